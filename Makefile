@@ -1,0 +1,59 @@
+# The commands of this project: the same in the README, on a developer's machine and in CI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOWEST := .venv-lowest
+export UV_LINK_MODE = copy
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+DOCS ?= examples/library
+TESTS ?= tests
+
+.PHONY: setup demo test test-lowest lint format bench docs record lock notebook clean
+.DEFAULT_GOAL := test
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev --constraint constraints.txt
+	@touch $@
+
+$(LOWEST)/.done: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet "pip>=25.1"
+	$(LOWEST)/bin/python -m pip install --quiet --editable ".[all]" --group test --constraint constraints-lowest.txt
+	@touch $@
+
+setup: $(VENV)/.done  ## Build the environment once; later runs reuse it
+
+demo: setup  ## Run the main job (stand-in without a key, live service with MISTRAL_API_KEY)
+	$(BIN)/python examples/demo.py --docs "$(DOCS)"
+
+test: setup  ## Run all tests offline
+	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+
+test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
+	$(LOWEST)/bin/python -m pytest $(TESTS)
+
+lint: setup  ## ruff, strict types, import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## Ratios against the raw SDK and ChatMistralAI, and ranking quality
+	$(BIN)/python -m benchmarks
+
+record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
+	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
+
+lock: setup  ## Recompute the pinned sets (needs a package index)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
+
+clean:
+	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
