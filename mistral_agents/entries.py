@@ -1,0 +1,399 @@
+"""Wire dicts ↔ small typed entries, and the dicts that may be sent.
+
+Reading is tolerant: no field is required, an unknown kind becomes an `UnknownEntry`, and every entry keeps the dict it
+was made of in `.raw`, so fields this module has never heard of survive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+ERROR_MARK = "Error executing tool"
+"""How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+@dataclass(slots=True)
+class Entry:
+    """What every entry of a conversation has.
+
+    Attributes:
+        type: The wire name of its kind.
+        id: The entry's id; None for entries without one (inputs echoed by some replies).
+        created_at: ISO 8601 time, as sent.
+        completed_at: ISO 8601 time, as sent; null for function calls and in histories.
+        model: The model that wrote it.
+        agent_id: The agent that wrote it.
+        raw: The whole dict as it came.
+    """
+
+    kind: ClassVar[str] = ""
+
+    type: str = ""
+    id: str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    model: str | None = None
+    agent_id: str | None = None
+    raw: Wire = field(default_factory=dict, repr=False)
+
+
+def _common(data: Wire) -> dict[str, Any]:
+    names = ("id", "created_at", "completed_at", "model", "agent_id")
+    return {"type": str(data.get("type", "")), "raw": data, **{name: _text(data.get(name)) for name in names}}
+
+
+@dataclass(slots=True)
+class Message(Entry):
+    """A message of the user (`message.input`) or of the assistant (`message.output`)."""
+
+    role: str = ""
+    content: Any = None
+    prefix: bool = False
+
+    @property
+    def chunks(self) -> list[Wire]:
+        """The content as a list of chunk dicts, whichever form it came in."""
+        return content_chunks(self.content)
+
+    @property
+    def text(self) -> str:
+        """The text chunks, joined."""
+        return "".join(chunk_text(chunk) for chunk in self.chunks)
+
+
+@dataclass(slots=True)
+class MessageInput(Message):
+    """What the user said."""
+
+    kind: ClassVar[str] = "message.input"
+
+
+@dataclass(slots=True)
+class MessageOutput(Message):
+    """What the assistant said."""
+
+    kind: ClassVar[str] = "message.output"
+
+
+@dataclass(slots=True)
+class ToolExecution(Entry):
+    """One run of a hosted tool.
+
+    Attributes:
+        name: The tool, e.g. `web_search` or `<connector>_<tool>`.
+        function: The tool's inner function; tells `web_search` from `open_url`. Older replies lack it.
+        arguments: The arguments' JSON text as the model wrote it (sometimes plain text).
+        info: What the tool reported; its shape differs per tool (see `result_text`).
+    """
+
+    kind: ClassVar[str] = "tool.execution"
+
+    name: str = ""
+    function: str | None = None
+    arguments: str = ""
+    info: Wire = field(default_factory=dict)
+
+    @property
+    def args(self) -> Wire:
+        """The arguments as a dict; text that is no JSON object becomes `{"input": text}`."""
+        return parse_arguments(self.arguments)
+
+    @property
+    def result_text(self) -> str | None:
+        """`info.result` as text, whether it came as a string or as text items; None where there is none."""
+        return _joined(self.info.get("result"))
+
+    @property
+    def error(self) -> str | None:
+        """The message of a failed run, which the service sends inside an HTTP 200; None for a success."""
+        text = self.result_text
+        return text if text is not None and text.startswith(ERROR_MARK) else None
+
+    @property
+    def result(self) -> Any:
+        """`info.result` parsed as JSON where it is JSON, else its text."""
+        text = self.result_text
+        if text is None:
+            return self.info.get("result")
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+
+@dataclass(slots=True)
+class FunctionCall(Entry):
+    """A function the client must run, or a hosted tool that waits for confirmation.
+
+    Attributes:
+        tool_call_id: The id that the result or confirmation must carry (not the entry's `id`).
+        arguments: JSON text.
+        confirmation_status: `pending` when the user must allow or deny a hosted tool; else None or the decision.
+    """
+
+    kind: ClassVar[str] = "function.call"
+
+    name: str = ""
+    tool_call_id: str = ""
+    arguments: str = ""
+    confirmation_status: str | None = None
+
+    @property
+    def args(self) -> Wire:
+        """The arguments as a dict; text that is no JSON object becomes `{"input": text}`."""
+        return parse_arguments(self.arguments)
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether it waits for allow or deny, not for a result."""
+        return self.confirmation_status == "pending"
+
+
+@dataclass(slots=True)
+class FunctionResult(Entry):
+    """The client's answer to a function call."""
+
+    kind: ClassVar[str] = "function.result"
+
+    tool_call_id: str = ""
+    result: str = ""
+
+
+@dataclass(slots=True)
+class Handoff(Entry):
+    """The conversation moved from one agent to another."""
+
+    kind: ClassVar[str] = "agent.handoff"
+
+    previous_agent_id: str | None = None
+    previous_agent_name: str | None = None
+    next_agent_id: str | None = None
+    next_agent_name: str | None = None
+
+
+@dataclass(slots=True)
+class UnknownEntry(Entry):
+    """An entry of a kind this version does not know; see `.raw`."""
+
+
+def _message(kind: type[Message], data: Wire) -> Message:
+    role = _text(data.get("role")) or ("user" if kind is MessageInput else "assistant")
+    return kind(**_common(data), role=role, content=data.get("content"), prefix=data.get("prefix") is True)
+
+
+def _tool_execution(data: Wire) -> ToolExecution:
+    info = data.get("info")
+    return ToolExecution(
+        **_common(data),
+        name=_text(data.get("name")) or "",
+        function=_text(data.get("function")),
+        arguments=_as_json_text(data.get("arguments")),
+        info=info if isinstance(info, dict) else {},
+    )
+
+
+def _function_call(data: Wire) -> FunctionCall:
+    return FunctionCall(
+        **_common(data),
+        name=_text(data.get("name")) or "",
+        tool_call_id=_text(data.get("tool_call_id")) or "",
+        arguments=_as_json_text(data.get("arguments")),
+        confirmation_status=_text(data.get("confirmation_status")),
+    )
+
+
+def _function_result(data: Wire) -> FunctionResult:
+    return FunctionResult(
+        **_common(data),
+        tool_call_id=_text(data.get("tool_call_id")) or "",
+        result=_as_json_text(data.get("result")),
+    )
+
+
+def _handoff(data: Wire) -> Handoff:
+    names = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
+    return Handoff(**_common(data), **{name: _text(data.get(name)) for name in names})
+
+
+_READERS: dict[str, Any] = {
+    "message.input": lambda data: _message(MessageInput, data),
+    "message.output": lambda data: _message(MessageOutput, data),
+    "tool.execution": _tool_execution,
+    "function.call": _function_call,
+    "function.result": _function_result,
+    "agent.handoff": _handoff,
+}
+
+
+def parse_entry(data: Any) -> Entry:
+    """Read one entry. Never raises: what is no dict, or of an unknown kind, becomes an `UnknownEntry`."""
+    if not isinstance(data, dict):
+        return UnknownEntry(raw={"value": data})
+    reader = _READERS.get(str(data.get("type")))
+    return reader(data) if reader is not None else UnknownEntry(**_common(data))
+
+
+def parse_entries(data: Any) -> list[Entry]:
+    """Read a list of entries; anything but a list counts as empty."""
+    return [parse_entry(item) for item in data] if isinstance(data, list) else []
+
+
+def content_chunks(content: Any) -> list[Wire]:
+    """A message's content as chunk dicts: a string becomes one text chunk, an unknown item is kept as `unknown`."""
+    if content is None or content == "":
+        return []
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if isinstance(content, dict):
+        return [content]
+    if isinstance(content, list):
+        return [item if isinstance(item, dict) else _loose_chunk(item) for item in content]
+    return [{"type": "unknown", "value": content}]
+
+
+def _loose_chunk(item: Any) -> Wire:
+    return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
+
+
+def chunk_text(chunk: Wire) -> str:
+    """The text of a text chunk; empty for every other kind."""
+    text = chunk.get("text")
+    return text if chunk.get("type", "text") == "text" and isinstance(text, str) else ""
+
+
+def thinking_text(chunk: Wire) -> str:
+    """The text of a `thinking` chunk, joined; empty for every other kind."""
+    if chunk.get("type") != "thinking":
+        return ""
+    parts = chunk.get("thinking")
+    return parts if isinstance(parts, str) else "".join(chunk_text(part) for part in content_chunks(parts))
+
+
+def parse_arguments(text: str) -> Wire:
+    """Arguments as a dict: a JSON object as such, nothing as `{}`, any other text as `{"input": text}`."""
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {"input": text}
+    return value if isinstance(value, dict) else {"input": value}
+
+
+def _as_json_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _joined(result: Any) -> str | None:
+    if isinstance(result, str):
+        return result
+    if isinstance(result, list):
+        parts = [chunk_text(item) for item in result if isinstance(item, dict)]
+        return "".join(parts) if parts else None
+    return None
+
+
+# What may be sent ---------------------------------------------------------------------------------------------------
+
+
+def user_message(content: str | Sequence[Mapping[str, Any]]) -> Wire:
+    """A `message.input` of the user."""
+    value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
+    return {"type": "message.input", "role": "user", "content": value}
+
+
+def assistant_message(content: str | Sequence[Mapping[str, Any]]) -> Wire:
+    """A `message.output` to replay; without an id, since ids are refused as inputs."""
+    value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
+    return {"type": "message.output", "role": "assistant", "content": value}
+
+
+def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, Any]) -> Wire:
+    """A `function.call` to replay."""
+    return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": _as_json_text(arguments)}
+
+
+def function_result(tool_call_id: str, result: Any) -> Wire:
+    """A `function.result`; anything but a string is sent as JSON text."""
+    return {"type": "function.result", "tool_call_id": tool_call_id, "result": _as_json_text(result)}
+
+
+def replayable(entries: Iterable[Entry]) -> list[Wire]:
+    """Entries as inputs that the service accepts.
+
+    A hosted run goes in as `function.call` + `function.result` without ids (a recording shows it accepted); ids,
+    execution entries and reference chunks are refused as inputs, so references are left out.
+    """
+    sent: list[Wire] = []
+    for entry in entries:
+        sent.extend(_replay(entry))
+    return sent
+
+
+def _replay(entry: Entry) -> list[Wire]:
+    if isinstance(entry, MessageInput):
+        return [user_message(entry.content if isinstance(entry.content, str) else entry.chunks)]
+    if isinstance(entry, MessageOutput):
+        chunks = [chunk for chunk in entry.chunks if chunk.get("type") in ("text", "thinking")]
+        content = entry.content if isinstance(entry.content, str) else chunks
+        return [assistant_message(content)] if content else []
+    if isinstance(entry, ToolExecution):
+        call_id = short_call_id(entry.id if entry.id is not None else entry.arguments)
+        result = entry.info.get("result", entry.info)
+        return [function_call(call_id, entry.name, entry.arguments or "{}"), function_result(call_id, result)]
+    if isinstance(entry, FunctionCall):
+        return [function_call(entry.tool_call_id, entry.name, entry.arguments or "{}")]
+    if isinstance(entry, FunctionResult):
+        return [function_result(entry.tool_call_id, entry.result)]
+    return []
+
+
+def short_call_id(seed: str) -> str:
+    """A stable 9-character alphanumeric id, the form Mistral's models use for tool calls."""
+    return hashlib.sha256(seed.encode()).hexdigest()[:9]
+
+
+def as_inputs(inputs: Any) -> str | list[Wire]:
+    """Check what a caller gives as `inputs`: a non-empty text, one entry, or a list of entries.
+
+    Raises:
+        ConfigurationError: It is empty, or holds something that is no text and no entry.
+    """
+    if isinstance(inputs, str):
+        if not inputs.strip():
+            raise ConfigurationError("inputs is empty; give a text or a list of entries.")
+        return inputs
+    if isinstance(inputs, Mapping):
+        return [dict(inputs)]
+    if not isinstance(inputs, Sequence) or isinstance(inputs, (bytes, bytearray)):
+        raise ConfigurationError(f"inputs must be a text or a list of entries, not {type(inputs).__name__}.")
+    if not inputs:
+        raise ConfigurationError("inputs is empty; give a text or a list of entries.")
+    return [_input_entry(item, place) for place, item in enumerate(inputs)]
+
+
+def _input_entry(item: Any, place: int) -> Wire:
+    if isinstance(item, str):
+        return user_message(item)
+    if isinstance(item, Mapping):
+        return dict(item)
+    if isinstance(item, Entry):
+        found = _replay(item)
+        if len(found) == 1:
+            return found[0]
+    raise ConfigurationError(
+        f"inputs[{place}] is a {type(item).__name__}; each item must be a text or an entry (a dict with a `type`)."
+    )

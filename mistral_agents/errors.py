@@ -1,0 +1,302 @@
+"""One tree of errors: each says what happened, where, and what to do next.
+
+Every error carries the HTTP status, the server's code, the request id, the conversation id (once one is known), the
+body and a hint. The wings add their framework's own kinds to these classes by inheritance, so retry middleware works.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mistral_agents.turn import Turn
+
+__all__ = [
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "ContextWindowExceededError",
+    "InvalidRequestError",
+    "MistralAgentsError",
+    "NotFoundError",
+    "PendingCallsError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "ResponseFormatError",
+    "ServerFailureError",
+    "StreamInterruptedError",
+    "TimeoutExceededError",
+    "ToolBudgetExceededError",
+    "TurnFailedError",
+    "UnknownOutcomeError",
+]
+
+
+class MistralAgentsError(Exception):
+    """Base of every error of this package.
+
+    Args:
+        message: What happened, in one sentence.
+        status_code: HTTP status, where there was a reply.
+        code: The server's own code (an int on conversations, a string on chat endpoints).
+        request_id: The `mistral-correlation-id` header, for support.
+        conversation_id: The conversation concerned, once an id is known.
+        body: The reply's body: parsed JSON where it was JSON, else text.
+        response: The HTTP response object, for tools such as LangSmith that read it.
+        hint: What to do next.
+        turn: What had arrived of the answer before the failure.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: int | str | None = None,
+        request_id: str | None = None,
+        conversation_id: str | None = None,
+        body: Any = None,
+        response: Any = None,
+        hint: str | None = None,
+        turn: Turn | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+        self.code = code
+        self.request_id = request_id
+        self.conversation_id = conversation_id
+        self.body = body
+        self.response = response
+        self.hint = hint
+        self.turn = turn
+
+    retryable = False
+    """Whether the same call may be sent again without risk of applying it twice."""
+
+    def __str__(self) -> str:
+        facts = {
+            "status": self.status_code,
+            "code": self.code,
+            "conversation": self.conversation_id,
+            "request": self.request_id,
+        }
+        shown = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        text = f"{self.message} ({shown})" if shown else self.message
+        return f"{text}\n{self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in self.__dict__.items() if name != "response"}
+        return (_rebuild, (type(self), self.message, state))
+
+
+def _rebuild(kind: type[MistralAgentsError], message: str, state: dict[str, Any]) -> MistralAgentsError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.response = None
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(MistralAgentsError, ValueError):
+    """An argument or setting is wrong; nothing was sent."""
+
+
+class ConnectionFailedError(MistralAgentsError):
+    """The request surely did not arrive: no connection could be made."""
+
+    retryable = True
+
+
+class TimeoutExceededError(MistralAgentsError):
+    """No answer within the time allowed (seconds)."""
+
+
+class StreamInterruptedError(MistralAgentsError):
+    """A stream ended before `conversation.response.done`; `.turn` holds what had arrived."""
+
+
+class TurnFailedError(MistralAgentsError):
+    """The service reported an error inside the stream (`conversation.response.error`)."""
+
+
+class UnknownOutcomeError(MistralAgentsError):
+    """The turn may or may not have been applied; it was not sent again.
+
+    `start` and `append` are not idempotent. Read the conversation's history before sending the same input once more.
+    """
+
+
+class ResponseFormatError(MistralAgentsError):
+    """The reply was no JSON object; `.body` keeps the text."""
+
+
+class InvalidRequestError(MistralAgentsError):
+    """The service refused the request (400, 409 aside, or 422)."""
+
+
+class PendingCallsError(InvalidRequestError):
+    """The conversation waits for results of function calls, or for confirmations; `.call_ids` names them."""
+
+    def __init__(self, message: str, *, call_ids: list[str] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.call_ids = call_ids if call_ids is not None else []
+
+
+class ContextWindowExceededError(InvalidRequestError):
+    """The conversation no longer fits the model's context window."""
+
+
+class AuthenticationError(MistralAgentsError):
+    """The key is missing or wrong (401)."""
+
+
+class PermissionDeniedError(MistralAgentsError):
+    """The key may not do this (403)."""
+
+
+class NotFoundError(MistralAgentsError):
+    """There is no such thing, or this key can't see it (404).
+
+    The conversations API shows a conversation only to the creator of the API key, and never one started with
+    `store=False` (code 3000).
+    """
+
+
+class ConflictError(MistralAgentsError):
+    """The thing is not in a state that allows this (409)."""
+
+
+class RateLimitedError(MistralAgentsError):
+    """A quota is used up (429); `.retry_after` says how many seconds to wait, where the service told."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class ServerFailureError(MistralAgentsError):
+    """The service failed (5xx)."""
+
+
+class ToolBudgetExceededError(MistralAgentsError):
+    """A budget set by the caller (tool runs, seconds, tokens) ran out; `.turn` holds the partial result."""
+
+
+_BY_STATUS: dict[int, type[MistralAgentsError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: RateLimitedError,
+}
+_HINTS: dict[type[MistralAgentsError], str] = {
+    AuthenticationError: "Check api_key= or MISTRAL_API_KEY.",
+    NotFoundError: (
+        "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
+        "a conversation started with store=False."
+    ),
+    RateLimitedError: "Wait and send the same call again; nothing was applied.",
+}
+_PENDING_MARKS = ("function calls and responses", "function results are still missing", "Unexpected tool call id")
+_CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
+
+
+def message_of(body: Any) -> tuple[str | None, int | str | None]:
+    """The human message and the server's code in an error body, whichever of its three shapes it has."""
+    if isinstance(body, str):
+        return (body.strip()[:500] or None), None
+    if not isinstance(body, dict):
+        return None, None
+    code = body.get("code")
+    for key in ("message", "detail"):
+        found = _flatten(body.get(key))
+        if found:
+            return found, code if isinstance(code, (int, str)) else None
+    return json.dumps(body)[:500], code if isinstance(code, (int, str)) else None
+
+
+def _flatten(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, dict):
+        return _flatten(value.get("detail")) or json.dumps(value)
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_detail_item(item) for item in value))) or None
+    return None
+
+
+def _detail_item(item: Any) -> str | None:
+    if not isinstance(item, dict):
+        return str(item)
+    place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+    text = item.get("msg") or item.get("type") or json.dumps(item)
+    return f"{place}: {text}" if place else str(text)
+
+
+def error_for_status(
+    status: int,
+    body: Any,
+    *,
+    what: str,
+    headers: dict[str, str],
+    response: Any = None,
+    conversation_id: str | None = None,
+) -> MistralAgentsError:
+    """The error for a reply with a 4xx or 5xx status.
+
+    Decided by status and, within 400 and 422, by the message; never by `type` or `code`, which the service uses for
+    unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
+    """
+    message, code = message_of(body)
+    kind = _kind_of(status, message or "")
+    facts: dict[str, Any] = {
+        "status_code": status,
+        "code": code,
+        "request_id": headers.get("mistral-correlation-id"),
+        "conversation_id": conversation_id,
+        "body": body,
+        "response": response,
+        "hint": _HINTS.get(kind),
+    }
+    if kind is RateLimitedError:
+        facts["retry_after"] = _retry_after(headers)
+    return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
+
+
+def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return ServerFailureError
+    if any(mark in message for mark in _PENDING_MARKS):
+        return PendingCallsError
+    lowered = message.lower()
+    if any(mark in lowered for mark in _CONTEXT_MARKS):
+        return ContextWindowExceededError
+    return InvalidRequestError
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        return _seconds_until(value)
+
+
+def _seconds_until(http_date: str) -> float | None:
+    from datetime import datetime, timezone
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(http_date)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())

@@ -1,0 +1,466 @@
+"""One turn of a conversation: the same result from a call and from a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mistral_agents.entries import (
+    Entry,
+    FunctionCall,
+    Handoff,
+    Message,
+    MessageOutput,
+    ToolExecution,
+    parse_entries,
+    thinking_text,
+)
+from mistral_agents.usage import Quota, Usage, quotas_from_headers
+
+Wire = dict[str, Any]
+LIBRARY_FUNCTIONS = frozenset({"library_search", "library_list_documents", "open_library_result"})
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source the answer rests on.
+
+    Attributes:
+        origin: `web` or `library`.
+        title: The page's title or the document's file name, where told.
+        url: The page's address; None for library documents.
+        document_id: The library document; None for web pages.
+        library_id: Its library, where told.
+        pages: Pages of the document, as the search reported them.
+        snippet: The passage, where told.
+        offset: Where in `Turn.text` the reference stood (characters); None where the service gave no place.
+        raw: The chunk or search hit it was read from.
+    """
+
+    origin: str
+    title: str | None = None
+    url: str | None = None
+    document_id: str | None = None
+    library_id: str | None = None
+    pages: tuple[int, ...] = ()
+    snippet: str | None = None
+    offset: int | None = None
+    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What makes two citations the same source."""
+        return self.url or self.document_id or self.title or json.dumps(self.raw, sort_keys=True, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file made during the turn; fetch it with `client.files.download(ref.file_id)`.
+
+    Attributes:
+        file_id: The file's id; None where only a link that expires within the hour was given.
+        name: As named by the service.
+        declared_type: As told (`png`); the bytes may be of another type, so sniff them.
+        tool: The tool that made it.
+        url: A signed link, where that is all there is.
+    """
+
+    file_id: str | None
+    name: str
+    declared_type: str | None = None
+    tool: str | None = None
+    url: str | None = None
+    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is declared to be an image, or was made by the image tool."""
+        kind = (self.declared_type or self.name.rpartition(".")[2]).lower()
+        return self.tool == "image_generation" or kind in {"png", "jpg", "jpeg", "webp", "gif"}
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRun:
+    """One run of the code interpreter.
+
+    Attributes:
+        code: The Python that ran.
+        output: What it printed; None where nothing was reported.
+        error: The message of a run that failed, else None.
+        seconds: How long it took, from the entry's times; None where they are missing.
+    """
+
+    code: str
+    output: str | None
+    error: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One result of a web or library search (`url` is the document id for libraries)."""
+
+    key: str
+    url: str | None
+    title: str | None
+    description: str | None
+    snippets: tuple[str, ...]
+    rank: int | None
+    metadata: Wire = field(default_factory=dict, hash=False)
+    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search the turn made.
+
+    Attributes:
+        origin: `web` or `library`.
+        query: What was asked; None where the arguments don't say.
+        hits: What was found, in rank order.
+        error: The message of a search that failed, else None.
+        entry: The tool run itself.
+    """
+
+    origin: str
+    query: str | None
+    hits: tuple[SearchHit, ...]
+    error: str | None
+    entry: ToolExecution = field(repr=False, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one entry took, by the service's clock."""
+
+    entry_id: str | None
+    what: str
+    started: datetime
+    ended: datetime | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from start to end."""
+        return (self.ended - self.started).total_seconds() if self.ended is not None else None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one `start`, `append` or `restart` gave.
+
+    Attributes:
+        conversation_id: Always take it from here: `restart` gives a new one.
+        entries: What was added to the conversation, in order.
+        usage: Tokens and connector calls.
+        guardrails: As sent.
+        raw: The reply's JSON (for a stream: the JSON a call would have returned).
+        unknown_events: Events of a kind this version does not know.
+        headers: The reply's headers, lower-cased.
+        complete: False where the stream broke off.
+    """
+
+    conversation_id: str | None
+    entries: list[Entry]
+    usage: Usage = field(default_factory=Usage)
+    guardrails: Any = None
+    raw: Wire = field(default_factory=dict, repr=False)
+    unknown_events: list[Wire] = field(default_factory=list, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    complete: bool = True
+
+    @classmethod
+    def from_response(
+        cls,
+        data: Wire,
+        *,
+        headers: Mapping[str, str] | None = None,
+        unknown_events: list[Wire] | None = None,
+        complete: bool = True,
+    ) -> Turn:
+        """Read a reply's JSON; no field is required."""
+        found = data.get("conversation_id")
+        return cls(
+            conversation_id=found if isinstance(found, str) else None,
+            entries=parse_entries(data.get("outputs")),
+            usage=Usage.from_wire(data.get("usage")),
+            guardrails=data.get("guardrails"),
+            raw=data,
+            unknown_events=unknown_events if unknown_events is not None else [],
+            headers=dict(headers) if headers is not None else {},
+            complete=complete,
+        )
+
+    @property
+    def id(self) -> str | None:
+        """The conversation's id (the seed guide's name for it)."""
+        return self.conversation_id
+
+    @property
+    def outputs(self) -> list[Entry]:
+        """The entries (the service's name for them)."""
+        return self.entries
+
+    @property
+    def messages(self) -> list[MessageOutput]:
+        """The assistant's messages; there may be several, before and after tools."""
+        return [entry for entry in self.entries if isinstance(entry, MessageOutput)]
+
+    @property
+    def text(self) -> str:
+        """All text of the answer, in order; equal to the joined text deltas of the stream."""
+        return "".join(message.text for message in self.messages)
+
+    @property
+    def reasoning(self) -> str:
+        """The thinking chunks' text, joined."""
+        return "".join(thinking_text(chunk) for message in self.messages for chunk in message.chunks)
+
+    @property
+    def tool_executions(self) -> list[ToolExecution]:
+        """Every run of a hosted tool."""
+        return [entry for entry in self.entries if isinstance(entry, ToolExecution)]
+
+    @property
+    def function_calls(self) -> list[FunctionCall]:
+        """Calls that wait for the client: after the last handoff, which voids those before it."""
+        return [call for call in self._open_calls() if not call.needs_confirmation]
+
+    @property
+    def pending_confirmations(self) -> list[FunctionCall]:
+        """Hosted tools that wait for allow or deny."""
+        return [call for call in self._open_calls() if call.needs_confirmation]
+
+    def _open_calls(self) -> list[FunctionCall]:
+        return open_calls(self.entries)
+
+    @property
+    def handoffs(self) -> list[Handoff]:
+        """Moves from one agent to another."""
+        return [entry for entry in self.entries if isinstance(entry, Handoff)]
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered last; None where no entry names one."""
+        return next((entry.model for entry in reversed(self.entries) if entry.model), None)
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that answered last; None in model mode."""
+        return next((entry.agent_id for entry in reversed(self.entries) if entry.agent_id), None)
+
+    @property
+    def searches(self) -> list[Search]:
+        """Web and library searches, with their hits."""
+        return [_search(entry) for entry in self.tool_executions if _search_origin(entry) is not None]
+
+    @property
+    def code_runs(self) -> list[CodeRun]:
+        """Every run of the code interpreter, failed ones and retries included."""
+        runs = (entry for entry in self.tool_executions if "code_interpreter" in (entry.name, entry.function))
+        return [_code_run(entry) for entry in runs]
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The sources: what the answer refers to, then the library documents that were found, each once."""
+        return cite(self.entries)
+
+    @property
+    def files(self) -> list[FileRef]:
+        """Files made during the turn, over all messages, in order."""
+        found = [_file(chunk) for m in self.messages for chunk in m.chunks if chunk.get("type") == "tool_file"]
+        made = {ref.tool for ref in found}
+        return found + ([] if "image_generation" in made else self._linked_images())
+
+    def _linked_images(self) -> list[FileRef]:
+        return [ref for entry in self.tool_executions if (ref := _linked_image(entry)) is not None]
+
+    @property
+    def images(self) -> list[FileRef]:
+        """The files that are images."""
+        return [ref for ref in self.files if ref.is_image]
+
+    @property
+    def timings(self) -> list[Timing]:
+        """When each entry began and ended, where the service told."""
+        return [timing for entry in self.entries if (timing := _timing(entry)) is not None]
+
+    @property
+    def quotas(self) -> list[Quota]:
+        """Quotas from the reply's headers; streams carry none."""
+        return quotas_from_headers(self.headers)
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request, for support."""
+        return self.headers.get("mistral-correlation-id")
+
+    @property
+    def last_entry_id(self) -> str | None:
+        """The id of the last entry that has one: where a branch may start."""
+        return next((entry.id for entry in reversed(self.entries) if entry.id), None)
+
+
+def open_calls(entries: list[Entry]) -> list[FunctionCall]:
+    """Calls without a result, after the last handoff; a handoff voids earlier ones (rule of the service)."""
+    calls: dict[str, FunctionCall] = {}
+    for entry in entries:
+        if isinstance(entry, Handoff):
+            calls.clear()
+        elif isinstance(entry, FunctionCall) and entry.confirmation_status in (None, "pending"):
+            calls[entry.tool_call_id] = entry
+        elif entry.type == "function.result":
+            calls.pop(str(entry.raw.get("tool_call_id")), None)
+    return list(calls.values())
+
+
+def _search_origin(entry: ToolExecution) -> str | None:
+    if entry.function in ("library_search", "open_library_result") or entry.name == "document_library":
+        return "library"
+    if entry.name.startswith("web_search") or entry.function in ("web_search", "news_search", "open_url"):
+        return "web"
+    return "library" if entry.name == "open_library_result" else None
+
+
+def _search(entry: ToolExecution) -> Search:
+    query = entry.args.get("query", entry.args.get("url"))
+    return Search(
+        origin=_search_origin(entry) or "",
+        query=query if isinstance(query, str) else None,
+        hits=tuple(search_hits(entry)),
+        error=entry.error,
+        entry=entry,
+    )
+
+
+def search_hits(entry: ToolExecution) -> list[SearchHit]:
+    """The hits in `info.result`: an object keyed by short ids, a list of objects, or one opened page."""
+    result = entry.result
+    if isinstance(result, dict):
+        keyed = result.items() if all(isinstance(v, dict) for v in result.values()) else [("", result)]
+        return [_hit(str(key), value) for key, value in keyed]
+    if isinstance(result, list):
+        return [_hit(str(place), item) for place, item in enumerate(result) if isinstance(item, dict)]
+    return []
+
+
+def _hit(key: str, data: Wire) -> SearchHit:
+    snippets, metadata = data.get("snippets"), data.get("metadata")
+    texts = snippets if isinstance(snippets, list) else [data.get("content")]
+    rank = data.get("rank")
+    return SearchHit(
+        key=key,
+        url=_string(data.get("url")),
+        title=_string(data.get("title")),
+        description=_string(data.get("description")),
+        snippets=tuple(text for text in texts if isinstance(text, str)),
+        rank=rank if isinstance(rank, int) else None,
+        metadata=metadata if isinstance(metadata, dict) else {},
+        raw=data,
+    )
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _code_run(entry: ToolExecution) -> CodeRun:
+    code = entry.info.get("code", entry.args.get("code", entry.args.get("input")))
+    output = entry.info.get("code_output")
+    timing = _timing(entry)
+    return CodeRun(
+        code=code if isinstance(code, str) else "",
+        output=output if isinstance(output, str) else entry.result_text,
+        error=entry.error,
+        seconds=timing.seconds if timing is not None else None,
+    )
+
+
+def cite(entries: list[Entry]) -> list[Citation]:
+    """Citations of `tool_reference` chunks with their place in the text, then of library hits, without repeats."""
+    found: dict[str, Citation] = {}
+    for citation in [*_references(entries), *_library_citations(entries)]:
+        found.setdefault(citation.key, citation)
+    return list(found.values())
+
+
+def _references(entries: list[Entry]) -> list[Citation]:
+    offset, found = 0, []
+    for entry in entries:
+        for chunk in entry.chunks if isinstance(entry, Message) else ():
+            if chunk.get("type") == "tool_reference":
+                found.append(reference_citation(chunk, offset))
+            offset += len(chunk.get("text") or "") if chunk.get("type") == "text" else 0
+    return found
+
+
+def reference_citation(chunk: Wire, offset: int | None = None) -> Citation:
+    """The citation of a `tool_reference` chunk; every field may be missing."""
+    is_library = chunk.get("tool") == "document_library"
+    return Citation(
+        origin="library" if is_library else "web",
+        title=_string(chunk.get("title")),
+        url=None if is_library else _string(chunk.get("url")),
+        document_id=_string(chunk.get("url")) if is_library else None,
+        snippet=_string(chunk.get("description")),
+        offset=offset,
+        raw=chunk,
+    )
+
+
+def _library_citations(entries: list[Entry]) -> list[Citation]:
+    runs = [e for e in entries if isinstance(e, ToolExecution) and _search_origin(e) == "library" and e.error is None]
+    return [library_citation(hit) for run in runs for hit in search_hits(run)]
+
+
+def library_citation(hit: SearchHit) -> Citation:
+    """The citation of a library hit; the service itself sends none for libraries."""
+    pages = hit.metadata.get("relevant_pages")
+    return Citation(
+        origin="library",
+        title=hit.title,
+        document_id=hit.url,
+        library_id=_string(hit.metadata.get("library_id")),
+        pages=tuple(page for page in pages if isinstance(page, int)) if isinstance(pages, list) else (),
+        snippet=hit.snippets[0] if hit.snippets else None,
+        raw=hit.raw,
+    )
+
+
+def _file(chunk: Wire) -> FileRef:
+    file_id = _string(chunk.get("file_id"))
+    return FileRef(
+        file_id=file_id,
+        name=_string(chunk.get("file_name")) or file_id or "file",
+        declared_type=_string(chunk.get("file_type")),
+        tool=_string(chunk.get("tool")),
+        raw=chunk,
+    )
+
+
+def _linked_image(entry: ToolExecution) -> FileRef | None:
+    result = entry.result
+    url = result.get("url") if isinstance(result, dict) else None
+    if "image_generation" not in (entry.name, entry.function) and entry.function != "generate_image":
+        return None
+    return FileRef(None, "image", tool="image_generation", url=url, raw=entry.raw) if isinstance(url, str) else None
+
+
+def parse_time(value: str | None) -> datetime | None:
+    """An aware time from the service's ISO 8601 text; None where it can't be read."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+
+
+def _timing(entry: Entry) -> Timing | None:
+    started = parse_time(entry.created_at)
+    if started is None:
+        return None
+    what = getattr(entry, "name", "") or entry.type
+    return Timing(entry.id, what, started, parse_time(entry.completed_at))
