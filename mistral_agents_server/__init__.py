@@ -1,1 +1,1 @@
-"""Placeholder until the room is built."""
+"""A local stand-in of Mistral's Agents, Conversations, Libraries and Files API, on SQLite."""

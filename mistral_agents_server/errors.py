@@ -1,0 +1,82 @@
+"""Errors in the three shapes of the service: ``detail`` text, ``message`` with a code, and lists of faults.
+
+The 401 body is a recorded one; the bodies with ``message`` and ``code`` and the 422 list are as users of the
+service reported them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+NOT_FOUND = 3000
+INVALID_ARGUMENT = 3001
+CALLS_AND_RESULTS_DIFFER = 3230
+RATE_LIMITED = "1300"
+
+
+class ApiError(Exception):
+    """A reply that is an error.
+
+    Args:
+        status: HTTP status.
+        body: the JSON body to send.
+        headers: more headers of the reply.
+    """
+
+    def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+        self.headers = headers if headers is not None else {}
+
+
+def _coded(status: int, message: str, code: int) -> ApiError:
+    return ApiError(status, {"object": "Error", "message": message, "type": "invalid_request_error", "code": code})
+
+
+def fault(loc: Sequence[str | int], kind: str, msg: str, given: Any = None) -> dict[str, Any]:
+    """One item of a 422 body: where (``loc``), which rule (``kind``), what to say, and the value that was sent."""
+    return {"type": kind, "loc": list(loc), "msg": msg, "input": given}
+
+
+def faults(items: list[dict[str, Any]]) -> ApiError:
+    """A 422 with several faults."""
+    return ApiError(422, {"object": "Error", "detail": items})
+
+
+def invalid(loc: Sequence[str | int], kind: str, msg: str, given: Any = None) -> ApiError:
+    """A 422 with one fault, such as ``invalid(("body", "tools"), "extra_forbidden", "...")``."""
+    return faults([fault(loc, kind, msg, given)])
+
+
+def not_found(msg: str, code: int = NOT_FOUND) -> ApiError:
+    """A 404 with the service's code (3000 unless told)."""
+    return _coded(404, msg, code)
+
+
+def bad_request(msg: str, code: int = INVALID_ARGUMENT) -> ApiError:
+    """A 400 with a code: 3001 wrong argument, 3230 calls and results differ."""
+    return _coded(400, msg, code)
+
+
+def server_failure(msg: str, status: int = 500) -> ApiError:
+    """A 500 or 503: the service says ``invalid_request_error`` and 3000 there too."""
+    return _coded(status, msg, NOT_FOUND)
+
+
+def unauthorized() -> ApiError:
+    """The 401 for a missing or wrong key."""
+    return ApiError(401, {"detail": "Invalid API Key"})
+
+
+def rate_limited(headers: dict[str, str]) -> ApiError:
+    """The 429 in the only body known of the service (a chat endpoint's); ``headers`` carry what is left."""
+    body = {
+        "object": "error",
+        "message": "Rate limit exceeded",
+        "type": "rate_limited",
+        "param": None,
+        "code": RATE_LIMITED,
+    }
+    return ApiError(429, body, headers)
