@@ -1,1 +1,9 @@
-"""Placeholder until the room is built."""
+"""Mistral's server-side agents, conversations and document libraries; the foundation of the two wings."""
+
+from __future__ import annotations
+
+from mistral_agents.client import MistralAgents
+from mistral_agents.turn import Turn
+
+__version__ = "0.1.0"
+__all__ = ["MistralAgents", "Turn"]

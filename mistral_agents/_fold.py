@@ -177,7 +177,7 @@ def _join_thinking(before: Any, content: Wire) -> list[Any]:
     parts = list(before) if isinstance(before, list) else [before]
     for part in content["thinking"]:
         last = parts[-1] if parts else None
-        if _plain_text(last) and _plain_text(part):
+        if isinstance(last, dict) and _plain_text(last) and _plain_text(part):
             parts[-1] = {**last, "text": last["text"] + part["text"]}
         else:
             parts.append(part)

@@ -223,7 +223,8 @@ def _function_result(data: Wire) -> FunctionResult:
 
 def _handoff(data: Wire) -> Handoff:
     names = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
-    return Handoff(**_common(data), **{name: _text(data.get(name)) for name in names})
+    agents: dict[str, Any] = {name: _text(data.get(name)) for name in names}
+    return Handoff(**_common(data), **agents)
 
 
 _READERS: dict[str, Any] = {

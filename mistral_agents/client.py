@@ -1,0 +1,116 @@
+"""The client: one object for agents, conversations, libraries, files and connectors, sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from typing_extensions import Self
+
+from mistral_agents._client import ApiKey, Clients
+from mistral_agents._transport import Transport
+from mistral_agents.conversations import Conversations
+
+
+class MistralAgents:
+    """Client of Mistral's agents, conversations, document libraries and files.
+
+    No request is made before a method is called. One object may be shared by threads and event loops, pickled and
+    deep-copied; a pickle holds an `api_key` that was given explicitly, so prefer MISTRAL_API_KEY there.
+
+    Args:
+        api_key: The key, or a function that returns it (an asynchronous one serves asynchronous calls only); None
+            reads MISTRAL_API_KEY at each request, else a service account's token as the SDK does.
+        base_url: Address of the service without `/v1`; None reads MISTRAL_BASE_URL, else the service's own.
+        timeout: Seconds to wait for a reply.
+        max_retries: How often a request is sent again after a failure that makes this safe; 0 turns it off.
+        stream_idle_timeout: Seconds without a byte after which a stream is given up; None takes `timeout`.
+        http_client: Your own HTTP client (proxies, certificates) of the library the SDK uses: `httpx2.Client` with
+            mistralai 3, `httpx.Client` with 2. Never closed here.
+        async_http_client: The same for asynchronous calls; it serves one event loop only.
+        sdk: Your own `mistralai.client.Mistral`, whose settings are then used.
+        headers: Headers to send with every request.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+
+    Example:
+        >>> client = MistralAgents()
+        >>> turn = client.conversations.start("Hello", model="mistral-small-latest")
+        >>> turn.text, turn.conversation_id
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: ApiKey = None,
+        base_url: str | None = None,
+        timeout: float = 300.0,
+        max_retries: int = 2,
+        stream_idle_timeout: float | None = None,
+        http_client: Any = None,
+        async_http_client: Any = None,
+        sdk: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._clients = Clients(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            stream_idle_timeout=stream_idle_timeout,
+            http_client=http_client,
+            async_http_client=async_http_client,
+            sdk=sdk,
+            headers=headers,
+        )
+        self._transport = Transport(self._clients)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """Conversations: start, append, restart, history, list, delete."""
+        return Conversations(self._transport)
+
+    @property
+    def beta(self) -> Self:
+        """The client itself, so that scripts written for the SDK's `client.beta.…` run unchanged."""
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The service's address."""
+        return self._clients.base_url
+
+    @property
+    def sdk(self) -> Any:
+        """The SDK's client with these settings, for the rest of the service; for synchronous calls."""
+        return self._clients.sync_sdk()
+
+    @property
+    def async_sdk(self) -> Any:
+        """The SDK's client of the running event loop, for asynchronous calls."""
+        return self._clients.loop_sdk()
+
+    def close(self) -> None:
+        """Close the synchronous connections; the client can be used again afterwards."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and the synchronous ones."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"MistralAgents(base_url={self.base_url!r})"
