@@ -19,7 +19,7 @@ def _uuid7() -> uuid.UUID:
 
 
 def new_id(prefix: str) -> str:
-    """``prefix`` (``conv``, ``msg``, ``ag``, ``tool_exec``, ``fc``, ``handoff``), ``_`` and 32 hex digits of a UUIDv7."""
+    """An id: `prefix` (`conv`, `msg`, `ag`, `tool_exec`, `fc`, `handoff`), `_` and 32 hex digits of a UUIDv7."""
     return f"{prefix}_{_uuid7().hex}"
 
 
