@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mistral_agents._citations import Citation, cite, library_citation, reference_citation
+from mistral_agents._searches import Search, SearchHit, search_hits, search_of, search_origin, text_or_none
 from mistral_agents.entries import (
     Entry,
     FunctionCall,
     Handoff,
-    Message,
     MessageOutput,
     ToolExecution,
     parse_entries,
@@ -20,40 +20,23 @@ from mistral_agents.entries import (
 )
 from mistral_agents.usage import Quota, Usage, quotas_from_headers
 
+__all__ = [
+    "Citation",
+    "CodeRun",
+    "FileRef",
+    "Search",
+    "SearchHit",
+    "Timing",
+    "Turn",
+    "cite",
+    "library_citation",
+    "open_calls",
+    "parse_time",
+    "reference_citation",
+    "search_hits",
+]
+
 Wire = dict[str, Any]
-LIBRARY_FUNCTIONS = frozenset({"library_search", "library_list_documents", "open_library_result"})
-
-
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """A source the answer rests on.
-
-    Attributes:
-        origin: `web` or `library`.
-        title: The page's title or the document's file name, where told.
-        url: The page's address; None for library documents.
-        document_id: The library document; None for web pages.
-        library_id: Its library, where told.
-        pages: Pages of the document, as the search reported them.
-        snippet: The passage, where told.
-        offset: Where in `Turn.text` the reference stood (characters); None where the service gave no place.
-        raw: The chunk or search hit it was read from.
-    """
-
-    origin: str
-    title: str | None = None
-    url: str | None = None
-    document_id: str | None = None
-    library_id: str | None = None
-    pages: tuple[int, ...] = ()
-    snippet: str | None = None
-    offset: int | None = None
-    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
-
-    @property
-    def key(self) -> str:
-        """What makes two citations the same source."""
-        return self.url or self.document_id or self.title or json.dumps(self.raw, sort_keys=True, default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,39 +80,6 @@ class CodeRun:
     output: str | None
     error: str | None
     seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One result of a web or library search (`url` is the document id for libraries)."""
-
-    key: str
-    url: str | None
-    title: str | None
-    description: str | None
-    snippets: tuple[str, ...]
-    rank: int | None
-    metadata: Wire = field(default_factory=dict, hash=False)
-    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """One search the turn made.
-
-    Attributes:
-        origin: `web` or `library`.
-        query: What was asked; None where the arguments don't say.
-        hits: What was found, in rank order.
-        error: The message of a search that failed, else None.
-        entry: The tool run itself.
-    """
-
-    origin: str
-    query: str | None
-    hits: tuple[SearchHit, ...]
-    error: str | None
-    entry: ToolExecution = field(repr=False, hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +204,7 @@ class Turn:
     @property
     def searches(self) -> list[Search]:
         """Web and library searches, with their hits."""
-        return [_search(entry) for entry in self.tool_executions if _search_origin(entry) is not None]
+        return [search_of(entry) for entry in self.tool_executions if search_origin(entry) is not None]
 
     @property
     def code_runs(self) -> list[CodeRun]:
@@ -316,56 +266,6 @@ def open_calls(entries: list[Entry]) -> list[FunctionCall]:
     return list(calls.values())
 
 
-def _search_origin(entry: ToolExecution) -> str | None:
-    if entry.function in ("library_search", "open_library_result") or entry.name == "document_library":
-        return "library"
-    if entry.name.startswith("web_search") or entry.function in ("web_search", "news_search", "open_url"):
-        return "web"
-    return "library" if entry.name == "open_library_result" else None
-
-
-def _search(entry: ToolExecution) -> Search:
-    query = entry.args.get("query", entry.args.get("url"))
-    return Search(
-        origin=_search_origin(entry) or "",
-        query=query if isinstance(query, str) else None,
-        hits=tuple(search_hits(entry)),
-        error=entry.error,
-        entry=entry,
-    )
-
-
-def search_hits(entry: ToolExecution) -> list[SearchHit]:
-    """The hits in `info.result`: an object keyed by short ids, a list of objects, or one opened page."""
-    result = entry.result
-    if isinstance(result, dict):
-        keyed = result.items() if all(isinstance(v, dict) for v in result.values()) else [("", result)]
-        return [_hit(str(key), value) for key, value in keyed]
-    if isinstance(result, list):
-        return [_hit(str(place), item) for place, item in enumerate(result) if isinstance(item, dict)]
-    return []
-
-
-def _hit(key: str, data: Wire) -> SearchHit:
-    snippets, metadata = data.get("snippets"), data.get("metadata")
-    texts = snippets if isinstance(snippets, list) else [data.get("content")]
-    rank = data.get("rank")
-    return SearchHit(
-        key=key,
-        url=_string(data.get("url")),
-        title=_string(data.get("title")),
-        description=_string(data.get("description")),
-        snippets=tuple(text for text in texts if isinstance(text, str)),
-        rank=rank if isinstance(rank, int) else None,
-        metadata=metadata if isinstance(metadata, dict) else {},
-        raw=data,
-    )
-
-
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _code_run(entry: ToolExecution) -> CodeRun:
     code = entry.info.get("code", entry.args.get("code", entry.args.get("input")))
     output = entry.info.get("code_output")
@@ -378,64 +278,13 @@ def _code_run(entry: ToolExecution) -> CodeRun:
     )
 
 
-def cite(entries: list[Entry]) -> list[Citation]:
-    """Citations of `tool_reference` chunks with their place in the text, then of library hits, without repeats."""
-    found: dict[str, Citation] = {}
-    for citation in [*_references(entries), *_library_citations(entries)]:
-        found.setdefault(citation.key, citation)
-    return list(found.values())
-
-
-def _references(entries: list[Entry]) -> list[Citation]:
-    offset, found = 0, []
-    for entry in entries:
-        for chunk in entry.chunks if isinstance(entry, Message) else ():
-            if chunk.get("type") == "tool_reference":
-                found.append(reference_citation(chunk, offset))
-            offset += len(chunk.get("text") or "") if chunk.get("type") == "text" else 0
-    return found
-
-
-def reference_citation(chunk: Wire, offset: int | None = None) -> Citation:
-    """The citation of a `tool_reference` chunk; every field may be missing."""
-    is_library = chunk.get("tool") == "document_library"
-    return Citation(
-        origin="library" if is_library else "web",
-        title=_string(chunk.get("title")),
-        url=None if is_library else _string(chunk.get("url")),
-        document_id=_string(chunk.get("url")) if is_library else None,
-        snippet=_string(chunk.get("description")),
-        offset=offset,
-        raw=chunk,
-    )
-
-
-def _library_citations(entries: list[Entry]) -> list[Citation]:
-    runs = [e for e in entries if isinstance(e, ToolExecution) and _search_origin(e) == "library" and e.error is None]
-    return [library_citation(hit) for run in runs for hit in search_hits(run)]
-
-
-def library_citation(hit: SearchHit) -> Citation:
-    """The citation of a library hit; the service itself sends none for libraries."""
-    pages = hit.metadata.get("relevant_pages")
-    return Citation(
-        origin="library",
-        title=hit.title,
-        document_id=hit.url,
-        library_id=_string(hit.metadata.get("library_id")),
-        pages=tuple(page for page in pages if isinstance(page, int)) if isinstance(pages, list) else (),
-        snippet=hit.snippets[0] if hit.snippets else None,
-        raw=hit.raw,
-    )
-
-
 def _file(chunk: Wire) -> FileRef:
-    file_id = _string(chunk.get("file_id"))
+    file_id = text_or_none(chunk.get("file_id"))
     return FileRef(
         file_id=file_id,
-        name=_string(chunk.get("file_name")) or file_id or "file",
-        declared_type=_string(chunk.get("file_type")),
-        tool=_string(chunk.get("tool")),
+        name=text_or_none(chunk.get("file_name")) or file_id or "file",
+        declared_type=text_or_none(chunk.get("file_type")),
+        tool=text_or_none(chunk.get("tool")),
         raw=chunk,
     )
 

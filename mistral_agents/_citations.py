@@ -1,0 +1,95 @@
+"""The sources an answer rests on: references in its text, and hits of library searches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_agents._searches import SearchHit, search_hits, search_origin, text_or_none
+from mistral_agents.entries import Entry, Message, ToolExecution
+
+Wire = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source the answer rests on.
+
+    Attributes:
+        origin: `web` or `library`.
+        title: The page's title or the document's file name, where told.
+        url: The page's address; None for library documents.
+        document_id: The library document; None for web pages.
+        library_id: Its library, where told.
+        pages: Pages of the document, as the search reported them.
+        snippet: The passage, where told.
+        offset: Where in `Turn.text` the reference stood (characters); None where the service gave no place.
+        raw: The chunk or search hit it was read from.
+    """
+
+    origin: str
+    title: str | None = None
+    url: str | None = None
+    document_id: str | None = None
+    library_id: str | None = None
+    pages: tuple[int, ...] = ()
+    snippet: str | None = None
+    offset: int | None = None
+    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What makes two citations the same source."""
+        return self.url or self.document_id or self.title or json.dumps(self.raw, sort_keys=True, default=str)
+
+
+def cite(entries: list[Entry]) -> list[Citation]:
+    """Citations of `tool_reference` chunks with their place in the text, then of library hits, without repeats."""
+    found: dict[str, Citation] = {}
+    for citation in [*_references(entries), *_library_citations(entries)]:
+        found.setdefault(citation.key, citation)
+    return list(found.values())
+
+
+def _references(entries: list[Entry]) -> list[Citation]:
+    offset, found = 0, []
+    for entry in entries:
+        for chunk in entry.chunks if isinstance(entry, Message) else ():
+            if chunk.get("type") == "tool_reference":
+                found.append(reference_citation(chunk, offset))
+            offset += len(chunk.get("text") or "") if chunk.get("type") == "text" else 0
+    return found
+
+
+def reference_citation(chunk: Wire, offset: int | None = None) -> Citation:
+    """The citation of a `tool_reference` chunk; every field may be missing."""
+    is_library = chunk.get("tool") == "document_library"
+    return Citation(
+        origin="library" if is_library else "web",
+        title=text_or_none(chunk.get("title")),
+        url=None if is_library else text_or_none(chunk.get("url")),
+        document_id=text_or_none(chunk.get("url")) if is_library else None,
+        snippet=text_or_none(chunk.get("description")),
+        offset=offset,
+        raw=chunk,
+    )
+
+
+def _library_citations(entries: list[Entry]) -> list[Citation]:
+    runs = [e for e in entries if isinstance(e, ToolExecution) and search_origin(e) == "library" and e.error is None]
+    return [library_citation(hit) for run in runs for hit in search_hits(run)]
+
+
+def library_citation(hit: SearchHit) -> Citation:
+    """The citation of a library hit; the service itself sends none for libraries."""
+    pages = hit.metadata.get("relevant_pages")
+    return Citation(
+        origin="library",
+        title=hit.title,
+        document_id=hit.url,
+        library_id=text_or_none(hit.metadata.get("library_id")),
+        pages=tuple(page for page in pages if isinstance(page, int)) if isinstance(pages, list) else (),
+        snippet=hit.snippets[0] if hit.snippets else None,
+        raw=hit.raw,
+    )
