@@ -1,8 +1,8 @@
 """A server process that sends prepared bytes, so that a benchmark measures the client alone.
 
 `python -m benchmarks._server --events 1000` prints its address. It speaks just enough HTTP/1.1 for the clients
-compared. The `model` of the request says how a stream is written: `single-events` sends each event by itself, as a service that
-streams tokens does; any other name sends the events in writes of 64 kB, which leaves the client's own work.
+compared. The `model` of the request says how a stream is written: `single-events` sends each event by itself, as a
+service that streams tokens does; any other name sends the events in writes of 64 kB: what is left is the client's work.
 """
 
 from __future__ import annotations
