@@ -47,12 +47,19 @@ format: setup
 bench: setup  ## Ratios against the raw SDK and ChatMistralAI, and ranking quality
 	$(BIN)/python -m benchmarks
 
+$(VENV)/.docs: $(VENV)/.done
+	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
+	@touch $@
+
+docs: $(VENV)/.docs  ## Build the documentation site into site/; broken links fail
+	$(BIN)/mkdocs build --strict --quiet
+
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
 
 lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
 
 clean:
