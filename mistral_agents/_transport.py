@@ -32,7 +32,7 @@ from mistral_agents.errors import (
 MAX_WAIT = 60.0
 """The longest pause between two tries, in seconds; a longer Retry-After is given to the caller instead."""
 _FIRST_WAIT = 0.5
-_MAYBE = "It may have been applied and was not sent again; read the conversation's history before sending it once more."
+_MAYBE = "It may have been applied and was not sent again; {} before sending it once more."
 
 
 def path_of(template: str, **parts: Any) -> str:
@@ -131,6 +131,11 @@ def _body_or_text(content: bytes) -> Any:
         return text
 
 
+def _maybe(call: Call) -> str:
+    turn = call.path.startswith("/v1/conversations")
+    return _MAYBE.format("read the conversation's history" if turn else "look whether it is there")
+
+
 def status_error(call: Call, reply: Reply) -> MistralAgentsError:
     """The error for a reply with a status of 400 or more."""
     error = error_for_status(
@@ -142,7 +147,7 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
         conversation_id=call.conversation_id,
     )
     if call.once and isinstance(error, ServerFailureError):
-        error.hint = _MAYBE
+        error.hint = _maybe(call)
     return error
 
 
@@ -152,7 +157,7 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
     if _sdk.never_arrived(error):
         hint = "Is the address right, and is a server listening there?"
         return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {error}", hint=hint, **facts)
-    maybe = _MAYBE if call.once else None
+    maybe = _maybe(call) if call.once else None
     if _sdk.timed_out(error):
         return TimeoutExceededError(f"{call.what}: no answer from {base_url} in time.", hint=maybe, **facts)
     kind = UnknownOutcomeError if call.once else ConnectionFailedError
