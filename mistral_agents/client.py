@@ -11,6 +11,8 @@ from typing_extensions import Self
 from mistral_agents._client import ApiKey, Clients
 from mistral_agents._transport import Transport
 from mistral_agents.conversations import Conversations
+from mistral_agents.files import Files
+from mistral_agents.libraries import Libraries
 
 
 class MistralAgents:
@@ -71,6 +73,16 @@ class MistralAgents:
     def conversations(self) -> Conversations:
         """Conversations: start, append, restart, history, list, delete."""
         return Conversations(self._transport)
+
+    @cached_property
+    def libraries(self) -> Libraries:
+        """Document libraries: create, upload, wait until ready, texts, sharing."""
+        return Libraries(self._transport)
+
+    @cached_property
+    def files(self) -> Files:
+        """Files: what tools made, and uploads."""
+        return Files(self._transport)
 
     @property
     def beta(self) -> Self:

@@ -1,0 +1,85 @@
+"""Waiting until documents are processed: which words of the service mean what, and how often to ask."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["ready", "failed", "pending"]
+Progress = Callable[[int, int], None]
+"""Called with how many documents are finished and how many there are."""
+_READY = frozenset({"done", "self_managed", "noop", "completed"})
+_FAILED = frozenset({"error", "missing_content", "failed"})
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOutcome:
+    """What became of a document.
+
+    Attributes:
+        document_id: The document.
+        state: `ready`, `failed`, or `pending` where the time was up first.
+        process_status: The service's own word; `waiting_for_capacity` may last until an allowance is renewed.
+    """
+
+    document_id: str
+    state: State
+    process_status: str | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a search finds it."""
+        return self.state == "ready"
+
+
+def state_of(status: Any) -> tuple[State, str | None]:
+    """What a document's or a status' `process_status` means; words not known yet count as pending."""
+    word = status.get("process_status")
+    if not isinstance(word, str):
+        word = status.get("processing_status")  # the only field of older replies
+    if not isinstance(word, str):
+        return "pending", None
+    lowered = word.lower()
+    if lowered in _READY:
+        return "ready", word
+    return ("failed" if lowered in _FAILED else "pending"), word
+
+
+class Waiting:
+    """Keeps the outcome of each document, and says how long to wait before asking again."""
+
+    def __init__(self, document_ids: Iterable[str], timeout: float, on_progress: Progress | None) -> None:
+        self._outcomes = {key: DocumentOutcome(key, "pending", None) for key in document_ids}
+        self._deadline = time.monotonic() + timeout
+        self._on_progress = on_progress
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def pending(self) -> list[str]:
+        """Documents to ask for."""
+        return [key for key, outcome in self._outcomes.items() if outcome.state == "pending"]
+
+    @property
+    def outcomes(self) -> list[DocumentOutcome]:
+        """What is known of each document, in the order given."""
+        return list(self._outcomes.values())
+
+    def take(self, document_id: str, status: Any) -> None:
+        """Note a document's status."""
+        state, word = state_of(status)
+        self._outcomes[document_id] = DocumentOutcome(document_id, state, word)
+
+    def pause(self) -> float | None:
+        """Report progress; seconds to wait before asking again, None where there is nothing more to wait for."""
+        waiting = len(self.pending)
+        if self._on_progress is not None:
+            self._on_progress(len(self._outcomes) - waiting, len(self._outcomes))
+        left = self._deadline - time.monotonic()
+        if not waiting or left <= 0:
+            return None
+        pause, self._pause = self._pause, min(self._pause * 1.5, _LONGEST_PAUSE)
+        return min(left, pause * random.uniform(0.8, 1.2))  # noqa: S311

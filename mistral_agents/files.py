@@ -1,0 +1,207 @@
+"""Files of the service: what tools made, and what was uploaded."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mistral_agents import _sdk
+from mistral_agents._media import FileData
+from mistral_agents._records import FileInfo, as_record
+from mistral_agents._resource import FileContent, awalk, by_number, file_part, walk
+from mistral_agents._sdk import Operation
+from mistral_agents._transport import Call, Reply, Transport, path_of, reply_of, status_error, transport_error
+from mistral_agents.errors import ConfigurationError, ResponseFormatError
+from mistral_agents.turn import FileRef, Turn
+
+__all__ = ["FileData", "Files"]
+_TAG = "files"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _file(method: str, file_id: str, operation: str, what: str, suffix: str = "", **facts: Any) -> Call:
+    path = path_of("/v1/files/{file_id}", file_id=file_id) + suffix
+    return Call(what, method, path, Operation(f"files_api_routes_{operation}", _TAG), **facts)
+
+
+def _download(file_id: str) -> Call:
+    return _file("GET", file_id, "download_file", "Downloading the file", "/content")
+
+
+def _signed_url(file_id: str, hours: int) -> Call:
+    if not 1 <= hours <= 168:
+        raise ConfigurationError(f"hours must be 1 to 168, not {hours}.")
+    return _file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
+
+
+def _get(file_id: str) -> Call:
+    return _file("GET", file_id, "retrieve_file", "Reading the file's facts")
+
+
+def _delete(file_id: str) -> Call:
+    return _file("DELETE", file_id, "delete_file", "Deleting the file")
+
+
+def _upload(file: FileContent, name: str | None, purpose: str | None) -> Call:
+    part = file_part(file, name)
+    parts: dict[str, Any] = {"file": part}
+    if purpose is not None:
+        parts["purpose"] = (None, purpose)
+    operation = Operation("files_api_routes_upload_file", _TAG)
+    return Call(f"Uploading {part[0]!r}", "POST", "/v1/files", operation, files=parts, once=True)
+
+
+def _list(page_size: int, search: str | None) -> Call:
+    params = {"page": 0, "page_size": page_size, "search": search}
+    operation = Operation("files_api_routes_list_files", _TAG)
+    return Call("Listing files", "GET", "/v1/files", operation, params=params)
+
+
+def _url_of(reply: Reply) -> str:
+    data = reply.json()
+    url = data.get("url") if isinstance(data, dict) else None
+    if not isinstance(url, str):
+        raise ResponseFormatError("The service sent no link.", body=data)
+    return url
+
+
+def _link_call(url: str) -> Call:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ConfigurationError("The link is no https address.")
+    return Call("Downloading the file by its link (which expires within the hour)", "GET", url, Operation("", _TAG))
+
+
+def _linked(call: Call, response: Any) -> bytes:
+    reply = reply_of(response)
+    if reply.status >= 400:
+        raise status_error(call, reply)
+    return reply.content
+
+
+def _as_ref(file: FileRef | str) -> FileRef:
+    return file if isinstance(file, FileRef) else FileRef(file, file)
+
+
+def _refs(files: Turn | Iterable[FileRef]) -> Iterable[FileRef]:
+    return files.files if isinstance(files, Turn) else files
+
+
+class Files:
+    """Files. Every method has an asynchronous twin with the prefix `a`.
+
+    How long the service keeps files that tools made is not documented: save what you need.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def download(self, file_id: str) -> bytes:
+        """A file's bytes."""
+        return self._transport.send(_download(file_id)).content
+
+    async def adownload(self, file_id: str) -> bytes:
+        """As `download`, without blocking."""
+        return (await self._transport.asend(_download(file_id))).content
+
+    def read(self, file: FileRef | str) -> FileData:
+        """Download a file of a turn (or a file by its id), with a safe name and its true media type.
+
+        An image that the service gave only as a link is fetched by that link, without the API key; such links expire
+        within the hour.
+        """
+        ref = _as_ref(file)
+        return FileData.of(ref.name, self.download(ref.file_id) if ref.file_id is not None else self._by_link(ref))
+
+    async def aread(self, file: FileRef | str) -> FileData:
+        """As `read`, without blocking."""
+        ref = _as_ref(file)
+        data = await self.adownload(ref.file_id) if ref.file_id is not None else await self._aby_link(ref)
+        return FileData.of(ref.name, data)
+
+    def _by_link(self, ref: FileRef) -> bytes:
+        call = _link_call(ref.url if ref.url is not None else "")
+        client = self._transport.clients.sync_sdk().sdk_configuration.client
+        try:
+            return _linked(call, client.send(client.build_request(call.method, call.path)))
+        except Exception as error:
+            if not _sdk.is_transport_error(error):
+                raise
+            raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
+
+    async def _aby_link(self, ref: FileRef) -> bytes:
+        call = _link_call(ref.url if ref.url is not None else "")
+        client = self._transport.clients.loop_sdk().sdk_configuration.async_client
+        try:
+            return _linked(call, await client.send(client.build_request(call.method, call.path)))
+        except Exception as error:
+            if not _sdk.is_transport_error(error):
+                raise
+            raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
+
+    def save(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
+        """Download the files of a turn into a folder; returns the paths written, in the turn's order.
+
+        Names can't leave the folder, nothing is overwritten, and extensions follow the bytes.
+        """
+        return [self.read(ref).save(folder) for ref in _refs(files)]
+
+    async def asave(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
+        """As `save`, without blocking."""
+        found = await asyncio.gather(*(self.aread(ref) for ref in _refs(files)))
+        return [await asyncio.to_thread(file.save, folder) for file in found]
+
+    def signed_url(self, file_id: str, *, hours: int = 24) -> str:
+        """A link that works for `hours` (1 to 168) without a key: keep it secret."""
+        return _url_of(self._transport.send(_signed_url(file_id, hours)))
+
+    async def asigned_url(self, file_id: str, *, hours: int = 24) -> str:
+        """As `signed_url`, without blocking."""
+        return _url_of(await self._transport.asend(_signed_url(file_id, hours)))
+
+    def upload(self, file: FileContent, *, name: str | None = None, purpose: str | None = None) -> FileInfo:
+        """Upload a file: a path, bytes, or a `(name, bytes)` pair.
+
+        A recording shows the service giving back an older file for bytes it knew already, so deleting "your" upload
+        may delete someone else's.
+        """
+        return as_record(FileInfo, self._transport.send(_upload(file, name, purpose)).json())
+
+    async def aupload(self, file: FileContent, *, name: str | None = None, purpose: str | None = None) -> FileInfo:
+        """As `upload`, without blocking."""
+        call = await asyncio.to_thread(_upload, file, name, purpose)
+        return as_record(FileInfo, (await self._transport.asend(call)).json())
+
+    def get(self, file_id: str) -> FileInfo:
+        """What is known of a file."""
+        return as_record(FileInfo, self._transport.send(_get(file_id)).json())
+
+    async def aget(self, file_id: str) -> FileInfo:
+        """As `get`, without blocking."""
+        return as_record(FileInfo, (await self._transport.asend(_get(file_id))).json())
+
+    def list(self, *, page_size: int = 100, search: str | None = None) -> Iterator[FileInfo]:
+        """All files this key can see, page after page."""
+        return map(FileInfo, walk(self._transport.send, _list(page_size, search), by_number, "data"))
+
+    async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[FileInfo]:
+        """As `list`, without blocking."""
+        async for row in awalk(self._transport.asend, _list(page_size, search), by_number, "data"):
+            yield FileInfo(row)
+
+    def delete(self, file_id: str) -> None:
+        """Delete a file."""
+        self._transport.send(_delete(file_id))
+
+    async def adelete(self, file_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(_delete(file_id))

@@ -1,0 +1,339 @@
+"""Document libraries of the service: create, upload, wait until ready, read texts, share."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from mistral_agents import _library_calls as calls
+from mistral_agents._library_calls import Level, ShareWith
+from mistral_agents._records import Document, Library, Record, as_record, rows_of
+from mistral_agents._resource import FileContent, awalk, by_number, by_token, walk
+from mistral_agents._transport import Reply, Transport
+from mistral_agents._waiting import DocumentOutcome, Progress, Waiting, state_of
+from mistral_agents.errors import ResponseFormatError
+
+__all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
+
+
+class DocumentStatus(Record):
+    """How far a document is processed: `process_status` (`todo`, `in_progress`, `done`, `error`, ...)."""
+
+
+class Sharing(Record):
+    """Who may use a library: `share_with_uuid`, `share_with_type`, `role`."""
+
+
+def _text(reply: Reply) -> str:
+    data = reply.json()
+    text = data.get("text") if isinstance(data, dict) else None
+    if not isinstance(text, str):
+        raise ResponseFormatError("The service sent no text of the document.", body=data)
+    return text
+
+
+def _link(reply: Reply) -> str:
+    data = reply.json()
+    if not isinstance(data, str):
+        raise ResponseFormatError("The service sent no link.", body=data)
+    return data
+
+
+def _unfinished(documents: list[Document]) -> list[str]:
+    return [document["id"] for document in documents if state_of(document)[0] == "pending"]
+
+
+class Libraries:
+    """Document libraries. Every method has an asynchronous twin with the prefix `a`.
+
+    The service has no search call for libraries: an agent with a `DocumentLibrary` tool searches, or a retriever ranks
+    the texts read from here. Ids are UUIDs and are checked before any request.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    # libraries -------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, *, description: str | None = None, chunk_size: int | None = None) -> Library:
+        """Create a library.
+
+        Args:
+            name: Its name; names need not be unique.
+            description: What it holds.
+            chunk_size: Characters per chunk, 256 to 32768; the service's default where None.
+        """
+        call = calls.create_call(name, description, chunk_size)
+        return as_record(Library, self._transport.send(call).json())
+
+    async def acreate(self, name: str, *, description: str | None = None, chunk_size: int | None = None) -> Library:
+        """As `create`, without blocking."""
+        call = calls.create_call(name, description, chunk_size)
+        return as_record(Library, (await self._transport.asend(call)).json())
+
+    def get(self, library_id: str) -> Library:
+        """Read a library."""
+        return as_record(Library, self._transport.send(calls.get_call(library_id)).json())
+
+    async def aget(self, library_id: str) -> Library:
+        """As `get`, without blocking."""
+        return as_record(Library, (await self._transport.asend(calls.get_call(library_id))).json())
+
+    def list(self, *, page_size: int = 100, search: str | None = None) -> Iterator[Library]:
+        """All libraries this key can see, page after page (`page_size` is 1 to 100)."""
+        rows = walk(self._transport.send, calls.list_call(page_size, search), by_token, "data")
+        return map(Library, rows)
+
+    async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[Library]:
+        """As `list`, without blocking."""
+        async for row in awalk(self._transport.asend, calls.list_call(page_size, search), by_token, "data"):
+            yield Library(row)
+
+    def update(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
+        """Change a library's name or description; None keeps it."""
+        call = calls.update_call(library_id, name, description)
+        return as_record(Library, self._transport.send(call).json())
+
+    async def aupdate(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
+        """As `update`, without blocking."""
+        call = calls.update_call(library_id, name, description)
+        return as_record(Library, (await self._transport.asend(call)).json())
+
+    def delete(self, library_id: str) -> None:
+        """Delete a library and all its documents."""
+        self._transport.send(calls.delete_call(library_id))
+
+    async def adelete(self, library_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(calls.delete_call(library_id))
+
+    # documents -------------------------------------------------------------------------------------------------
+
+    def documents(self, library_id: str, *, page_size: int = 100, search: str | None = None) -> Iterator[Document]:
+        """All documents of a library, each once, page after page (`page_size` is 1 to 100)."""
+        call = calls.documents_call(library_id, page_size, search)
+        return map(Document, walk(self._transport.send, call, by_number, "data"))
+
+    async def adocuments(
+        self, library_id: str, *, page_size: int = 100, search: str | None = None
+    ) -> AsyncIterator[Document]:
+        """As `documents`, without blocking."""
+        call = calls.documents_call(library_id, page_size, search)
+        async for row in awalk(self._transport.asend, call, by_number, "data"):
+            yield Document(row)
+
+    def upload(
+        self,
+        library_id: str,
+        file: FileContent,
+        *,
+        name: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = None,
+    ) -> Document:
+        """Upload a document; a search finds it once it is processed (see `wait_until_ready`).
+
+        Args:
+            library_id: The library.
+            file: A path, bytes, or a `(name, bytes)` pair.
+            name: The document's name; by default the file's.
+            attributes: Your own values, kept with the document; they and `expires_at` cost a second request.
+            expires_at: When the service deletes it.
+        """
+        call = calls.upload_call(library_id, file, name)
+        document = as_record(Document, self._transport.send(call).json())
+        if attributes is None and expires_at is None:
+            return document
+        return self.update_document(library_id, document["id"], attributes=attributes, expires_at=expires_at)
+
+    async def aupload(
+        self,
+        library_id: str,
+        file: FileContent,
+        *,
+        name: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = None,
+    ) -> Document:
+        """As `upload`, without blocking."""
+        call = await asyncio.to_thread(calls.upload_call, library_id, file, name)
+        document = as_record(Document, (await self._transport.asend(call)).json())
+        if attributes is None and expires_at is None:
+            return document
+        return await self.aupdate_document(library_id, document["id"], attributes=attributes, expires_at=expires_at)
+
+    def document(self, library_id: str, document_id: str) -> Document:
+        """Read what is known of a document."""
+        return as_record(Document, self._transport.send(calls.document_call(library_id, document_id)).json())
+
+    async def adocument(self, library_id: str, document_id: str) -> Document:
+        """As `document`, without blocking."""
+        return as_record(Document, (await self._transport.asend(calls.document_call(library_id, document_id))).json())
+
+    def status(self, library_id: str, document_id: str) -> DocumentStatus:
+        """Read how far a document is processed."""
+        return as_record(DocumentStatus, self._transport.send(calls.status_call(library_id, document_id)).json())
+
+    async def astatus(self, library_id: str, document_id: str) -> DocumentStatus:
+        """As `status`, without blocking."""
+        reply = await self._transport.asend(calls.status_call(library_id, document_id))
+        return as_record(DocumentStatus, reply.json())
+
+    def wait_until_ready(
+        self,
+        library_id: str,
+        document_ids: Sequence[str] | None = None,
+        *,
+        timeout: float = 600.0,
+        on_progress: Progress | None = None,
+    ) -> builtins.list[DocumentOutcome]:
+        """Wait until documents are processed; returns what became of each, and raises for none of them.
+
+        Args:
+            library_id: The library.
+            document_ids: The documents; None takes every document that is not finished yet.
+            timeout: Seconds to wait; what is unfinished then comes back as `pending`.
+            on_progress: Called after each round with (finished, total).
+        """
+        ids = document_ids if document_ids is not None else _unfinished(builtins.list(self.documents(library_id)))
+        waiting = Waiting(ids, timeout, on_progress)
+        while True:
+            for key in waiting.pending:
+                waiting.take(key, self.status(library_id, key))
+            pause = waiting.pause()
+            if pause is None:
+                return waiting.outcomes
+            time.sleep(pause)
+
+    async def await_until_ready(
+        self,
+        library_id: str,
+        document_ids: Sequence[str] | None = None,
+        *,
+        timeout: float = 600.0,
+        on_progress: Progress | None = None,
+    ) -> builtins.list[DocumentOutcome]:
+        """As `wait_until_ready`, without blocking."""
+        if document_ids is None:
+            document_ids = _unfinished([document async for document in self.adocuments(library_id)])
+        waiting = Waiting(document_ids, timeout, on_progress)
+        while True:
+            for key in waiting.pending:
+                waiting.take(key, await self.astatus(library_id, key))
+            pause = waiting.pause()
+            if pause is None:
+                return waiting.outcomes
+            await asyncio.sleep(pause)
+
+    def text(
+        self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
+    ) -> str:
+        """The text that the service took from a document; `page_start` and `page_end` as the service counts pages."""
+        return _text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
+
+    async def atext(
+        self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
+    ) -> str:
+        """As `text`, without blocking."""
+        return _text(await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end)))
+
+    def update_document(
+        self,
+        library_id: str,
+        document_id: str,
+        *,
+        name: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = None,
+    ) -> Document:
+        """Change a document's name, attributes or expiry; None keeps it."""
+        call = calls.update_document_call(library_id, document_id, name, attributes, expires_at)
+        return as_record(Document, self._transport.send(call).json())
+
+    async def aupdate_document(
+        self,
+        library_id: str,
+        document_id: str,
+        *,
+        name: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = None,
+    ) -> Document:
+        """As `update_document`, without blocking."""
+        call = calls.update_document_call(library_id, document_id, name, attributes, expires_at)
+        return as_record(Document, (await self._transport.asend(call)).json())
+
+    def delete_document(self, library_id: str, document_id: str) -> None:
+        """Delete a document."""
+        self._transport.send(calls.delete_document_call(library_id, document_id))
+
+    async def adelete_document(self, library_id: str, document_id: str) -> None:
+        """As `delete_document`, without blocking."""
+        await self._transport.asend(calls.delete_document_call(library_id, document_id))
+
+    def reprocess(self, library_id: str, document_id: str) -> None:
+        """Have a document processed again; its text may change."""
+        self._transport.send(calls.reprocess_call(library_id, document_id))
+
+    async def areprocess(self, library_id: str, document_id: str) -> None:
+        """As `reprocess`, without blocking."""
+        await self._transport.asend(calls.reprocess_call(library_id, document_id))
+
+    def signed_url(self, library_id: str, document_id: str, *, extracted_text: bool = False) -> str:
+        """A link to the document, or to its extracted text, that works for a while without a key: keep it secret."""
+        call = calls.signed_url_call(library_id, document_id, extracted_text=extracted_text)
+        return _link(self._transport.send(call))
+
+    async def asigned_url(self, library_id: str, document_id: str, *, extracted_text: bool = False) -> str:
+        """As `signed_url`, without blocking."""
+        call = calls.signed_url_call(library_id, document_id, extracted_text=extracted_text)
+        return _link(await self._transport.asend(call))
+
+    # sharing ---------------------------------------------------------------------------------------------------
+
+    def share(
+        self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
+    ) -> Sharing:
+        """Let a user, a workspace or the organisation (by its UUID) use a library."""
+        body = calls.share_body(share_with, share_with_type, level)
+        return as_record(Sharing, self._transport.send(calls.share_call("PUT", library_id, "create", body)).json())
+
+    async def ashare(
+        self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
+    ) -> Sharing:
+        """As `share`, without blocking."""
+        body = calls.share_body(share_with, share_with_type, level)
+        reply = await self._transport.asend(calls.share_call("PUT", library_id, "create", body))
+        return as_record(Sharing, reply.json())
+
+    def unshare(
+        self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
+    ) -> None:
+        """Withdraw a right; `level` names the right."""
+        body = calls.share_body(share_with, share_with_type, level)
+        self._transport.send(calls.share_call("DELETE", library_id, "delete", body))
+
+    async def aunshare(
+        self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
+    ) -> None:
+        """As `unshare`, without blocking."""
+        body = calls.share_body(share_with, share_with_type, level)
+        await self._transport.asend(calls.share_call("DELETE", library_id, "delete", body))
+
+    def list_accesses(self, library_id: str) -> builtins.list[Sharing]:
+        """Who may use a library."""
+        rows = rows_of(self._transport.send(calls.share_call("GET", library_id, "list")).json(), "data")
+        return [Sharing(row) for row in rows]
+
+    async def alist_accesses(self, library_id: str) -> builtins.list[Sharing]:
+        """As `list_accesses`, without blocking."""
+        reply = await self._transport.asend(calls.share_call("GET", library_id, "list"))
+        return [Sharing(row) for row in rows_of(reply.json(), "data")]

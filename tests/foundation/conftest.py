@@ -1,0 +1,7 @@
+"""The prepared-replies service of `tests/wire`, for tests that look at single requests."""
+
+from __future__ import annotations
+
+from wire.conftest import Wire, make_client, waits, wire
+
+__all__ = ["Wire", "make_client", "waits", "wire"]
