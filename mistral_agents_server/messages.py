@@ -101,17 +101,15 @@ class _Writer:
         elif kind == "message.output":
             self.messages.append({"role": "assistant", "content": content_text(entry["content"])})
         elif kind == "tool.execution":
-            name = entry.get("function", entry["name"])
+            name: str = entry.get("function") or entry["name"]
             self._calls([(_call(entry["id"][-9:], name, entry["arguments"]), result_text(entry.get("info", {})))])
 
     def flush(self) -> None:
         """Write the calls that waited, with their results. A call that a handover made void is left out."""
         pairs = []
         for entry in self._waiting:
-            if entry.get("confirmation_status") == "denied":
-                result = DENIED
-            else:
-                result = self._results.get(entry["tool_call_id"])
+            denied = entry.get("confirmation_status") == "denied"
+            result = DENIED if denied else self._results.get(entry["tool_call_id"])
             if result is not None:
                 pairs.append((_call(entry["tool_call_id"], entry["name"], entry["arguments"]), result))
         self._waiting = []

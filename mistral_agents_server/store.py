@@ -11,6 +11,7 @@ from typing import Any
 from mistral_agents_server import ids
 from mistral_agents_server.db import Database
 from mistral_agents_server.errors import ApiError, not_found
+from mistral_agents_server.paging import has_metadata
 
 Wire = dict[str, Any]
 
@@ -114,7 +115,7 @@ class ConversationStore:
         rows = self._database.run(
             "SELECT * FROM conversations WHERE owner = ? ORDER BY created_at DESC, id DESC", (owner,)
         )
-        found = [body for row in rows if _has(body := json.loads(row["body"]), metadata)]
+        found = [body for row in rows if has_metadata(body := json.loads(row["body"]), metadata)]
         return found[page * page_size : (page + 1) * page_size]
 
     def delete(self, conversation_id: str, owner: str) -> None:
@@ -132,8 +133,3 @@ class ConversationStore:
 
 def _conversation(row: sqlite3.Row) -> Conversation:
     return Conversation(row["id"], json.loads(row["body"]), row["owner"])
-
-
-def _has(body: Wire, metadata: Wire) -> bool:
-    kept = body.get("metadata") or {}
-    return all(key in kept and kept[key] == value for key, value in metadata.items())

@@ -1,0 +1,86 @@
+"""The stand-in as an ASGI application."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from mistral_agents_server.agents import AgentStore
+from mistral_agents_server.agents_api import AgentsApi
+from mistral_agents_server.conversations_api import ConversationsApi
+from mistral_agents_server.db import Database
+from mistral_agents_server.endpoint import Endpoint
+from mistral_agents_server.errors import ApiError, server_failure
+from mistral_agents_server.guards import Guard
+from mistral_agents_server.planner import Planner
+from mistral_agents_server.quota import QuotaBook
+from mistral_agents_server.settings import Settings
+from mistral_agents_server.store import ConversationStore
+from mistral_agents_server.thinking import Brain
+from mistral_agents_server.turns import Services
+
+
+async def _api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code)
+
+
+async def _crash(request: Request, _: Exception) -> Response:
+    return await _api_error(request, server_failure("Internal Server Error"))
+
+
+_HANDLERS: dict[type[Exception], ExceptionHandler] = {
+    ApiError: _api_error,
+    HTTPException: _http_error,
+    Exception: _crash,
+}
+
+
+def _brain(settings: Settings) -> Brain:
+    if settings.model_url is None:
+        return Planner()
+    return Endpoint(settings.model_url, settings.model_key, settings.model_timeout)
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """Build the application. Nothing is served until an ASGI server runs it; the database is opened at once.
+
+    Raises:
+        ValueError: the settings contradict each other.
+    """
+    settings = settings if settings is not None else Settings()
+    temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
+    folder = Path(temporary.name) if temporary is not None else Path(settings.data or ".")
+    folder.mkdir(parents=True, exist_ok=True)
+    database = Database(folder / "stand-in.sqlite3")
+    agents = AgentStore(database)
+    services = Services(_brain(settings), [], agents, None, QuotaBook(settings.quotas))  # type: ignore[arg-type]
+    routes = [*ConversationsApi(ConversationStore(database), services).routes(), *AgentsApi(agents).routes()]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        database.close()
+        if temporary is not None:
+            temporary.cleanup()
+
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, settings=settings)],
+        exception_handlers=_HANDLERS,
+        lifespan=lifespan,
+    )

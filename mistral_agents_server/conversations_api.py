@@ -1,0 +1,358 @@
+"""The routes of /v1/conversations."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mistral_agents_server import ids
+from mistral_agents_server.agents import full_args
+from mistral_agents_server.checks import check_choice, check_restart, check_start, check_tools, require_inputs
+from mistral_agents_server.draft import event
+from mistral_agents_server.errors import (
+    CALLS_AND_RESULTS_DIFFER,
+    NOT_FOUND,
+    ApiError,
+    bad_request,
+    not_found,
+)
+from mistral_agents_server.messages import check_results, open_calls, stored_entry, user_entry
+from mistral_agents_server.paging import metadata_filter, page_of
+from mistral_agents_server.store import Conversation, ConversationStore
+from mistral_agents_server.turns import Actor, Plan, Services, Turn
+from mistral_agents_server.wire import AppendRequest, RestartRequest, StartRequest, read_body, wire
+from mistral_agents_server.wire_entries import InputEntry
+
+Wire = dict[str, Any]
+
+_logger = logging.getLogger(__name__)
+
+
+def owner_of(request: Request) -> str:
+    """A fingerprint of the key; conversations are seen by the key that made them only."""
+    return hashlib.sha256(request.headers["authorization"].encode()).hexdigest()[:16]
+
+
+def input_entries(inputs: str | list[InputEntry] | None) -> list[Wire]:
+    """The request's inputs as entries that can be kept."""
+    if inputs is None:
+        return []
+    if isinstance(inputs, str):
+        return [user_entry(inputs)]
+    return [stored_entry({"type": entry.type, **wire(entry)}) for entry in inputs]
+
+
+class _Locks:
+    """One lock per conversation, so that turns of one conversation follow each other."""
+
+    def __init__(self) -> None:
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    def of(self, conversation_id: str) -> asyncio.Lock:
+        """The lock of one conversation."""
+        lock = self._locks.get(conversation_id)
+        if lock is None:
+            self._locks[conversation_id] = lock = asyncio.Lock()
+        return lock
+
+
+class TurnResponse(Response):
+    """Runs a turn and sends it, as one JSON body or as events, while no other turn of the conversation runs.
+
+    Args:
+        lock: held from reading the history until the reply is sent.
+        services: the server's rooms.
+        prepare: reads and checks what the turn starts from; its errors become the reply.
+        stream: whether to send events.
+    """
+
+    def __init__(
+        self,
+        lock: asyncio.Lock,
+        services: Services,
+        prepare: Callable[[], tuple[Plan, Callable[[Turn], None]]],
+        stream: bool,
+    ) -> None:
+        super().__init__()
+        self._lock, self._services, self._prepare, self._stream = lock, services, prepare, stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the turn and send it."""
+        async with self._lock:
+            plan, commit = await run_in_threadpool(self._prepare)
+            turn = Turn(self._services, plan, commit)
+            response = _streamed(turn) if self._stream else await run_in_threadpool(_called, turn, self._services)
+            await response(scope, receive, send)
+
+
+def _called(turn: Turn, services: Services) -> Response:
+    for _ in turn.events():
+        pass
+    return JSONResponse(turn.response(), headers=services.quota.headers(["tokens", *turn.usage.connectors]))
+
+
+def _streamed(turn: Turn) -> Response:
+    return StreamingResponse(_sse(turn), media_type="text/event-stream; charset=utf-8")
+
+
+def encode_event(data: Wire) -> bytes:
+    """One event of the stream, written as the service writes it."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {data['type']}\ndata: {text}\n\n".encode()
+
+
+async def _sse(turn: Turn) -> AsyncIterator[bytes]:
+    """The events of a turn. A failure after the start is an event too, as the status has been sent."""
+    events = turn.events()
+    try:
+        async for item in iterate_in_threadpool(events):
+            yield encode_event(item)
+    except ApiError as error:
+        code = error.body.get("code")
+        message = str(error.body.get("message", error.body))
+        yield encode_event(_failure(message, code if isinstance(code, int) else error.status))
+    except Exception:  # the stream has begun: the client must learn of it inside the stream
+        _logger.exception("a streamed turn failed")
+        yield encode_event(_failure("Internal Server Error", NOT_FOUND))
+    finally:
+        events.close()
+
+
+def _failure(message: str, code: int) -> Wire:
+    return event("conversation.response.error", message=message, code=code)
+
+
+class ConversationsApi:
+    """The routes of /v1/conversations.
+
+    Args:
+        store: where conversations are kept.
+        services: what turns need.
+    """
+
+    def __init__(self, store: ConversationStore, services: Services) -> None:
+        self._store = store
+        self._services = services
+        self._locks = _Locks()
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        one = "/v1/conversations/{conversation_id}"
+        return [
+            Route("/v1/conversations", self.start, methods=["POST"]),
+            Route("/v1/conversations", self.list_page, methods=["GET"]),
+            Route(one, self.append, methods=["POST"]),
+            Route(one, self.get, methods=["GET"]),
+            Route(one, self.delete, methods=["DELETE"]),
+            Route(f"{one}/history", self.history, methods=["GET"]),
+            Route(f"{one}/messages", self.messages, methods=["GET"]),
+            Route(f"{one}/restart", self.restart, methods=["POST"]),
+        ]
+
+    # --- turns ---
+
+    async def start(self, request: Request) -> Response:
+        """A new conversation with its first turn."""
+        body = await read_body(request, StartRequest)
+        check_start(body)
+        owner = owner_of(request)
+        return TurnResponse(asyncio.Lock(), self._services, lambda: self._start(body, owner), stream=bool(body.stream))
+
+    def _start(self, body: StartRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
+        given = wire(body)
+        conversation = Conversation(ids.new_id("conv"), {}, owner)
+        conversation.body = _conversation_body(conversation.id, given)
+        actor = self._actor(conversation, [])
+        check_tools(actor.tools, actor.args)
+        self._require_quota(actor)
+        inputs = input_entries(body.inputs)
+        check_results([], inputs)
+        plan = Plan(conversation.id, actor, [], inputs, handoff_execution=body.handoff_execution or "server")
+
+        def commit(turn: Turn) -> None:
+            if body.store is not False:
+                self._store.save(conversation, [*inputs, *turn.outputs])
+
+        return plan, commit
+
+    async def append(self, request: Request) -> Response:
+        """One more turn."""
+        conversation_id, owner = request.path_params["conversation_id"], owner_of(request)
+        body = await read_body(request, AppendRequest)
+        if not body.tool_confirmations:
+            require_inputs(body)
+        return TurnResponse(
+            self._locks.of(conversation_id),
+            self._services,
+            lambda: self._append(conversation_id, body, owner),
+            stream=body.stream,
+        )
+
+    def _append(self, conversation_id: str, body: AppendRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
+        conversation = self._store.get(conversation_id, owner)
+        history = self._store.entries(conversation_id)
+        confirmations = {c.tool_call_id: c.confirmation for c in body.tool_confirmations or []}
+        changed = check_confirmations(history, dict(confirmations))
+        inputs = input_entries(body.inputs)
+        check_results([e for e in history if e.get("tool_call_id") not in confirmations], inputs)
+        plan = self._plan(conversation, history, inputs, body)
+        plan.confirmations = dict(confirmations)
+
+        def commit(turn: Turn) -> None:
+            if body.store:
+                self._store.replace_tail(conversation_id, changed, [*history[changed:], *inputs, *turn.outputs])
+
+        return plan, commit
+
+    async def restart(self, request: Request) -> Response:
+        """A new conversation that begins with a part of an old one."""
+        conversation_id, owner = request.path_params["conversation_id"], owner_of(request)
+        body = await read_body(request, RestartRequest)
+        return TurnResponse(
+            asyncio.Lock(),
+            self._services,
+            lambda: self._restart(conversation_id, body, owner),
+            stream=body.stream,
+        )
+
+    def _restart(self, conversation_id: str, body: RestartRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
+        source = self._store.get(conversation_id, owner)
+        check_restart(body, source.agent_id)
+        history = kept_until(self._store.entries(conversation_id), body.from_entry_id)
+        now = ids.now()
+        new = Conversation(ids.new_id("conv"), dict(source.body), owner)
+        new.body |= {"id": new.id, "created_at": now, "updated_at": now}
+        new.body |= {
+            name: value
+            for name, value in wire(body).items()
+            if name in ("metadata", "guardrails", "agent_version") and value is not None
+        }
+        inputs = input_entries(body.inputs)
+        check_results(history, inputs)
+        plan = self._plan(new, history, inputs, body)
+
+        def commit(turn: Turn) -> None:
+            if body.store:
+                self._store.save(new, [*history, *inputs, *turn.outputs])
+
+        return plan, commit
+
+    def _plan(
+        self, conversation: Conversation, history: list[Wire], inputs: list[Wire], body: AppendRequest | RestartRequest
+    ) -> Plan:
+        actor = self._actor(conversation, history)
+        args = wire(body.completion_args) if body.completion_args is not None else {}
+        check_choice(actor.tools, args)
+        self._require_quota(actor)
+        return Plan(conversation.id, actor, history, inputs, args, body.handoff_execution)
+
+    def _actor(self, conversation: Conversation, history: list[Wire]) -> Actor:
+        """Who answers now: after a handover the agent that took over, else who began."""
+        body = conversation.body
+        if conversation.agent_id is None:
+            return Actor(body["model"], body["instructions"], body["tools"], body["completion_args"])
+        followers = [entry["next_agent_id"] for entry in history if entry["type"] == "agent.handoff"]
+        if followers:
+            return Actor.of_agent(self._services.agents.get(followers[-1]))
+        return Actor.of_agent(self._services.agents.get(conversation.agent_id, body.get("agent_version")))
+
+    def _require_quota(self, actor: Actor) -> None:
+        self._services.quota.require(["tokens", *(tool["type"] for tool in actor.tools)])
+
+    # --- the rest ---
+
+    async def get(self, request: Request) -> Response:
+        """One conversation, without its entries."""
+        return JSONResponse((await self._found(request)).body)
+
+    async def _found(self, request: Request) -> Conversation:
+        return await run_in_threadpool(self._store.get, request.path_params["conversation_id"], owner_of(request))
+
+    async def list_page(self, request: Request) -> Response:
+        """One page of conversations, newest first."""
+        page, size = page_of(request, default_size=100, max_size=1000)
+        metadata = metadata_filter(request)
+        return JSONResponse(await run_in_threadpool(self._store.list, owner_of(request), page, size, metadata))
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a conversation."""
+        await run_in_threadpool(self._store.delete, request.path_params["conversation_id"], owner_of(request))
+        return Response(status_code=204)
+
+    async def history(self, request: Request) -> Response:
+        """All entries."""
+        return await self._entries(request, "conversation.history", "entries", ("",))
+
+    async def messages(self, request: Request) -> Response:
+        """The messages only."""
+        return await self._entries(request, "conversation.messages", "messages", ("message.",))
+
+    async def _entries(self, request: Request, kind: str, name: str, prefixes: tuple[str, ...]) -> Response:
+        conversation = await self._found(request)
+        entries = await run_in_threadpool(self._store.entries, conversation.id)
+        shown = [{**entry, "completed_at": None} for entry in entries if entry["type"].startswith(prefixes)]
+        return JSONResponse({"object": kind, "conversation_id": conversation.id, name: shown})
+
+
+def _conversation_body(conversation_id: str, given: Wire) -> Wire:
+    """A conversation's settings in the form in which it is shown."""
+    now = ids.now()
+    common = {
+        "object": "conversation",
+        "id": conversation_id,
+        "created_at": now,
+        "updated_at": now,
+        "name": given.get("name"),
+        "description": given.get("description"),
+        "metadata": given.get("metadata"),
+    }
+    if given.get("agent_id") is not None:
+        return common | {"agent_id": given["agent_id"], "agent_version": given.get("agent_version")}
+    return common | {
+        "model": given["model"],
+        "instructions": given.get("instructions"),
+        "tools": given.get("tools") or [],
+        "completion_args": full_args(given.get("completion_args")),
+        "guardrails": given.get("guardrails"),
+    }
+
+
+def kept_until(entries: list[Wire], entry_id: str) -> list[Wire]:
+    """The entries up to and including one.
+
+    Raises:
+        ApiError: 404 when there is no such entry.
+    """
+    for place, entry in enumerate(entries):
+        if entry["id"] == entry_id:
+            return entries[: place + 1]
+    raise not_found(f"Entry {entry_id} not found")
+
+
+def check_confirmations(history: list[Wire], confirmations: dict[str, str]) -> int:
+    """Check that exactly the pending calls are confirmed; give the position from which the history changes.
+
+    Raises:
+        ApiError: 400 for a call that isn't pending, or when some pending calls are left out.
+    """
+    pending = {
+        call_id for call_id, entry in open_calls(history).items() if entry.get("confirmation_status") == "pending"
+    }
+    unknown = confirmations.keys() - pending
+    if unknown:
+        raise bad_request(f"Unexpected tool call id {sorted(unknown)[0]} in tool confirmations")
+    if confirmations and pending - confirmations.keys():
+        raise bad_request("Not the same number of pending calls and confirmations", CALLS_AND_RESULTS_DIFFER)
+    places = [place for place, entry in enumerate(history) if entry.get("tool_call_id") in confirmations]
+    return places[0] if places else len(history)

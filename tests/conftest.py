@@ -1,0 +1,62 @@
+"""What tests of every room use: stand-ins, a scripted model and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from mistral_agents import MistralAgents
+
+    from .support.running import Standin
+    from .support.scripted import ScriptedModel
+
+API_KEY = "test-key"
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[Standin]:
+    """One stand-in with the planner for all tests; it keeps nothing on disk after the session."""
+    from .support.running import Standin
+
+    server = Standin()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def standin_factory() -> Iterator[Callable[..., Standin]]:
+    """Start stand-ins with `Settings` of one's own; they end with the test. `.faults` makes them fail."""
+    from .support.running import Standin
+
+    started: list[Standin] = []
+
+    def start(**settings: Any) -> Standin:
+        server = Standin(**settings)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedModel]:
+    """A chat endpoint that follows a script: `standin_factory(model_url=scripted.url)`."""
+    from .support.scripted import ScriptedModel
+
+    model = ScriptedModel()
+    yield model
+    model.stop()
+
+
+@pytest.fixture
+def client(standin: Standin) -> Iterator[MistralAgents]:
+    """A client of the session's stand-in."""
+    from mistral_agents import MistralAgents
+
+    with MistralAgents(api_key=API_KEY, base_url=standin.base_url) as made:
+        yield made
