@@ -1,0 +1,1 @@
+"""The hosted tools: code interpreter, document library, image generation and web search."""
