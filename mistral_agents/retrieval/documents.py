@@ -1,0 +1,137 @@
+"""What retrieval keeps of a library's document: identity, signatures for incremental sync, metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import Any
+
+from mistral_agents._records import Document
+from mistral_agents._waiting import State, state_of
+from mistral_agents.turn import parse_time
+
+Metadata = dict[str, Any]
+HIDDEN = ("library_id", "document_id", "file_size", "creation_date", "last_modified_date")
+"""Metadata that helps filters and links, and does not belong in a prompt or an embedding."""
+_UNFINISHED = frozenset({"todo", "in_progress", "waiting_for_capacity", "running"})
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryDocument:
+    """A document of a library as it was listed.
+
+    Attributes:
+        library_id: Its library.
+        document_id: Its own id; a new upload has a new one.
+        name: The file's name.
+        mime_type: Media type, where told.
+        size: Bytes, where told.
+        pages: Number of pages, where told.
+        created_at: ISO 8601 in UTC.
+        processed_at: When its text was last taken; ISO 8601 in UTC.
+        expires_at: When the service deletes it; ISO 8601 in UTC.
+        summary: The service's summary, where there is one.
+        file_hash: The service's hash of the file; deprecated there, and may be missing.
+        status: The service's word for how far it is processed.
+        attributes: The user's own values.
+    """
+
+    library_id: str
+    document_id: str
+    name: str
+    mime_type: str | None = None
+    size: int | None = None
+    pages: int | None = None
+    created_at: str | None = None
+    processed_at: str | None = None
+    expires_at: str | None = None
+    summary: str | None = None
+    file_hash: str | None = None
+    status: str | None = None
+    attributes: Metadata = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_record(cls, library_id: str, record: Document) -> LibraryDocument:
+        """Read a listed document; only its id is required."""
+        size, pages, attributes = (record.get(key) for key in ("size", "number_of_pages", "attributes"))
+        return cls(
+            library_id=library_id,
+            document_id=str(record["id"]),
+            name=_text(record.get("name")) or str(record["id"]),
+            mime_type=_text(record.get("mime_type")),
+            size=size if isinstance(size, int) else None,
+            pages=pages if isinstance(pages, int) else None,
+            created_at=_utc(record.get("created_at")),
+            processed_at=_utc(record.get("last_processed_at")),
+            expires_at=_utc(record.get("expires_at")),
+            summary=_text(record.get("summary")),
+            file_hash=_text(record.get("hash")),
+            status=state_of(record)[1],
+            attributes=dict(attributes) if isinstance(attributes, dict) else {},
+        )
+
+    @property
+    def state(self) -> State:
+        """Whether its text can be read. A word this version does not know counts as ready: asking is the test."""
+        state, word = state_of({"process_status": self.status})
+        unfinished = word is None or word.lower() in _UNFINISHED
+        return "ready" if state == "pending" and not unfinished else state
+
+    @property
+    def text_key(self) -> str:
+        """Changes when the text may have changed; `processed_at` is in it because reprocessing keeps the hash."""
+        return _digest([self.file_hash, self.processed_at, self.size])
+
+    @property
+    def metadata_key(self) -> str:
+        """Changes when anything else that a search shows has changed."""
+        return _digest([self.name, self.attributes, self.expires_at, self.mime_type, self.summary, self.pages])
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the service has deleted it by now."""
+        moment = parse_time(self.expires_at)
+        return moment is not None and moment <= now
+
+    def metadata(self, page: str | None = None) -> Metadata:
+        """Flat, JSON, stable metadata: sorted keys, nothing that is None, no score, no link that expires."""
+        known: Metadata = {
+            "library_id": self.library_id,
+            "document_id": self.document_id,
+            "file_name": self.name,
+            "file_type": self.mime_type,
+            "file_size": self.size,
+            "page_label": page,
+            "creation_date": self.created_at,
+            "last_modified_date": self.processed_at,
+            **{f"attr_{key}": _flat(value) for key, value in self.attributes.items()},
+        }
+        return {key: known[key] for key in sorted(known) if known[key] is not None}
+
+
+def _flat(value: Any) -> Any:
+    """Bools as "true"/"false" (LlamaIndex filters take no bool); lists of scalars as they are; the rest as JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, list) and all(isinstance(item, (str, int, float, bool)) for item in value):
+        return [_flat(item) for item in value]
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _utc(value: Any) -> str | None:
+    moment = parse_time(value) if isinstance(value, str) else None
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    return aware.astimezone(timezone.utc).isoformat()
+
+
+def _digest(values: list[Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

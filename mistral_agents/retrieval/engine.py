@@ -1,0 +1,199 @@
+"""Searching libraries in this process: synced when due, one sync at a time, the last good snapshot served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mistral_agents.client import MistralAgents
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
+from mistral_agents.retrieval.flight import SingleFlight
+from mistral_agents.retrieval.jobs import Steps, Work, arun, run
+from mistral_agents.retrieval.keyword import Vocabulary
+from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.reading import PageReader
+from mistral_agents.retrieval.settings import Settings
+from mistral_agents.retrieval.snapshot import Hit, Preparation, Query, Snapshot
+from mistral_agents.retrieval.store import Store
+from mistral_agents.retrieval.syncing import Sync
+from mistral_agents.retrieval.vectors import Embedder
+
+_RETRY = 30.0  # seconds until a failed refresh is tried again
+log = logging.getLogger("mistral_agents.retrieval")
+
+
+class LibraryEngine:
+    """Local search over libraries: BM25, vectors, or both fused.
+
+    Nothing is read before the first search or `refresh()`. The object may be shared by threads and event loops; a
+    pickle keeps the settings and neither snapshot nor connections.
+
+    Args:
+        client: The client to read with.
+        settings: What to search, and how.
+        embedder: Makes vectors; needed by the strategies `vector` and `hybrid`.
+        persist_dir: Folder in which the snapshot is kept; an interrupted sync goes on from there.
+        notify: Told what a sync does; called on whichever thread does it.
+        clock: Seconds; for tests.
+
+    Example:
+        >>> engine = LibraryEngine(MistralAgents(), Settings(checked_library_ids(library_id)))
+        >>> [(hit.document.name, hit.score) for hit in engine.search(Query("warranty period"))]
+    """
+
+    def __init__(
+        self,
+        client: MistralAgents,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        persist_dir: str | os.PathLike[str] | None = None,
+        notify: Notify = ignore,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.embedder = embedder
+        self.persist_dir = persist_dir
+        self._notify = notify
+        self._clock = clock
+        self._flight: SingleFlight[SyncReport] = SingleFlight()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._due_at: float | None = None
+        self._sync: Sync | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_snapshot", "_due_at", "_sync")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is served now; None before the first sync."""
+        return self._snapshot
+
+    # refresh ---------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> SyncReport:
+        """Look for changes and bring the snapshot up to date.
+
+        Raises:
+            LibraryNotFoundError: A library is gone or not visible to this key.
+            LibraryNotReadyError, DocumentProcessingError, LibraryEmptyError: As the settings say.
+            SnapshotError: The stored snapshot can't be used.
+            MistralAgentsError: A request failed; the old snapshot is still served.
+        """
+        return self._flight.run(lambda: run(self._refreshing()))
+
+    async def arefresh(self) -> SyncReport:
+        """As `refresh`, without blocking."""
+        return await self._flight.arun(lambda: arun(self._refreshing()))
+
+    def _refreshing(self) -> Steps[SyncReport]:
+        ids, began, report = self.settings.library_ids, self._clock(), SyncReport()
+        self._notify(SyncStarted(ids))
+        try:
+            if self._snapshot is None:
+                self._snapshot = yield Work(self._steps().load)
+            self._snapshot = yield from self._steps().local(self._snapshot, report)
+        except Exception as error:
+            self._due_at = self._clock() + min(_RETRY, self.settings.ttl)
+            self._failed(error)
+            raise
+        self._due_at = self._clock() + self.settings.ttl
+        report.seconds = self._clock() - began
+        self._notify(SyncEnded(ids, report))
+        return report
+
+    def _failed(self, error: Exception) -> None:
+        if self._snapshot is not None:
+            log.warning("A refresh failed, the snapshot of before is still served: %s", error)
+            self._notify(SnapshotStale(self.settings.library_ids, error))
+
+    def _steps(self) -> Sync:
+        if self._sync is None:
+            settings, ids = self.settings, self.settings.library_ids
+            self._sync = Sync(
+                libraries=self.client.libraries,
+                settings=settings,
+                reader=PageReader(self.client.libraries, settings.exact_pages),
+                preparation=Preparation(settings.splitter, Analyzer(settings.language), Vocabulary()),
+                embedder=self.embedder,
+                store=Store(self.persist_dir, ids) if self.persist_dir is not None else None,
+                notify=self._notify,
+            )
+        return self._sync
+
+    def _due(self) -> bool:
+        policy = self.settings.refresh
+        if policy == "never":
+            return False
+        if self._snapshot is None or policy == "always":
+            return True
+        return policy == "ttl" and (self._due_at is None or self._clock() >= self._due_at)
+
+    def _must_raise(self) -> bool:
+        return self._snapshot is None or self.settings.refresh == "always"
+
+    def current(self) -> Snapshot:
+        """The snapshot to search, synced first where that is due.
+
+        Raises:
+            MistralAgentsError: The sync failed and there is no snapshot to fall back to, or `refresh="always"`.
+        """
+        if self._due():
+            try:
+                self.refresh()
+            except Exception:
+                if self._must_raise():
+                    raise
+        if self._snapshot is None:
+            self._snapshot = self._steps().load()
+        return self._held()
+
+    async def acurrent(self) -> Snapshot:
+        """As `current`, without blocking."""
+        if self._due():
+            try:
+                await self.arefresh()
+            except Exception:
+                if self._must_raise():
+                    raise
+        if self._snapshot is None:
+            self._snapshot = await asyncio.to_thread(self._steps().load)
+        return self._held()
+
+    def _held(self) -> Snapshot:
+        if self._snapshot is None:
+            raise ConfigurationError('Nothing is synced yet, and refresh="never": call refresh() once.')
+        return self._snapshot
+
+    # search ----------------------------------------------------------------------------------------------------
+
+    def search(self, query: Query) -> list[Hit]:
+        """The best passages, best first.
+
+        Raises:
+            ConfigurationError: The strategy needs an embedder and there is none.
+            MistralAgentsError: See `current`.
+        """
+        return self.current().search(query, self.terms(query.text))
+
+    async def asearch(self, query: Query) -> list[Hit]:
+        """As `search`, without blocking."""
+        return (await self.acurrent()).search(query, self.terms(query.text))
+
+    def terms(self, text: str) -> list[str]:
+        """The search terms of a question."""
+        return self._steps().preparation.analyzer.terms(text)

@@ -1,0 +1,68 @@
+"""Errors of retrieval; part of the one tree in `mistral_agents.errors`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFoundError
+
+__all__ = [
+    "DocumentProcessingError",
+    "LibraryEmptyError",
+    "LibraryNotFoundError",
+    "LibraryNotReadyError",
+    "PassagesUnavailableError",
+    "SnapshotError",
+    "UnsupportedFilterError",
+]
+
+
+class LibraryNotFoundError(NotFoundError):
+    """The library does not exist, or this key can't see it."""
+
+
+class LibraryEmptyError(MistralAgentsError):
+    """The libraries hold no document that can be searched (`on_empty="error"`)."""
+
+
+class LibraryNotReadyError(MistralAgentsError):
+    """Documents are still being processed; `.pending` names them."""
+
+    def __init__(self, message: str, *, pending: list[str] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.pending = pending if pending is not None else []
+
+
+class DocumentProcessingError(MistralAgentsError):
+    """The service could not process documents; `.failed` maps their ids to the reason."""
+
+    def __init__(self, message: str, *, failed: dict[str, str] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.failed = failed if failed is not None else {}
+
+
+class UnsupportedFilterError(ConfigurationError):
+    """A filter that this way of searching can't apply; it is never ignored."""
+
+    def __init__(self, message: str, *, field: str = "", operator: str = "", mode: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.field = field
+        self.operator = operator
+        self.mode = mode
+
+
+class SnapshotError(MistralAgentsError):
+    """A stored snapshot is damaged, of another version, or of other libraries; the message names its path."""
+
+
+class PassagesUnavailableError(MistralAgentsError):
+    """The agent's library search gave no passages; `.outcome` says why, `.turn` holds what it did answer."""
+
+    def __init__(self, message: str, *, outcome: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.outcome = outcome
+
+    @property
+    def answer(self) -> str:
+        """What the model wrote; it rests on no passage."""
+        return self.turn.text if self.turn is not None else ""

@@ -1,0 +1,133 @@
+"""Filters on metadata: a small tree, checked when made and evaluated against a document's or chunk's metadata.
+
+Rules, the same in every mode that can filter:
+
+- A missing field matches only `!=`, `nin` and `is_empty`.
+- Values of unlike types are unequal, and neither is greater.
+- A `not` group matches where none of its parts does; an empty group matches everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mistral_agents.retrieval.errors import UnsupportedFilterError
+
+Metadata = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One field compared with a value.
+
+    Attributes:
+        field: A key of the metadata, for example `file_name` or `attr_team`.
+        operator: `==`, `!=`, `>`, `>=`, `<`, `<=`, `in`, `nin`, `any`, `all`, `contains`, `text_match`,
+            `text_match_insensitive` or `is_empty`.
+        value: A text or number; a list for `in`, `nin`, `any` and `all`; unused for `is_empty`.
+
+    Raises:
+        UnsupportedFilterError: The operator is unknown or can't take this value.
+    """
+
+    field: str
+    operator: str
+    value: Any = None
+
+    def __post_init__(self) -> None:
+        if self.operator not in _MATCHES and self.operator != "is_empty":
+            raise refused(self, "local", f"knows no operator {self.operator!r}")
+        if self.operator in _LISTS and not isinstance(self.value, (list, tuple)):
+            raise refused(self, "local", "needs a list")
+        if self.operator in _ORDERED and not _is_number(self.value) and not isinstance(self.value, str):
+            raise refused(self, "local", "needs a number or a text")
+        if self.operator in _TEXTUAL and not isinstance(self.value, str):
+            raise refused(self, "local", "needs a text")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conditions and groups joined by `and`, `or` or `not`."""
+
+    operator: Literal["and", "or", "not"]
+    parts: tuple[Condition | Group, ...]
+
+
+Filter = Condition | Group
+
+
+def refused(condition: Condition, mode: str, reason: str) -> UnsupportedFilterError:
+    """The error for a condition that a mode can't apply."""
+    message = f"Filter {condition.field!r} {condition.operator} {condition.value!r}: mode {mode!r} {reason}."
+    return UnsupportedFilterError(message, field=condition.field, operator=condition.operator, mode=mode)
+
+
+def fields(filter_: Filter) -> set[str]:
+    """The fields a filter looks at."""
+    if isinstance(filter_, Condition):
+        return {filter_.field}
+    return {name for part in filter_.parts for name in fields(part)}
+
+
+def matches(filter_: Filter, metadata: Metadata) -> bool:
+    """Whether metadata passes a filter."""
+    if isinstance(filter_, Condition):
+        return _passes(filter_, metadata.get(filter_.field))
+    if not filter_.parts:
+        return True
+    results = (matches(part, metadata) for part in filter_.parts)
+    if filter_.operator == "and":
+        return all(results)
+    return any(results) if filter_.operator == "or" else not any(results)
+
+
+def _passes(condition: Condition, found: Any) -> bool:
+    if condition.operator == "is_empty":
+        return found is None or found in ("", [])
+    if found is None:
+        return condition.operator in ("!=", "nin")
+    return _MATCHES[condition.operator](found, condition.value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _comparable(found: Any, value: Any) -> bool:
+    return (_is_number(found) and _is_number(value)) or (isinstance(found, str) and isinstance(value, str))
+
+
+def _contains(found: Any, value: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(value, str) and value in found
+    return isinstance(found, (list, tuple)) and value in found
+
+
+def _text(found: Any, value: str) -> bool:
+    return isinstance(found, str) and value in found
+
+
+def _text_insensitive(found: Any, value: str) -> bool:
+    return isinstance(found, str) and value.casefold() in found.casefold()
+
+
+_MATCHES: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda found, value: bool(found == value),
+    "!=": lambda found, value: bool(found != value),
+    ">": lambda found, value: _comparable(found, value) and found > value,
+    ">=": lambda found, value: _comparable(found, value) and found >= value,
+    "<": lambda found, value: _comparable(found, value) and found < value,
+    "<=": lambda found, value: _comparable(found, value) and found <= value,
+    "in": lambda found, value: found in value,
+    "nin": lambda found, value: found not in value,
+    "any": lambda found, value: any(_contains(found, item) for item in value),
+    "all": lambda found, value: all(_contains(found, item) for item in value),
+    "contains": _contains,
+    "text_match": _text,
+    "text_match_insensitive": _text_insensitive,
+}
+_LISTS = frozenset({"in", "nin", "any", "all"})
+_ORDERED = frozenset({">", ">=", "<", "<="})
+_TEXTUAL = frozenset({"text_match", "text_match_insensitive"})

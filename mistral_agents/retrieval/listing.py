@@ -1,0 +1,152 @@
+"""What is in the libraries now, against what was there at the last sync."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_agents._records import Document
+from mistral_agents.errors import NotFoundError
+from mistral_agents.libraries import Libraries
+from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.errors import LibraryNotFoundError
+from mistral_agents.retrieval.jobs import Job, Steps
+
+PAGE_SIZE = 100
+"""Documents per page of a listing; the service's most."""
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync found and did.
+
+    Attributes:
+        added: Ids of documents that are new.
+        updated: Ids of documents whose text changed.
+        metadata_only: Ids of documents of which only name, attributes, expiry or the like changed.
+        deleted: Ids of documents that are gone, or whose new processing failed.
+        unchanged: How many documents stayed as they were.
+        pending: Ids of documents that are still being processed, with the service's word.
+        failed: Ids of documents that the service could not process, or without text, with the reason.
+        resumed: How many texts an interrupted sync had already stored.
+        texts: How many texts were downloaded.
+        embedded: How many chunks were embedded.
+        requests: How many requests were sent to the service, embeddings aside.
+        seconds: How long it took.
+        consistent: False where two listings in a row differed; the next sync sees the rest.
+        pages_unreadable: Ids of documents whose pages could not be told apart (`pages="exact"`).
+        snapshot_id: Names the state of the libraries; equal states have equal names.
+    """
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    metadata_only: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    pending: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+    texts: int = 0
+    embedded: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    consistent: bool = True
+    pages_unreadable: list[str] = field(default_factory=list)
+    snapshot_id: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything a search shows is different."""
+        return bool(self.added or self.updated or self.metadata_only or self.deleted)
+
+
+@dataclass(slots=True)
+class Plan:
+    """Which documents to read and which to keep.
+
+    Attributes:
+        read: Documents whose text is needed.
+        renew: Documents of which only the metadata changed.
+        keep: Ids of documents that stay.
+    """
+
+    read: list[LibraryDocument] = field(default_factory=list)
+    renew: list[LibraryDocument] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+
+
+Known = Mapping[str, LibraryDocument]
+Listed = dict[str, LibraryDocument]
+
+
+def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Known, report: SyncReport) -> Steps[Listed]:
+    """List the documents of all libraries.
+
+    Offset paging loses rows while documents are deleted, so before a document counts as deleted the libraries are
+    listed once more.
+    """
+    listed = yield from _list_once(libraries, library_ids, report)
+    if any(key not in listed for key in known):
+        again = yield from _list_once(libraries, library_ids, report)
+        report.consistent = again.keys() == listed.keys()
+        listed = {**listed, **again}
+    return listed
+
+
+def _list_once(libraries: Libraries, library_ids: Sequence[str], report: SyncReport) -> Steps[Listed]:
+    listed: Listed = {}
+    for library_id in library_ids:
+        try:
+            records = yield _listing(libraries, library_id)
+        except NotFoundError as error:
+            raise _library_not_found(library_id, error) from error
+        documents = [LibraryDocument.from_record(library_id, record) for record in records]
+        listed.update((document.document_id, document) for document in documents)
+        report.requests += max(1, math.ceil(len(documents) / PAGE_SIZE))
+    return listed
+
+
+def _listing(libraries: Libraries, library_id: str) -> Job:
+    def call() -> list[Document]:
+        return list(libraries.documents(library_id, page_size=PAGE_SIZE))
+
+    async def acall() -> list[Document]:
+        return [record async for record in libraries.adocuments(library_id, page_size=PAGE_SIZE)]
+
+    return Job(call, acall)
+
+
+def _library_not_found(library_id: str, error: NotFoundError) -> LibraryNotFoundError:
+    facts: dict[str, Any] = {name: getattr(error, name) for name in ("status_code", "code", "request_id", "body")}
+    hint = "A key sees only libraries of its owner, its workspace, or shared with them."
+    return LibraryNotFoundError(f"Library {library_id} was not found.", hint=hint, **facts)
+
+
+def compare(listed: Listed, known: Known, report: SyncReport) -> Plan:
+    """Decide what to do with each document, and note it in the report."""
+    plan = Plan()
+    for key, document in listed.items():
+        if document.state != "ready":
+            where = report.pending if document.state == "pending" else report.failed
+            where[key] = document.status or "unknown"
+            if key in known:  # while it is processed again its old text still serves; once that failed it does not
+                (plan.keep if document.state == "pending" else report.deleted).append(key)
+        else:
+            _compare_one(plan, document, known.get(key), report)
+    report.deleted += [key for key in known if key not in listed]
+    return plan
+
+
+def _compare_one(plan: Plan, document: LibraryDocument, old: LibraryDocument | None, report: SyncReport) -> None:
+    key = document.document_id
+    if old is None or old.text_key != document.text_key:
+        plan.read.append(document)
+        (report.added if old is None else report.updated).append(key)
+    elif old.metadata_key != document.metadata_key:
+        plan.renew.append(document)
+        report.metadata_only.append(key)
+    else:
+        plan.keep.append(key)
+        report.unchanged += 1

@@ -1,0 +1,209 @@
+"""A snapshot on disk: JSON lines and npz, replaced as a whole, without pickle; and the journal of a running sync."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mistral_agents.retrieval._extras import load
+from mistral_agents.retrieval.chunking import Chunk, Page
+from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.errors import SnapshotError
+from mistral_agents.retrieval.reading import ReadText
+from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText
+
+FORMAT, VERSION = "mistral-agents-snapshot", 1
+_DOCUMENT_FIELDS = frozenset(field.name for field in fields(LibraryDocument))
+
+
+def text_hash(text: str) -> str:
+    """Names a chunk's text, whatever its document."""
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class Journal:
+    """What an interrupted sync had already paid for: texts by document and signature, vectors by text."""
+
+    texts: dict[tuple[str, str], ReadText]
+    vectors: dict[str, Any]
+
+
+class Store:
+    """The folder of a snapshot.
+
+    Args:
+        folder: Made when first written to.
+        library_ids: The libraries it must hold.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], library_ids: Sequence[str]) -> None:
+        self.folder = Path(folder)
+        self._library_ids = sorted(library_ids)
+        self._segment = 0
+
+    @property
+    def path(self) -> Path:
+        """The snapshot's file."""
+        return self.folder / "snapshot.jsonl"
+
+    # snapshot --------------------------------------------------------------------------------------------------
+
+    def save(self, snapshot: Snapshot, splitter_key: str, embedder: str | None) -> None:
+        """Write a snapshot beside the old one, put it in its place, and forget the journal."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        vectors = self._save_vectors(snapshot, embedder)
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "library_ids": self._library_ids,
+            "splitter": splitter_key,
+            "embedder": embedder,
+            "vectors": vectors,
+            "documents": len(snapshot.texts),
+        }
+        temporary = self.path.with_name(f"snapshot.{os.getpid()}.tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            for line in [header, *map(_line, snapshot.texts.values())]:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path)
+        for old in self.folder.glob("vectors-*.npz"):
+            if old.name != vectors:
+                old.unlink(missing_ok=True)
+        self.forget_journal()
+
+    def _save_vectors(self, snapshot: Snapshot, embedder: str | None) -> str | None:
+        parts = {key: stored.vectors for key, stored in snapshot.texts.items() if stored.vectors is not None}
+        if embedder is None or not parts:
+            return None
+        name = f"vectors-{snapshot.id}.npz"
+        temporary = self.folder / f"vectors.{os.getpid()}.tmp"
+        with temporary.open("wb") as file:
+            load("numpy").savez(file, **parts)
+        os.replace(temporary, self.folder / name)
+        return name
+
+    def load(self, preparation: Preparation, embedder: str | None) -> list[StoredText] | None:
+        """The stored documents; None where nothing was stored.
+
+        Chunks are cut again where the splitter has changed; vectors of another model are left out.
+
+        Raises:
+            SnapshotError: The file is damaged, of another version, or of other libraries.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                header = self._header(next(file, ""))
+                same_splitter = header["splitter"] == preparation.splitter.key
+                vectors = self._load_vectors(header, embedder if same_splitter else None)
+                texts = [_stored(json.loads(line), preparation, same_splitter, vectors) for line in file]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise self._bad(f"can't be read ({error})") from error
+        if len(texts) != header["documents"]:
+            raise self._bad(f"holds {len(texts)} documents instead of {header['documents']}")
+        return texts
+
+    def _header(self, line: str) -> dict[str, Any]:
+        header = json.loads(line)
+        if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("version") != VERSION:
+            raise self._bad(f"is no snapshot of version {VERSION}")
+        if header["library_ids"] != self._library_ids:
+            raise self._bad(f"belongs to other libraries: {', '.join(map(str, header['library_ids']))}")
+        return header
+
+    def _bad(self, reason: str) -> SnapshotError:
+        hint = "Delete the folder, or pass another persist_dir."
+        return SnapshotError(f"The snapshot {self.path} {reason}.", hint=hint)
+
+    def _load_vectors(self, header: dict[str, Any], embedder: str | None) -> dict[str, Any]:
+        name = header["vectors"]
+        if name is None or embedder is None or header["embedder"] != embedder:
+            return {}
+        if Path(name).name != name:
+            raise self._bad("names vectors outside its folder")
+        return _npz(self.folder / name)
+
+    # journal ---------------------------------------------------------------------------------------------------
+
+    def note_text(self, document: LibraryDocument, read: ReadText) -> None:
+        """Keep a text that was just downloaded."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = {
+            "id": document.document_id,
+            "key": document.text_key,
+            "text": read.text,
+            "pages": [[page.label, page.start, page.end] for page in read.pages],
+        }
+        with (self.folder / f"journal-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def note_vectors(self, hashes: list[str], vectors: Any) -> None:
+        """Keep vectors that were just made."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        numpy = load("numpy")
+        self._segment += 1
+        name = f"journal-{os.getpid()}-{self._segment:06d}"
+        temporary = self.folder / f"{name}.tmp"
+        with temporary.open("wb") as file:
+            numpy.savez(file, hashes=numpy.array(hashes), vectors=vectors)
+        os.replace(temporary, self.folder / f"{name}.npz")
+
+    def journal(self) -> Journal:
+        """What an interrupted sync left; a last line that was cut off is left out."""
+        journal = Journal({}, {})
+        for path in sorted(self.folder.glob("journal-*.jsonl")):
+            for line in _whole_lines(path):
+                pages = tuple(Page(*page) for page in line["pages"])
+                journal.texts[line["id"], line["key"]] = ReadText(line["text"], pages, requests=0)
+        for path in sorted(self.folder.glob("journal-*.npz")):
+            part = _npz(path)
+            journal.vectors.update(zip(part["hashes"].tolist(), part["vectors"], strict=True))
+        return journal
+
+    def forget_journal(self) -> None:
+        """Delete the journal."""
+        for path in self.folder.glob("journal-*"):
+            path.unlink(missing_ok=True)
+
+
+def _line(stored: StoredText) -> dict[str, Any]:
+    return {
+        "document": asdict(stored.document),
+        "text": stored.text,
+        "pages": [[page.label, page.start, page.end] for page in stored.pages],
+        "chunks": [[chunk.start, chunk.end, chunk.page] for chunk in stored.chunks],
+    }
+
+
+def _stored(line: dict[str, Any], preparation: Preparation, same_splitter: bool, vectors: dict[str, Any]) -> StoredText:
+    known = {key: value for key, value in line["document"].items() if key in _DOCUMENT_FIELDS}
+    document = LibraryDocument(**known)
+    pages = [Page(*page) for page in line["pages"]]
+    if not same_splitter:
+        return preparation.store(document, line["text"], pages)
+    key = document.document_id
+    chunks = [Chunk(key, start, end, page) for start, end, page in line["chunks"]]
+    return preparation.restore(document, line["text"], pages, chunks, vectors.get(key))
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:  # the process died while it wrote this line
+            continue
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    with load("numpy").load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

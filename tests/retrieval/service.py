@@ -1,0 +1,168 @@
+"""A libraries API on loopback that a test can bend: counts requests, fails on demand, changes under a walk."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import md5
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+from mistral_agents import MistralAgents
+
+LIBRARY = "0197f425-5e85-7353-b8e7-e8b974b9c613"
+OTHER = "01a07bff-b1ed-70bd-b7d4-34b652c070bb"
+
+
+@dataclass
+class Stored:
+    record: dict[str, Any]
+    pages: list[str]
+    separator: str = "\n\n"
+
+    @property
+    def text(self) -> str:
+        return self.separator.join(self.pages)
+
+
+@dataclass
+class LibraryService:
+    """Serves `documents` of each library; `base` and `inclusive` say how it counts pages."""
+
+    base: int = 0
+    inclusive: bool = True
+    libraries: dict[str, dict[str, Stored]] = field(default_factory=lambda: {LIBRARY: {}, OTHER: {}})
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    fail: Callable[[str, str], tuple[int, Any] | None] | None = None
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._lock = threading.Lock()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def client(self, **settings: Any) -> MistralAgents:
+        return MistralAgents(**{"api_key": "test-key", "base_url": self.url, "max_retries": 0, **settings})
+
+    # content
+
+    def add(self, name: str, *pages: str, library: str = LIBRARY, **fields: Any) -> str:
+        key = fields.pop("id", None) or str(uuid4())
+        separator = fields.pop("separator", "\n\n")
+        text = separator.join(pages)
+        record = {
+            "id": key,
+            "library_id": library,
+            "hash": md5(text.encode()).hexdigest(),
+            "mime_type": "text/plain",
+            "extension": "txt",
+            "size": len(text.encode()),
+            "name": name,
+            "summary": None,
+            "created_at": "2026-09-07T13:12:30.383658Z",
+            "last_processed_at": "2026-09-07T13:12:31Z",
+            "number_of_pages": len(pages),
+            "process_status": "done",
+            "attributes": None,
+            "expires_at": None,
+            **fields,
+        }
+        self.libraries[library][key] = Stored(record, list(pages), separator)
+        return key
+
+    def change(self, key: str, *pages: str, library: str = LIBRARY, **fields: Any) -> None:
+        stored = self.libraries[library][key]
+        if pages:
+            stored.pages = list(pages)
+            stored.record.update(hash=md5(stored.text.encode()).hexdigest(), size=len(stored.text))
+        stored.record.update(fields)
+
+    def remove(self, key: str, library: str = LIBRARY) -> None:
+        del self.libraries[library][key]
+
+    # what was asked
+
+    def counts(self) -> Counter[str]:
+        kinds = Counter()
+        for method, path in self.requests:
+            tail = path.split("?")[0].rpartition("/")[2]
+            kinds[f"{method} {tail if re.fullmatch('[a-z_-]+', tail) else 'id'}"] += 1
+        return kinds
+
+    @property
+    def texts(self) -> int:
+        return self.counts()["GET text_content"]
+
+    def clear(self) -> None:
+        self.requests.clear()
+
+    # answers
+
+    def answer(self, method: str, target: str) -> tuple[int, Any]:
+        with self._lock:
+            self.requests.append((method, target))
+        if self.fail is not None and (failure := self.fail(method, target)) is not None:
+            return failure
+        parts = urlsplit(target)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        steps = parts.path.strip("/").split("/")[2:]
+        documents = self.libraries.get(steps[0])
+        if documents is None:
+            return 404, {"object": "Error", "message": "Library not found", "code": 3000}
+        if len(steps) == 2:
+            return 200, self._page(documents, query)
+        stored = documents.get(steps[2])
+        if stored is None:
+            return 404, {"object": "Error", "message": "Document not found", "code": 3000}
+        if len(steps) == 3:
+            return 200, stored.record
+        return self._about(stored, steps[3], query)
+
+    def _page(self, documents: dict[str, Stored], query: dict[str, str]) -> dict[str, Any]:
+        page, size = int(query["page"]), int(query["page_size"])
+        rows = [stored.record for stored in list(documents.values())]
+        part = rows[page * size : (page + 1) * size]
+        more = (page + 1) * size < len(rows)
+        return {"data": part, "pagination": {"total_items": len(rows), "has_more": more, "current_page": page}}
+
+    def _about(self, stored: Stored, what: str, query: dict[str, str]) -> tuple[int, Any]:
+        if what == "status":
+            word = stored.record["process_status"]
+            return 200, {"document_id": stored.record["id"], "process_status": word}
+        if what.endswith("signed-url"):
+            return 200, f"https://files.test/{stored.record['id']}?signature={len(self.requests)}"
+        if "page_start" not in query:
+            return 200, {"text": stored.text}
+        first, last = int(query["page_start"]) - self.base, int(query["page_end"]) - self.base
+        if first < 0 or last - (0 if self.inclusive else 1) >= len(stored.pages):
+            return 422, {"object": "Error", "detail": [{"loc": ["query", "page_start"], "msg": "out of range"}]}
+        pages = stored.pages[first : last + 1 if self.inclusive else last]
+        return 200, {"text": stored.separator.join(pages)}
+
+
+def _handler(service: LibraryService) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            status, body = service.answer("GET", self.path)
+            data = json.dumps(body).encode()
+            head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+            self.wfile.write(head.encode() + data)
+
+        def log_message(self, *_: object) -> None: ...
+
+    return Handler
