@@ -36,7 +36,8 @@ class EventFold:
 
     def apply(self, event: Wire) -> None:
         """Take the next event."""
-        handler = _HANDLERS.get(event.get("type"))
+        kind = event.get("type")
+        handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is None:
             self.unknown.append(event)
         else:
