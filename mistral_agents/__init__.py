@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from mistral_agents.client import MistralAgents
+from mistral_agents.connectors import (
+    CodeInterpreter,
+    Connector,
+    DocumentLibrary,
+    ImageGeneration,
+    WebSearch,
+    translate_tools,
+)
 from mistral_agents.turn import Turn
 
 __version__ = "0.1.0"
-__all__ = ["MistralAgents", "Turn"]
+__all__ = [
+    "CodeInterpreter",
+    "Connector",
+    "DocumentLibrary",
+    "ImageGeneration",
+    "MistralAgents",
+    "Turn",
+    "WebSearch",
+    "translate_tools",
+]

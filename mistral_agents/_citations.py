@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from mistral_agents._policy import Policy
 from mistral_agents._searches import SearchHit, search_hits, search_origin, text_or_none
-from mistral_agents.entries import Entry, Message, ToolExecution
+from mistral_agents.entries import Entry, Message, ToolExecution, chunk_text
 
 Wire = dict[str, Any]
 
@@ -58,7 +59,7 @@ def _references(entries: list[Entry]) -> list[Citation]:
         for chunk in entry.chunks if isinstance(entry, Message) else ():
             if chunk.get("type") == "tool_reference":
                 found.append(reference_citation(chunk, offset))
-            offset += len(chunk.get("text") or "") if chunk.get("type") == "text" else 0
+            offset += len(chunk_text(chunk))
     return found
 
 
@@ -93,3 +94,14 @@ def library_citation(hit: SearchHit) -> Citation:
         snippet=hit.snippets[0] if hit.snippets else None,
         raw=hit.raw,
     )
+
+
+def limited(citations: list[Citation], policy: Policy) -> list[Citation]:
+    """As many citations of each origin as a policy lets `Turn.citations` show."""
+    most = {"web": policy.max_citations, "library": policy.max_documents}
+    shown: list[Citation] = []
+    for citation in citations:
+        limit = most.get(citation.origin)
+        if limit is None or sum(other.origin == citation.origin for other in shown) < limit:
+            shown.append(citation)
+    return shown

@@ -26,7 +26,17 @@ class Record(dict[str, Any]):
         return _time(value) if name in _TIMES else value
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({dict.__repr__(self)})"
+        return f"{type(self).__name__}({masked(dict(self))!r})"
+
+
+_SECRET = frozenset({"authorization", "connection_credentials"})
+
+
+def masked(value: Any) -> Any:
+    """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
+    if isinstance(value, dict):
+        return {key: "***" if key in _SECRET and item else masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
 
 
 def _time(value: Any) -> datetime | Any:

@@ -98,6 +98,10 @@ def by_number(call: Call, data: Any, rows: list[Wire]) -> Call | None:
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more and rows else None
 
 
+def _key(row: Wire) -> tuple[Any, Any]:
+    return row.get("id"), row.get("version")
+
+
 class _Fresh:
     """Lets each id through once: a list that repeats a page (reported of the service) ends instead of looping."""
 
@@ -105,8 +109,8 @@ class _Fresh:
         self._seen: set[Any] = set()
 
     def rows(self, rows: list[Wire]) -> list[Wire]:
-        fresh = [row for row in rows if row.get("id") is None or row["id"] not in self._seen]
-        self._seen.update(row.get("id") for row in fresh)
+        fresh = [row for row in rows if row.get("id") is None or _key(row) not in self._seen]
+        self._seen.update(_key(row) for row in fresh)
         return fresh
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import Self
 
 from mistral_agents import _sdk
-from mistral_agents._fold import EventFold
+from mistral_agents._fold import STARTED, EventFold
+from mistral_agents._guard import TurnGuard
+from mistral_agents._policy import Policy
 from mistral_agents._sse import EventDecoder
 from mistral_agents._transport import Call, Transport, headers_of, reason
 from mistral_agents.errors import (
     MistralAgentsError,
     StreamInterruptedError,
     TimeoutExceededError,
+    ToolBudgetExceededError,
     TurnFailedError,
     message_of,
 )
@@ -25,11 +29,26 @@ _CUT = "The stream ended before `conversation.response.done`; the answer may be 
 _AFTER = "The turn may have been applied; read the conversation's history before sending it again."
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What goes along with a stream.
+
+    Attributes:
+        policy: What is enforced while it is read.
+        met: Told the conversation's id and the policy, once the id is known.
+    """
+
+    policy: Policy
+    met: Callable[[str | None, Policy], None]
+
+
 class _Reading:
     """What both streams share: bytes to events, the turn so far, and how a stream may end."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, watch: Watch | None) -> None:
         self._call = call
+        self._watch = watch
+        self._guard = TurnGuard(watch.policy) if watch is not None and watch.policy.watches_stream else None
         self._decoder = EventDecoder()
         self._fold = EventFold()
         self.headers: dict[str, str] = {}
@@ -51,6 +70,8 @@ class _Reading:
         )
         if turn.conversation_id is None:
             turn.conversation_id = self.conversation_id
+        if self._watch is not None and self._watch.policy:
+            turn.policy = self._watch.policy
         return turn
 
     def _events(self, chunk: bytes | None) -> list[Wire]:
@@ -58,8 +79,12 @@ class _Reading:
 
     def _apply(self, event: Wire) -> None:
         self._fold.apply(event)
+        if self._watch is not None and event.get("type") == STARTED:
+            self._watch.met(self.conversation_id, self._watch.policy)
         if self._fold.error is not None:
             raise self._failed(self._fold.error)
+        if self._guard is not None:
+            self._guard.take(event)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -67,6 +92,11 @@ class _Reading:
             "request_id": self.headers.get("mistral-correlation-id"),
             "turn": self.turn,
         }
+
+    def _stopped(self, error: ToolBudgetExceededError) -> ToolBudgetExceededError:
+        for name, value in self._facts().items():
+            setattr(error, name, value)
+        return error
 
     def _failed(self, event: Wire) -> MistralAgentsError:
         message, code = message_of(event)
@@ -97,12 +127,20 @@ class TurnStream(_Reading):
     Raises:
         StreamInterruptedError: The stream ended before `conversation.response.done`; `.turn` holds what arrived.
         TurnFailedError: The service sent `conversation.response.error`.
+        ToolBudgetExceededError: A limit of the policy was passed; `.turn` holds what arrived.
         TimeoutExceededError: No bytes came for `stream_idle_timeout` (else `timeout`) seconds.
     """
 
-    def __init__(self, transport: Transport, call: Call) -> None:
-        super().__init__(call)
+    def __init__(
+        self,
+        transport: Transport,
+        call: Call,
+        watch: Watch | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(call, watch)
         self._transport = transport
+        self._before = before
         self._response: Any = None
         self._iterator = self._run()
 
@@ -121,13 +159,16 @@ class TurnStream(_Reading):
 
     def _open(self) -> None:
         if self._response is None:
+            if self._before is not None:
+                self._before()
             self._response = self._transport.open(self._call, stream=True)
             self.headers = headers_of(self._response)
 
     def _run(self) -> Iterator[Wire]:
         self._open()
         try:
-            for chunk in self._response.iter_bytes():
+            arriving = self._response.iter_bytes()
+            for chunk in arriving if self._guard is None else self._guard.watch(arriving):
                 for event in self._events(chunk):
                     self._apply(event)
                     yield event
@@ -137,6 +178,8 @@ class TurnStream(_Reading):
                 self._apply(event)
                 yield event
             self._check_end()
+        except ToolBudgetExceededError as error:
+            raise self._stopped(error) from None
         except Exception as error:
             if not _sdk.is_transport_error(error):
                 raise
@@ -159,9 +202,16 @@ class TurnStream(_Reading):
 class AsyncTurnStream(_Reading):
     """As `TurnStream`, without blocking the event loop; made by the `astart_stream` family, which needs no `await`."""
 
-    def __init__(self, transport: Transport, call: Call) -> None:
-        super().__init__(call)
+    def __init__(
+        self,
+        transport: Transport,
+        call: Call,
+        watch: Watch | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(call, watch)
         self._transport = transport
+        self._before = before
         self._response: Any = None
         self._iterator = self._run()
 
@@ -180,13 +230,16 @@ class AsyncTurnStream(_Reading):
 
     async def _open(self) -> None:
         if self._response is None:
+            if self._before is not None:
+                await self._before()
             self._response = await self._transport.aopen(self._call, stream=True)
             self.headers = headers_of(self._response)
 
     async def _run(self) -> AsyncIterator[Wire]:
         await self._open()
         try:
-            async for chunk in self._response.aiter_bytes():
+            arriving = self._response.aiter_bytes()
+            async for chunk in arriving if self._guard is None else self._guard.awatch(arriving):
                 for event in self._events(chunk):
                     self._apply(event)
                     yield event
@@ -196,6 +249,8 @@ class AsyncTurnStream(_Reading):
                 self._apply(event)
                 yield event
             self._check_end()
+        except ToolBudgetExceededError as error:
+            raise self._stopped(error) from None
         except Exception as error:
             if not _sdk.is_transport_error(error):
                 raise

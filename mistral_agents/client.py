@@ -9,10 +9,15 @@ from typing import Any
 from typing_extensions import Self
 
 from mistral_agents._client import ApiKey, Clients
+from mistral_agents._planning import Planner
+from mistral_agents._policy import PolicyBook
 from mistral_agents._transport import Transport
+from mistral_agents.agents import Agents
+from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
+from mistral_agents.security import Safeguards
 
 
 class MistralAgents:
@@ -33,6 +38,7 @@ class MistralAgents:
         async_http_client: The same for asynchronous calls; it serves one event loop only.
         sdk: Your own `mistralai.client.Mistral`, whose settings are then used.
         headers: Headers to send with every request.
+        safeguards: Which libraries may be used, and a redaction hook on inputs.
 
     Raises:
         ConfigurationError: A setting is wrong.
@@ -55,6 +61,7 @@ class MistralAgents:
         async_http_client: Any = None,
         sdk: Any = None,
         headers: Mapping[str, str] | None = None,
+        safeguards: Safeguards | None = None,
     ) -> None:
         self._clients = Clients(
             api_key=api_key,
@@ -68,11 +75,17 @@ class MistralAgents:
             headers=headers,
         )
         self._transport = Transport(self._clients)
+        self._planner = Planner(PolicyBook(), safeguards if safeguards is not None else Safeguards())
 
     @cached_property
     def conversations(self) -> Conversations:
         """Conversations: start, append, restart, history, list, delete."""
-        return Conversations(self._transport)
+        return Conversations(self._transport, self._planner)
+
+    @cached_property
+    def agents(self) -> Agents:
+        """Agents: create, ensure, update, versions, aliases."""
+        return Agents(self._transport, self._planner)
 
     @cached_property
     def libraries(self) -> Libraries:
@@ -83,6 +96,11 @@ class MistralAgents:
     def files(self) -> Files:
         """Files: what tools made, and uploads."""
         return Files(self._transport)
+
+    @cached_property
+    def connectors(self) -> Connectors:
+        """Connectors registered with the service: list, tools, call."""
+        return Connectors(self._transport)
 
     @property
     def beta(self) -> Self:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from typing_extensions import Unpack
 
 from mistral_agents import _conversation_calls as calls
+from mistral_agents._agent_calls import get_call as get_agent_call
+from mistral_agents._planning import Planned, Planner
+from mistral_agents._policy import Policy, PolicyBook
 from mistral_agents._records import ConversationInfo, as_record, rows_of
 from mistral_agents._recovery import LOST, recovered_turn
-from mistral_agents._stream import AsyncTurnStream, TurnStream
+from mistral_agents._stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._transport import Reply, Transport
 from mistral_agents.entries import Entry, parse_entries
-from mistral_agents.errors import MistralAgentsError, ResponseFormatError, UnknownOutcomeError
+from mistral_agents.errors import (
+    MistralAgentsError,
+    ResponseFormatError,
+    StreamInterruptedError,
+    UnknownOutcomeError,
+)
+from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 
 Wire = dict[str, Any]
@@ -60,6 +70,13 @@ def _instead_of(lost: MistralAgentsError) -> Iterator[None]:
         raise lost from lost.__cause__
 
 
+def _next(asking: Generator[str, Any, None], agent: Any) -> str | None:
+    try:
+        return asking.send(agent)
+    except StopIteration:
+        return None
+
+
 class Conversations:
     """Conversations of the service. Every method has an asynchronous twin with the prefix `a`.
 
@@ -71,24 +88,72 @@ class Conversations:
         MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, planner: Planner | None = None) -> None:
         self._transport = transport
+        self._planner = planner if planner is not None else Planner(PolicyBook(), Safeguards())
+
+    def _send(self, planned: Planned) -> Turn:
+        self._check(planned)
+        if planned.policy.watches_stream:
+            return self._stream(planned).read()
+        return self._met(_turn(self._transport.send(planned.call)), planned.policy)
+
+    async def _asend(self, planned: Planned) -> Turn:
+        await self._acheck(planned)
+        if planned.policy.watches_stream:
+            return await self._astream(planned).aread()
+        return self._met(_turn(await self._transport.asend(planned.call)), planned.policy)
+
+    def _met(self, turn: Turn, policy: Policy) -> Turn:
+        self._planner.book.set_conversation(turn.conversation_id, policy)
+        turn.policy = policy if policy else None
+        return turn
+
+    def _known(self, data: Any) -> ConversationInfo:
+        info = as_record(ConversationInfo, data)
+        self._planner.book.set_conversation(info.get("id"), Policy.from_metadata(info.get("metadata")))
+        return info
+
+    def _stream(self, planned: Planned) -> TurnStream:
+        watch = Watch(planned.policy, self._planner.book.set_conversation)
+        return TurnStream(self._transport, planned.call, watch, partial(self._check, planned))
+
+    def _astream(self, planned: Planned) -> AsyncTurnStream:
+        watch = Watch(planned.policy, self._planner.book.set_conversation)
+        return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
+
+    def _check(self, planned: Planned) -> None:
+        """Read the agents a turn may reach and compare their libraries with the allow-list."""
+        if planned.agent_id is None:
+            return
+        asking = self._planner.safeguards.agents_to_check(planned.agent_id)
+        wanted: str | None = next(asking)
+        while wanted is not None:
+            wanted = _next(asking, self._transport.send(get_agent_call(wanted)).json())
+
+    async def _acheck(self, planned: Planned) -> None:
+        if planned.agent_id is None:
+            return
+        asking = self._planner.safeguards.agents_to_check(planned.agent_id)
+        wanted: str | None = next(asking)
+        while wanted is not None:
+            wanted = _next(asking, (await self._transport.asend(get_agent_call(wanted))).json())
 
     def start(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
-        return _turn(self._transport.send(calls.start_call(inputs, options)))
+        return self._send(self._planner.start(inputs, options))
 
     async def astart(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
         """As `start`, without blocking."""
-        return _turn(await self._transport.asend(calls.start_call(inputs, options)))
+        return await self._asend(self._planner.start(inputs, options))
 
     def start_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> TurnStream:
         """As `start`, event by event."""
-        return TurnStream(self._transport, calls.start_call(inputs, options))
+        return self._stream(self._planner.start(inputs, options))
 
     def astart_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
-        return AsyncTurnStream(self._transport, calls.start_call(inputs, options))
+        return self._astream(self._planner.start(inputs, options))
 
     def append(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
         """Go on with a stored conversation; see `calls.CallOptions`.
@@ -97,8 +162,8 @@ class Conversations:
         both; results of open function calls go in as `function.result` entries, all together.
         """
         try:
-            return _turn(self._transport.send(calls.append_call(conversation_id, inputs, options)))
-        except LOST as error:
+            return self._send(self._planner.append(conversation_id, inputs, options))
+        except (*LOST, StreamInterruptedError) as error:
             known = options.get("after_entry_id")
             if known is None:
                 raise
@@ -108,8 +173,8 @@ class Conversations:
     async def aappend(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
         """As `append`, without blocking."""
         try:
-            return _turn(await self._transport.asend(calls.append_call(conversation_id, inputs, options)))
-        except LOST as error:
+            return await self._asend(self._planner.append(conversation_id, inputs, options))
+        except (*LOST, StreamInterruptedError) as error:
             known = options.get("after_entry_id")
             if known is None:
                 raise
@@ -135,13 +200,13 @@ class Conversations:
         self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
-        return TurnStream(self._transport, calls.append_call(conversation_id, inputs, options))
+        return self._stream(self._planner.append(conversation_id, inputs, options))
 
     def aappend_stream(
         self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
-        return AsyncTurnStream(self._transport, calls.append_call(conversation_id, inputs, options))
+        return self._astream(self._planner.append(conversation_id, inputs, options))
 
     def restart(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
@@ -150,33 +215,33 @@ class Conversations:
 
         The returned turn carries the new conversation's id; see `calls.RestartOptions`.
         """
-        return _turn(self._transport.send(calls.restart_call(conversation_id, from_entry_id, inputs, options)))
+        return self._send(self._planner.restart(conversation_id, from_entry_id, inputs, options))
 
     async def arestart(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """As `restart`, without blocking."""
-        return _turn(await self._transport.asend(calls.restart_call(conversation_id, from_entry_id, inputs, options)))
+        return await self._asend(self._planner.restart(conversation_id, from_entry_id, inputs, options))
 
     def restart_stream(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> TurnStream:
         """As `restart`, event by event."""
-        return TurnStream(self._transport, calls.restart_call(conversation_id, from_entry_id, inputs, options))
+        return self._stream(self._planner.restart(conversation_id, from_entry_id, inputs, options))
 
     def arestart_stream(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
-        return AsyncTurnStream(self._transport, calls.restart_call(conversation_id, from_entry_id, inputs, options))
+        return self._astream(self._planner.restart(conversation_id, from_entry_id, inputs, options))
 
     def get(self, conversation_id: str) -> ConversationInfo:
         """What the service tells of a conversation: times, model or agent, metadata."""
-        return as_record(ConversationInfo, self._transport.send(calls.get_call(conversation_id)).json())
+        return self._known(self._transport.send(calls.get_call(conversation_id)).json())
 
     async def aget(self, conversation_id: str) -> ConversationInfo:
         """As `get`, without blocking."""
-        return as_record(ConversationInfo, (await self._transport.asend(calls.get_call(conversation_id))).json())
+        return self._known((await self._transport.asend(calls.get_call(conversation_id))).json())
 
     def get_history(self, conversation_id: str) -> History:
         """Every entry of a conversation, in one request (the service does not page them)."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mistral_agents._citations import Citation, cite, library_citation, reference_citation
+from mistral_agents._citations import Citation, cite, library_citation, limited, reference_citation
+from mistral_agents._policy import Policy
 from mistral_agents._searches import Search, SearchHit, search_hits, search_of, search_origin, text_or_none
 from mistral_agents.entries import (
     Entry,
@@ -110,6 +111,7 @@ class Turn:
         unknown_events: Events of a kind this version does not know.
         headers: The reply's headers, lower-cased.
         complete: False where the stream broke off.
+        policy: What this package enforces for the turn; None where nothing was asked.
     """
 
     conversation_id: str | None
@@ -120,6 +122,7 @@ class Turn:
     unknown_events: list[Wire] = field(default_factory=list, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     complete: bool = True
+    policy: Policy | None = None
 
     @classmethod
     def from_response(
@@ -214,8 +217,12 @@ class Turn:
 
     @property
     def citations(self) -> list[Citation]:
-        """The sources: what the answer refers to, then the library documents that were found, each once."""
-        return cite(self.entries)
+        """The sources: what the answer refers to, then the library documents that were found, each once.
+
+        A policy may limit how many are shown; `cite(turn.entries)` gives all.
+        """
+        found = cite(self.entries)
+        return found if self.policy is None else limited(found, self.policy)
 
     @property
     def files(self) -> list[FileRef]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from wire.conftest import Wire, make_client, waits, wire
+from tests.wire.conftest import Wire, make_client, waits, wire
 
 __all__ = ["Wire", "make_client", "waits", "wire"]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire.conftest import Wire
 
 from mistral_agents import MistralAgents
 from mistral_agents._waiting import state_of
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError, ServerFailureError
 from mistral_agents.turn import FileRef, Turn
+from tests.wire.conftest import Wire
 
 LIBRARY = "01a07bff-b1ed-70bd-b7d4-34b652c070bb"
 DOCUMENT = "bb25e610-377a-4800-b8a4-7e2b82374d30"

@@ -1,0 +1,231 @@
+"""Agents of the service: create, read, update, delete, versions and aliases."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from typing_extensions import Unpack
+
+from mistral_agents import _agent_calls as calls
+from mistral_agents._planning import Planner
+from mistral_agents._policy import Policy
+from mistral_agents._records import Agent, Record, as_record, rows_of
+from mistral_agents._resource import awalk, by_number, by_token, walk
+from mistral_agents._translate import translate_tools
+from mistral_agents._transport import Reply, Transport
+
+Wire = dict[str, Any]
+
+
+class Alias(Record):
+    """A name for a version of an agent: `alias`, `version`."""
+
+
+def agent_body(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> tuple[Wire, Policy | None]:
+    """What to send for an agent: tools translated, hints added, the policy in the metadata.
+
+    Args:
+        options: The fields given.
+        before: The agent as it is, for an update.
+
+    Returns:
+        The body, and the policy; None where no tools were given, so that the policy stays as it is.
+    """
+    body = {name: value for name, value in options.items() if value is not None}
+    if body.get("tools") is None:
+        return body, None
+    old = before if before is not None else {}
+    done = translate_tools(body["tools"])
+    body["tools"] = done.tools
+    instructions = done.added_to(body.get("instructions", old.get("instructions")))
+    if instructions != old.get("instructions"):
+        body["instructions"] = instructions
+    kept = Policy.from_metadata(old.get("metadata"))
+    if done.policy or kept:
+        metadata = {**(old.get("metadata") or {}), **(body.get("metadata") or {})}
+        metadata = {key: value for key, value in metadata.items() if key not in kept.to_metadata()}
+        body["metadata"] = {**metadata, **done.policy.to_metadata()}
+    return {name: value for name, value in body.items() if value is not None}, done.policy
+
+
+class Agents:
+    """Agents. Every method has an asynchronous twin with the prefix `a`.
+
+    Tools are translated: what the service has no field for is enforced at each turn of the agent (a *policy*), hinted
+    in its instructions, or reported as impossible, with a `TranslationWarning` for all but the first. The policy is
+    kept in the agent's metadata and in this client; a client that never read the agent does not know it, so read an
+    agent once (`get`, `ensure`) in a process that did not create it.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
+    """
+
+    def __init__(self, transport: Transport, planner: Planner) -> None:
+        self._transport = transport
+        self._planner = planner
+
+    def _met(self, data: Any) -> Agent:
+        agent = as_record(Agent, data)
+        if "id" in agent:
+            self._planner.book.set_agent(agent["id"], Policy.from_metadata(agent.get("metadata")))
+        return agent
+
+    def _made(self, reply: Reply, policy: Policy | None) -> Agent:
+        agent = self._met(reply.json())
+        if policy is not None:
+            self._planner.book.set_agent(agent["id"], policy)
+        return agent
+
+    def _new(self, model: str, name: str, options: Mapping[str, Any]) -> tuple[Wire, Policy | None]:
+        known = calls.wire_options(options, calls.AgentOptions, "create")
+        body, policy = agent_body({"model": model, "name": name, **known})
+        self._planner.safeguards.check_tools(body.get("tools"))
+        return body, policy
+
+    def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
+        """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
+        body, policy = self._new(model, name, options)
+        return self._made(self._transport.send(calls.create_call(body)), policy)
+
+    async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
+        """As `create`, without blocking."""
+        body, policy = self._new(model, name, options)
+        return self._made(await self._transport.asend(calls.create_call(body)), policy)
+
+    def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
+        """Read an agent, at a version (they start at 0) or alias where given."""
+        return self._met(self._transport.send(calls.get_call(agent_id, agent_version)).json())
+
+    async def aget(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
+        """As `get`, without blocking."""
+        return self._met((await self._transport.asend(calls.get_call(agent_id, agent_version))).json())
+
+    def list(
+        self,
+        *,
+        page_size: int = 100,
+        name: str | None = None,
+        search: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Iterator[Agent]:
+        """All agents this key can see, page after page.
+
+        Args:
+            page_size: Agents per request, 1 to 1000.
+            name: Passed to the service as a filter.
+            search: Part of a name or id.
+            metadata: Passed to the service; that it filters reliably is unverified, so check the result.
+        """
+        call = calls.list_call(page_size, name, search, metadata)
+        return map(self._met, walk(self._transport.send, call, by_token, "data"))
+
+    async def alist(
+        self,
+        *,
+        page_size: int = 100,
+        name: str | None = None,
+        search: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Agent]:
+        """As `list`, without blocking."""
+        call = calls.list_call(page_size, name, search, metadata)
+        async for row in awalk(self._transport.asend, call, by_token, "data"):
+            yield self._met(row)
+
+    def update(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
+        """Change an agent, which makes a new version; where tools change, the agent is read first."""
+        known = calls.wire_options(changes, calls.AgentChanges, "update")
+        body, policy = agent_body(known, self.get(agent_id) if "tools" in known else None)
+        self._planner.safeguards.check_tools(body.get("tools"))
+        return self._made(self._transport.send(calls.update_call(agent_id, body)), policy)
+
+    async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
+        """As `update`, without blocking."""
+        known = calls.wire_options(changes, calls.AgentChanges, "update")
+        body, policy = agent_body(known, await self.aget(agent_id) if "tools" in known else None)
+        self._planner.safeguards.check_tools(body.get("tools"))
+        return self._made(await self._transport.asend(calls.update_call(agent_id, body)), policy)
+
+    def delete(self, agent_id: str) -> None:
+        """Delete an agent."""
+        self._transport.send(calls.delete_call(agent_id))
+
+    async def adelete(self, agent_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(calls.delete_call(agent_id))
+
+    @contextmanager
+    def ephemeral(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Iterator[Agent]:
+        """An agent for the length of a `with` block; it is deleted at the end, however the block ends."""
+        agent = self.create(model=model, name=name, **options)
+        try:
+            yield agent
+        finally:
+            self.delete(agent["id"])
+
+    @asynccontextmanager
+    async def aephemeral(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> AsyncIterator[Agent]:
+        """As `ephemeral`, without blocking."""
+        agent = await self.acreate(model=model, name=name, **options)
+        try:
+            yield agent
+        finally:
+            await self.adelete(agent["id"])
+
+    # versions and aliases --------------------------------------------------------------------------------------
+
+    def versions(self, agent_id: str, *, page_size: int = 20) -> Iterator[Agent]:
+        """Every version of an agent."""
+        rows = walk(self._transport.send, calls.versions_call(agent_id, page_size), by_number, "data")
+        return map(Agent, rows)
+
+    async def aversions(self, agent_id: str, *, page_size: int = 20) -> AsyncIterator[Agent]:
+        """As `versions`, without blocking."""
+        async for row in awalk(self._transport.asend, calls.versions_call(agent_id, page_size), by_number, "data"):
+            yield Agent(row)
+
+    def get_version(self, agent_id: str, version: int | str) -> Agent:
+        """Read one version of an agent."""
+        return as_record(Agent, self._transport.send(calls.version_call(agent_id, version)).json())
+
+    async def aget_version(self, agent_id: str, version: int | str) -> Agent:
+        """As `get_version`, without blocking."""
+        return as_record(Agent, (await self._transport.asend(calls.version_call(agent_id, version))).json())
+
+    def switch_version(self, agent_id: str, version: int) -> Agent:
+        """Have the agent's id stand for a version."""
+        return self._met(self._transport.send(calls.switch_call(agent_id, version)).json())
+
+    async def aswitch_version(self, agent_id: str, version: int) -> Agent:
+        """As `switch_version`, without blocking."""
+        return self._met((await self._transport.asend(calls.switch_call(agent_id, version))).json())
+
+    def aliases(self, agent_id: str) -> builtins.list[Alias]:
+        """The names given to versions of an agent."""
+        return [Alias(row) for row in rows_of(self._transport.send(calls.aliases_call(agent_id)).json(), "data")]
+
+    async def aaliases(self, agent_id: str) -> builtins.list[Alias]:
+        """As `aliases`, without blocking."""
+        reply = await self._transport.asend(calls.aliases_call(agent_id))
+        return [Alias(row) for row in rows_of(reply.json(), "data")]
+
+    def set_alias(self, agent_id: str, alias: str, version: int) -> Alias:
+        """Name a version, for `agent_version=`; an alias that exists is moved."""
+        return as_record(Alias, self._transport.send(calls.set_alias_call(agent_id, alias, version)).json())
+
+    async def aset_alias(self, agent_id: str, alias: str, version: int) -> Alias:
+        """As `set_alias`, without blocking."""
+        reply = await self._transport.asend(calls.set_alias_call(agent_id, alias, version))
+        return as_record(Alias, reply.json())
+
+    def delete_alias(self, agent_id: str, alias: str) -> None:
+        """Delete an alias; the version stays."""
+        self._transport.send(calls.delete_alias_call(agent_id, alias))
+
+    async def adelete_alias(self, agent_id: str, alias: str) -> None:
+        """As `delete_alias`, without blocking."""
+        await self._transport.asend(calls.delete_alias_call(agent_id, alias))

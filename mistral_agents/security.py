@@ -1,0 +1,93 @@
+"""Safeguards of a client: which libraries may be used, and what must not leave in an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
+
+Wire = dict[str, Any]
+
+
+class LibraryNotAllowedError(MistralAgentsError):
+    """A tool or an agent uses a library that is not on the client's allow-list; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What a client checks before it sends.
+
+    Attributes:
+        allowed_library_ids: The only libraries that inline tools and agents may use; None allows all. An agent (and
+            every agent it can hand over to) is read before each start with it, since it may have changed; a
+            conversation that is appended to keeps the tools it was started with.
+        redact: Takes each text of an input (messages, function results) and returns what may be sent. What the model
+            searches for is not seen here; let a search wait for confirmation to see it.
+    """
+
+    allowed_library_ids: Collection[str] | None = None
+    redact: Callable[[str], str] | None = None
+
+    def check_tools(self, tools: Iterable[Mapping[str, Any]] | None, whose: str = "tools") -> None:
+        """Compare the libraries of tools with the allow-list.
+
+        Raises:
+            LibraryNotAllowedError: One is not on it.
+        """
+        if self.allowed_library_ids is None or tools is None:
+            return
+        for tool in tools:
+            for key in tool.get("library_ids") or ():
+                if key not in self.allowed_library_ids:
+                    raise LibraryNotAllowedError(
+                        f"{whose}: the library {key} is not allowed.", hint="See allowed_library_ids of the client."
+                    )
+
+    def agents_to_check(self, agent_id: str) -> Generator[str, Mapping[str, Any], None]:
+        """Yields the id of each agent to read, takes the agent read, and checks it."""
+        waiting, seen = [agent_id], {agent_id}
+        while waiting:
+            agent = yield waiting.pop()
+            self.check_tools(agent.get("tools"), f"agent {agent.get('name') or agent.get('id')}")
+            fresh = [key for key in agent.get("handoffs") or () if key not in seen]
+            seen.update(fresh)
+            waiting.extend(fresh)
+
+    def redacted(self, inputs: Any) -> Any:
+        """Inputs with the hook applied to each text.
+
+        Raises:
+            ConfigurationError: The hook returned something that is no text.
+        """
+        if self.redact is None or inputs is None:
+            return inputs
+        if isinstance(inputs, str):
+            return self._text(inputs)
+        return [self._entry(entry) for entry in inputs]
+
+    def _entry(self, entry: Wire) -> Wire:
+        changed = dict(entry)
+        for key in ("content", "result"):
+            if key in entry:
+                changed[key] = self._content(entry[key])
+        return changed
+
+    def _content(self, content: Any) -> Any:
+        if isinstance(content, str):
+            return self._text(content)
+        if isinstance(content, list):
+            return [self._chunk(chunk) for chunk in content]
+        return content
+
+    def _chunk(self, chunk: Any) -> Any:
+        if isinstance(chunk, dict) and isinstance(chunk.get("text"), str):
+            return {**chunk, "text": self._text(chunk["text"])}
+        return self._text(chunk) if isinstance(chunk, str) else chunk
+
+    def _text(self, text: str) -> str:
+        found = self.redact(text) if self.redact is not None else text
+        if not isinstance(found, str):
+            raise ConfigurationError(f"redact must return a text, not {type(found).__name__}.")
+        return found
