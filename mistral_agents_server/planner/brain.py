@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
-from mistral_agents_server.thinking import ChatRequest, Part, Text
+from mistral_agents_server import ids
+from mistral_agents_server.planner.choose import choose
+from mistral_agents_server.planner.compose import embedded_schema, json_answer, text_answer
+from mistral_agents_server.planner.reading import Reading, read
+from mistral_agents_server.thinking import CallPart, ChatRequest, Part, Text, count_tokens
+
+_PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
+_ARGUMENT_PIECE = 12
 
 
 class Planner:
@@ -15,6 +24,37 @@ class Planner:
         return f"stand-in:{model}"
 
     def think(self, request: ChatRequest) -> Iterator[Part]:
-        """Answer."""
-        for word in ("You ", "said ", str(request.messages[-1]["content"])):
-            yield Text(word)
+        """Call functions, or answer in pieces of a word each, within `stop` and `max_tokens`."""
+        reading = read(request)
+        calls = choose(reading, request.tool_choice)
+        for index, (name, arguments) in enumerate(calls):
+            yield CallPart(index, name=name, id=ids.tool_call_id())
+            written = json.dumps(arguments, ensure_ascii=False)
+            for start in range(0, len(written), _ARGUMENT_PIECE):
+                yield CallPart(index, written[start : start + _ARGUMENT_PIECE])
+        if not calls:
+            for piece in _PIECE.findall(_limited(_answer(reading, request), request)):
+                yield Text(piece)
+
+
+def _answer(reading: Reading, request: ChatRequest) -> str:
+    wanted = request.args.get("response_format") or {}
+    if wanted.get("type") in ("json_schema", "json_object") or embedded_schema(reading.asked) is not None:
+        return json_answer(reading, wanted)
+    return text_answer(reading)
+
+
+def _limited(text: str, request: ChatRequest) -> str:
+    stop = request.args.get("stop") or []
+    for mark in [stop] if isinstance(stop, str) else stop:
+        if mark:
+            text = text.partition(mark)[0]
+    most = request.args.get("max_tokens")
+    if most is None or count_tokens(text) <= most:
+        return text
+    kept = ""
+    for piece in _PIECE.findall(text):
+        if count_tokens(kept + piece) > most:
+            break
+        kept += piece
+    return kept

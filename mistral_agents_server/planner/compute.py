@@ -1,0 +1,200 @@
+"""Arithmetic, numbers, tables, and the Python that describes and plots them."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mistral_agents_server.planner.extract import content_words, words
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{2,4}")
+_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_OPERAND = r"[-(]*\d+(?:\.\d+)?[)]*"
+_EXPRESSION = re.compile(rf"{_OPERAND}(?:(?:\s*(?:\*\*|[+*/%^×÷])\s*|\s+-\s+){_OPERAND})+")
+_SPOKEN = (
+    (re.compile(r"multipl(?:y|ying)\s+(-?[\d.]+)\s+(?:by|with|and)\s+(-?[\d.]+)", re.IGNORECASE), r"\1 * \2"),
+    (re.compile(r"divid(?:e|ing)\s+(-?[\d.]+)\s+by\s+(-?[\d.]+)", re.IGNORECASE), r"\1 / \2"),
+    (re.compile(r"add(?:ing)?\s+(-?[\d.]+)\s+(?:and|to)\s+(-?[\d.]+)", re.IGNORECASE), r"\1 + \2"),
+    (re.compile(r"subtract(?:ing)?\s+(-?[\d.]+)\s+from\s+(-?[\d.]+)", re.IGNORECASE), r"\2 - \1"),
+    (re.compile(r"(?<=\d)\s+plus\s+(?=[-\d])", re.IGNORECASE), " + "),
+    (re.compile(r"(?<=\d)\s+minus\s+(?=[-\d])", re.IGNORECASE), " - "),
+    (re.compile(r"(?<=\d)\s+(?:times|multiplied by)\s+(?=[-\d])", re.IGNORECASE), " * "),
+    (re.compile(r"(?<=\d)\s+divided by\s+(?=[-\d])", re.IGNORECASE), " / "),
+)
+_STATISTICS = frozenset(
+    words("mean average median deviation variance sum total minimum maximum min max statistics statistic quartile")
+)
+_PLOT = frozenset(words("plot chart graph histogram diagram visualise visualize"))
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+_LARGEST = 10**12
+_HIGHEST_POWER = 64
+
+
+def fenced_code(text: str) -> str | None:
+    """The first fenced block of Python, or of no named language."""
+    found = _FENCE.search(text)
+    return found[1].rstrip() if found else None
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers of a text in order; dates aren't numbers."""
+    return [_number(found) for found in _NUMBER.findall(_DATE.sub(" ", text))]
+
+
+def _number(text: str) -> float:
+    value = float(text.replace(",", ""))
+    return int(value) if value.is_integer() and "e" not in text.lower() and "." not in text else value
+
+
+def wants_statistics(text: str) -> bool:
+    """Whether descriptive statistics are asked for."""
+    return bool(_STATISTICS & set(words(text)))
+
+
+def wants_plot(text: str) -> bool:
+    """Whether a plot is asked for."""
+    return bool(_PLOT & set(words(text)))
+
+
+def expression(text: str) -> str | None:
+    """The longest arithmetic expression of a text, written as Python; None without one that can be computed."""
+    text = _DATE.sub(" ", text)
+    for pattern, form in _SPOKEN:
+        text = pattern.sub(form, text)
+    found = [match[0].strip() for match in _EXPRESSION.finditer(text)]
+    for candidate in sorted(found, key=len, reverse=True):
+        written = candidate.replace("^", "**").replace("×", "*").replace("÷", "/")
+        if evaluate(written) is not None:
+            return written
+    return None
+
+
+def evaluate(written: str) -> float | None:
+    """The value of an arithmetic expression; None when it is none, or beyond what is computed here."""
+    try:
+        return _value(ast.parse(written, mode="eval").body)
+    except (ValueError, SyntaxError, ArithmeticError, KeyError):
+        return None
+
+
+def _value(node: ast.AST) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return node.value
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_value(node.operand))
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left), _value(node.right)
+        if isinstance(node.op, ast.Pow) and (abs(right) > _HIGHEST_POWER or abs(left) > _LARGEST):
+            raise ValueError("too large")
+        return _OPERATORS[type(node.op)](left, right)
+    raise ValueError("not arithmetic")
+
+
+@dataclass(slots=True)
+class Series:
+    """Named columns of numbers, and what stands beside each row."""
+
+    columns: dict[str, list[float]]
+    labels: list[str]
+
+
+def series_in(question: str, text: str) -> Series | None:
+    """A table's columns of numbers, or three and more bare numbers; only the columns the question names, if it does."""
+    rows = _table(text)
+    found = _columns(rows) if rows else None
+    if found is None:
+        bare = numbers(text)
+        return Series({"values": bare}, []) if len(bare) >= 3 else None
+    wanted = content_words(question)
+    named = {name: column for name, column in found.columns.items() if content_words(name) & wanted}
+    return Series(named or found.columns, found.labels)
+
+
+def _table(text: str) -> list[list[str]]:
+    """The longest run of lines with the same number of cells, by `|`, tabs, commas or runs of blanks."""
+    longest: list[list[str]] = []
+    run: list[list[str]] = []
+    for line in [*text.splitlines(), ""]:
+        cells = _cells(line)
+        if cells and run and len(cells) == len(run[0]):
+            run.append(cells)
+            continue
+        if len(run) > len(longest):
+            longest = run
+        run = [cells] if cells else run if _is_ruler(line) and run else []
+    return longest if len(longest) >= 3 else []
+
+
+def _is_ruler(line: str) -> bool:
+    return bool(line.strip()) and not line.strip("|-+=: \t")
+
+
+def _cells(line: str) -> list[str]:
+    if _is_ruler(line):
+        return []
+    for mark in (r"\|", r"\t", r",(?=\s*\S)", r"\s{2,}"):
+        cells = [cell.strip() for cell in re.split(mark, line.strip().strip("|"))]
+        if len(cells) >= 2 and all(cells):
+            return cells
+    return []
+
+
+def _columns(rows: list[list[str]]) -> Series | None:
+    head, body = rows[0], rows[1:]
+    columns: dict[str, list[float]] = {}
+    labels: list[str] = []
+    for place, name in enumerate(head):
+        cells = [row[place] for row in body]
+        values = [numbers(cell) for cell in cells]
+        if all(len(value) == 1 for value in values) and not (place == 0 and _counts(values)):
+            columns[name] = [value[0] for value in values]
+        elif not labels:
+            labels = cells
+    return Series(columns, labels) if columns else None
+
+
+def _counts(values: list[list[float]]) -> bool:
+    """Whether a first column only counts its rows, as years and row numbers do."""
+    steps = {after[0] - before[0] for before, after in pairwise(values)}
+    return len(values) > 1 and steps == {1}
+
+
+def program(series: Series, plot: bool) -> str:
+    """Python that prints descriptive statistics of each column and, if wanted, plots them."""
+    lines = ["import statistics", "", f"columns = {series.columns!r}", "", "for name, values in columns.items():"]
+    lines += [
+        "    deviation = statistics.stdev(values) if len(values) > 1 else 0.0",
+        "    print(",
+        '        f"{name}: n = {len(values)}, sum = {sum(values):g}, mean = {statistics.fmean(values):.6g}, "',
+        '        f"median = {statistics.median(values):g}, standard deviation = {deviation:.6g}, "',
+        '        f"minimum = {min(values):g}, maximum = {max(values):g}"',
+        "    )",
+    ]
+    if plot:
+        lines += [
+            "",
+            "import matplotlib.pyplot as plt",
+            "",
+            f"labels = {series.labels!r}",
+            "for name, values in columns.items():",
+            '    plt.plot(labels or range(1, len(values) + 1), values, marker="o", label=name)',
+            "plt.legend()",
+            "plt.tight_layout()",
+            "plt.show()",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""A chat request as the planner reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_agents_server.planner.extract import sentences
+from mistral_agents_server.thinking import ChatRequest
+
+Wire = dict[str, Any]
+
+_QUESTION_LABEL = re.compile(r"^\s*(?:question|query|q|user question|user query)\s*:\s*(.+?)\s*$", re.I | re.M)
+_ANSWER_LABEL = re.compile(r"\n\s*(?:answer|helpful answer|response|assistant|a)\s*:\s*$", re.I)
+_RULER = re.compile(r"^[-=_*]{3,}\s*$", re.M)
+_SOURCE_LABEL = re.compile(r"^\s*(?:source|document|passage|\[)\s*#?(\d+)\s*\]?\s*:?\s*$|^\s*\[(\d+)\]\s+", re.I | re.M)
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_LONG = 3
+"""From so many sentences on, an input with a question is read as passages and a question about them."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a call gave."""
+
+    name: str
+    arguments: Wire
+    text: str
+
+
+@dataclass(slots=True)
+class Passage:
+    """A text that an answer may be taken from, and how it is cited."""
+
+    text: str
+    mark: str = ""
+
+
+@dataclass(slots=True)
+class Reading:
+    """A chat request, taken apart.
+
+    Attributes:
+        asked: the last user message.
+        question: the question in it.
+        passages: what the message brings along to answer it from.
+        system: the instructions.
+        said: earlier messages as (role, text), oldest first.
+        results: what calls gave since the last user message.
+        tools: the offered functions by name.
+    """
+
+    asked: str
+    question: str
+    passages: list[Passage]
+    system: str
+    said: list[tuple[str, str]]
+    results: list[Result]
+    tools: dict[str, Wire] = field(default_factory=dict)
+
+    def ran(self, name: str) -> bool:
+        """Whether a function was called since the last user message."""
+        return any(result.name == name for result in self.results)
+
+    def offers(self, name: str) -> bool:
+        """Whether a function is offered and wasn't called yet."""
+        return name in self.tools and not self.ran(name)
+
+
+def read(request: ChatRequest) -> Reading:
+    """Take a chat request apart."""
+    places = [place for place, message in enumerate(request.messages) if message["role"] == "user"]
+    last = places[-1] if places else len(request.messages)
+    before, since = request.messages[:last], request.messages[last + 1 :]
+    asked = _text(request.messages[last]) if places else ""
+    question, passages = split_question(asked)
+    said = [(m["role"], text) for m in before if m["role"] in ("user", "assistant") and (text := _text(m))]
+    system = "\n".join(_text(message) for message in request.messages if message["role"] == "system")
+    tools = {schema["function"]["name"]: schema["function"] for schema in request.tools}
+    return Reading(asked, question, passages, system, said, _results(since), tools)
+
+
+def _text(message: Wire) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+
+
+def _results(messages: list[Wire]) -> list[Result]:
+    calls = {call["id"]: call["function"] for message in messages for call in message.get("tool_calls", [])}
+    found = []
+    for message in messages:
+        if message["role"] == "tool":
+            function = calls.get(message["tool_call_id"], {"name": message.get("name", ""), "arguments": "{}"})
+            found.append(Result(function["name"], _object(function["arguments"]), _text(message)))
+    return found
+
+
+def _object(text: str) -> Wire:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def split_question(text: str) -> tuple[str, list[Passage]]:
+    """The question of an input, and the passages around it, if there are any.
+
+    The question is what stands behind the last `Question:` or `Query:`, else the last sentence with a question mark,
+    else the whole input. Between rulers (`---`) the passages are what the last pair encloses.
+    """
+    body = _ANSWER_LABEL.sub("", text.strip())
+    labelled = list(_QUESTION_LABEL.finditer(body))
+    if labelled:
+        question = labelled[-1][1]
+        return question, _passages(body[: labelled[-1].start()], body[labelled[-1].end() :])
+    parts = sentences(body)
+    asking = [part for part in parts if part.endswith("?")]
+    question = asking[-1] if asking else body
+    if not asking or len(parts) < _LONG:
+        return (question if len(parts) >= _LONG else body), []
+    start = body.rfind(question)
+    return question, _passages(body[:start], body[start + len(question) :])
+
+
+def _passages(before: str, after: str) -> list[Passage]:
+    rulers = list(_RULER.finditer(before))
+    if len(rulers) >= 2:
+        before, after = before[rulers[-2].end() : rulers[-1].start()], ""
+    text = f"{before}\n{after}".strip()
+    labels = list(_SOURCE_LABEL.finditer(text))
+    if not labels:
+        return [Passage(part.strip()) for part in _PARAGRAPH.split(text) if part.strip()]
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    return [
+        Passage(text[label.end() : end].strip(), f"[{label[1] or label[2]}]")
+        for label, end in zip(labels, ends, strict=True)
+    ]
