@@ -1,0 +1,188 @@
+"""Answers and histories of the service as LlamaIndex messages.
+
+A message has the blocks thinking, text, citations, tool calls, images, in this order. The text is one block, so that
+`message.content` is the joined text of the answer; where a citation stood in it is in its `offset`. Everything a block
+can't say is in `additional_kwargs`, as plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from llama_index.core.base.llms import types
+from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
+
+from mistral_agents.entries import (
+    Entry,
+    FunctionCall,
+    FunctionResult,
+    Message,
+    MessageInput,
+    ToolExecution,
+    parse_arguments,
+)
+from mistral_agents.turn import Citation, FileRef, Turn
+
+Wire = dict[str, Any]
+# Older releases of llama-index-core 0.14 have neither; there `additional_kwargs` alone holds what they would.
+THINKING: Any = getattr(types, "ThinkingBlock", None)
+TOOL_CALL: Any = getattr(types, "ToolCallBlock", None)
+_CITED = ("origin", "title", "url", "document_id", "library_id", "snippet", "offset")
+
+
+def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, **marks: Any) -> ChatMessage:
+    """The message of a turn.
+
+    Args:
+        turn: What the service answered.
+        stored: Whether the service keeps the conversation, so that the message can be continued from.
+        first_call_only: Keep one function call; the others are named in `skipped_calls`.
+        marks: What the next turn must know (see `_plan`).
+    """
+    calls = turn.function_calls
+    kept = calls[:1] if first_call_only else calls
+    kwargs: Wire = {
+        "citations": [citation_dict(citation) for citation in turn.citations],
+        "server_tools": [server_tool(entry) for entry in turn.tool_executions],
+        "usage": usage_dict(turn),
+        "conversation_id": turn.conversation_id,
+        "stored": stored,
+    }
+    optional = {
+        "entry_id": turn.last_entry_id,
+        "tool_calls": [tool_call(call) for call in kept],
+        "skipped_calls": [call.tool_call_id for call in calls if call not in kept],
+        "pending_confirmations": [tool_call(call) for call in turn.pending_confirmations],
+        "handoffs": [handoff.raw for handoff in turn.handoffs],
+        "files": [file_dict(ref) for ref in turn.files],
+        "thinking": turn.reasoning if THINKING is None else "",
+        **marks,
+    }
+    kwargs.update({name: value for name, value in optional.items() if value})
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=_blocks(turn, kept), additional_kwargs=kwargs)
+
+
+def _blocks(turn: Turn, calls: list[FunctionCall]) -> list[Any]:
+    text = turn.text
+    blocks: list[Any] = []
+    if turn.reasoning and THINKING is not None:
+        blocks.append(THINKING(content=turn.reasoning))
+    if text:
+        blocks.append(TextBlock(text=text))
+    blocks.extend(citation_block(citation) for citation in turn.citations)
+    blocks.extend(call_block(call.name, call.tool_call_id, call.arguments) for call in calls if TOOL_CALL is not None)
+    blocks.extend(ImageBlock(url=ref.url) for ref in turn.images if ref.url is not None)
+    return blocks
+
+
+def call_block(name: str, call_id: str, arguments: str) -> Any:
+    """A tool call block; arguments that are no JSON object (yet) stay text."""
+    parsed = parse_arguments(arguments)
+    return TOOL_CALL(
+        tool_call_id=call_id, tool_name=name, tool_kwargs=arguments if parsed == {"input": arguments} else parsed
+    )
+
+
+def tool_call(call: FunctionCall) -> Wire:
+    """A function call in the form that LlamaIndex and most providers keep in `additional_kwargs`."""
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.tool_call_id, "type": "function", "function": function}
+
+
+def citation_dict(citation: Citation) -> Wire:
+    """A citation as plain JSON, without what is not known."""
+    found = {name: getattr(citation, name) for name in _CITED}
+    known = {name: value for name, value in found.items() if value is not None}
+    return {**known, "pages": list(citation.pages)} if citation.pages else known
+
+
+def citation_block(citation: Citation) -> CitationBlock:
+    """A citation as a block; the place is in numbers only, as the block demands."""
+    place = {"offset": citation.offset, "page": citation.pages[0] if citation.pages else None}
+    return CitationBlock(
+        cited_content=TextBlock(text=citation.snippet if citation.snippet is not None else ""),
+        source=citation.url or citation.document_id or "",
+        title=citation.title or "",
+        additional_location_info={name: value for name, value in place.items() if value is not None},
+    )
+
+
+def server_tool(entry: ToolExecution) -> Wire:
+    """One run of a hosted tool as plain JSON."""
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "function": entry.function,
+        "arguments": entry.arguments,
+        "info": entry.info,
+        "error": entry.error,
+    }
+
+
+def usage_dict(turn: Turn) -> Wire:
+    """Tokens and connector calls as the service reported them."""
+    usage = turn.usage
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "connector_tokens": usage.connector_tokens,
+        "total_tokens": usage.total_tokens,
+        "connectors": dict(usage.connectors),
+    }
+
+
+def file_dict(ref: FileRef) -> Wire:
+    """A file that the turn made; fetch it with `MistralAgentLLM.fetch_files`."""
+    return {
+        "file_id": ref.file_id,
+        "name": ref.name,
+        "declared_type": ref.declared_type,
+        "tool": ref.tool,
+        "url": ref.url,
+    }
+
+
+# Histories ----------------------------------------------------------------------------------------------------------
+
+
+def history_messages(entries: Iterable[Entry], conversation_id: str) -> list[ChatMessage]:
+    """The entries of a stored conversation as messages: one per input, one per answer, one per function result."""
+    messages: list[ChatMessage] = []
+    answer: list[Entry] = []
+    for entry in entries:
+        if isinstance(entry, (MessageInput, FunctionResult)):
+            _close(messages, answer, conversation_id)
+            messages.append(_input_message(entry, conversation_id))
+        else:
+            answer.append(entry)
+    _close(messages, answer, conversation_id)
+    return messages
+
+
+def _close(messages: list[ChatMessage], answer: list[Entry], conversation_id: str) -> None:
+    if answer:
+        messages.append(answer_message(Turn(conversation_id, list(answer)), stored=True))
+        answer.clear()
+
+
+def _input_message(entry: MessageInput | FunctionResult, conversation_id: str) -> ChatMessage:
+    mark: Wire = {"conversation_id": conversation_id, "stored": True, "entry_id": entry.id}
+    if isinstance(entry, FunctionResult):
+        mark["tool_call_id"] = entry.tool_call_id
+        return ChatMessage(role=MessageRole.TOOL, content=entry.result, additional_kwargs=mark)
+    role = MessageRole.ASSISTANT if entry.role == "assistant" else MessageRole.USER
+    other = [chunk for chunk in entry.chunks if chunk.get("type") not in ("text", "image_url")]
+    if other:
+        mark["other_chunks"] = other
+    return ChatMessage(role=role, blocks=_input_blocks(entry), additional_kwargs=mark)
+
+
+def _input_blocks(entry: Message) -> list[Any]:
+    blocks: list[Any] = [TextBlock(text=entry.text)] if entry.text else []
+    for chunk in entry.chunks:
+        url = chunk.get("image_url")
+        url = url.get("url") if isinstance(url, dict) else url
+        if isinstance(url, str):
+            blocks.append(ImageBlock(url=url))
+    return blocks

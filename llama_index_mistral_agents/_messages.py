@@ -1,0 +1,191 @@
+"""LlamaIndex messages as inputs of the service."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+)
+
+from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from mistral_agents.entries import (
+    assistant_message,
+    function_call,
+    function_result,
+    short_call_id,
+    user_message,
+)
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+SYSTEM = frozenset({MessageRole.SYSTEM, MessageRole.DEVELOPER})
+_ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
+_RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
+NO_RESULT = "The client gave no result for this call."
+SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
+
+
+def is_answer(message: ChatMessage) -> bool:
+    """Whether the assistant said it."""
+    return message.role in _ASSISTANT
+
+
+def is_result(message: ChatMessage) -> bool:
+    """Whether it is the result of a function call."""
+    return message.role in _RESULT
+
+
+def text_of(message: ChatMessage) -> str:
+    """All text of a message, joined without separators."""
+    return "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
+
+
+def short_hash(text: str) -> str:
+    """A short fingerprint, for comparisons only."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def fingerprint(message: ChatMessage) -> str:
+    """What makes two messages the same to the service: who said what, and which call a result belongs to."""
+    kind = "answer" if is_answer(message) else "result" if is_result(message) else "input"
+    return short_hash(f"{kind}\0{message.additional_kwargs.get('tool_call_id', '')}\0{text_of(message).strip()}")
+
+
+def system_text(messages: Sequence[ChatMessage]) -> str:
+    """The system messages, joined: the service knows no such role, only instructions."""
+    return "\n\n".join(text for message in messages if message.role in SYSTEM and (text := text_of(message).strip()))
+
+
+def to_inputs(messages: Sequence[ChatMessage]) -> list[Wire]:
+    """Messages as entries, system messages left out; the messages are not changed.
+
+    Hosted runs go in as a function call with its result (accepted in a recording); citations and files are not sent,
+    since the service refuses them as inputs. A call without a result gets one that says so, because a call left open
+    is refused.
+
+    Raises:
+        ConfigurationError: A message holds something the service can't take.
+    """
+    entries: list[Wire] = []
+    for message in messages:
+        if message.role in SYSTEM:
+            continue
+        if is_result(message):
+            entries.append(_result(message))
+        else:
+            entries.extend(_answer(message) if is_answer(message) else _user(message))
+    return answered(entries)
+
+
+def answered(entries: list[Wire], open_calls: Sequence[str] = ()) -> list[Wire]:
+    """Give every call a result: those in `entries`, and calls the conversation already waits for."""
+    results = {entry["tool_call_id"] for entry in entries if entry["type"] == "function.result"}
+    sent = [function_result(call_id, NO_RESULT) for call_id in open_calls if call_id not in results]
+    for entry in entries:
+        sent.append(entry)
+        if entry["type"] == "function.call" and entry["tool_call_id"] not in results:
+            sent.append(function_result(entry["tool_call_id"], NO_RESULT))
+    return sent
+
+
+def _result(message: ChatMessage) -> Wire:
+    call_id = message.additional_kwargs.get("tool_call_id")
+    if not isinstance(call_id, str) or not call_id:
+        raise ConfigurationError("A message with the role tool needs additional_kwargs={'tool_call_id': ...}.")
+    return function_result(call_id, text_of(message))
+
+
+def _user(message: ChatMessage) -> list[Wire]:
+    chunks = [chunk for block in message.blocks for chunk in _chunks(block)]
+    if all(chunk["type"] == "text" for chunk in chunks):
+        text = "\n".join(chunk["text"] for chunk in chunks)
+        return [user_message(text)] if text else []
+    return [user_message(chunks)]
+
+
+def _chunks(block: Any) -> list[Wire]:
+    if isinstance(block, TextBlock):
+        return [{"type": "text", "text": block.text}] if block.text else []
+    if isinstance(block, ImageBlock):
+        return [{"type": "image_url", "image_url": _image_url(block)}]
+    if isinstance(block, DocumentBlock):
+        return [{"type": "document_url", "document_url": _document_url(block), "document_name": block.title}]
+    if isinstance(block, CitableBlock):
+        head = {"type": "text", "text": f"{block.title} ({block.source})"}
+        return [head, *(chunk for inner in block.content for chunk in _chunks(inner))]
+    if isinstance(block, CitationBlock):
+        return _chunks(block.cited_content)
+    if isinstance(block, CachePoint):
+        return []
+    raise ConfigurationError(f"The conversations API takes no {type(block).__name__} from the user.")
+
+
+def _image_url(block: ImageBlock) -> str:
+    if block.url is not None:
+        return str(block.url)
+    data = block.resolve_image(as_base64=True).read().decode()
+    return f"data:{block.image_mimetype or 'image/png'};base64,{data}"
+
+
+def _document_url(block: DocumentBlock) -> str:
+    if block.url is not None:
+        return str(block.url)
+    data = block._get_b64_string(block.resolve_document())
+    return f"data:{block.document_mimetype or 'application/octet-stream'};base64,{data}"
+
+
+def _answer(message: ChatMessage) -> list[Wire]:
+    kwargs = message.additional_kwargs
+    entries = [entry for run in kwargs.get("server_tools", ()) for entry in _hosted_run(run)]
+    thinking = [_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)]
+    text = text_of(message)
+    chunks = [*filter(None, thinking), *([{"type": "text", "text": text}] if text else [])]
+    if chunks:
+        entries.append(assistant_message(text if len(chunks) == 1 and text else chunks))
+    return [*entries, *(function_call(*call) for call in tool_calls(message))]
+
+
+def _thinking(block: Any) -> Wire | None:
+    if not block.content:
+        return None
+    return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
+
+
+def _hosted_run(run: Wire) -> list[Wire]:
+    call_id = short_call_id(run["id"] if run.get("id") is not None else run["arguments"])
+    result = run["info"].get("result", run["info"])
+    return [function_call(call_id, run["name"], run["arguments"] or "{}"), function_result(call_id, result)]
+
+
+def tool_calls(message: ChatMessage) -> list[tuple[str, str, str]]:
+    """The function calls of an answer: id, name and arguments as JSON text, from blocks or `additional_kwargs`."""
+    found = {call[0]: call for call in (_read_call(item) for item in message.additional_kwargs.get("tool_calls") or ())}
+    for block in message.blocks:
+        if TOOL_CALL is not None and isinstance(block, TOOL_CALL):
+            call_id = block.tool_call_id if block.tool_call_id is not None else short_call_id(block.model_dump_json())
+            found.setdefault(call_id, (call_id, block.tool_name, _json_text(block.tool_kwargs)))
+    return list(found.values())
+
+
+def _read_call(item: Any) -> tuple[str, str, str]:
+    function = item["function"] if isinstance(item, dict) else item.function
+    call_id = item["id"] if isinstance(item, dict) else item.id
+    name = function["name"] if isinstance(function, dict) else function.name
+    arguments = function["arguments"] if isinstance(function, dict) else function.arguments
+    return call_id, name, _json_text(arguments)
+
+
+def _json_text(arguments: Any) -> str:
+    if isinstance(arguments, str):
+        return arguments or "{}"
+    return str(function_call("", "", arguments)["arguments"])

@@ -1,0 +1,40 @@
+"""Live memories by their key, so that a model can tell a memory which turn it made of the memory's messages.
+
+Messages that a `MistralConversationMemory` hands out carry its key. A chat engine copies messages and rebuilds answers
+from text, so the message itself can't bring the news back; this table can, and forgets a memory with its last user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from llama_index.core.base.llms.types import ChatMessage
+
+
+class Session(Protocol):
+    """What a model tells a memory."""
+
+    def turn_begins(self) -> None:
+        """A turn with the memory's messages is on its way; what the service holds may change from now on."""
+
+    def turn_applied(self, conversation_id: str, sent: Sequence[ChatMessage], marks: dict[str, Any]) -> None:
+        """The service answered: this conversation now holds these messages."""
+
+
+_LIVE: WeakValueDictionary[str, Session] = WeakValueDictionary()
+
+
+def register(key: str, session: Session) -> None:
+    """Make a memory known."""
+    _LIVE[key] = session
+
+
+def session_of(messages: Sequence[ChatMessage]) -> Session | None:
+    """The live memory that handed out the last of these messages that any memory did."""
+    for message in reversed(messages):
+        key = message.additional_kwargs.get("memory")
+        if isinstance(key, str):
+            return _LIVE.get(key)
+    return None

@@ -1,0 +1,173 @@
+"""Structured output: the schema as `response_format` of a model, or in the messages where an agent answers."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.output_parsers.pydantic import PydanticOutputParser
+from llama_index.core.program.utils import process_streaming_objects
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.types import PydanticProgramMode
+from llama_index_instrumentation import get_dispatcher
+from pydantic import BaseModel
+
+from mistral_agents.errors import ResponseFormatError
+
+Wire = dict[str, Any]
+dispatcher = get_dispatcher(__name__)
+_PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
+
+
+def strict_schema(node: Any) -> Any:
+    """A JSON schema whose objects take no further keys, as strict mode wants."""
+    if isinstance(node, list):
+        return [strict_schema(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    copied = {name: strict_schema(value) for name, value in node.items()}
+    if copied.get("type") == "object" and "properties" in copied:
+        copied["additionalProperties"] = False
+    return copied
+
+
+class Structure:
+    """How one pydantic class is asked for and read."""
+
+    def __init__(self, output_cls: type[BaseModel], *, is_agent: bool) -> None:
+        self._cls = output_cls
+        self._is_agent = is_agent
+        self._parser: Any = PydanticOutputParser(output_cls=output_cls)
+        self._last: Any = None
+
+    def messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """The messages to send; for an agent with the schema in a system message."""
+        if not self._is_agent:
+            return list(messages)
+        schema = self._parser.get_format_string(escape_json=False).strip()
+        return [*messages, ChatMessage(role=MessageRole.SYSTEM, content=schema)]
+
+    def kwargs(self, llm_kwargs: Wire | None) -> Wire:
+        """The call's options: the caller's, and the schema for a model."""
+        given = {k: v for k, v in llm_kwargs.items() if k not in _PROGRAM_ONLY} if llm_kwargs is not None else {}
+        if self._is_agent:
+            return given
+        schema = {"name": self._cls.__name__, "schema": strict_schema(self._cls.model_json_schema()), "strict": True}
+        return {**given, "response_format": {"type": "json_schema", "json_schema": schema}}
+
+    def read(self, response: ChatResponse) -> Any:
+        """The object of a finished answer.
+
+        Raises:
+            ResponseFormatError: The answer is no such object; `.body` keeps its text.
+        """
+        text = response.message.content or ""
+        try:
+            return self._parser.parse(text)
+        except ValueError as error:
+            name = self._cls.__name__
+            raise ResponseFormatError(f"The answer can't be read as {name}: {error}", body=text) from error
+
+    def partial(self, response: ChatResponse) -> Any:
+        """The object as far as it has come."""
+        before = [self._last] if self._last is not None else None
+        self._last = process_streaming_objects(response, self._cls, cur_objects=before)
+        return self._last
+
+
+class StructuredPrediction(FunctionCallingLLM, ABC):
+    """The four forms of `structured_predict` on the service's own JSON schema mode.
+
+    With a `pydantic_program_mode` other than `DEFAULT`, LlamaIndex's programs do it (function calling, text).
+    """
+
+    agent_id: str | None = None
+
+    def _structure(self, output_cls: type[Any]) -> Structure | None:
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return None
+        return Structure(output_cls, is_agent=self.agent_id is not None)
+
+    def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: Wire) -> list[ChatMessage]:
+        return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
+
+    @dispatcher.span
+    def structured_predict(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+    ) -> Any:
+        """Answer a prompt with an object of a pydantic class.
+
+        Args:
+            output_cls: The class.
+            prompt: The prompt.
+            llm_kwargs: Completion options of this call.
+            prompt_args: Values of the prompt's variables.
+
+        Raises:
+            ResponseFormatError: The answer is no such object; `.body` keeps its text.
+        """
+        structure = self._structure(output_cls)
+        if structure is None:
+            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+        _starts(output_cls, prompt, prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return _ends(structure.read(self.chat(messages, **structure.kwargs(llm_kwargs))))
+
+    @dispatcher.span
+    async def astructured_predict(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+    ) -> Any:
+        """As `structured_predict`, without blocking."""
+        structure = self._structure(output_cls)
+        if structure is None:
+            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+        _starts(output_cls, prompt, prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return _ends(structure.read(await self.achat(messages, **structure.kwargs(llm_kwargs))))
+
+    def _structured_stream_call(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+    ) -> Any:
+        structure = self._structure(output_cls)
+        if structure is None:
+            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return _partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
+
+    async def _structured_astream_call(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+    ) -> Any:
+        structure = self._structure(output_cls)
+        if structure is None:
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return _apartials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
+
+
+def _starts(output_cls: type[Any], prompt: PromptTemplate, prompt_args: Wire) -> None:
+    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
+
+
+def _ends(output: Any) -> Any:
+    dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+    return output
+
+
+def _partials(structure: Structure, responses: Any) -> Iterator[Any]:
+    response = None
+    for response in responses:
+        yield structure.partial(response)
+    if response is not None:
+        yield structure.read(response)
+
+
+async def _apartials(structure: Structure, responses: Any) -> AsyncIterator[Any]:
+    response = None
+    async for response in responses:
+        yield structure.partial(response)
+    if response is not None:
+        yield structure.read(response)

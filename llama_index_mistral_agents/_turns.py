@@ -1,0 +1,116 @@
+"""Makes the turn of a request, as a call or event by event, and says it as LlamaIndex responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+
+from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
+from llama_index_mistral_agents._plan import Request
+from llama_index_mistral_agents.turn_events import announce
+from mistral_agents import MistralAgents
+from mistral_agents.entries import chunk_text, content_chunks, thinking_text
+from mistral_agents.turn import Turn
+
+Wire = dict[str, Any]
+
+
+def _arguments(request: Request) -> tuple[tuple[Any, ...], Wire]:
+    if request.kind == "start":
+        return (request.inputs,), request.options
+    if request.kind == "append":
+        return (request.conversation_id, request.inputs), request.options
+    return (request.conversation_id, request.from_entry_id, request.inputs), request.options
+
+
+def send(client: MistralAgents, request: Request) -> Turn:
+    """Make the turn as a call."""
+    args, options = _arguments(request)
+    _begin(request)
+    turn: Turn = getattr(client.conversations, request.kind)(*args, **options)
+    return turn
+
+
+async def asend(client: MistralAgents, request: Request) -> Turn:
+    """As `send`, without blocking."""
+    args, options = _arguments(request)
+    _begin(request)
+    turn: Turn = await getattr(client.conversations, f"a{request.kind}")(*args, **options)
+    return turn
+
+
+def open_stream(client: MistralAgents, request: Request, *, asynchronous: bool = False) -> Any:
+    """The turn as a `TurnStream` (or `AsyncTurnStream`)."""
+    args, options = _arguments(request)
+    options = {name: value for name, value in options.items() if name != "after_entry_id"}
+    _begin(request)
+    prefix = "a" if asynchronous else ""
+    return getattr(client.conversations, f"{prefix}{request.kind}_stream")(*args, **options)
+
+
+def _begin(request: Request) -> None:
+    if request.session is not None:
+        request.session.turn_begins()
+
+
+def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse:
+    """The response of a finished turn; sends its events and tells the memory that the messages came from."""
+    if request.stored and request.session is not None and turn.conversation_id is not None:
+        request.session.turn_applied(turn.conversation_id, request.sent, request.marks)
+    if notify:
+        announce(turn)
+    marks = dict(request.marks) if request.stored else {}
+    if request.kind != "start" and turn.conversation_id != request.conversation_id:
+        marks["continues"] = request.conversation_id
+    message = answer_message(turn, stored=request.stored, first_call_only=request.first_call_only, **marks)
+    usage = message.additional_kwargs["usage"]
+    return ChatResponse(message=message, raw=turn.raw, delta="", additional_kwargs=dict(usage))
+
+
+class Progress:
+    """Turns events into responses whose message grows: the text so far, the calls so far, and what is new."""
+
+    def __init__(self, request: Request) -> None:
+        self._first_call_only = request.first_call_only
+        self._text = ""
+        self._thinking = ""
+        self._calls: dict[str, list[str]] = {}
+
+    def take(self, event: Wire) -> ChatResponse | None:
+        """The response after an event; None for events that change nothing of the message."""
+        kind = event.get("type")
+        if kind == "message.output.delta":
+            chunks = content_chunks(event.get("content"))
+            text = "".join(map(chunk_text, chunks))
+            thinking = "".join(map(thinking_text, chunks))
+            self._text += text
+            self._thinking += thinking
+            return self._response(event, text, thinking) if text or thinking else None
+        if kind == "function.call.delta" and event.get("confirmation_status") is None:
+            self._add_call(event)
+            return self._response(event, "", "")
+        return None
+
+    def _add_call(self, event: Wire) -> None:
+        call_id = str(event.get("tool_call_id"))
+        call = self._calls.setdefault(call_id, [str(event.get("name", "")), ""])
+        piece = event.get("arguments")
+        call[1] += piece if isinstance(piece, str) else ""
+
+    def _response(self, event: Wire, delta: str, thinking: str) -> ChatResponse:
+        blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
+        if self._text:
+            blocks.append(TextBlock(text=self._text))
+        calls = list(self._calls.items())[: 1 if self._first_call_only else None]
+        kwargs: Wire = {}
+        if calls:
+            if TOOL_CALL is not None:
+                blocks.extend(call_block(name, call_id, arguments) for call_id, (name, arguments) in calls)
+            kwargs["tool_calls"] = [
+                {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+                for call_id, (name, arguments) in calls
+            ]
+        message = ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs)
+        extra = {"thinking_delta": thinking} if thinking else {}
+        return ChatResponse(message=message, delta=delta, raw=event, additional_kwargs=extra)

@@ -1,0 +1,336 @@
+"""Mistral's conversations as a LlamaIndex model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from llama_index.core.base.llms.generic_utils import (
+    astream_chat_response_to_completion_response,
+    chat_response_to_completion_response,
+    prompt_to_messages,
+    stream_chat_response_to_completion_response,
+)
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.utils import parse_partial_json
+from llama_index.core.settings import Settings
+from pydantic import Field
+from typing_extensions import Self
+
+from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._messages import tool_calls
+from llama_index_mistral_agents._options import CallOptions, call_options
+from llama_index_mistral_agents._plan import Draft, Request, Target
+from llama_index_mistral_agents._structured import StructuredPrediction
+from llama_index_mistral_agents._turns import Progress, asend, finish, open_stream, send
+from mistral_agents import MistralAgents
+from mistral_agents.entries import parse_arguments
+from mistral_agents.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llama_index.core.tools.types import BaseTool
+
+Wire = dict[str, Any]
+DEFAULT_CONTEXT_WINDOW = 128_000
+_BOTH = "Give model or agent_id, and not both: an agent brings its own model."
+_CLIENT = "Give client, or {}, not both: the client has its own settings."
+
+
+class MistralAgentLLM(StructuredPrediction):
+    """A Mistral model, or an agent made on the service, with the service's hosted tools.
+
+    Each call is a conversation of its own (`store=False`): the whole history is sent and nothing is kept. With
+    `store=True` the service keeps the conversation and only what is new is sent; the state is in the messages
+    (`additional_kwargs`), never on this object. `bind(conversation_id)` gives a model of one stored conversation.
+
+    The answer's `additional_kwargs` have `citations`, `server_tools`, `usage`, `conversation_id`, and, where there are
+    any, `tool_calls`, `files`, `handoffs`, `pending_confirmations`.
+
+    Args:
+        model: The model that answers.
+        agent_id: The agent that answers, instead of a model; it brings its own options and instructions, so system
+            messages reach it as a user's message.
+        agent_version: A version number (they start at 0) or an alias.
+        tools: Hosted tools, e.g. `[WebSearch(), CodeInterpreter()]`; function tools go to `chat_with_tools`.
+        temperature: Sampling temperature; None leaves it to the service.
+        max_tokens: Most tokens of an answer; None leaves it to the service.
+        completion_args: Further options by the service's names (`top_p`, `random_seed`, `stop`, ...).
+        store: Whether the service keeps new conversations.
+        conversation_id: The stored conversation to go on with.
+        handoff_execution: Who runs handoffs of an agent.
+        context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; the service does not tell it.
+        client: Your own client; else one is made of the arguments below.
+        api_key: The key, else MISTRAL_API_KEY.
+        base_url: Address of the service, else MISTRAL_BASE_URL, else the service's own.
+        timeout: Seconds to wait for a reply (300).
+        max_retries: How often a request that surely was not applied is sent again (2).
+
+    Raises:
+        ConfigurationError: The settings contradict one another.
+
+    Example:
+        >>> from mistral_agents import CodeInterpreter
+        >>> llm = MistralAgentLLM(model="mistral-medium-latest", tools=[CodeInterpreter()])
+        >>> print(llm.complete("What is the variance of 3, 4 and 9?"))
+    """
+
+    model: str | None = Field(default=None, description="The model that answers.")
+    agent_id: str | None = Field(default=None, description="The agent that answers, instead of a model.")
+    agent_version: int | str | None = Field(default=None, description="The agent's version or alias.")
+    tools: list[dict[str, Any]] = Field(default_factory=list, description="Hosted tools.")
+    temperature: float | None = Field(default=None, description="Sampling temperature.")
+    max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
+    completion_args: dict[str, Any] = Field(default_factory=dict, description="Further completion options.")
+    store: bool = Field(default=False, description="Whether the service keeps new conversations.")
+    conversation_id: str | None = Field(default=None, description="The stored conversation to go on with.")
+    handoff_execution: Literal["server", "client"] | None = Field(default=None, description="Who runs handoffs.")
+    context_window: int = Field(default=DEFAULT_CONTEXT_WINDOW, description="Tokens of the model's context.", gt=0)
+    client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        agent_id: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        completion_args: Mapping[str, Any] | None = None,
+        client: MistralAgents | None = None,
+        api_key: Any = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        callback_manager: Any = None,
+        **fields: Any,
+    ) -> None:
+        if (model is None) == (agent_id is None):
+            raise ConfigurationError(_BOTH)
+        settings: Wire = {
+            "model": model,
+            "agent_id": agent_id,
+            "tools": [dict(tool) for tool in tools] if tools is not None else [],
+            "completion_args": dict(completion_args) if completion_args is not None else {},
+            "client": _client(client, api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries),
+            "callback_manager": callback_manager if callback_manager is not None else Settings.callback_manager,
+            **fields,
+        }
+        super().__init__(**settings)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex knows this class."""
+        return "MistralAgentLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What LlamaIndex asks of a model."""
+        return LLMMetadata(
+            context_window=self.context_window,
+            num_output=self.max_tokens if self.max_tokens is not None else -1,
+            is_chat_model=True,
+            is_function_calling_model=True,
+            model_name=self.model if self.model is not None else str(self.agent_id),
+        )
+
+    def bind(self, conversation_id: str | None) -> Self:
+        """A model of one stored conversation, which sends only what is new; None gives one of no conversation.
+
+        What is new is told by the messages themselves: all after the last one that the conversation holds. Messages
+        before it are not compared; to change them, branch (`client.conversations.restart`).
+        """
+        return self.model_copy(update={"conversation_id": conversation_id})
+
+    # requests --------------------------------------------------------------------------------------------------
+
+    def _target(self) -> Target:
+        return Target(
+            self.model, self.agent_id, self.agent_version, self.store, self.conversation_id, self.handoff_execution
+        )
+
+    def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
+        fixed = {"temperature": self.temperature, "max_tokens": self.max_tokens, **self.completion_args}
+        return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
+
+    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
+        draft = Draft(messages, self._target(), self._options(kwargs))
+        found, conversations = draft.conversation_id, self.client.conversations
+        history = info = None
+        if found is not None and draft.needs_history:
+            history = history_messages(conversations.get_history(found).entries, found)
+        if found is not None and draft.needs_info:
+            info = conversations.get(found)
+        return draft.request(history, info)
+
+    async def _arequest(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
+        draft = Draft(messages, self._target(), self._options(kwargs))
+        found, conversations = draft.conversation_id, self.client.conversations
+        history = info = None
+        if found is not None and draft.needs_history:
+            history = history_messages((await conversations.aget_history(found)).entries, found)
+        if found is not None and draft.needs_info:
+            info = await conversations.aget(found)
+        return draft.request(history, info)
+
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request = self._request(messages, kwargs)
+        return finish(request, send(self.client, request))
+
+    async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        request = await self._arequest(messages, kwargs)
+        return finish(request, await asend(self.client, request))
+
+    def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseGen:
+        request = self._request(messages, kwargs)
+
+        def responses() -> ChatResponseGen:
+            progress = Progress(request)
+            with open_stream(self.client, request) as events:
+                for event in events:
+                    response = progress.take(event)
+                    if response is not None:
+                        yield response
+                turn = events.turn
+            yield finish(request, turn)
+
+        return responses()
+
+    async def _astream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseAsyncGen:
+        request = await self._arequest(messages, kwargs)
+
+        async def responses() -> ChatResponseAsyncGen:
+            progress = Progress(request)
+            async with open_stream(self.client, request, asynchronous=True) as events:
+                async for event in events:
+                    response = progress.take(event)
+                    if response is not None:
+                        yield response
+                turn = events.turn
+            yield finish(request, turn)
+
+        return responses()
+
+    # LlamaIndex's interface ------------------------------------------------------------------------------------
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer messages.
+
+        Args:
+            messages: The history; not changed.
+            kwargs: Completion options by the service's names, for this call.
+
+        Raises:
+            ConfigurationError: Something can't be sent so; nothing was sent.
+            MistralAgentsError: The service or the connection failed.
+        """
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """As `chat`, without blocking."""
+        return await self._achat(messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
+        return self._stream(messages, kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """As `stream_chat`, without blocking."""
+        return await self._astream(messages, kwargs)
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
+        """Answer a text."""
+        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
+        """As `complete`, without blocking."""
+        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: ARG002
+        """As `complete`, as it comes."""
+        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> CompletionResponseAsyncGen:
+        """As `stream_complete`, without blocking."""
+        return astream_chat_response_to_completion_response(await self._astream(prompt_to_messages(prompt), kwargs))
+
+    # functions -------------------------------------------------------------------------------------------------
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        messages = list(chat_history) if chat_history is not None else []
+        if user_msg is not None:
+            messages.append(user_msg if isinstance(user_msg, ChatMessage) else ChatMessage(content=user_msg))
+        choice = kwargs.pop("tool_choice", None)
+        return {
+            "messages": messages,
+            "tools": [tool.metadata.to_openai_tool() for tool in tools],
+            "tool_choice": "required" if choice is None and tool_required and tools else choice,
+            "parallel_tool_calls": allow_parallel_tool_calls,
+            **kwargs,
+        }
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> list[ToolSelection]:
+        """The function calls of an answer; of one that still grows, with the arguments so far.
+
+        Raises:
+            ValueError: There is none, and `error_on_no_tool_call`.
+        """
+        calls = tool_calls(response.message)
+        if not calls and error_on_no_tool_call:
+            raise ValueError(f"Expected at least one tool call, but the answer has none: {response.message.content!r}")
+        return [
+            ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=_parsed(arguments))
+            for call_id, name, arguments in calls
+        ]
+
+
+def _parsed(arguments: str) -> Wire:
+    try:
+        value: Any = parse_partial_json(arguments)
+    except ValueError:
+        return parse_arguments(arguments)
+    return value if isinstance(value, dict) else {"input": value}
+
+
+def _client(client: MistralAgents | None, **settings: Any) -> MistralAgents:
+    given = {name: value for name, value in settings.items() if value is not None}
+    if client is None:
+        return MistralAgents(**given)
+    if given:
+        raise ConfigurationError(_CLIENT.format(", ".join(sorted(given))))
+    return client

@@ -1,0 +1,78 @@
+"""Events on LlamaIndex's instrumentation dispatcher: what a turn cost, and what ran on the service's side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index_instrumentation import get_dispatcher
+
+from llama_index_mistral_agents._blocks import server_tool, usage_dict
+from mistral_agents.turn import Turn
+
+dispatcher = get_dispatcher(__name__)
+
+
+class TurnUsageEvent(BaseEvent):
+    """Tokens and connector calls of one turn, as the service reported them (zeros are possible).
+
+    Attributes:
+        usage: `prompt_tokens`, `completion_tokens`, `connector_tokens`, `total_tokens`, `connectors`.
+        conversation_id: The conversation.
+        answered_by: The model's name or the agent's id.
+    """
+
+    usage: dict[str, Any]
+    conversation_id: str | None = None
+    answered_by: str | None = None
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The event's name."""
+        return "TurnUsageEvent"
+
+
+class ServerToolExecutionEvent(BaseEvent):
+    """A hosted tool ran on the service.
+
+    Attributes:
+        tool: `id`, `name`, `function`, `arguments` (JSON text), `info`, and `error` for a run that failed.
+        conversation_id: The conversation.
+    """
+
+    tool: dict[str, Any]
+    conversation_id: str | None = None
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The event's name."""
+        return "ServerToolExecutionEvent"
+
+
+class ServerHandoffEvent(BaseEvent):
+    """The service moved the conversation from one agent to another.
+
+    Attributes:
+        handoff: `previous_agent_id`, `previous_agent_name`, `next_agent_id`, `next_agent_name`, ...
+        conversation_id: The conversation.
+    """
+
+    handoff: dict[str, Any]
+    conversation_id: str | None = None
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The event's name."""
+        return "ServerHandoffEvent"
+
+
+def announce(turn: Turn) -> None:
+    """Send the events of a turn."""
+    conversation_id = turn.conversation_id
+    for entry in turn.tool_executions:
+        dispatcher.event(ServerToolExecutionEvent(tool=server_tool(entry), conversation_id=conversation_id))
+    for handoff in turn.handoffs:
+        dispatcher.event(ServerHandoffEvent(handoff=handoff.raw, conversation_id=conversation_id))
+    answered_by = turn.model if turn.model is not None else turn.agent_id
+    usage = TurnUsageEvent(usage=usage_dict(turn), conversation_id=conversation_id, answered_by=answered_by)
+    dispatcher.event(usage)
