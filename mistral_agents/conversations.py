@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,34 +15,21 @@ from mistral_agents._planning import Planned, Planner
 from mistral_agents._policy import Policy, PolicyBook
 from mistral_agents._records import ConversationInfo, as_record, rows_of
 from mistral_agents._recovery import LOST, recovered_turn
+from mistral_agents._resource import awalk, by_number, walk
 from mistral_agents._stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._transport import Reply, Transport
-from mistral_agents.entries import Entry, parse_entries
+from mistral_agents.entries import parse_entries
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
     StreamInterruptedError,
     UnknownOutcomeError,
 )
+from mistral_agents.history import History
 from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 
-Wire = dict[str, Any]
-
-
-@dataclass(slots=True)
-class History:
-    """The entries of a conversation, oldest first.
-
-    Attributes:
-        conversation_id: The conversation.
-        entries: Every entry, typed; unknown kinds keep their dict in `.raw`.
-        raw: The reply's JSON.
-    """
-
-    conversation_id: str
-    entries: list[Entry]
-    raw: Wire = field(default_factory=dict, repr=False)
+__all__ = ["Conversations", "History"]
 
 
 def _turn(reply: Reply) -> Turn:
@@ -68,6 +54,13 @@ def _instead_of(lost: MistralAgentsError) -> Iterator[None]:
         raise error from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
+
+
+def _wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent_id: str | None) -> bool:
+    if agent_id is not None and row.get("agent_id") != agent_id:
+        return False
+    kept = row.get("metadata")
+    return metadata is None or (isinstance(kept, Mapping) and all(kept.get(k) == v for k, v in metadata.items()))
 
 
 def _next(asking: Generator[str, Any, None], agent: Any) -> str | None:
@@ -267,30 +260,24 @@ class Conversations:
         """As `delete`, without blocking."""
         await self._transport.asend(calls.delete_call(conversation_id))
 
-    def list(self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None) -> Iterator[ConversationInfo]:
+    def list(
+        self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
+    ) -> Iterator[ConversationInfo]:
         """All conversations of this key, page after page.
 
         Args:
             page_size: Conversations per request.
-            metadata: Passed to the service; that it filters reliably is unverified, so check the result.
+            metadata: Passed to the service, and checked here too: that the service filters reliably is unverified.
+            agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
-        page = 0
-        while True:
-            rows = rows_of(self._transport.send(calls.page_call(page, page_size, metadata)).json(), "data")
-            yield from map(ConversationInfo, rows)
-            if len(rows) < page_size:
-                return
-            page += 1
+        rows = walk(self._transport.send, calls.page_call(0, page_size, metadata), by_number, "data")
+        return (ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
 
     async def alist(
-        self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None
+        self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
     ) -> AsyncIterator[ConversationInfo]:
         """As `list`, without blocking."""
-        page = 0
-        while True:
-            rows = rows_of((await self._transport.asend(calls.page_call(page, page_size, metadata))).json(), "data")
-            for row in rows:
+        call = calls.page_call(0, page_size, metadata)
+        async for row in awalk(self._transport.asend, call, by_number, "data"):
+            if _wanted(row, metadata, agent_id):
                 yield ConversationInfo(row)
-            if len(rows) < page_size:
-                return
-            page += 1

@@ -12,7 +12,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from mistral_agents._content import (
+    as_json_text,
+    chunk_text,
+    content_chunks,
+    joined_text,
+    parse_arguments,
+    thinking_text,
+)
 from mistral_agents.errors import ConfigurationError
+
+__all__ = [
+    "ERROR_MARK",
+    "Entry",
+    "FunctionCall",
+    "FunctionResult",
+    "Handoff",
+    "Message",
+    "MessageInput",
+    "MessageOutput",
+    "ToolExecution",
+    "UnknownEntry",
+    "as_inputs",
+    "assistant_message",
+    "chunk_text",
+    "content_chunks",
+    "function_call",
+    "function_result",
+    "parse_arguments",
+    "parse_entries",
+    "parse_entry",
+    "replayable",
+    "short_call_id",
+    "thinking_text",
+    "user_message",
+]
 
 Wire = dict[str, Any]
 ERROR_MARK = "Error executing tool"
@@ -46,6 +80,11 @@ class Entry:
     model: str | None = None
     agent_id: str | None = None
     raw: Wire = field(default_factory=dict, repr=False)
+
+    @property
+    def role(self) -> str | None:
+        """`user` or `assistant` for messages, None for every other kind."""
+        return None
 
 
 def _common(data: Wire) -> dict[str, Any]:
@@ -112,7 +151,7 @@ class ToolExecution(Entry):
     @property
     def result_text(self) -> str | None:
         """`info.result` as text, whether it came as a string or as text items; None where there is none."""
-        return _joined(self.info.get("result"))
+        return joined_text(self.info.get("result"))
 
     @property
     def error(self) -> str | None:
@@ -198,7 +237,7 @@ def _tool_execution(data: Wire) -> ToolExecution:
         **_common(data),
         name=_text(data.get("name")) or "",
         function=_text(data.get("function")),
-        arguments=_as_json_text(data.get("arguments")),
+        arguments=as_json_text(data.get("arguments")),
         info=info if isinstance(info, dict) else {},
     )
 
@@ -208,7 +247,7 @@ def _function_call(data: Wire) -> FunctionCall:
         **_common(data),
         name=_text(data.get("name")) or "",
         tool_call_id=_text(data.get("tool_call_id")) or "",
-        arguments=_as_json_text(data.get("arguments")),
+        arguments=as_json_text(data.get("arguments")),
         confirmation_status=_text(data.get("confirmation_status")),
     )
 
@@ -217,7 +256,7 @@ def _function_result(data: Wire) -> FunctionResult:
     return FunctionResult(
         **_common(data),
         tool_call_id=_text(data.get("tool_call_id")) or "",
-        result=_as_json_text(data.get("result")),
+        result=as_json_text(data.get("result")),
     )
 
 
@@ -250,63 +289,6 @@ def parse_entries(data: Any) -> list[Entry]:
     return [parse_entry(item) for item in data] if isinstance(data, list) else []
 
 
-def content_chunks(content: Any) -> list[Wire]:
-    """A message's content as chunk dicts: a string becomes one text chunk, an unknown item is kept as `unknown`."""
-    if content is None or content == "":
-        return []
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if isinstance(content, dict):
-        return [content]
-    if isinstance(content, list):
-        return [item if isinstance(item, dict) else _loose_chunk(item) for item in content]
-    return [{"type": "unknown", "value": content}]
-
-
-def _loose_chunk(item: Any) -> Wire:
-    return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
-
-
-def chunk_text(chunk: Wire) -> str:
-    """The text of a text chunk; empty for every other kind."""
-    text = chunk.get("text")
-    return text if chunk.get("type", "text") == "text" and isinstance(text, str) else ""
-
-
-def thinking_text(chunk: Wire) -> str:
-    """The text of a `thinking` chunk, joined; empty for every other kind."""
-    if chunk.get("type") != "thinking":
-        return ""
-    parts = chunk.get("thinking")
-    return parts if isinstance(parts, str) else "".join(chunk_text(part) for part in content_chunks(parts))
-
-
-def parse_arguments(text: str) -> Wire:
-    """Arguments as a dict: a JSON object as such, nothing as `{}`, any other text as `{"input": text}`."""
-    if not text:
-        return {}
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {"input": text}
-    return value if isinstance(value, dict) else {"input": value}
-
-
-def _as_json_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _joined(result: Any) -> str | None:
-    if isinstance(result, str):
-        return result
-    if isinstance(result, list):
-        parts = [chunk_text(item) for item in result if isinstance(item, dict)]
-        return "".join(parts) if parts else None
-    return None
-
-
 # What may be sent ---------------------------------------------------------------------------------------------------
 
 
@@ -324,12 +306,12 @@ def assistant_message(content: str | Sequence[Mapping[str, Any]]) -> Wire:
 
 def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, Any]) -> Wire:
     """A `function.call` to replay."""
-    return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": _as_json_text(arguments)}
+    return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": as_json_text(arguments)}
 
 
 def function_result(tool_call_id: str, result: Any) -> Wire:
     """A `function.result`; anything but a string is sent as JSON text."""
-    return {"type": "function.result", "tool_call_id": tool_call_id, "result": _as_json_text(result)}
+    return {"type": "function.result", "tool_call_id": tool_call_id, "result": as_json_text(result)}
 
 
 def replayable(entries: Iterable[Entry]) -> list[Wire]:
