@@ -16,6 +16,7 @@ from starlette.types import ExceptionHandler
 
 from mistral_agents_server.agents import AgentStore
 from mistral_agents_server.agents_api import AgentsApi
+from mistral_agents_server.connectors_api import Connectors, ConnectorsApi
 from mistral_agents_server.conversations_api import ConversationsApi
 from mistral_agents_server.db import Database
 from mistral_agents_server.endpoint import Endpoint
@@ -68,8 +69,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
     folder.mkdir(parents=True, exist_ok=True)
     database = Database(folder / "stand-in.sqlite3")
     agents = AgentStore(database)
-    services = Services(_brain(settings), [], agents, None, QuotaBook(settings.quotas))  # type: ignore[arg-type]
-    routes = [*ConversationsApi(ConversationStore(database), services).routes(), *AgentsApi(agents).routes()]
+    connectors = Connectors(settings.connectors)
+    services = Services(_brain(settings), [connectors], agents, None, QuotaBook(settings.quotas))  # type: ignore[arg-type]
+    routes = [
+        *ConversationsApi(ConversationStore(database), services).routes(),
+        *AgentsApi(agents).routes(),
+        *ConnectorsApi(connectors).routes(),
+    ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -31,11 +31,6 @@ HOSTED = frozenset(
 _URL = re.compile(r"https?://[^\s)\]>\"'`]+")
 _IMAGE = frozenset(words("image picture illustration photo drawing painting logo icon"))
 _MAKE = frozenset(words("draw generate create make paint render illustrate sketch design"))
-_ASKING = re.compile(
-    r"\?|\b(?:what|who|whom|whose|when|where|which|why|how|find|search|look|list|tell|give|name|explain|describe|compare|"
-    r"summari[sz]e|according)\b",
-    re.IGNORECASE,
-)
 _VERBS = frozenset(
     words("get set run do call fetch make create use tool function transfer agent hand over conversation")
 )
@@ -122,7 +117,7 @@ def _page(reading: Reading) -> list[Call]:
 def _search(reading: Reading) -> list[Call]:
     """Look into the library, then, if that says nothing, into the web."""
     wanted = content_words(reading.question)
-    if not wanted or not _ASKING.search(reading.asked):
+    if not wanted or not reading.asks:
         return []
     if reading.offers("library_search"):
         return [("library_search", {"query": reading.question})]

@@ -107,6 +107,8 @@ def _extract(question: str, passages: list[Passage], at_most: int) -> str:
 
 def remembered(reading: Reading) -> str | None:
     """An answer out of what was said before, or out of the instructions."""
+    if not reading.asks:
+        return None
     users = [text for role, text in reading.said if role == "user"]
     asked = set(words(reading.question))
     if users and asked & _SPEECH and not content_words(reading.question) - _SPEECH - _FIRST - {"last", "previou"}:

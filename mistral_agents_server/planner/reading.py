@@ -17,6 +17,11 @@ _ANSWER_LABEL = re.compile(r"\n\s*(?:answer|helpful answer|response|assistant|a)
 _RULER = re.compile(r"^[-=_*]{3,}\s*$", re.M)
 _SOURCE_LABEL = re.compile(r"^\s*(?:source|document|passage|\[)\s*#?(\d+)\s*\]?\s*:?\s*$|^\s*\[(\d+)\]\s+", re.I | re.M)
 _PARAGRAPH = re.compile(r"\n\s*\n")
+_ASKING = re.compile(
+    r"\?|\b(?:what|who|whom|whose|when|where|which|why|how|find|search|look|list|tell|give|name|explain|describe|compare|"
+    r"summari[sz]e|according)\b",
+    re.IGNORECASE,
+)
 _LONG = 3
 """From so many sentences on, an input with a question is read as passages and a question about them."""
 
@@ -59,6 +64,11 @@ class Reading:
     said: list[tuple[str, str]]
     results: list[Result]
     tools: dict[str, Wire] = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the input asks for something, rather than tells."""
+        return _ASKING.search(self.asked) is not None
 
     def ran(self, name: str) -> bool:
         """Whether a function was called since the last user message."""

@@ -1,0 +1,183 @@
+"""Connectors of this process: their routes, and their tools in conversations."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mistral_agents_server import ids
+from mistral_agents_server.errors import not_found
+from mistral_agents_server.paging import number_of, offset_of, token_for
+from mistral_agents_server.settings import LocalConnector, LocalTool
+from mistral_agents_server.thinking import count_tokens
+from mistral_agents_server.wire import read_body
+
+Wire = dict[str, Any]
+
+_NAMESPACE = uuid.UUID("6d2f4cf4-53d1-4c0e-9d55-6cf7b1a86a4e")
+
+
+class CallRequest(BaseModel):
+    """POST /v1/connectors/{connector}/tools/{tool}/call; the description allows further fields."""
+
+    model_config = ConfigDict(extra="allow")
+    arguments: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a connector's tool gave; it makes no files and names no sources."""
+
+    info: Wire
+    connector: str
+    tokens: int
+    files: list[Any] = field(default_factory=list)
+    references: list[Wire] = field(default_factory=list)
+
+
+class Connectors:
+    """The local connectors, as hosted tools.
+
+    Args:
+        connectors: what was configured.
+    """
+
+    def __init__(self, connectors: Sequence[LocalConnector]) -> None:
+        self.all = {connector.name: connector for connector in connectors}
+        self._by_id = {connector_id(connector): connector for connector in connectors}
+
+    def find(self, id_or_name: str) -> LocalConnector | None:
+        """A connector by its id or name."""
+        return self.all.get(id_or_name) or self._by_id.get(id_or_name)
+
+    def _of(self, tools: list[Wire]) -> list[tuple[LocalConnector, LocalTool]]:
+        """The tools that declarations offer; an unknown connector offers none, as on the service."""
+        found = [self.find(tool["connector_id"]) for tool in tools if tool["type"] == "connector"]
+        return [(connector, tool) for connector in found if connector is not None for tool in connector.tools]
+
+    def schemas(self, tools: list[Wire]) -> list[Wire]:
+        """The functions that the declared connectors offer, each named `<connector>_<tool>`."""
+        return [
+            {
+                "type": "function",
+                "function": {
+                    "name": f"{connector.name}_{tool.name}",
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters),
+                },
+            }
+            for connector, tool in self._of(tools)
+        ]
+
+    def wire_name(self, function: str, tools: list[Wire]) -> str:  # noqa: ARG002
+        """The entry's name is the function's."""
+        return function
+
+    def run(self, function: str, arguments: Wire, tools: list[Wire]) -> Ran:
+        """Run one tool."""
+        for connector, tool in self._of(tools):
+            if f"{connector.name}_{tool.name}" == function:
+                content = _content(tool, function, arguments)
+                return Ran({"result": content}, connector.name, count_tokens(json.dumps(content)))
+        return Ran({"result": f"Error executing tool {function}: it is not known"}, function, 0)
+
+
+def _content(tool: LocalTool, function: str, arguments: Wire) -> Any:
+    """The tool's text as a list of text items; a failure is plain text, as for every hosted tool."""
+    try:
+        return [{"type": "text", "text": tool.run(arguments)}]
+    except Exception as error:  # noqa: BLE001  (whatever a tool raises is its result, and the turn goes on)
+        return f"Error executing tool {function}: {error}"
+
+
+def connector_id(connector: LocalConnector) -> str:
+    """The same UUID for the same name, in every run."""
+    return str(uuid.uuid5(_NAMESPACE, connector.name))
+
+
+class ConnectorsApi:
+    """The routes of /v1/connectors.
+
+    Args:
+        connectors: what is configured; connectors can't be made over HTTP here.
+    """
+
+    def __init__(self, connectors: Connectors) -> None:
+        self._connectors = connectors
+        self._since = ids.now()
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        one = "/v1/connectors/{connector}"
+        return [
+            Route("/v1/connectors", self.page, methods=["GET"]),
+            Route(one, self.get, methods=["GET"]),
+            Route(f"{one}/tools", self.tools, methods=["GET"]),
+            Route(f"{one}/tools/{{tool}}/call", self.call, methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """One page of connectors."""
+        start, size = (
+            offset_of(request.query_params.get("cursor"), "cursor"),
+            number_of(request, "page_size", 100, 1, 1000),
+        )
+        found = [self._wire(connector) for connector in self._connectors.all.values()]
+        cursor = token_for(start + size) if start + size < len(found) else None
+        pagination = {"next_cursor": cursor, "page_size": size}
+        return JSONResponse({"items": found[start : start + size], "pagination": pagination})
+
+    async def get(self, request: Request) -> Response:
+        """One connector, by id or name."""
+        return JSONResponse(self._wire(self._found(request)))
+
+    async def tools(self, request: Request) -> Response:
+        """The connector's tools as an MCP server lists them."""
+        page, size = number_of(request, "page", 1, 1), number_of(request, "page_size", 100, 1)
+        found = [
+            {"name": tool.name, "description": tool.description, "inputSchema": dict(tool.parameters)}
+            for tool in self._found(request).tools
+        ]
+        return JSONResponse(found[(page - 1) * size : page * size])
+
+    async def call(self, request: Request) -> Response:
+        """Run one tool."""
+        connector, name = self._found(request), request.path_params["tool"]
+        body = await read_body(request, CallRequest)
+        tool = next((tool for tool in connector.tools if tool.name == name), None)
+        if tool is None:
+            raise not_found(f"Connector {connector.name} has no tool {name}")
+        content = await run_in_threadpool(_content, tool, name, body.arguments or {})
+        failed = isinstance(content, str)
+        shown = [{"type": "text", "text": content}] if failed else content
+        return JSONResponse({"content": shown, "metadata": {"mcp_meta": {"isError": failed}}})
+
+    def _found(self, request: Request) -> LocalConnector:
+        connector = self._connectors.find(request.path_params["connector"])
+        if connector is None:
+            raise not_found(f"Connector {request.path_params['connector']} not found")
+        return connector
+
+    def _wire(self, connector: LocalConnector) -> Wire:
+        return {
+            "id": connector_id(connector),
+            "name": connector.name,
+            "description": connector.description,
+            "created_at": self._since,
+            "modified_at": self._since,
+            "server": None,
+            "protocol": "mcp",
+            "owner_type": "user",
+            "visibility": "private",
+            "private_tool_execution": True,
+            "active": True,
+        }

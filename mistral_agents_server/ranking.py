@@ -1,0 +1,75 @@
+"""Ranking of passages by BM25, each document stemmed in its own language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabulary
+
+LANGUAGES = (
+    *("english", "french", "german", "spanish", "italian", "portuguese"),
+    *("dutch", "swedish", "norwegian", "danish", "russian", "turkish"),
+)
+_SAMPLE_CHARACTERS = 4000
+_UNMISTAKABLE = 3
+
+
+@cache
+def _analyzer(language: str) -> Analyzer:
+    return Analyzer(language)
+
+
+def language_of(text: str) -> str:
+    """The language whose function words a text has most of; English when none stands out."""
+    words = text[:_SAMPLE_CHARACTERS].lower().split()
+    counts = {language: sum(word in _analyzer(language)._stop_words for word in words) for language in LANGUAGES}
+    best = max(LANGUAGES, key=lambda language: counts[language])
+    return best if counts[best] >= counts["english"] + _UNMISTAKABLE else "english"
+
+
+@dataclass(slots=True, frozen=True)
+class Source:
+    """A document to rank.
+
+    Attributes:
+        title: what it is called; counts in each of its passages.
+        passages: its passages, in order.
+    """
+
+    title: str
+    passages: Sequence[str]
+
+
+class Ranker:
+    """An index over the passages of some documents.
+
+    Args:
+        sources: the documents. Passages are numbered through all of them.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        filled = [source for source in sources if source.passages]
+        vocabulary = Vocabulary()
+        rows, starts = [], []
+        languages = {"english"}
+        for source in filled:
+            language = language_of("\n".join(source.passages))
+            languages.add(language)
+            terms = _analyzer(language).terms
+            title = terms(source.title) * TITLE_WEIGHT
+            starts.append(len(rows))
+            rows += [vocabulary.add([*terms(passage), *title]) for passage in source.passages]
+        self._languages = sorted(languages)
+        self._index = KeywordIndex(vocabulary, rows, starts) if rows else None
+
+    def search(self, query: str, count: int) -> list[int]:
+        """Numbers of the best passages, best first; those without any word of the query are left out."""
+        if self._index is None:
+            return []
+        terms = dict.fromkeys(term for language in self._languages for term in _analyzer(language).terms(query))
+        scores = self._index.scores(list(terms))
+        order = sorted(range(len(scores)), key=lambda number: -scores[number])
+        return [number for number in order[:count] if scores[number] > 0]
