@@ -67,7 +67,9 @@ class Skeletons:
         fields = sorted({field for sample in samples for field in sample})
         if not fields:
             return {}
-        if key == "connectors" or all(_SHORT_ID.match(field) and field not in ("metadata", "snippets") for field in fields):
+        if key == "connectors" or all(
+            _SHORT_ID.match(field) and field not in ("metadata", "snippets") for field in fields
+        ):
             values = [value for sample in samples for value in sample.values()]
             if key == "connectors" or all(isinstance(value, dict) for value in values):
                 return {"additionalProperties": self.of(values)}
