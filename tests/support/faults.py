@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -88,15 +89,22 @@ class Faults:
             async def swallow(_message: Message) -> None:
                 return None
 
-            await self.app(scope, receive, swallow)
+            await self.app(scope, _staying(receive), swallow)
             _abort(send)
 
         self._plan(run, method, path)
 
-    def cut_stream(self, after: int, *, clean: bool = False, method: str | None = None, path: str = "") -> None:
-        """Cut the reply after so many bytes of its body, either hard or as if it were its regular end.
+    def cut_stream(
+        self, after: int, *, clean: bool = False, recorded: bool = True, method: str | None = None, path: str = ""
+    ) -> None:
+        """Cut the reply after so many bytes of its body.
 
-        The server works on to the end, so the turn is recorded.
+        Args:
+            after: bytes of the body that arrive (with a hard cut, at most so many).
+            clean: end as if it were the regular end, instead of cutting the connection.
+            recorded: let the server finish the turn first; else it sees the client go and keeps nothing.
+            method: the requests it fits.
+            path: the requests it fits.
         """
 
         async def run(scope: Message, receive: Any, send: Send) -> None:
@@ -112,10 +120,10 @@ class Faults:
                     left -= len(part)
                     if part:
                         await send({"type": "http.response.body", "body": part, "more_body": True})
-                    if left == 0 and not clean:
-                        _abort(send)
+                if left == 0 and not recorded:
+                    _abort(send)
 
-            await self.app(scope, receive, limited)
+            await self.app(scope, _staying(receive) if recorded else receive, limited)
             if clean:
                 await send({"type": "http.response.body", "body": b""})
             else:
@@ -156,6 +164,18 @@ class Faults:
 def _start(status: int, headers: Mapping[str, str]) -> Message:
     pairs = [(key.lower().encode(), value.encode()) for key, value in headers.items()]
     return {"type": "http.response.start", "status": status, "headers": pairs}
+
+
+def _staying(receive: Any) -> Callable[[], Any]:
+    """A client that never goes away, as the server sees it."""
+
+    async def stay() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            await asyncio.Event().wait()
+        return message
+
+    return stay
 
 
 def _abort(send: Any) -> None:
