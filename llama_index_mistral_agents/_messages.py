@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -45,6 +45,28 @@ def is_result(message: ChatMessage) -> bool:
     return message.role in _RESULT
 
 
+def is_confirmation(message: ChatMessage) -> bool:
+    """Whether it allows or denies a hosted tool that waits for the user."""
+    return is_result(message) and "confirmation" in message.additional_kwargs
+
+
+def confirmations(message: ChatMessage, *, allow: bool | Collection[str]) -> list[ChatMessage]:
+    """The messages that answer the confirmations an answer waits for.
+
+    Args:
+        message: The answer, with `additional_kwargs["pending_confirmations"]`.
+        allow: Whether all are allowed, or the ids of those that are.
+    """
+    pending = [call["id"] for call in message.additional_kwargs.get("pending_confirmations", ())]
+    allowed = frozenset(pending if allow is True else () if allow is False else allow)
+    return [_confirmation(call_id, "allow" if call_id in allowed else "deny") for call_id in pending]
+
+
+def _confirmation(call_id: str, decision: str) -> ChatMessage:
+    mark = {"tool_call_id": call_id, "confirmation": decision}
+    return ChatMessage(role=MessageRole.TOOL, content=decision, additional_kwargs=mark)
+
+
 def text_of(message: ChatMessage) -> str:
     """All text of a message, joined without separators."""
     return "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
@@ -78,7 +100,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[Wire]:
     """
     entries: list[Wire] = []
     for message in messages:
-        if message.role in SYSTEM:
+        if message.role in SYSTEM or is_confirmation(message):
             continue
         if is_result(message):
             entries.append(_result(message))

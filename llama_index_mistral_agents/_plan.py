@@ -19,6 +19,7 @@ from llama_index_mistral_agents._messages import (
     answered,
     fingerprint,
     is_answer,
+    is_confirmation,
     is_result,
     short_hash,
     system_text,
@@ -41,6 +42,7 @@ _TOOLS = (
     "Conversation {} was started without these tools: {}. The tools of a conversation are fixed at its start; start a "
     "new one."
 )
+_CONFIRM = "A confirmation can go only to the stored conversation that waits for it: use the model with store=True."
 SYSTEM_NOTE = "Instructions for what follows:\n\n{}"
 
 
@@ -139,6 +141,8 @@ class Draft:
         return self._continue(info)
 
     def _start(self) -> Request:
+        if self._messages and is_confirmation(self._messages[-1]):
+            raise ConfigurationError(_CONFIRM)
         target, system = self._target, system_text(self._messages)
         inputs = to_inputs(self._messages)
         options: Wire = {"store": self._stored, "handoff_execution": target.handoff_execution}
@@ -158,7 +162,8 @@ class Draft:
         new = self._messages if self._at is None else self._messages[self._at + 1 :]
         inputs = answered(to_inputs(new), self._open_calls())
         inputs = [function_result(call_id, SKIPPED) for call_id in self._mark("skipped_calls") or ()] + inputs
-        if not new or not to_inputs(new):
+        confirmed = self._confirmations(new)
+        if not any(message.role not in SYSTEM for message in new) or not (inputs or confirmed):
             raise ConfigurationError(_NOTHING_NEW.format(self.conversation_id))
         system = system_text(self._messages)
         if system and short_hash(system) != self._known_system(info):
@@ -166,11 +171,20 @@ class Draft:
             inputs.insert(place, user_message(SYSTEM_NOTE.format(system)))
         branch = bool(self._mark("branch"))
         options: Wire = {"handoff_execution": self._target.handoff_execution}
+        if confirmed:
+            options["tool_confirmations"] = confirmed
         if not branch and self._mark("entry_id") is not None:
             options["after_entry_id"] = self._mark("entry_id")
-        request = self._made("restart" if branch else "append", inputs, options, new, system)
+        request = self._made("restart" if branch else "append", inputs or None, options, new, system)
         request.from_entry_id = self._mark("entry_id") if branch else None
         return request
+
+    def _confirmations(self, new: Sequence[ChatMessage]) -> list[Wire]:
+        """The decisions on hosted tools that wait; a tool nothing is said about is denied, since it blocks the rest."""
+        decisions = {call["id"]: "deny" for call in self._mark("pending_confirmations") or ()}
+        said = [message.additional_kwargs for message in new if is_confirmation(message)]
+        decisions.update((kwargs["tool_call_id"], kwargs["confirmation"]) for kwargs in said)
+        return [{"tool_call_id": call_id, "confirmation": decision} for call_id, decision in decisions.items()]
 
     def _open_calls(self) -> list[str]:
         if self._at is None or not is_answer(self._messages[self._at]):
@@ -191,7 +205,9 @@ class Draft:
         if missing:
             raise ConfigurationError(_TOOLS.format(self.conversation_id, ", ".join(missing)))
 
-    def _made(self, kind: Kind, inputs: list[Wire], options: Wire, sent: Sequence[ChatMessage], system: str) -> Request:
+    def _made(
+        self, kind: Kind, inputs: list[Wire] | None, options: Wire, sent: Sequence[ChatMessage], system: str
+    ) -> Request:
         if self._options.completion_args:
             options["completion_args"] = self._options.completion_args
         tools = self._options.tool_names if kind == "start" else self._mark("tools") or self._options.tool_names

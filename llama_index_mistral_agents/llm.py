@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.generic_utils import (
@@ -25,16 +25,18 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.settings import Settings
-from pydantic import Field
+from pydantic import Field, field_serializer
 from typing_extensions import Self
 
 from llama_index_mistral_agents._blocks import history_messages
-from llama_index_mistral_agents._messages import tool_calls
+from llama_index_mistral_agents._files import file_refs, with_files
+from llama_index_mistral_agents._messages import confirmations, tool_calls
 from llama_index_mistral_agents._options import CallOptions, call_options
 from llama_index_mistral_agents._plan import Draft, Request, Target
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, asend, finish, open_stream, send
 from mistral_agents import MistralAgents
+from mistral_agents._records import masked
 from mistral_agents.entries import parse_arguments
 from mistral_agents.errors import ConfigurationError
 
@@ -88,7 +90,7 @@ class MistralAgentLLM(StructuredPrediction):
     model: str | None = Field(default=None, description="The model that answers.")
     agent_id: str | None = Field(default=None, description="The agent that answers, instead of a model.")
     agent_version: int | str | None = Field(default=None, description="The agent's version or alias.")
-    tools: list[dict[str, Any]] = Field(default_factory=list, description="Hosted tools.")
+    tools: list[dict[str, Any]] = Field(default_factory=list, description="Hosted tools.", repr=False)
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
     completion_args: dict[str, Any] = Field(default_factory=dict, description="Further completion options.")
@@ -125,6 +127,11 @@ class MistralAgentLLM(StructuredPrediction):
             **fields,
         }
         super().__init__(**settings)
+
+    @field_serializer("tools")
+    def _tools_without_secrets(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What tracing sees of the tools: a connector's authorization is hidden."""
+        return [dict(masked(tool)) for tool in tools]
 
     @classmethod
     def class_name(cls) -> str:
@@ -274,6 +281,31 @@ class MistralAgentLLM(StructuredPrediction):
     ) -> CompletionResponseAsyncGen:
         """As `stream_complete`, without blocking."""
         return astream_chat_response_to_completion_response(await self._astream(prompt_to_messages(prompt), kwargs))
+
+    # files and confirmations -----------------------------------------------------------------------------------
+
+    def fetch_files(self, message: ChatMessage) -> ChatMessage:
+        """A copy of an answer with the files it names: images as `ImageBlock`, others as `DocumentBlock`.
+
+        A link in place of a file's id expires within the hour.
+        """
+        return with_files(message, [self.client.files.read(ref) for ref in file_refs(message)])
+
+    async def afetch_files(self, message: ChatMessage) -> ChatMessage:
+        """As `fetch_files`, without blocking."""
+        return with_files(message, [await self.client.files.aread(ref) for ref in file_refs(message)])
+
+    @staticmethod
+    def confirm(message: ChatMessage, *, allow: bool | Collection[str] = True) -> list[ChatMessage]:
+        """The messages that allow or deny the hosted tools an answer of a stored conversation waits for.
+
+        Put the answer and these behind it into the next call. Tools left without a decision are denied there.
+
+        Args:
+            message: The answer, with `additional_kwargs["pending_confirmations"]`.
+            allow: Whether all are allowed, or the ids of those that are.
+        """
+        return confirmations(message, allow=allow)
 
     # functions -------------------------------------------------------------------------------------------------
 

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from llama_index.core.llms import LLM, ChatMessage
 
 from llama_index_mistral_agents import MistralAgentLLM
 from tests.support.scripted import say
 
-MODEL = "mistral-medium-latest"
-
 
 def user(text: str) -> ChatMessage:
     return ChatMessage(role="user", content=text)
-
-
-@pytest.fixture
-def service(standin_factory: Any, scripted: Any) -> Any:
-    return standin_factory(model_url=scripted.url)
-
-
-@pytest.fixture
-def llm(service: Any) -> MistralAgentLLM:
-    return MistralAgentLLM(MODEL, api_key="test-key", base_url=service.base_url)
-
-
-def posted(service: Any) -> list[tuple[str, Any]]:
-    """Paths and bodies of the turns that were sent."""
-    return [(seen.path, seen.json) for seen in service.faults.requests if seen.method == "POST"]
 
 
 def test_it_is_a_llama_index_model() -> None:
@@ -59,7 +41,7 @@ def test_a_call_is_stateless_by_default(llm: MistralAgentLLM, service: Any, scri
     scripted.always(say("Hello."))
     first = llm.chat([user("Hi")]).message
     llm.chat([ChatMessage(role="system", content="Be kind."), user("Hi"), first, user("And now?")])
-    path, body = posted(service)[-1]
+    path, body = service.turns[-1]
     assert path == "/v1/conversations"
     assert body["store"] is False
     assert body["instructions"] == "Be kind."
