@@ -28,6 +28,24 @@ _STOP_WORDS = {
 }
 
 
+LANGUAGES = (
+    *("arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german"),
+    *("greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian"),
+    *("portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish", "none"),
+)
+"""Languages with a Snowball stemmer; those without a list of stop words in the installed bm25s go without one."""
+
+
+def check_language(language: str) -> None:
+    """Refuse a language that has no stemmer.
+
+    Raises:
+        ConfigurationError: It is unknown.
+    """
+    if language not in LANGUAGES:
+        raise ConfigurationError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Analyzer:
     """Makes terms of a text: lower case, words of two letters or more, no stop words, stems.
@@ -39,19 +57,22 @@ class Analyzer:
             and no stop words.
 
     Raises:
-        ConfigurationError: The language is unknown, or PyStemmer is not installed.
+        ConfigurationError: The language is unknown, or bm25s is not installed.
     """
 
     language: str = "english"
     _stop_words: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.language != "none" and self.language not in load("Stemmer").algorithms():
-            known = ", ".join(sorted(load("Stemmer").algorithms()))
-            raise ConfigurationError(f"language {self.language!r} is unknown; use one of: {known}, none.")
+        check_language(self.language)
         name = _STOP_WORDS.get(self.language)
         words = getattr(load("bm25s.stopwords"), name, ()) if name is not None else ()
         object.__setattr__(self, "_stop_words", frozenset(words))
+
+    @property
+    def stop_words(self) -> frozenset[str]:
+        """The words that are no terms."""
+        return self._stop_words
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order, repeats included."""
