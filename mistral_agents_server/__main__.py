@@ -13,6 +13,7 @@ import uvicorn
 
 from mistral_agents_server.app import create_app
 from mistral_agents_server.settings import LocalConnector, Quota, Settings
+from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner
 
 
 def _connectors(path: str) -> Sequence[LocalConnector]:
@@ -65,8 +66,18 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     )
 
 
+def code_note(settings: Settings) -> str:
+    """How the code interpreter runs here, for the start line."""
+    if not settings.code_allowed:
+        return "code is off"
+    try:
+        return f"code is {LimitedRunner().description}"
+    except CodeUnavailableError as error:
+        return f"code can't run here: {error}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until stopped. Prints one line with the base URL once requests are taken."""
+    """Serve until stopped. Prints one line once requests are taken: the base URL, and how code is run."""
     arguments = parser().parse_args(argv)
     try:
         settings = settings_from(arguments)
@@ -78,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     listener.bind((settings.host, arguments.port))
     listener.listen(512)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
+    code = app.state.toolbox.code_description
+    print(f"http://{host}:{listener.getsockname()[1]}  code: {code}", flush=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     server.run(sockets=[listener])
     return 0

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -24,7 +25,9 @@ from mistral_agents_server.errors import ApiError, server_failure
 from mistral_agents_server.guards import Guard
 from mistral_agents_server.planner import Planner
 from mistral_agents_server.quota import QuotaBook
+from mistral_agents_server.rooms import Rooms
 from mistral_agents_server.settings import Settings
+from mistral_agents_server.signing import Located
 from mistral_agents_server.store import ConversationStore
 from mistral_agents_server.thinking import Brain
 from mistral_agents_server.turns import Services
@@ -70,23 +73,30 @@ def create_app(settings: Settings | None = None) -> Starlette:
     database = Database(folder / "stand-in.sqlite3")
     agents = AgentStore(database)
     connectors = Connectors(settings.connectors)
-    services = Services(_brain(settings), [connectors], agents, None, QuotaBook(settings.quotas))  # type: ignore[arg-type]
+    rooms = Rooms(settings, database, folder)
+    quota = QuotaBook(settings.quotas)
+    services = Services(_brain(settings), [rooms.toolbox, connectors], agents, rooms.files, quota)
     routes = [
         *ConversationsApi(ConversationStore(database), services).routes(),
         *AgentsApi(agents).routes(),
         *ConnectorsApi(connectors).routes(),
+        *rooms.routes(quota),
+        *rooms.routes(quota),
     ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await run_in_threadpool(rooms.close)
         database.close()
         if temporary is not None:
             temporary.cleanup()
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Guard, settings=settings), Middleware(Located, place=rooms.place)],
         exception_handlers=_HANDLERS,
         lifespan=lifespan,
     )
+    app.state.toolbox = rooms.toolbox
+    return app

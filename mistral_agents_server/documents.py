@@ -15,12 +15,15 @@ from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents_server import ids
 from mistral_agents_server.blobs import Blobs
 from mistral_agents_server.db import Database
-from mistral_agents_server.errors import ApiError, not_found
+from mistral_agents_server.errors import not_found
 from mistral_agents_server.parsing import UnreadableError, parse
 from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.uploads import extension_of, mime_type_of
 
 Wire = dict[str, Any]
+
+OWNER_ID = "00000000-0000-4000-8000-000000000001"
+"""The workspace that owns everything here, and its organization: there is only one."""
 
 DEFAULT_CHUNK_SIZE = 1500
 """Characters of a passage when the library names no size. What the service takes is not known."""
@@ -29,10 +32,10 @@ _SUMMARY_CHARACTERS = 300
 _OLD_STATUS = {"in_progress": "Running", "done": "Completed", "error": "Error"}
 _TABLES = """
 CREATE TABLE IF NOT EXISTS documents (
-    id TEXT PRIMARY KEY, library_id TEXT NOT NULL, hash TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL,
-    chunk_size INTEGER NOT NULL, summary TEXT, created_at TEXT NOT NULL, changed_at TEXT NOT NULL, processed_at TEXT,
-    number_of_pages INTEGER, status TEXT NOT NULL, tokens INTEGER, summary_tokens INTEGER,
-    attributes TEXT, expires_at TEXT, UNIQUE (library_id, hash)
+    id TEXT PRIMARY KEY, library_id TEXT NOT NULL, hash TEXT NOT NULL, name TEXT NOT NULL, file_name TEXT NOT NULL,
+    size INTEGER NOT NULL, chunk_size INTEGER NOT NULL, summary TEXT, created_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL, processed_at TEXT, number_of_pages INTEGER, status TEXT NOT NULL, tokens INTEGER,
+    summary_tokens INTEGER, attributes TEXT, expires_at TEXT, UNIQUE (library_id, hash)
 );
 CREATE TABLE IF NOT EXISTS pages (
     document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
@@ -113,9 +116,9 @@ class Documents:
         self._expire()
         self.blobs.put(document_id, data)
         made = self._database.run(
-            "INSERT INTO documents (id, library_id, hash, name, size, chunk_size, created_at, changed_at, status) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'in_progress') ON CONFLICT DO NOTHING RETURNING id",
-            (document_id, library["id"], digest, name, len(data), chunk_size, now, now),
+            "INSERT INTO documents (id, library_id, hash, name, file_name, size, chunk_size, created_at, changed_at, "
+            "status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'in_progress') ON CONFLICT DO NOTHING RETURNING id",
+            (document_id, library["id"], digest, name, name, len(data), chunk_size, now, now),
         )
         if not made:
             self.blobs.delete(document_id)
@@ -217,7 +220,7 @@ class Documents:
         if not rows:
             return
         try:
-            pages = parse(rows[0]["name"], self.blobs.get(document_id))
+            pages = parse(rows[0]["file_name"], self.blobs.get(document_id))
         except FileNotFoundError:
             return  # deleted in the meantime
         except UnreadableError:
@@ -293,8 +296,8 @@ def _wire(row: Any) -> Wire:
         "id": row["id"],
         "library_id": row["library_id"],
         "hash": row["hash"],
-        "mime_type": mime_type_of(row["name"]),
-        "extension": extension_of(row["name"]),
+        "mime_type": mime_type_of(row["file_name"]),
+        "extension": extension_of(row["file_name"]),
         "size": row["size"],
         "name": row["name"],
         "summary": row["summary"],
@@ -302,7 +305,7 @@ def _wire(row: Any) -> Wire:
         "last_processed_at": row["processed_at"],
         "number_of_pages": row["number_of_pages"],
         "process_status": row["status"],
-        "uploaded_by_id": "00000000-0000-4000-8000-000000000001",
+        "uploaded_by_id": OWNER_ID,
         "uploaded_by_type": "Workspace",
         "tokens_processing_main_content": row["tokens"],
         "tokens_processing_summary": row["summary_tokens"],

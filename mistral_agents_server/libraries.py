@@ -6,13 +6,10 @@ from typing import Any
 
 from mistral_agents_server import ids
 from mistral_agents_server.db import Database
-from mistral_agents_server.documents import Documents
+from mistral_agents_server.documents import OWNER_ID, Documents
 from mistral_agents_server.errors import not_found
 
 Wire = dict[str, Any]
-
-OWNER_ID = "00000000-0000-4000-8000-000000000001"
-"""The workspace that owns all libraries here, and its organization: there is only one."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS libraries (

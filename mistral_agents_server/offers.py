@@ -19,6 +19,7 @@ class MadeFile(Protocol):
     name: str
     type: str
     data: bytes
+    file_id: str
 
 
 class ToolResult(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabulary
@@ -25,7 +26,7 @@ def _analyzer(language: str) -> Analyzer:
 def language_of(text: str) -> str:
     """The language whose function words a text has most of; English when none stands out."""
     words = text[:_SAMPLE_CHARACTERS].lower().split()
-    counts = {language: sum(word in _analyzer(language)._stop_words for word in words) for language in LANGUAGES}
+    counts = {language: sum(word in _analyzer(language).stop_words for word in words) for language in LANGUAGES}
     best = max(LANGUAGES, key=lambda language: counts[language])
     return best if counts[best] >= counts["english"] + _UNMISTAKABLE else "english"
 
@@ -53,7 +54,8 @@ class Ranker:
     def __init__(self, sources: Sequence[Source]) -> None:
         filled = [source for source in sources if source.passages]
         vocabulary = Vocabulary()
-        rows, starts = [], []
+        rows: list[Any] = []
+        starts: list[int] = []
         languages = {"english"}
         for source in filled:
             language = language_of("\n".join(source.passages))
