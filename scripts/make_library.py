@@ -72,6 +72,8 @@ def _pdf_table(pdf: Any, rows: list[list[str]]) -> None:
     pdf.set_font("Times", size=11)
     widths = (2, *[1] * (len(rows[0]) - 1))
     aligned = ("LEFT", *["RIGHT"] * (len(rows[0]) - 1))
+    if pdf.will_page_break(7 * len(rows)):
+        pdf.add_page()
     with pdf.table(col_widths=widths, text_align=aligned, line_height=6.5) as table:
         for row in rows:
             cells = table.row()
