@@ -105,6 +105,15 @@ def test_the_order_of_a_stream_is_checked():
     assert unproven([STARTED, {"type": "agent.handoff.started", "id": "h"}, DONE]) == {"agent.handoff.started"}
 
 
+def test_chunks_in_a_stream_are_those_of_calls():
+    chunk = {"type": "tool_file", "tool": "t", "file_id": "f", "file_name": "n", "file_type": "png"}
+    good = {**chunk, "file_id": "966d989c-5a7f-41de-a1c2-0871c865ce99"}
+    assert stream_differences([STARTED, {**DELTA, "content": good}, DONE]) == []
+    assert any(
+        "'f' does not match" in text for text in stream_differences([STARTED, {**DELTA, "content": chunk}, DONE])
+    )
+
+
 def test_event_names_are_checked():
     lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in (STARTED, DELTA, DONE)]
     assert sse_differences("".join(lines).encode()) == []
