@@ -1,28 +1,32 @@
-"""Mistral's document libraries, conversations and agents in LlamaIndex.
-
-Names are loaded when they are first used, so importing the package stays cheap.
-"""
+"""Mistral's document libraries, agents and conversations in LlamaIndex. Names are loaded when first used."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.llm import MistralAgentLLM
+    from llama_index_mistral_agents.reader import MistralLibraryReader
+    from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 
 _MODULES = {
     "MistralAgentLLM": "llm",
+    "MistralLibraryIndex": "index",
+    "MistralLibraryReader": "reader",
+    "MistralLibraryRetriever": "retriever",
 }
-__all__ = ["MistralAgentLLM"]
+
+__all__ = ["MistralAgentLLM", "MistralLibraryIndex", "MistralLibraryReader", "MistralLibraryRetriever"]
 
 
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

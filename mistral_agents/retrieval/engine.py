@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from mistral_agents.client import MistralAgents
@@ -79,6 +80,14 @@ class LibraryEngine:
         self._reset()
 
     @property
+    def key(self) -> str:
+        """The same for engines that would hold the same snapshot and refresh alike."""
+        settings = self.settings
+        embedder = self.embedder.name if self.embedder is not None else None
+        rest = [getattr(settings, field.name) for field in fields(settings) if field.name != "splitter"]
+        return repr([type(self).__name__, settings.splitter.key, rest, embedder, str(self.persist_dir)])
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """What is served now; None before the first sync."""
         return self._snapshot
@@ -106,7 +115,7 @@ class LibraryEngine:
         try:
             if self._snapshot is None:
                 self._snapshot = yield Work(self._steps().load)
-            self._snapshot = yield from self._steps().local(self._snapshot, report)
+            self._snapshot = yield from self._renewed(self._snapshot, report)
         except Exception as error:
             self._due_at = self._clock() + min(_RETRY, self.settings.ttl)
             self._failed(error)
@@ -115,6 +124,9 @@ class LibraryEngine:
         report.seconds = self._clock() - began
         self._notify(SyncEnded(ids, report))
         return report
+
+    def _renewed(self, old: Snapshot | None, report: SyncReport) -> Steps[Snapshot]:
+        return self._steps().local(old, report)
 
     def _failed(self, error: Exception) -> None:
         if self._snapshot is not None:

@@ -9,7 +9,7 @@ Rules, the same in every mode that can filter:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,11 +64,18 @@ def refused(condition: Condition, mode: str, reason: str) -> UnsupportedFilterEr
     return UnsupportedFilterError(message, field=condition.field, operator=condition.operator, mode=mode)
 
 
+def conditions(filter_: Filter) -> Iterator[Condition]:
+    """All conditions of a filter, from left to right."""
+    if isinstance(filter_, Condition):
+        yield filter_
+        return
+    for part in filter_.parts:
+        yield from conditions(part)
+
+
 def fields(filter_: Filter) -> set[str]:
     """The fields a filter looks at."""
-    if isinstance(filter_, Condition):
-        return {filter_.field}
-    return {name for part in filter_.parts for name in fields(part)}
+    return {condition.field for condition in conditions(filter_)}
 
 
 def matches(filter_: Filter, metadata: Metadata) -> bool:

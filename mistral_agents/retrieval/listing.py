@@ -37,6 +37,7 @@ class SyncReport:
         seconds: How long it took.
         consistent: False where two listings in a row differed; the next sync sees the rest.
         pages_unreadable: Ids of documents whose pages could not be told apart (`pages="exact"`).
+        without_summary: How many documents a lazy search can rank by name only.
         snapshot_id: Names the state of the libraries; equal states have equal names.
     """
 
@@ -54,6 +55,7 @@ class SyncReport:
     seconds: float = 0.0
     consistent: bool = True
     pages_unreadable: list[str] = field(default_factory=list)
+    without_summary: int = 0
     snapshot_id: str = ""
 
     @property

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mistral_agents._resource import uuid_text
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.analysis import check_language
 from mistral_agents.retrieval.chunking import AnySplitter, Splitter
 
 Refresh = Literal["never", "on_start", "ttl", "always"]
@@ -60,6 +61,7 @@ class Settings:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
+        check_language(self.language)
         if self.max_concurrency < 1 or self.ttl < 0:
             raise ConfigurationError("max_concurrency must be at least 1, and ttl not negative.")
 

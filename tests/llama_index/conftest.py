@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.retrieval.conftest import service as service
 from tests.retrieval.service import LIBRARY, LibraryService
+
+
+@pytest.fixture
+def service() -> Iterator[LibraryService]:
+    running = LibraryService()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

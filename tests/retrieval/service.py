@@ -41,6 +41,9 @@ class LibraryService:
     requests: list[tuple[str, str]] = field(default_factory=list)
     fail: Callable[[str, str], tuple[int, Any] | None] | None = None
     url: str = ""
+    turns: list[list[dict[str, Any]]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    accesses: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -110,7 +113,7 @@ class LibraryService:
 
     # answers
 
-    def answer(self, method: str, target: str) -> tuple[int, Any]:
+    def answer(self, method: str, target: str, data: bytes = b"", kind: str = "") -> tuple[int, Any]:
         with self._lock:
             self.requests.append((method, target))
         if self.fail is not None and (failure := self.fail(method, target)) is not None:
@@ -118,9 +121,13 @@ class LibraryService:
         parts = urlsplit(target)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         steps = parts.path.strip("/").split("/")[2:]
+        if method != "GET":
+            return self._changed(method, steps, data, kind)
         documents = self.libraries.get(steps[0])
         if documents is None:
             return 404, {"object": "Error", "message": "Library not found", "code": 3000}
+        if steps[1:] == ["share"]:
+            return 200, {"data": self.accesses}
         if len(steps) == 2:
             return 200, self._page(documents, query)
         stored = documents.get(steps[2])
@@ -129,6 +136,29 @@ class LibraryService:
         if len(steps) == 3:
             return 200, stored.record
         return self._about(stored, steps[3], query)
+
+    def _changed(self, method: str, steps: list[str], data: bytes, kind: str) -> tuple[int, Any]:
+        if not steps:
+            if kind.startswith("application/json") and b'"inputs"' in data:
+                self.bodies.append(json.loads(data))
+                return 200, self.turns.pop(0)
+            key = str(uuid4())
+            self.libraries[key] = {}
+            return 201, {**json.loads(data), "id": key}
+        if method == "POST":
+            name, content = _part(data, kind)
+            if name.endswith(".exe"):
+                return 422, {"object": "Error", "detail": [{"loc": ["file"], "msg": "mimetype not supported"}]}
+            key = self.add(name, content, library=steps[0])
+            return 201, self.libraries[steps[0]][key].record
+        stored = self.libraries[steps[0]].get(steps[2])
+        if stored is None:
+            return 404, {"object": "Error", "message": "Document not found", "code": 3000}
+        if method == "DELETE":
+            self.remove(steps[2], steps[0])
+            return 204, None
+        stored.record.update(json.loads(data))
+        return 200, stored.record
 
     def _page(self, documents: dict[str, Stored], query: dict[str, str]) -> dict[str, Any]:
         page, size = int(query["page"]), int(query["page_size"])
@@ -152,16 +182,31 @@ class LibraryService:
         return 200, {"text": stored.separator.join(pages)}
 
 
+def _part(data: bytes, kind: str) -> tuple[str, str]:
+    head, _, rest = data.split(kind.partition("boundary=")[2].encode())[1].partition(b"\r\n\r\n")
+    name = re.search(rb'filename="([^"]*)"', head)
+    return name[1].decode() if name else "", rest.removesuffix(b"\r\n--").decode()
+
+
+def _sse(events: list[dict[str, Any]]) -> bytes:
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
+
+
 def _handler(service: LibraryService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            status, body = service.answer("GET", self.path)
-            data = json.dumps(body).encode()
-            head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+            sent = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, body = service.answer(self.command, self.path, sent, self.headers.get("content-type", ""))
+            is_stream = isinstance(body, list)
+            data = _sse(body) if is_stream else b"" if body is None else json.dumps(body).encode()
+            media = "text/event-stream" if is_stream else "application/json"
+            head = f"HTTP/1.1 {status} X\r\ncontent-type: {media}\r\ncontent-length: {len(data)}\r\n\r\n"
             self.wfile.write(head.encode() + data)
+
+        do_POST = do_PATCH = do_DELETE = do_PUT = do_GET
 
         def log_message(self, *_: object) -> None: ...
 

@@ -1,0 +1,152 @@
+"""From a retriever's arguments to its engine and backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.node_parser import NodeParser
+from llama_index.core.schema import Document, MetadataMode
+from llama_index.core.settings import Settings as LlamaSettings
+from llama_index.core.vector_stores.types import MetadataFilters
+
+from llama_index_mistral_agents._backend import Backend
+from llama_index_mistral_agents._conversation import ConversationBackend, OnNoPassages
+from llama_index_mistral_agents._embedding import ModelEmbedder
+from llama_index_mistral_agents._filters import filter_of
+from llama_index_mistral_agents._local import LocalBackend, Normalise
+from llama_index_mistral_agents.retrieval_events import announce_sync
+from mistral_agents.client import MistralAgents
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.chunking import AnySplitter, PieceSplitter, Splitter
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.filters import conditions, refused
+from mistral_agents.retrieval.lazy import LazyEngine
+from mistral_agents.retrieval.progress import Bars
+from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
+from mistral_agents.retrieval.snapshot import Query, Strategy
+
+_MAX_TOKENS = 256
+"""Enough for a tool call; the answer itself is thrown away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """A retriever's arguments; see `MistralLibraryRetriever`."""
+
+    library_ids: tuple[str, ...]
+    similarity_top_k: int
+    strategy: Strategy
+    embed_model: BaseEmbedding | None
+    embed_batch_size: int | None
+    node_parser: NodeParser | None
+    chunk_size: int
+    chunk_overlap: int
+    language: str
+    filters: MetadataFilters | None
+    score_cutoff: float | None
+    normalize_scores: Normalise
+    pages: Literal["none", "exact"]
+    refresh: Refresh
+    ttl: float
+    persist_dir: str | os.PathLike[str] | None
+    on_pending: OnPending
+    on_failed: OnFailed
+    on_empty: OnEmpty
+    lazy_top_documents: int | None
+    max_concurrency: int
+    model: str
+    agent_id: str | None
+    on_no_passages: OnNoPassages
+    rescore: bool
+    show_progress: bool
+
+    def __post_init__(self) -> None:
+        Query("", self.similarity_top_k, self.strategy)  # refuses wrong values
+        for name, known in (("normalize_scores", ("none", "minmax")), ("pages", ("none", "exact"))):
+            if getattr(self, name) not in known:
+                raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
+
+    @property
+    def splitter(self) -> AnySplitter:
+        """What cuts the texts."""
+        if self.node_parser is None:
+            return Splitter(self.chunk_size, self.chunk_overlap)
+        parser = self.node_parser
+        return PieceSplitter(_Pieces(parser), f"{type(parser).__name__}:{parser.to_json()}")
+
+    @property
+    def embedder(self) -> ModelEmbedder | None:
+        """What makes vectors; None where the strategy needs none."""
+        if self.strategy == "bm25":
+            return None
+        model = self.embed_model if self.embed_model is not None else LlamaSettings.embed_model
+        return ModelEmbedder(model, self.embed_batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A node parser as a function from a text to its pieces."""
+
+    parser: NodeParser
+
+    def __call__(self, text: str) -> Sequence[str]:
+        nodes = self.parser.get_nodes_from_documents([Document(text=text)])
+        return [node.get_content(MetadataMode.NONE) for node in nodes]
+
+
+def engine_for(client: MistralAgents, chosen: Choices) -> LibraryEngine:
+    """The local engine; nothing is read yet."""
+    settings = Settings(
+        library_ids=chosen.library_ids,
+        splitter=chosen.splitter,
+        language=chosen.language,
+        exact_pages=chosen.pages == "exact",
+        refresh=chosen.refresh,
+        ttl=chosen.ttl,
+        on_pending=chosen.on_pending,
+        on_failed=chosen.on_failed,
+        on_empty=chosen.on_empty,
+        max_concurrency=chosen.max_concurrency,
+    )
+    notify = Bars(announce_sync) if chosen.show_progress else announce_sync
+    if chosen.lazy_top_documents is not None:
+        if chosen.strategy != "bm25" or chosen.persist_dir is not None:
+            raise ConfigurationError('lazy_top_documents goes only with strategy="bm25" and without persist_dir.')
+        return LazyEngine(client, settings, notify=notify, top_documents=chosen.lazy_top_documents)
+    return LibraryEngine(client, settings, embedder=chosen.embedder, persist_dir=chosen.persist_dir, notify=notify)
+
+
+def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen: Choices) -> Backend:
+    """The backend of a mode."""
+    embedder = engine.embedder if isinstance(engine.embedder, ModelEmbedder) else None
+    filter_, cutoff = filter_of(chosen.filters), chosen.score_cutoff
+    local = LocalBackend(
+        engine, embedder, chosen.similarity_top_k, chosen.strategy, filter_, cutoff, chosen.normalize_scores
+    )
+    if mode == "local":
+        return local
+    _refuse_what_needs_scores(chosen)
+    return ConversationBackend(
+        client,
+        chosen.library_ids,
+        chosen.similarity_top_k,
+        chosen.model,
+        chosen.agent_id,
+        chosen.on_no_passages,
+        chosen.rescore,
+        chosen.language,
+        _MAX_TOKENS,
+        fallback=local,
+    )
+
+
+def _refuse_what_needs_scores(chosen: Choices) -> None:
+    filter_ = filter_of(chosen.filters)
+    for condition in conditions(filter_) if filter_ is not None else ():
+        raise refused(condition, "conversation", "can't filter, since the service's search takes no filter")
+    if chosen.score_cutoff is not None or chosen.normalize_scores != "none":
+        raise ConfigurationError("mode 'conversation' has no scores, so neither score_cutoff nor normalize_scores.")

@@ -1,0 +1,39 @@
+"""LlamaIndex metadata filters as the engine's filters."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
+
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.filters import Condition, Filter, Group
+
+_GROUPS: dict[FilterCondition, Literal["and", "or", "not"]] = {
+    FilterCondition.AND: "and",
+    FilterCondition.OR: "or",
+    FilterCondition.NOT: "not",
+}
+
+
+def filter_of(filters: MetadataFilters | None) -> Filter | None:
+    """Convert filters, nested ones included; None and an empty group mean no filter.
+
+    Raises:
+        UnsupportedFilterError: An operator can't take its value.
+        ConfigurationError: A part is no filter.
+    """
+    return _group(filters) if filters is not None and filters.filters else None
+
+
+def _group(filters: MetadataFilters) -> Group:
+    condition = filters.condition if filters.condition is not None else FilterCondition.AND
+    return Group(_GROUPS[condition], tuple(_part(part) for part in filters.filters))
+
+
+def _part(part: object) -> Filter:
+    if isinstance(part, MetadataFilters):
+        return _group(part)
+    if isinstance(part, MetadataFilter):
+        return Condition(part.key, part.operator.value, part.value)
+    raise ConfigurationError(f"filters must hold MetadataFilter or MetadataFilters, not {type(part).__name__}.")

@@ -1,0 +1,72 @@
+"""Mode `local`: the foundation's engine, its hits as nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
+from llama_index_mistral_agents._embedding import ModelEmbedder
+from llama_index_mistral_agents._nodes import nodes_of
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.filters import Filter
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy
+
+Normalise = Literal["none", "minmax"]
+SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "rrf"}
+
+
+@dataclass(slots=True)
+class LocalBackend:
+    """Searches the local snapshot."""
+
+    engine: LibraryEngine
+    embedder: ModelEmbedder | None
+    top_k: int
+    strategy: Strategy
+    filter: Filter | None
+    score_cutoff: float | None
+    normalise: Normalise
+
+    def _query(self, text: str, vector: list[float] | None) -> Query:
+        return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff)
+
+    def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
+        """Search."""
+        vector = self.embedder.bundle(bundle) if self.embedder is not None else None
+        return self._retrieved(self.engine.search(self._query(text, vector)), text)
+
+    async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
+        """As `retrieve`, without blocking."""
+        vector = await self.embedder.abundle(bundle) if self.embedder is not None else None
+        return self._retrieved(await self.engine.asearch(self._query(text, vector)), text)
+
+    def with_engine(self, engine: LibraryEngine) -> LocalBackend:
+        """The same with another engine."""
+        return replace(self, engine=engine)
+
+    def _retrieved(self, hits: list[Hit], text: str) -> Retrieved:
+        nodes = nodes_of(hits)
+        if self.normalise == "minmax":
+            _normalise(nodes)
+        snapshot = self.engine.snapshot
+        report = RetrievalReport(
+            mode="local",
+            score_kind=SCORE_KINDS[self.strategy],
+            outcome="passages" if nodes else "nothing_found",
+            snapshot_id=snapshot.id if snapshot is not None else None,
+            queries=[text],
+        )
+        return nodes, report
+
+
+def _normalise(nodes: list[NodeWithScore]) -> None:
+    """Scores from 0 to 1 within one result; equal scores all become 1."""
+    scores = [node.get_score() for node in nodes]
+    if not scores:
+        return
+    low, span = min(scores), max(scores) - min(scores)
+    for node, score in zip(nodes, scores, strict=True):
+        node.score = (score - low) / span if span else 1.0

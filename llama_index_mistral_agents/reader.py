@@ -1,0 +1,96 @@
+"""`MistralLibraryReader`: a library's texts as LlamaIndex documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from llama_index.core.readers.base import BaseReader, ResourcesReaderMixin
+from llama_index.core.schema import Document
+
+from llama_index_mistral_agents._nodes import EXCLUDED
+from mistral_agents._resource import uuid_text
+from mistral_agents.client import MistralAgents
+from mistral_agents.retrieval.documents import LibraryDocument
+
+
+class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
+    """Reads the documents of a library; those still being processed, or failed, are left out.
+
+    Args:
+        library_id: The library.
+        client: The client; else one is made of `api_key` and `base_url`.
+        api_key: The key; None reads MISTRAL_API_KEY.
+        base_url: The service's address; None reads MISTRAL_BASE_URL.
+
+    Example:
+        >>> documents = MistralLibraryReader(library_id).load_data()
+    """
+
+    def __init__(
+        self,
+        library_id: str,
+        *,
+        client: MistralAgents | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+    ) -> None:
+        self.library_id = uuid_text("library_id", library_id)
+        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+
+    # documents -------------------------------------------------------------------------------------------------
+
+    def lazy_load_data(self, document_ids: Sequence[str] | None = None) -> Iterator[Document]:
+        """Documents one by one; None takes all of the library."""
+        for record in self.client.libraries.documents(self.library_id):
+            document = LibraryDocument.from_record(self.library_id, record)
+            if _wanted(document, document_ids):
+                yield _document(document, self.client.libraries.text(self.library_id, document.document_id))
+
+    async def astream_data(self, document_ids: Sequence[str] | None = None) -> AsyncIterator[Document]:
+        """As `lazy_load_data`, without blocking."""
+        async for record in self.client.libraries.adocuments(self.library_id):
+            document = LibraryDocument.from_record(self.library_id, record)
+            if _wanted(document, document_ids):
+                yield _document(document, await self.client.libraries.atext(self.library_id, document.document_id))
+
+    async def aload_data(self, document_ids: Sequence[str] | None = None) -> list[Document]:
+        """As `load_data`, without blocking."""
+        return [document async for document in self.astream_data(document_ids)]
+
+    # resources -------------------------------------------------------------------------------------------------
+
+    def list_resources(self, *_: Any, **__: Any) -> list[str]:
+        """The ids of the library's documents."""
+        return [str(record["id"]) for record in self.client.libraries.documents(self.library_id)]
+
+    def get_resource_info(self, resource_id: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """What the service tells of a document."""
+        return dict(self.client.libraries.document(self.library_id, resource_id))
+
+    def load_resource(self, resource_id: str, *_: Any, **__: Any) -> list[Document]:
+        """One document."""
+        record = self.client.libraries.document(self.library_id, resource_id)
+        text = self.client.libraries.text(self.library_id, resource_id)
+        return [_document(LibraryDocument.from_record(self.library_id, record), text)]
+
+    def get_permission_info(self, resource_id: str, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Who may read: rights are those of the library, the same for all of its documents."""
+        return {"library_id": self.library_id, "accesses": [dict(one) for one in self._accesses()]}
+
+    def _accesses(self) -> list[Any]:
+        return list(self.client.libraries.list_accesses(self.library_id))
+
+
+def _wanted(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
+    return document.state == "ready" and (ids is None or document.document_id in ids)
+
+
+def _document(document: LibraryDocument, text: str) -> Document:
+    return Document(
+        id_=document.document_id,
+        text=text,
+        metadata=document.metadata(),
+        excluded_embed_metadata_keys=list(EXCLUDED),
+        excluded_llm_metadata_keys=list(EXCLUDED),
+    )
