@@ -53,6 +53,8 @@ class Endpoint:
         timeout: seconds without a byte before the turn fails.
     """
 
+    cites = False
+
     def __init__(self, url: str, key: str | None = None, timeout: float = 300.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

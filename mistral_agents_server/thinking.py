@@ -71,7 +71,13 @@ Part = Text | Thought | CallPart | Tokens
 
 
 class Brain(Protocol):
-    """Something that answers chat requests."""
+    """Something that answers chat requests.
+
+    Attributes:
+        cites: whether it marks the sources in its answers itself; else those found are added at the end.
+    """
+
+    cites: bool
 
     def label(self, model: str) -> str:
         """The `model` field of what it answers for `model`."""

@@ -306,7 +306,8 @@ class Turn:
         yield from self._pieces(step, step.splitter.flush())
         if not step.calls:
             message = self._message(step)
-            chunks = [*self._files, *([] if step.cited else self._references[:MAX_REFERENCES])]
+            cited = step.cited or self._services.brain.cites
+            chunks = [*self._files, *([] if cited else self._references[:MAX_REFERENCES])]
             self._files, self._references = [], []
             for chunk in chunks:
                 yield from message.chunk(chunk)

@@ -19,6 +19,8 @@ _ARGUMENT_PIECE = 12
 class Planner:
     """Answers without a language model."""
 
+    cites = True
+
     def label(self, model: str) -> str:
         """The `model` field: it says who really answers."""
         return f"stand-in:{model}"

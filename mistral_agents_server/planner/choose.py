@@ -62,7 +62,7 @@ def _code(reading: Reading) -> list[Call]:
         series = _numbers(reading)
         if series is not None:
             return [("code_interpreter", {"code": compute.program(series, plot)})]
-        return _search(reading) or _open(reading)
+        return _look_up(reading) or _open(reading)
     written = compute.expression(reading.asked)
     return [("code_interpreter", {"code": f"print({written})"})] if written is not None else []
 
@@ -115,9 +115,13 @@ def _page(reading: Reading) -> list[Call]:
 
 
 def _search(reading: Reading) -> list[Call]:
+    """Look for what is asked."""
+    return _look_up(reading) if reading.asks else []
+
+
+def _look_up(reading: Reading) -> list[Call]:
     """Look into the library, then, if that says nothing, into the web."""
-    wanted = content_words(reading.question)
-    if not wanted or not reading.asks:
+    if not content_words(reading.question):
         return []
     if reading.offers("library_search"):
         return [("library_search", {"query": reading.question})]

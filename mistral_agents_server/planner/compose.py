@@ -16,6 +16,7 @@ Wire = dict[str, Any]
 READ = "No language model is answering here, only the stand-in's planner. It read: "
 NOTHING = "Nothing in the passages that were found answers this."
 SAID = "You said: "
+DRAWN = "Here is the image."
 
 _TAG = re.compile(r"</?strong>")
 _MAX_QUOTE = 300
@@ -59,7 +60,7 @@ def _from_results(reading: Reading) -> str:
     for result in reading.results:
         listed = listed_passages(result)
         if listed is None:
-            said.append(result.text.strip())
+            said.append(DRAWN if _is_drawn(result) else result.text.strip())
         else:
             passages.extend(listed)
     if reading.ran("code_interpreter"):
@@ -68,6 +69,10 @@ def _from_results(reading: Reading) -> str:
     if passages:
         said = [_extract(reading.question, passages, at_most=2) or remembered(reading) or NOTHING]
     return "\n".join(part for part in said if part) or "The call gave nothing back."
+
+
+def _is_drawn(result: Result) -> bool:
+    return result.name == "generate_image" and result.text.startswith("{")
 
 
 def listed_passages(result: Result) -> list[Passage] | None:

@@ -48,22 +48,42 @@ def sentences(text: str) -> list[str]:
     return [part for part in found if part and _WORD.search(part)]
 
 
-def scores(question: str, candidates: Sequence[str]) -> list[float]:
-    """How much of the question each candidate speaks to: 0 for nothing, 1 for every word of it."""
-    wanted = content_words(question)
-    if not wanted:
-        return [0.0] * len(candidates)
-    bags = [set(words(candidate)) for candidate in candidates]
+def _weights(wanted: set[str], bags: Sequence[set[str]]) -> dict[str, float]:
+    """What each wanted word counts, all together 1: the rarer among the candidates, the more."""
     seen = Counter(word for bag in bags for word in bag)
     weight = {word: 1.0 + math.log((1 + len(bags)) / (1 + seen[word])) for word in wanted}
     total = sum(weight.values())
-    return [sum(weight[word] for word in wanted & bag) / total for bag in bags]
+    return {word: value / total for word, value in weight.items()}
+
+
+def scores(question: str, candidates: Sequence[str]) -> list[float]:
+    """How much of the question each candidate speaks to: 0 for nothing, 1 for every word of it."""
+    wanted = content_words(question)
+    bags = [set(words(candidate)) for candidate in candidates]
+    weight = _weights(wanted, bags)
+    return [sum(weight[word] for word in wanted & bag) for bag in bags]
 
 
 def best(question: str, candidates: Sequence[str], at_most: int = 1, at_least: float = 0.2) -> list[int]:
-    """The places of the best candidates, best first. A second one must be nearly as good as the first."""
-    rated = scores(question, candidates)
-    order = sorted(range(len(candidates)), key=lambda place: (-rated[place], place))
-    if not order or rated[order[0]] < at_least:
-        return []
-    return [place for place in order[:at_most] if rated[place] >= 0.8 * rated[order[0]]]
+    """The places of the best candidates: the best one, then those that speak to what is still left of the question.
+
+    Args:
+        question: what is asked.
+        candidates: sentences.
+        at_most: how many.
+        at_least: what the first must reach, of 1; each further one half of it, counting only what is new.
+    """
+    wanted = content_words(question)
+    bags = [set(words(candidate)) for candidate in candidates]
+    weight = _weights(wanted, bags)
+    chosen: list[int] = []
+    left, needed = set(wanted), at_least
+    while bags and len(chosen) < at_most:
+        gains = [sum(weight[word] for word in left & bag) for bag in bags]
+        top = max(range(len(bags)), key=lambda place: gains[place])
+        if gains[top] < needed:
+            break
+        chosen.append(top)
+        left -= bags[top]
+        needed = at_least / 2
+    return sorted(chosen)

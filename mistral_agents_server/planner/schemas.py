@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -170,8 +171,8 @@ class _Filler:
         value: float = found if found is not None else schema.get("default", 0)
         value = int(value) if kind == "integer" else value
         step = 1 if kind == "integer" else 1e-6
-        low, high = _bound(schema, "inimum", step, value), _bound(schema, "aximum", -step, value)
-        return max(min(value, high), low)
+        value = max(value, _bound(schema, "minimum", step, -math.inf))
+        return min(value, _bound(schema, "maximum", -step, math.inf))
 
     def _string(self, schema: Schema, name: str) -> str:
         if schema.get("format") in _FORMATS:
@@ -192,10 +193,10 @@ class _Filler:
 
 def _bound(schema: Schema, name: str, step: float, otherwise: float) -> float:
     """The `minimum` or `maximum`, whether written inclusive or exclusive."""
-    if f"m{name}" in schema:
-        return float(schema[f"m{name}"]) if step % 1 else int(schema[f"m{name}"])
-    exclusive = schema.get(f"exclusiveM{name}")
-    return exclusive + step if isinstance(exclusive, (int, float)) else otherwise
+    if name in schema:
+        return schema[name]  # type: ignore[no-any-return]
+    exclusive = schema.get(f"exclusive{name.capitalize()}")
+    return otherwise if exclusive is None else exclusive + step
 
 
 def _kind(schema: Schema) -> str:
