@@ -11,12 +11,14 @@ from mistral_agents.connectors import (
     WebSearch,
     translate_tools,
 )
+from mistral_agents.conversation import Conversation
 from mistral_agents.turn import Turn
 
 __version__ = "0.1.0"
 __all__ = [
     "CodeInterpreter",
     "Connector",
+    "Conversation",
     "DocumentLibrary",
     "ImageGeneration",
     "MistralAgents",

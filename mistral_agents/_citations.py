@@ -105,3 +105,26 @@ def limited(citations: list[Citation], policy: Policy) -> list[Citation]:
         if limit is None or sum(other.origin == citation.origin for other in shown) < limit:
             shown.append(citation)
     return shown
+
+
+def with_footnotes(text: str, citations: list[Citation]) -> str:
+    """A text with `[1]` where each source was referred to (at the end where no place is known), and a list of them."""
+    if not citations:
+        return text
+    marks: dict[int, str] = {}
+    for number, citation in enumerate(citations, 1):
+        place = citation.offset if citation.offset is not None else len(text)
+        marks[place] = marks.get(place, "") + f"[{number}]"
+    pieces, before = [], 0
+    for place in sorted(marks):
+        pieces += [text[before:place], marks[place]]
+        before = place
+    listed = [f"[{number}] {_footnote(citation)}" for number, citation in enumerate(citations, 1)]
+    return "".join([*pieces, text[before:]]) + "\n\n" + "\n".join(listed)
+
+
+def _footnote(citation: Citation) -> str:
+    pages = f", p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
+    where = citation.url if citation.url is not None else citation.document_id
+    title = citation.title if citation.title is not None else "untitled"
+    return f"{title}{pages} ({citation.origin}{f', {where}' if where is not None else ''})"

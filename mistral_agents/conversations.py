@@ -18,14 +18,13 @@ from mistral_agents._recovery import LOST, recovered_turn
 from mistral_agents._resource import awalk, by_number, walk
 from mistral_agents._stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._transport import Reply, Transport
-from mistral_agents.entries import parse_entries
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
     StreamInterruptedError,
     UnknownOutcomeError,
 )
-from mistral_agents.history import History
+from mistral_agents.history import EntryCache, History
 from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 
@@ -39,9 +38,9 @@ def _turn(reply: Reply) -> Turn:
     return Turn.from_response(data, headers=reply.headers)
 
 
-def _history(conversation_id: str, reply: Reply) -> History:
+def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:
     data = reply.json()
-    entries = parse_entries(rows_of(data, "entries", "messages"))
+    entries = (cache if cache is not None else EntryCache()).entries(rows_of(data, "entries", "messages"))
     return History(conversation_id, entries, data if isinstance(data, dict) else {"entries": data})
 
 
@@ -236,13 +235,18 @@ class Conversations:
         """As `get`, without blocking."""
         return self._known((await self._transport.asend(calls.get_call(conversation_id))).json())
 
-    def get_history(self, conversation_id: str) -> History:
-        """Every entry of a conversation, in one request (the service does not page them)."""
-        return _history(conversation_id, self._transport.send(calls.get_history_call(conversation_id)))
+    def get_history(self, conversation_id: str, *, cache: EntryCache | None = None) -> History:
+        """Every entry of a conversation, in one request (the service does not page them).
 
-    async def aget_history(self, conversation_id: str) -> History:
+        Args:
+            conversation_id: The conversation.
+            cache: Keeps entries from one reading to the next, so that only new ones are turned into objects.
+        """
+        return _history(conversation_id, self._transport.send(calls.get_history_call(conversation_id)), cache)
+
+    async def aget_history(self, conversation_id: str, *, cache: EntryCache | None = None) -> History:
         """As `get_history`, without blocking."""
-        return _history(conversation_id, await self._transport.asend(calls.get_history_call(conversation_id)))
+        return _history(conversation_id, await self._transport.asend(calls.get_history_call(conversation_id)), cache)
 
     def get_messages(self, conversation_id: str) -> History:
         """The messages of a conversation, without tool runs."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mistral_agents.usage import WINDOW_SECONDS, Quota, quotas_from_headers
+
 if TYPE_CHECKING:
     from mistral_agents.turn import Turn
 
@@ -170,13 +172,31 @@ class ConflictError(MistralAgentsError):
 
 
 class RateLimitedError(MistralAgentsError):
-    """A quota is used up (429); `.retry_after` says how many seconds to wait, where the service told."""
+    """A quota is used up (429).
+
+    `.retry_after` says how many seconds to wait, where the service told; `.exhausted` names the quotas that its
+    headers show as used up, and `.wait_at_most` is the length of the longest of their windows in seconds.
+    """
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        exhausted: list[Quota] | None = None,
+        **facts: Any,
+    ) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
+        self.exhausted = exhausted if exhausted is not None else []
+
+    @property
+    def wait_at_most(self) -> float | None:
+        """Seconds after which the call surely goes through again; None where the service told nothing."""
+        windows = [WINDOW_SECONDS[quota.window] for quota in self.exhausted]
+        return self.retry_after if self.retry_after is not None else max(windows, default=None)
 
 
 class ServerFailureError(MistralAgentsError):
@@ -202,7 +222,12 @@ _HINTS: dict[type[MistralAgentsError], str] = {
     ),
     RateLimitedError: "Wait and send the same call again; nothing was applied.",
 }
-_PENDING_MARKS = ("function calls and responses", "function results are still missing", "Unexpected tool call id")
+_PENDING_MARKS = (
+    "function calls and responses",
+    "function results are still missing",
+    "open function calls",
+    "Unexpected tool call id",
+)
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
@@ -265,6 +290,7 @@ def error_for_status(
     }
     if kind is RateLimitedError:
         facts["retry_after"] = _retry_after(headers)
+        facts["exhausted"] = [quota for quota in quotas_from_headers(headers) if quota.remaining == 0]
     return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
 
 

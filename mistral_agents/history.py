@@ -17,6 +17,7 @@ from mistral_agents.entries import (
     MessageInput,
     MessageOutput,
     ToolExecution,
+    parse_entry,
 )
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import open_calls, parse_time
@@ -182,6 +183,33 @@ class History:
 
     def __str__(self) -> str:
         return "\n".join(f"{event.role or event.kind}: {event.text}" for event in self.events)
+
+
+class EntryCache:
+    """Entries already turned into objects, by id, so that a history read again costs only what is new.
+
+    Attributes:
+        converted: How many were turned into objects so far.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, Entry] = {}
+        self.converted = 0
+
+    def entries(self, rows: Iterable[Wire]) -> list[Entry]:
+        """The rows as entries; one that changed since (a confirmation, say) is read anew."""
+        return [self._entry(row) for row in rows]
+
+    def _entry(self, row: Wire) -> Entry:
+        key = row.get("id")
+        known = self._known.get(key) if isinstance(key, str) else None
+        if known is not None and known.raw == row:
+            return known
+        self.converted += 1
+        entry = parse_entry(row)
+        if isinstance(key, str):
+            self._known[key] = entry
+        return entry
 
 
 def chat_messages(entries: Iterable[Entry]) -> list[Wire]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mistral_agents._citations import Citation, cite, library_citation, limited, reference_citation
+from mistral_agents._citations import (
+    Citation,
+    cite,
+    library_citation,
+    limited,
+    reference_citation,
+    with_footnotes,
+)
+from mistral_agents._explain import Explanation, explain
 from mistral_agents._policy import Policy
 from mistral_agents._searches import Search, SearchHit, search_hits, search_of, search_origin, text_or_none
 from mistral_agents.entries import (
@@ -20,6 +28,9 @@ from mistral_agents.entries import (
     thinking_text,
 )
 from mistral_agents.usage import Quota, Usage, quotas_from_headers
+
+if TYPE_CHECKING:
+    from mistral_agents.costs import Prices
 
 __all__ = [
     "Citation",
@@ -248,6 +259,14 @@ class Turn:
     def quotas(self) -> list[Quota]:
         """Quotas from the reply's headers; streams carry none."""
         return quotas_from_headers(self.headers)
+
+    def explain(self, prices: Prices | None = None) -> Explanation:
+        """A timeline: who, which tool, which code or query, seconds, tokens, and the price by your own table."""
+        return explain(self, prices)
+
+    def footnotes(self) -> str:
+        """The text with a number at each reference, and the sources listed below it."""
+        return with_footnotes(self.text, self.citations)
 
     @property
     def request_id(self) -> str | None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+WINDOW_SECONDS = {"minute": 60.0, "day": 86_400.0, "month": 2_592_000.0}
+"""Length of each quota window, in seconds."""
 _QUOTA = re.compile(r"^x-ratelimit-(limit|remaining)-(.+)-(minute|day|month)$")
 
 

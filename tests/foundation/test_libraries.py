@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,7 +165,7 @@ def test_the_words_of_the_service(status: dict[str, str], state: str) -> None:
 def test_waiting_asks_until_each_document_is_finished(
     make_client: Make, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mistral_agents.libraries.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("mistral_agents.libraries.time", SimpleNamespace(sleep=lambda seconds: None))
     wire.answer(
         (200, {"process_status": "in_progress"}),
         (200, {"process_status": "error"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +76,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def asleep(seconds: float) -> None:
         asked.append(seconds)
 
-    monkeypatch.setattr("mistral_agents._transport.time.sleep", asked.append)
-    monkeypatch.setattr("mistral_agents._transport.asyncio.sleep", asleep)
+    # The module's names are replaced, not the functions of `time`: servers in other threads of the tests sleep too.
+    monkeypatch.setattr("mistral_agents._transport.time", SimpleNamespace(sleep=asked.append))
+    monkeypatch.setattr("mistral_agents._transport.asyncio", SimpleNamespace(sleep=asleep))
     return asked

@@ -1,0 +1,65 @@
+"""Where a conversation comes from, kept in its metadata, since the service keeps no word of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mistral_agents.entries import Entry, MessageOutput
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.history import History
+
+PARENT = "mistral_agents_parent"
+FROM_ENTRY = "mistral_agents_from_entry"
+At = int | str | Callable[[Entry], bool] | None
+_NOWHERE = "The history holds no entry to branch from: {}."
+
+
+def lineage(conversation_id: str, entry_id: str | None) -> dict[str, str]:
+    """Metadata that names the parent, and the entry a branch begins after."""
+    found = {PARENT: conversation_id}
+    return found if entry_id is None else {**found, FROM_ENTRY: entry_id}
+
+
+def parent_of(info: Mapping[str, Any]) -> str | None:
+    """The conversation that a conversation was branched, compacted or imported from; None where not told."""
+    metadata = info.get("metadata")
+    found = metadata.get(PARENT) if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def branch_point(history: History, at: At) -> int:
+    """The place of the entry that a branch keeps last.
+
+    Args:
+        history: The history.
+        at: The entry's place (negative ones count from the end), its id, or a test, of which the last entry that
+            passes is taken; None takes the assistant's last message.
+
+    Raises:
+        ConfigurationError: There is no such entry.
+    """
+    entries = history.entries
+    if isinstance(at, bool):
+        raise ConfigurationError(f"at must be a place, an id or a test, not {at!r}.")
+    if isinstance(at, int):
+        place = at if at >= 0 else len(entries) + at
+        if not 0 <= place < len(entries):
+            raise ConfigurationError(_NOWHERE.format(f"it has {len(entries)} entries, not one at {at}"))
+    else:
+        place = _last(entries, _test(at))
+        if place < 0:
+            raise ConfigurationError(_NOWHERE.format("no answer yet" if at is None else f"none fits at={at!r}"))
+    if entries[place].id is None:
+        raise ConfigurationError(_NOWHERE.format(f"the one at {place} has no id"))
+    return place
+
+
+def _test(at: str | Callable[[Entry], bool] | None) -> Callable[[Entry], bool]:
+    if at is None:
+        return lambda entry: isinstance(entry, MessageOutput)
+    return at if callable(at) else lambda entry: entry.id == at
+
+
+def _last(entries: list[Entry], test: Callable[[Entry], bool]) -> int:
+    return next((place for place in range(len(entries) - 1, -1, -1) if test(entries[place])), -1)

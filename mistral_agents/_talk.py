@@ -1,0 +1,257 @@
+"""The exchanges of a conversation: carries out what `Dialog` asks for, as a call or a stream, blocking or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self, Unpack
+
+from mistral_agents._archive import Imported
+from mistral_agents._conversation_calls import StartOptions
+from mistral_agents._dialog import Action, Dialog, ReadHistory, RunFunctions, Send, Steps
+from mistral_agents._functions import Functions, arun_functions, run_functions
+from mistral_agents._lineage import lineage
+from mistral_agents._turn_lock import TurnLock, lock_of
+from mistral_agents.confirmation import Rules, adecide, decide
+from mistral_agents.entries import FunctionCall, Handoff, user_message
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.history import EntryCache, History
+from mistral_agents.turn import Turn
+from mistral_agents.usage import Usage
+
+if TYPE_CHECKING:
+    from mistral_agents.client import MistralAgents
+    from mistral_agents.costs import Meter
+
+Wire = dict[str, Any]
+_PER_TURN = ("timeout", "headers", "handoff_execution")
+_FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
+
+
+class Talk:
+    """What `Conversation` says and hears; its arguments are described there."""
+
+    def __init__(
+        self,
+        client: MistralAgents,
+        conversation_id: str | None = None,
+        *,
+        functions: Functions | None = None,
+        confirm: Rules | None = None,
+        meter: Meter | None = None,
+        on_handoff: Callable[[Handoff], str | None] | None = None,
+        max_rounds: int = 20,
+        **options: Unpack[StartOptions],
+    ) -> None:
+        given: Wire = {name: value for name, value in options.items() if value is not None}
+        self._per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
+        if conversation_id is not None and given:
+            raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
+        if conversation_id is None and not {"model", "agent_id"} & set(given):
+            raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
+        self._client = client
+        self._settings: Wire = {
+            "functions": functions,
+            "confirm": confirm,
+            "meter": meter,
+            "on_handoff": on_handoff,
+            "max_rounds": max_rounds,
+        }
+        self._options = given
+        self._dialog = Dialog(conversation_id, functions is not None, max_rounds, on_handoff)
+        self._origin: tuple[str, str] | None = None
+        self._lock = TurnLock()
+        self._cache = EntryCache()
+        self._imported: Imported | None = None
+        self.usage = Usage()
+        self.last_turn: Turn | None = None
+        self.summary: str | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The conversation's id; None before the first turn."""
+        return self._dialog.conversation_id
+
+    @property
+    def conversation_id(self) -> str | None:
+        """As `id`, by the service's name."""
+        return self._dialog.conversation_id
+
+    def _require_id(self) -> str:
+        if self._dialog.conversation_id is None:
+            raise ConfigurationError("The conversation has not begun: call append first.")
+        return self._dialog.conversation_id
+
+    @property
+    def open_calls(self) -> list[FunctionCall]:
+        """Calls that wait for an answer; the next request answers what you leave open."""
+        return self._dialog.open_calls
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of the conversation so far, by its last turn's usage; None before one. See `compact`."""
+        last = self.last_turn
+        return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
+
+    @property
+    def converted(self) -> int:
+        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
+        return self._cache.converted
+
+    # one exchange ----------------------------------------------------------------------------------------------
+
+    def append(self, inputs: Any = None) -> Turn:
+        """Say something and wait for the answer.
+
+        Args:
+            inputs: A text or entries; None only answers open calls.
+
+        Returns:
+            All that was added, over all requests of the exchange: functions' results included, usage added up.
+        """
+        with self._held():
+            steps = Steps(self._dialog.exchange(inputs))
+            action = steps.first()
+            while action is not None:
+                try:
+                    result = self._carry_out(action)
+                except BaseException as error:  # noqa: BLE001 - the exchange notes it and raises it again
+                    action = steps.throw(error)
+                else:
+                    action = steps.send(result)
+            return self._finished(steps)
+
+    async def aappend(self, inputs: Any = None) -> Turn:
+        """As `append`, without blocking."""
+        async with self._aheld():
+            steps = Steps(self._dialog.exchange(inputs))
+            action = steps.first()
+            while action is not None:
+                try:
+                    result = await self._acarry_out(action)
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = steps.throw(error)
+                else:
+                    action = steps.send(result)
+            return self._finished(steps)
+
+    def stream(self, inputs: Any = None) -> Iterator[Wire]:
+        """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`."""
+        with self._held():
+            steps = Steps(self._dialog.exchange(inputs))
+            action = steps.first()
+            while action is not None:
+                try:
+                    if isinstance(action, Send):
+                        with self._send(action, stream=True) as stream:
+                            yield from stream
+                        result = self._counted(stream.turn)
+                    else:
+                        result = self._carry_out(action)
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = steps.throw(error)
+                else:
+                    action = steps.send(result)
+            self._finished(steps)
+
+    async def astream(self, inputs: Any = None) -> AsyncIterator[Wire]:
+        """As `stream`, without blocking."""
+        async with self._aheld():
+            steps = Steps(self._dialog.exchange(inputs))
+            action = steps.first()
+            while action is not None:
+                try:
+                    if isinstance(action, Send):
+                        async with self._send(action, stream=True, prefix="a") as stream:
+                            async for event in stream:
+                                yield event
+                        result = self._counted(stream.turn)
+                    else:
+                        result = await self._acarry_out(action)
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = steps.throw(error)
+                else:
+                    action = steps.send(result)
+            self._finished(steps)
+
+    def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
+        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it."""
+        kinds = {True: "allow", False: "deny"}
+        self._dialog.keep(
+            {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}
+        )
+        return self
+
+    def _finished(self, steps: Steps) -> Turn:
+        self.last_turn = steps.done
+        return steps.done
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self._lock.held())
+            if self.id is not None:
+                stack.enter_context(lock_of(self._client.base_url, self.id).held())
+            yield
+
+    @asynccontextmanager
+    async def _aheld(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._lock.aheld())
+            if self.id is not None:
+                await stack.enter_async_context(lock_of(self._client.base_url, self.id).aheld())
+            yield
+
+    def _send(self, action: Send, *, stream: bool = False, prefix: str = "") -> Any:
+        """Call `start`, `append` or `restart` of the client, in the form asked for."""
+        meter = self._settings["meter"]
+        if meter is not None:
+            meter.check()
+        suffix, conversations = "_stream" if stream else "", self._client.conversations
+        inputs: Any = action.inputs
+        if len(inputs) == 1 and inputs[0] == user_message(inputs[0].get("content", "")):
+            inputs = inputs[0]["content"] if isinstance(inputs[0]["content"], str) else inputs
+        if self.id is not None:
+            options = {**self._per_turn, "tool_confirmations": action.confirmations or None}
+            if not stream:
+                options["after_entry_id"] = self._dialog.last_entry_id
+            return getattr(conversations, f"{prefix}append{suffix}")(self.id, inputs or None, **options)
+        if self._origin is not None:
+            options = {**self._per_turn, "metadata": {**self._options.get("metadata", {}), **lineage(*self._origin)}}
+            return getattr(conversations, f"{prefix}restart{suffix}")(*self._origin, inputs, **options)
+        return getattr(conversations, f"{prefix}start{suffix}")(inputs, **self._options, **self._per_turn)
+
+    def _counted(self, turn: Turn) -> Turn:
+        self.usage = self.usage + turn.usage
+        meter = self._settings["meter"]
+        if meter is not None:
+            meter.add(turn)
+        return turn
+
+    def _carry_out(self, action: Action) -> Any:
+        if isinstance(action, Send):
+            return self._counted(self._send(action))
+        if isinstance(action, ReadHistory):
+            return self.history()
+        if isinstance(action, RunFunctions):
+            return run_functions(action.calls, self._settings["functions"])
+        return decide(self._settings["confirm"], action.calls)
+
+    async def _acarry_out(self, action: Action) -> Any:
+        if isinstance(action, Send):
+            return self._counted(await self._send(action, prefix="a"))
+        if isinstance(action, ReadHistory):
+            return await self.ahistory()
+        if isinstance(action, RunFunctions):
+            return await arun_functions(action.calls, self._settings["functions"])
+        return await adecide(self._settings["confirm"], action.calls)
+
+    def history(self) -> History:
+        """Every entry so far. The service sends all at once; only entries not seen before are turned into objects."""
+        return self._client.conversations.get_history(self._require_id(), cache=self._cache)
+
+    async def ahistory(self) -> History:
+        """As `history`, without blocking."""
+        return await self._client.conversations.aget_history(self._require_id(), cache=self._cache)

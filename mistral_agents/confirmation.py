@@ -1,0 +1,70 @@
+"""Who may run a hosted tool that waits for confirmation: allow, deny or ask, per function."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from mistral_agents.entries import FunctionCall
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+Decision = Literal["allow", "deny"]
+Ask = Callable[[FunctionCall], "bool | Decision | Awaitable[bool | Decision]"]
+Rule = Decision | Ask
+Rules = Rule | Mapping[str, Rule]
+"""One rule for all, or one per function name, where `*` stands for the rest."""
+
+
+def _rule(rules: Rules, call: FunctionCall) -> Rule | None:
+    return rules.get(call.name, rules.get("*")) if isinstance(rules, Mapping) else rules
+
+
+def _decided(call: FunctionCall, answer: Any) -> Wire:
+    if isinstance(answer, bool):
+        answer = "allow" if answer else "deny"
+    if answer not in ("allow", "deny"):
+        raise ConfigurationError(f"A confirmation rule for {call.name} must give allow or deny, not {answer!r}.")
+    return {"tool_call_id": call.tool_call_id, "confirmation": answer}
+
+
+def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wire] | None:
+    """The service's `tool_confirmations` for all calls; None where a rule is missing, so that the caller decides.
+
+    Raises:
+        ConfigurationError: A rule gave something else than allow or deny, or is asynchronous.
+    """
+    found: list[Wire] = []
+    for call in calls:
+        rule = _rule(rules, call) if rules is not None else None
+        if rule is None:
+            return None
+        answer = rule(call) if callable(rule) else rule
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
+        found.append(_decided(call, answer))
+    return found
+
+
+async def adecide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wire] | None:
+    """As `decide`; rules may be asynchronous, others run in a thread."""
+    found: list[Wire] = []
+    for call in calls:
+        rule = _rule(rules, call) if rules is not None else None
+        if rule is None:
+            return None
+        answer: Any = rule
+        if callable(rule):
+            answer = await asyncio.to_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
+            answer = await answer if inspect.isawaitable(answer) else answer
+        found.append(_decided(call, answer))
+    return found
+
+
+def denied(calls: Sequence[FunctionCall]) -> list[Wire]:
+    """A denial of each call."""
+    return [{"tool_call_id": call.tool_call_id, "confirmation": "deny"} for call in calls]

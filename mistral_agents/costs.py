@@ -1,0 +1,138 @@
+"""Tokens, connector calls, money and quotas over a run; a guard that stops before a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_agents.errors import ToolBudgetExceededError
+from mistral_agents.turn import Turn
+from mistral_agents.usage import WINDOW_SECONDS, Quota, Usage
+
+_HINT = "Raise the limit, or start with a new Meter."
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """A price table of your own: none is built in, since prices change and depend on the plan.
+
+    Attributes:
+        tokens: Per model: price of a million tokens read, and of a million written. `*` stands for the rest.
+        calls: Per connector, by the keys of `usage.connectors`: price of one call.
+        currency: For display.
+    """
+
+    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    calls: Mapping[str, float] = field(default_factory=dict)
+    currency: str = "USD"
+
+    def of(self, usage: Usage, model: str | None) -> float | None:
+        """The price of a turn; None where the table has no price for its model.
+
+        Tokens that connectors added are counted as read, which they are by the model; how the service bills them is
+        not documented. A connector that is not in the table costs nothing here.
+        """
+        found = self.tokens.get(model if model is not None else "*", self.tokens.get("*"))
+        if found is None:
+            return None
+        read, written = found
+        total = (usage.prompt_tokens + usage.connector_tokens) * read + usage.completion_tokens * written
+        return total / 1e6 + sum(self.calls.get(name, 0.0) * count for name, count in usage.connectors.items())
+
+
+class BudgetExceededError(ToolBudgetExceededError):
+    """A limit of a `Meter` is reached; the turn was not sent."""
+
+
+class Meter:
+    """Adds up what turns cost, and refuses the next one where a limit is reached. Safe to share between threads.
+
+    Args:
+        prices: Your price table; without one `cost` stays 0.
+        max_tokens: Tokens of all kinds over the whole run.
+        max_cost: Money, in the price table's currency.
+        max_calls: Calls per connector, by the keys of `usage.connectors`.
+        keep_free: Per quota (its name in the headers, such as `web-search`): how many of it to leave unused. Quotas
+            are known from the last call that reported them; streams report none.
+    """
+
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        *,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
+        max_calls: Mapping[str, int] | None = None,
+        keep_free: Mapping[str, int] | None = None,
+    ) -> None:
+        self.prices = prices if prices is not None else Prices()
+        self._max_tokens = max_tokens
+        self._max_cost = max_cost
+        self._max_calls = dict(max_calls) if max_calls is not None else {}
+        self._keep_free = dict(keep_free) if keep_free is not None else {}
+        self._lock = threading.Lock()
+        self._quotas: dict[tuple[str, str], tuple[Quota, float]] = {}
+        self.usage = Usage()
+        self.turns = 0
+        self.cost = 0.0
+        self.unpriced = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def add(self, turn: Turn) -> None:
+        """Count a turn."""
+        price = self.prices.of(turn.usage, turn.model)
+        with self._lock:
+            self.turns += 1
+            self.usage = self.usage + turn.usage
+            self.cost += price if price is not None else 0.0
+            self.unpriced += price is None
+            for quota in turn.quotas:
+                self._quotas[(quota.name, quota.window)] = (quota, time.monotonic())
+
+    @property
+    def quotas(self) -> list[Quota]:
+        """The quotas last reported, whose window has not passed since."""
+        now = time.monotonic()
+        return [quota for quota, seen in self._quotas.values() if now - seen < WINDOW_SECONDS[quota.window]]
+
+    def check(self) -> None:
+        """Look whether another turn may be sent.
+
+        Raises:
+            BudgetExceededError: A limit is reached; the message names it.
+        """
+        for name, used, most in self._limits():
+            if used >= most:
+                raise BudgetExceededError(f"The limit of {most} {name} is reached: {used} used.", hint=_HINT)
+        for quota in self.quotas:
+            free = self._keep_free.get(quota.name)
+            if free is not None and quota.remaining is not None and quota.remaining <= free:
+                raise BudgetExceededError(
+                    f"{quota.remaining} of the quota {quota.name} ({quota.window}) remain; {free} are to be kept free.",
+                    hint=f"Wait until the {quota.window} is over.",
+                )
+
+    def _limits(self) -> list[tuple[str, float, float]]:
+        found: list[tuple[str, float, float]] = []
+        if self._max_tokens is not None:
+            found.append(("tokens", self.usage.total_tokens, self._max_tokens))
+        if self._max_cost is not None:
+            found.append((self.prices.currency, self.cost, self._max_cost))
+        found.extend(
+            (f"calls of {name}", self.usage.connectors.get(name, 0), most) for name, most in self._max_calls.items()
+        )
+        return found
+
+    def __str__(self) -> str:
+        calls = ", ".join(f"{name} {count}" for name, count in self.usage.connectors.items()) or "none"
+        money = f", {self.cost:.4f} {self.prices.currency}" if self.prices.tokens else ""
+        return f"{self.turns} turns, {self.usage.total_tokens} tokens, connectors: {calls}{money}"
