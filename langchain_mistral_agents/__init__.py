@@ -1,1 +1,24 @@
-"""Placeholder until the room is built."""
+"""Mistral's server-side agents, conversations and libraries in LangChain. Names are loaded when first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_mistral_agents.chat_models import ChatMistralAgent
+
+__all__ = ["ChatMistralAgent"]
+
+_HOMES = {"ChatMistralAgent": "chat_models"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

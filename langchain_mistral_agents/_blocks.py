@@ -1,0 +1,95 @@
+"""What the service sends as LangChain's standard content blocks."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from typing import Any
+
+from mistral_agents.entries import ToolExecution, parse_entry
+from mistral_agents.turn import Citation, FileRef
+
+Wire = dict[str, Any]
+PROVIDER = "mistral_agents"
+"""The `model_provider` of our messages; the translator that others register as `mistralai` loses citations."""
+VERSION = {"model_provider": PROVIDER, "output_version": "v1"}
+"""Stands in the metadata of every chunk; equal values of these two keys merge."""
+
+_STANDARD_NAMES = {
+    "web_search": "web_search",
+    "web_search_premium": "web_search",
+    "code_interpreter": "code_interpreter",
+    "image_generation": "image_generation",
+    "document_library": "file_search",
+    "library_list_documents": "file_search",
+    "open_library_result": "file_search",
+}
+
+
+def standard_name(name: str) -> str:
+    """LangChain's name of a hosted tool; tools of connectors are `remote_mcp`."""
+    return _STANDARD_NAMES.get(name, "remote_mcp")
+
+
+def _said(**values: Any) -> Wire:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def run_extras(name: str, function: str | None) -> Wire:
+    """What a hosted run's blocks keep of the service's own words."""
+    return _said(name=name, function=function)
+
+
+def result_block(run: ToolExecution, call_id: str) -> Wire:
+    """The `server_tool_result` of a finished run."""
+    return {
+        "type": "server_tool_result",
+        "tool_call_id": call_id,
+        "status": "success" if run.error is None else "error",
+        "output": run.info,
+        "extras": run_extras(run.name, run.function),
+    }
+
+
+def parsed_output(block: Mapping[str, Any]) -> Any:
+    """The `result` in a `server_tool_result`, parsed where it is JSON: hits of a search, a page, what code printed."""
+    info = block.get("output")
+    run = parse_entry({"type": "tool.execution", "info": info})
+    return run.result if isinstance(run, ToolExecution) else info
+
+
+def citation_block(citation: Citation, offset: int | None) -> Wire:
+    """A citation as an annotation. The service gives no span; `extras["offset"]` is where the reference stood."""
+    extras = _said(
+        origin=citation.origin,
+        document_id=citation.document_id,
+        library_id=citation.library_id,
+        pages=list(citation.pages) or None,
+        tool=citation.raw.get("tool"),
+        favicon=citation.raw.get("favicon"),
+        description=citation.raw.get("description"),
+        source=citation.raw.get("source"),
+        offset=offset,
+    )
+    snippet = citation.snippet if citation.origin == "library" else None
+    said = _said(url=citation.url, title=citation.title, cited_text=snippet)
+    return {"type": "citation", **said, "extras": extras}
+
+
+def file_block(ref: FileRef) -> Wire:
+    """A file that a tool made."""
+    mime, _ = mimetypes.guess_type(f"x.{ref.declared_type}" if ref.declared_type else ref.name)
+    where = _said(file_id=ref.file_id, url=ref.url, mime_type=mime)
+    extras = _said(name=ref.name, tool=ref.tool, file_type=ref.declared_type)
+    return {"type": "image" if ref.is_image else "file", **where, "extras": extras}
+
+
+def handoff_block(data: Mapping[str, Any]) -> Wire:
+    """A handoff, for which LangChain has no standard block."""
+    names = ("id", "previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
+    return non_standard({"type": "agent_handoff", **{name: data[name] for name in names if data.get(name) is not None}})
+
+
+def non_standard(value: Any) -> Wire:
+    """A block for what has no standard form, with everything in it."""
+    return {"type": "non_standard", "value": value if isinstance(value, dict) else {"value": value}}

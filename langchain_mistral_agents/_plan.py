@@ -1,0 +1,204 @@
+"""One call of the chat model → the request that it sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from langchain_mistral_agents._messages import Sent
+from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
+from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
+from langchain_mistral_agents._tools import choose, completion_options
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+_CALL = ("timeout", "headers", "guardrails", "tool_confirmations", "handoff_execution", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The model's settings that shape a request."""
+
+    model: str | None
+    agent_id: str | None
+    agent_version: int | str | None
+    conversation_id: str | None
+    instructions: str | None
+    connectors: Sequence[Any]
+    completion_args: Wire
+    stop: list[str] | None
+    store: bool
+    handoff_execution: str | None
+    metadata: Wire
+    on_divergence: OnDivergence
+    base_url: str
+    headers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call with its options sorted.
+
+    Attributes:
+        tools: Tools to declare (model mode), or declared locally (agent mode).
+        instructions: The system prompt; None in agent mode.
+        completion: The service's `completion_args`.
+        stop: Stop sequences that we must enforce ourselves.
+        options: Other options of the request.
+        stored: Whether the conversation is kept.
+        wanted: What is asked of a kept conversation.
+        model: The model, after an override.
+    """
+
+    tools: list[Wire]
+    instructions: str | None
+    completion: Wire
+    stop: tuple[str, ...]
+    options: Wire
+    stored: bool
+    wanted: Wanted
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to the conversations API.
+
+    Attributes:
+        position: Where it goes.
+        inputs: What is sent; None where only confirmations are.
+        options: Keyword arguments of the foundation's `start`, `append` or `restart`.
+        sent: What the answer's metadata needs.
+    """
+
+    position: Position
+    inputs: list[Wire] | None
+    options: Wire
+    sent: Sent
+
+    @property
+    def payload(self) -> Wire:
+        """Operation, ids and body together, to look at."""
+        position = self.position
+        ids = {"conversation_id": position.conversation_id}
+        if position.operation == "restart":
+            ids["from_entry_id"] = position.entry_id
+        known = {name: value for name, value in ids.items() if value is not None}
+        inputs = {} if self.inputs is None else {"inputs": self.inputs}
+        return {"operation": position.operation, **known, **inputs, **self.options}
+
+
+def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> Asked:
+    """Sort the options of a call.
+
+    Raises:
+        ConfigurationError: An option can't be honoured; it names it.
+    """
+    given = dict(kwargs)
+    given.pop("strict", None)
+    store = given.pop("store", None)
+    stored = fields.store if store is None else bool(store)
+    explicit = given.pop("conversation_id", None)
+    model = given.pop("model", None)
+    choice = given.pop("tool_choice", None)
+    tools = [*fields.connectors, *(given.pop("tools", None) or ())]
+    extra = given.pop("completion_args", None) or {}
+    completion = {**fields.completion_args, **extra, **completion_options(given)}
+    words = [stop, completion.pop("stop", None), fields.stop]
+    stops = next((found for found in words if found is not None), None)
+    options = {name: given.pop(name) for name in _CALL if given.get(name) is not None}
+    given = {name: value for name, value in given.items() if value is not None and name not in _CALL}
+    if given:
+        raise ConfigurationError(f"ChatMistralAgent takes no {', '.join(sorted(given))} per call.")
+    in_agent_mode = fields.agent_id is not None
+    if in_agent_mode:
+        _check_agent(fields, model, choice, completion)
+        instructions = None
+    else:
+        tools, word = choose(tools, choice)
+        completion |= {"tool_choice": word} if word is not None else {}
+        completion |= {"stop": stops} if stops else {}
+        instructions = instructions_of(messages, fields.instructions)
+    kept = stored or explicit is not None or fields.conversation_id is not None
+    setup = digest(fields.agent_id, str(fields.agent_version), instructions, [] if in_agent_mode else tool_keys(tools))
+    return Asked(
+        tools=tools,
+        instructions=instructions,
+        completion=completion,
+        stop=tuple(stops or ()) if in_agent_mode else (),
+        options=options,
+        stored=kept,
+        wanted=Wanted(explicit, fields.conversation_id, setup, in_agent_mode, fields.on_divergence, fields.base_url),
+        model=model if model is not None else fields.model,
+    )
+
+
+def _check_agent(fields: Fields, model: str | None, choice: Any, completion: Wire) -> None:
+    """An agent brings its own model and options; the service refuses them in the request."""
+    named = {"model": model, "tool_choice": choice or None, "instructions": fields.instructions, **completion}
+    named["connectors"] = list(fields.connectors) or None
+    refused = sorted(name for name, value in named.items() if value is not None)
+    if refused:
+        raise ConfigurationError(
+            f"With agent_id, {', '.join(refused)} can't be given: the service refuses such a request (422).",
+            hint="Set it on the agent (client.agents.update), or use model= instead of agent_id=.",
+        )
+
+
+def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Request:
+    """The request of a call.
+
+    Raises:
+        ConfigurationError: There is nothing to send, or a message can't be sent.
+        PendingCallsError: A tool call has no result.
+        DivergenceError: The history is no continuation, and the policy is to raise.
+    """
+    position = locate(messages, asked.wanted) if asked.stored else Position("start")
+    confirms = bool(asked.options.get("tool_confirmations"))
+    tail = list(messages[position.first :])
+    starts = position.operation == "start"
+    _check_calls(messages, position, confirms=confirms)
+    inputs = to_entries(tail, keep_ids=not starts, systems=asked.wanted.systems)
+    if not inputs and not confirms:
+        raise ConfigurationError("There is no new message to send.", conversation_id=position.conversation_id)
+    sent = Sent(
+        stored=asked.stored,
+        prefix=(chain(messages, systems=asked.wanted.systems) or [""])[-1] if asked.stored else "",
+        setup=asked.wanted.setup,
+        model=asked.model if fields.agent_id is None else fields.agent_id,
+        stop=asked.stop,
+        headers=fields.headers,
+    )
+    options = {**asked.options, **(_start(fields, asked) if starts else _goes_on(fields, asked, position))}
+    return Request(position, inputs or None, options, sent)
+
+
+def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirms: bool) -> None:
+    """Calls of the answer that is gone on from must be answered too; it stands just before the tail."""
+    if not confirms:
+        check_answered(messages[max(position.first - 1, 0) :])
+
+
+def _start(fields: Fields, asked: Asked) -> Wire:
+    options: Wire = {"store": asked.stored}
+    if fields.agent_id is not None:
+        options |= {"agent_id": fields.agent_id, "agent_version": fields.agent_version}
+        options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
+    else:
+        options |= {"model": asked.model, "instructions": asked.instructions}
+        options |= {"tools": asked.tools or None, "completion_args": asked.completion or None}
+        options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
+    if asked.stored:
+        options["metadata"] = {**fields.metadata, **asked.options.get("metadata", {})} or None
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _goes_on(fields: Fields, asked: Asked, position: Position) -> Wire:
+    options: Wire = {"completion_args": asked.completion or None} if fields.agent_id is None else {}
+    options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
+    if position.operation == "restart":
+        options["agent_version"] = fields.agent_version
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,174 @@
+"""LangChain messages → entries the service takes as inputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+
+from langchain_mistral_agents._blocks import PROVIDER
+from langchain_mistral_agents._content import human_content, result_text
+from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
+from mistral_agents.errors import ConfigurationError, PendingCallsError
+
+Wire = dict[str, Any]
+_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+
+
+def is_ours(message: BaseMessage) -> bool:
+    """Whether this package made the message."""
+    return isinstance(message, AIMessage) and message.response_metadata.get("model_provider") == PROVIDER
+
+
+def instructions_of(messages: Sequence[BaseMessage], own: str | None) -> str | None:
+    """The model's own instructions and every system message, joined by a blank line."""
+    found = [m.text for m in messages if isinstance(m, SystemMessage)]
+    parts = [part for part in [own, *found] if part is not None and part.strip()]
+    return "\n\n".join(parts) if parts else None
+
+
+def to_entries(messages: Sequence[BaseMessage], *, keep_ids: bool, systems: bool) -> list[Wire]:
+    """Messages as entries, in order.
+
+    Args:
+        messages: What to send.
+        keep_ids: Tool call ids go out as they are (they answer calls that the service holds); else an id of a form
+            that Mistral's models don't use is mapped to a stable one that they do.
+        systems: System messages go in as inputs (an agent's instructions can't be changed); else they are left to
+            `instructions`.
+
+    Raises:
+        ConfigurationError: A message is of a kind that can't be sent.
+    """
+    return [entry for message in messages for entry in _entries(message, keep_ids, systems)]
+
+
+def _entries(message: BaseMessage, keep_ids: bool, systems: bool) -> Iterator[Wire]:
+    if isinstance(message, SystemMessage):
+        if systems:
+            yield user_message(message.text)
+    elif isinstance(message, HumanMessage):
+        yield from _human(message, keep_ids)
+    elif isinstance(message, AIMessage):
+        yield from _assistant(message, keep_ids)
+    elif isinstance(message, ToolMessage):
+        text = result_text(message.content)
+        yield _result(message.tool_call_id, f"Error: {text}" if message.status == "error" else text, keep_ids)
+    elif isinstance(message, ChatMessage) and message.role in ("user", "assistant"):
+        yield user_message(message.text) if message.role == "user" else assistant_message(message.text)
+    else:
+        raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
+
+
+def _id(call_id: str | None, keep: bool) -> str:
+    text = call_id if call_id is not None else ""
+    return text if keep or _CALL_ID.fullmatch(text) else short_call_id(text)
+
+
+def _result(call_id: str, text: str, keep: bool) -> Wire:
+    return function_result(_id(call_id, keep), text)
+
+
+def _human(message: HumanMessage, keep_ids: bool) -> Iterator[Wire]:
+    """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
+    content = message.content
+    if isinstance(content, list):
+        results = [b for b in content if isinstance(b, dict) and b.get("type") == "tool_result"]
+        for block in results:
+            yield _result(str(block.get("tool_use_id")), result_text(block.get("content") or ""), keep_ids)
+        content = [block for block in content if block not in results]
+        if results and not content:
+            return
+    yield user_message(human_content(content))
+
+
+def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[Wire]:
+    """An answer: text and thoughts as messages, calls after the words before them."""
+    words: list[Wire] = []
+    hosted: dict[str, Wire] = {}
+    for block in _blocks(message):
+        chunk = _word(block, ours=is_ours(message))
+        if chunk is not None:
+            words.append(chunk)
+            continue
+        entries = list(_actions(block, hosted, keep_ids, ours=is_ours(message)))
+        if entries:
+            yield from _said(words)
+            words = []
+            yield from entries
+    yield from _said(words)
+
+
+def _blocks(message: AIMessage) -> list[Any]:
+    blocks: list[Any] = list(message.content_blocks)
+    told = {block.get("id") for block in blocks if block.get("type") in ("tool_call", "tool_call_chunk")}
+    missing = [call for call in message.tool_calls if call["id"] not in told]
+    return blocks + [{**call, "type": "tool_call"} for call in missing]
+
+
+def _said(words: list[Wire]) -> Iterator[Wire]:
+    if not words:
+        return
+    if all(chunk["type"] == "text" for chunk in words):
+        text = "".join(chunk["text"] for chunk in words)
+        if text:
+            yield assistant_message(text)
+    else:
+        yield assistant_message(words)
+
+
+def _word(block: Wire, *, ours: bool) -> Wire | None:
+    kind = block.get("type")
+    if kind in ("text", "text-plain"):
+        return {"type": "text", "text": block.get("text", "")}
+    if kind == "reasoning" and ours:
+        thought = {"type": "text", "text": block.get("reasoning", "")}
+        return {"type": "thinking", "thinking": [thought], "closed": True}
+    return None
+
+
+def _actions(block: Wire, hosted: dict[str, Wire], keep: bool, *, ours: bool) -> Iterator[Wire]:
+    kind = block.get("type")
+    if kind == "tool_call":
+        yield function_call(_id(block.get("id"), keep), block["name"], block["args"])
+    elif kind == "server_tool_call" and ours:
+        hosted[str(block.get("id"))] = block
+    elif kind == "server_tool_result" and ours:
+        yield from _hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
+    elif kind in ("reasoning", "server_tool_call", "server_tool_result", "image", "file") and not ours:
+        warnings.warn(f"A {kind} block of another provider's answer is left out.", UserWarning, stacklevel=8)
+
+
+def _hosted_run(call: Wire, result: Wire) -> Iterator[Wire]:
+    """A run of a hosted tool as call and result: the service refuses execution entries as inputs."""
+    output = result.get("output")
+    value = output.get("result", output) if isinstance(output, dict) else output
+    call_id = short_call_id(str(result.get("tool_call_id")))
+    name = call.get("extras", {}).get("name", call.get("name", "tool"))
+    yield function_call(call_id, name, json.dumps(call.get("args", {}), ensure_ascii=False))
+    yield function_result(call_id, value)
+
+
+def check_answered(messages: Sequence[BaseMessage]) -> None:
+    """Refuse a history with calls that no tool message answers, as the service would with an unclear 400.
+
+    Raises:
+        PendingCallsError: It names the ids of the open calls.
+    """
+    answered = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    for message in messages:
+        if isinstance(message, HumanMessage) and isinstance(message.content, list):
+            blocks = (b for b in message.content if isinstance(b, dict) and b.get("type") == "tool_result")
+            answered |= {str(block.get("tool_use_id")) for block in blocks}
+    calls = [call["id"] for m in messages if isinstance(m, AIMessage) for call in m.tool_calls]
+    missing = [str(call_id) for call_id in calls if call_id not in answered]
+    if missing:
+        raise PendingCallsError(
+            f"These tool calls have no result: {', '.join(missing)}.",
+            call_ids=missing,
+            hint="Add a ToolMessage for each of them before the next message.",
+        )

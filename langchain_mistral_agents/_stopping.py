@@ -1,0 +1,52 @@
+"""Stop sequences enforced here, where the service can't be asked to (an agent takes no completion options)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_mistral_agents._streaming import Step
+
+
+class Stopper:
+    """Cuts the text of a message before the first stop sequence, even one that the stream cut in two.
+
+    Attributes:
+        hit: Whether a stop sequence came; nothing after it is shown.
+    """
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = tuple(word for word in stop if word)
+        self._held = ""
+        self.hit = False
+
+    def steps(self, steps: list[Step]) -> list[Step]:
+        """The steps that may be shown."""
+        if not self._stop:
+            return steps
+        return [shown for step in steps for shown in self._step(step)]
+
+    def _step(self, step: Step) -> list[Step]:
+        if self.hit:
+            return []
+        if step.block["type"] != "text":
+            return [step]
+        if step.kind == "open":
+            self._held = ""
+            return [step]
+        if step.kind == "add":
+            return self._add(step)
+        rest = Step("add", step.index, {"type": "text", "text": self._held})
+        return [rest, step] if self._held else [step]
+
+    def _add(self, step: Step) -> list[Step]:
+        self._held += step.block["text"]
+        places = [self._held.find(word) for word in self._stop if word in self._held]
+        self.hit = bool(places)
+        upto = min(places) if places else len(self._held) - self._doubtful()
+        text, self._held = self._held[:upto], self._held[upto:]
+        return [Step("add", step.index, {"type": "text", "text": text})] if text else []
+
+    def _doubtful(self) -> int:
+        """How many characters at the end may be the beginning of a stop sequence."""
+        sizes = (size for word in self._stop for size in range(1, len(word)) if self._held.endswith(word[:size]))
+        return max(sizes, default=0)

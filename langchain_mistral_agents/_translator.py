@@ -1,0 +1,45 @@
+"""Registers how our messages say their content as standard blocks, where they lost the mark that says they do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.messages.block_translators import register_translator
+
+from langchain_mistral_agents._blocks import PROVIDER, non_standard
+
+_KNOWN = frozenset(
+    {
+        "text",
+        "reasoning",
+        "tool_call",
+        "tool_call_chunk",
+        "invalid_tool_call",
+        "server_tool_call",
+        "server_tool_call_chunk",
+        "server_tool_result",
+        "image",
+        "file",
+        "non_standard",
+    }
+)
+
+
+def _block(item: Any) -> dict[str, Any]:
+    if isinstance(item, str):
+        return {"type": "text", "text": item}
+    return item if isinstance(item, dict) and item.get("type") in _KNOWN else non_standard(item)
+
+
+def translate_content(message: AIMessage) -> list[Any]:
+    """The content as blocks: it already is, but for text given as a string and calls given beside it."""
+    content = [message.content] if isinstance(message.content, str) else message.content
+    blocks = [_block(item) for item in content if item != ""]
+    shown = {block.get("id") for block in blocks if block["type"] in ("tool_call", "tool_call_chunk")}
+    return blocks + [dict(call) for call in message.tool_calls if call["id"] not in shown]
+
+
+def register() -> None:
+    """Register the translator; harmless when repeated."""
+    register_translator(PROVIDER, translate_content, translate_content)

@@ -1,0 +1,303 @@
+"""`ChatMistralAgent`: Mistral's server-side agents and conversations as a LangChain chat model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from contextlib import aclosing, closing
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
+from typing_extensions import override
+
+from langchain_mistral_agents._calls import aopen_stream, asend, check_setup, open_stream, send, unseen
+from langchain_mistral_agents._chunks import Chunks
+from langchain_mistral_agents._errors import model_errors
+from langchain_mistral_agents._messages import message_of
+from langchain_mistral_agents._plan import Request, ask, plan
+from langchain_mistral_agents._settings import AgentSettings
+from langchain_mistral_agents._state import HEADS, head_to_ask
+from langchain_mistral_agents._structured import bound_options, format_turn, parsed, parser_for
+from langchain_mistral_agents._tools import as_tool, check_agent_tools, function_name
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.turn import Turn
+
+
+def _with_conversation(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`configurable.conversation_id` counts as the keyword of that name."""
+    found = ensure_config(config).get("configurable", {}).get("conversation_id")
+    return kwargs if found is None or "conversation_id" in kwargs else {**kwargs, "conversation_id": found}
+
+
+class ChatMistralAgent(AgentSettings):
+    """A model or an agent on Mistral's servers, with their hosted tools, as a chat model.
+
+    Give `model` (the request brings instructions and tools) or `agent_id` (the agent does). With `store=False` every
+    call sends the whole history and the service keeps nothing; with `store=True` the service keeps the conversation
+    and only what is new goes out: the conversation's id travels in the answers' `response_metadata`, never on the
+    model.
+
+    Args:
+        model: Name of the model, e.g. `mistral-medium-latest`.
+        agent_id: Id of an agent, instead of `model`.
+        agent_version: A version (they start at 0) or an alias of the agent.
+        conversation_id: A stored conversation to go on with. Per call it may be given as a keyword, as
+            `config["configurable"]["conversation_id"]`, or by the messages; the first of these wins, the field is last.
+        temperature: Sampling temperature; None leaves it to the service.
+        max_tokens: Longest answer in tokens.
+        stop: Texts that end the answer. With an agent this package enforces them.
+        timeout: Seconds to wait for a reply (a stream: for its next bytes).
+        max_retries: How often a request is sent again when this is safe; a turn is never applied twice.
+        api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
+        base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
+        streaming: Whether `invoke` streams inside.
+        connectors: Hosted tools that every request offers (`WebSearch()`, `CodeInterpreter()`, ...).
+        instructions: System prompt; system messages are added to it.
+        store: Whether the service keeps the conversation.
+        completion_args: Further options by the service's names.
+        handoff_execution: `server` or `client`: who runs an agent's handoffs.
+        metadata: Keys for traces; with `store=True` they are kept with a new conversation too.
+        on_divergence: What to do with `store=True` when the messages are no continuation: `restart` branches at the
+            last shared answer (a new conversation where there is none), `new` begins anew, `raise` raises.
+        include_response_headers: Whether `response_metadata["headers"]` holds the reply's headers.
+        client: Your own `MistralAgents`, whose settings are then used.
+
+    Raises:
+        ConfigurationError: An option can't be honoured; at the request, before it is sent.
+        MistralAgentsError: The service or the connection failed; also one of LangChain's `Model…Error` kinds.
+
+    Example:
+        >>> model = ChatMistralAgent(model="mistral-medium-latest", connectors=[WebSearch()])
+        >>> model.invoke("Who won the Tour de France this year?").content_blocks
+    """
+
+    @override
+    def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        return super().invoke(input, config, **_with_conversation(config, kwargs))
+
+    @override
+    async def ainvoke(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AIMessage:
+        return await super().ainvoke(input, config, **_with_conversation(config, kwargs))
+
+    @override
+    def stream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[AIMessageChunk]:
+        yield from super().stream(input, config, **_with_conversation(config, kwargs))
+
+    @override
+    async def astream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        async for chunk in super().astream(input, config, **_with_conversation(config, kwargs)):
+            yield chunk
+
+    def _get_request_payload(
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """What a call would send, without sending it: the operation and its body."""
+        given = self._convert_input(messages).to_messages()
+        fields = self._fields()
+        return plan(fields, ask(fields, given, stop, kwargs), given).payload
+
+    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+        """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
+        fields = self._fields()
+        asked = ask(fields, messages, stop, kwargs)
+        with model_errors(stored=asked.stored):
+            if asked.wanted.systems and asked.tools:
+                agent = self.mistral.agents.get(str(self.agent_id), agent_version=self.agent_version)
+                check_agent_tools(asked.tools, agent)
+            conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
+            if conversation_id is not None:
+                self._met(conversation_id, self.mistral.conversations.get_history(conversation_id).entries)
+            unknown = unseen(messages, asked) if asked.stored else None
+            if unknown is not None:
+                check_setup(self.mistral.conversations.get(unknown), asked)
+            return plan(fields, asked, messages)
+
+    async def _aplan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+        fields = self._fields()
+        asked = ask(fields, messages, stop, kwargs)
+        with model_errors(stored=asked.stored):
+            if asked.wanted.systems and asked.tools:
+                agent = await self.mistral.agents.aget(str(self.agent_id), agent_version=self.agent_version)
+                check_agent_tools(asked.tools, agent)
+            conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
+            if conversation_id is not None:
+                self._met(conversation_id, (await self.mistral.conversations.aget_history(conversation_id)).entries)
+            unknown = unseen(messages, asked) if asked.stored else None
+            if unknown is not None:
+                check_setup(await self.mistral.conversations.aget(unknown), asked)
+            return plan(fields, asked, messages)
+
+    def _met(self, conversation_id: str | None, entries: Sequence[Any]) -> None:
+        last = next((entry.id for entry in reversed(entries) if entry.id is not None), None)
+        HEADS.set(self.mistral.base_url, conversation_id, last)
+
+    def _sending(self, request: Request) -> None:
+        """Until the answer is here nobody knows where the conversation stands."""
+        HEADS.set(self.mistral.base_url, request.position.conversation_id, None)
+
+    # the four ways to ask
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._plan(messages, stop, kwargs)
+        self._sending(request)
+        with model_errors(stored=request.sent.stored):
+            turn = send(self.mistral, request)
+        return self._result(turn, request)
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = await self._aplan(messages, stop, kwargs)
+        self._sending(request)
+        with model_errors(stored=request.sent.stored):
+            turn = await asend(self.mistral, request)
+        return self._result(turn, request)
+
+    def _result(self, turn: Turn, request: Request) -> ChatResult:
+        if request.sent.stored:
+            self._met(turn.conversation_id, turn.entries)
+        message = message_of(turn, request.sent)
+        facts = {"finish_reason": message.response_metadata.get("finish_reason")}
+        return ChatResult(generations=[ChatGeneration(message=message, generation_info=facts)])
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        request = self._plan(messages, stop, kwargs)
+        with closing(self._chunks(request)) as chunks:
+            for message in chunks:
+                chunk = ChatGenerationChunk(message=message)
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+                yield chunk
+
+    def _chunks(self, request: Request) -> Generator[AIMessageChunk, None, None]:
+        self._sending(request)
+        chunks = Chunks(request.sent)
+        with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
+            for event in stream:
+                yield from chunks.feed(event)
+                if chunks.stopped and not request.sent.stored:
+                    break
+            turn = stream.turn
+        if request.sent.stored:
+            self._met(turn.conversation_id, turn.entries)
+        yield from chunks.end(turn)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        request = await self._aplan(messages, stop, kwargs)
+        async with aclosing(self._achunks(request)) as chunks:
+            async for message in chunks:
+                chunk = ChatGenerationChunk(message=message)
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+                yield chunk
+
+    async def _achunks(self, request: Request) -> AsyncGenerator[AIMessageChunk, None]:
+        self._sending(request)
+        chunks = Chunks(request.sent)
+        with model_errors(stored=request.sent.stored):
+            async with aopen_stream(self.mistral, request) as stream:
+                async for event in stream:
+                    for message in chunks.feed(event):
+                        yield message
+                    if chunks.stopped and not request.sent.stored:
+                        break
+                turn = stream.turn
+        if request.sent.stored:
+            self._met(turn.conversation_id, turn.entries)
+        for message in chunks.end(turn):
+            yield message
+
+    # tools and structured output
+
+    @override
+    def bind_tools(
+        self,
+        tools: Sequence[Any],
+        *,
+        tool_choice: Any = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind functions (run by you) and hosted tools (run by the service).
+
+        Args:
+            tools: Functions, tools, pydantic classes, JSON schemas; `WebSearch()` and its like, or their dicts.
+            tool_choice: `auto`, `none`, `any`, `required`, or a function's name (then only that one is offered).
+            strict: Whether arguments must follow the schema exactly.
+            kwargs: Further options of each call, e.g. `response_format`.
+        """
+        bound = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
+        if tool_choice is not None:
+            bound["tool_choice"] = tool_choice
+        return self.bind(**bound)
+
+    @override
+    def with_structured_output(
+        self,
+        schema: Any = None,
+        *,
+        method: str = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers of a given form.
+
+        With hosted tools (of the model or of `tools`) a first turn uses them and a second one writes the answer.
+
+        Args:
+            schema: A pydantic class, a TypedDict or a JSON schema; None only with `json_mode`.
+            method: `json_schema` (the service holds to it), `function_calling`, or `json_mode`.
+            include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise nothing for an answer of another form.
+            strict: Whether the service must follow the schema exactly.
+            tools: Tools that may be used on the way.
+            kwargs: Further options of each call.
+        """
+        options = {**bound_options(schema, method, strict), **kwargs}
+        parser = parser_for(schema, method)
+        ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
+        if not ready:
+            return parsed(self.bind(**options), parser, include_raw=include_raw)
+        functions = [name for tool in ready if (name := function_name(tool)) is not None]
+        if functions:
+            raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
+        plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
+        turns = format_turn(self.bind(**({"tools": list(tools)} if tools else {})), plain.bind(**options))
+        return parsed(turns, parser, include_raw=include_raw)
