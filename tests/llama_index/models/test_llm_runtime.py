@@ -1,0 +1,186 @@
+"""Where a model lives: events, pickles, loops, threads; and what must not leak."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.llms import ChatMessage
+from pydantic import Field
+
+from llama_index_mistral_agents import MistralAgentLLM
+from llama_index_mistral_agents.turn_events import ServerHandoffEvent, ServerToolExecutionEvent, TurnUsageEvent
+from mistral_agents import MistralAgents
+from mistral_agents.connectors import Connector, ImageGeneration
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError
+from tests.support.scripted import call, say
+
+QUESTION = [ChatMessage(role="user", content="Hi")]
+
+
+class Heard(BaseEventHandler):
+    """Keeps what it hears."""
+
+    events: list[Any] = Field(default_factory=list)
+
+    def handle(self, event: Any, **_: Any) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def heard() -> Any:
+    handler, root = Heard(), get_dispatcher()
+    root.add_event_handler(handler)
+    yield handler.events
+    root.event_handlers.remove(handler)
+
+
+def kept(events: list[Any], kind: type) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("how", ["call", "stream"])
+def test_usage_and_server_tools_are_events(make_llm: Any, scripted: Any, heard: list[Any], how: str) -> None:
+    scripted.script(call("generate_image", {"prompt": "a tree"}), say("Here."))
+    llm = make_llm(tools=[ImageGeneration()])
+    message = (llm.chat(QUESTION) if how == "call" else list(llm.stream_chat(QUESTION))[-1]).message
+    [run] = kept(heard, ServerToolExecutionEvent)
+    assert run.tool["name"] == "image_generation"
+    [usage] = kept(heard, TurnUsageEvent)
+    assert usage.usage == message.additional_kwargs["usage"]
+    assert usage.usage["total_tokens"] > 0
+    assert usage.conversation_id == message.additional_kwargs["conversation_id"]
+
+
+def test_a_handoff_on_the_service_is_an_event(make_llm: Any, scripted: Any, heard: list[Any]) -> None:
+    agents = make_llm().client.agents
+    second = agents.create(model="mistral-medium-latest", name="second", description="Knows the rest.")
+    first = agents.create(model="mistral-medium-latest", name="first", handoffs=[second.id])
+
+    def hand_over(body: Any) -> Any:
+        name = next(tool["function"]["name"] for tool in body["tools"] if "second" in json.dumps(tool))
+        return call(name, {})
+
+    scripted.script(hand_over, say("I am the second."))
+    message = make_llm(agent_id=first.id, store=True).chat(QUESTION).message
+    [event] = kept(heard, ServerHandoffEvent)
+    assert event.handoff["next_agent_id"] == second.id
+    assert message.additional_kwargs["handoffs"] == [event.handoff]
+    assert message.content == "I am the second."
+
+
+def test_the_legacy_callback_manager_is_told(make_llm: Any, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = make_llm(callback_manager=CallbackManager([debug]))
+    llm.chat(QUESTION)
+    list(llm.stream_chat(QUESTION))
+    assert len(debug.get_event_pairs(CBEventType.LLM)) == 2
+
+
+def test_several_event_loops_one_after_another(llm: MistralAgentLLM, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+
+    async def stream() -> Any:
+        return [response async for response in await llm.astream_chat(QUESTION)][-1]
+
+    for _ in range(3):
+        assert asyncio.run(llm.achat(QUESTION)).message.content == "Hello."
+        assert asyncio.run(stream()).message.content == "Hello."
+
+
+async def test_synchronous_calls_work_inside_a_running_loop(llm: MistralAgentLLM, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+    assert llm.complete("Hi").text == "Hello."
+    assert [response.text for response in llm.stream_complete("Hi")][-1] == "Hello."
+
+
+def test_threads_share_one_model(llm: MistralAgentLLM, scripted: Any) -> None:
+    scripted.always(lambda body: say(body["messages"][-1]["content"].upper()))
+    words = [f"word {number}" for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda word: llm.complete(word).text, words)) == [word.upper() for word in words]
+
+
+def test_it_survives_pickle_and_deepcopy(make_llm: Any, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+    llm = make_llm(temperature=0.2, tools=[ImageGeneration()], store=True)
+    llm.complete("use it first, so that connections exist")
+    for again in (pickle.loads(pickle.dumps(llm)), copy.deepcopy(llm)):
+        assert again.complete("Hi").text == "Hello."
+        assert (again.temperature, again.tools, again.store) == (0.2, [{"type": "image_generation"}], True)
+
+
+def test_a_constructor_makes_no_request(service: Any) -> None:
+    before = threading.active_count()
+    MistralAgentLLM("some-model", base_url=service.base_url)
+    assert service.faults.requests == []
+    assert threading.active_count() == before
+
+
+def test_secrets_are_neither_shown_nor_traced(service: Any) -> None:
+    connector = Connector("crm", authorization={"type": "api-key", "value": "very-secret"})
+    llm = MistralAgentLLM("some-model", api_key="key-secret", base_url=service.base_url, tools=[connector])
+    shown = repr(llm) + str(llm) + json.dumps(llm.to_dict(), default=str)
+    assert "secret" not in shown
+
+
+def test_a_client_of_ones_own_is_used_alone(client: MistralAgents) -> None:
+    assert MistralAgentLLM("m", client=client).client is client
+    with pytest.raises(ConfigurationError, match="timeout"):
+        MistralAgentLLM("m", client=client, timeout=3.0)
+
+
+async def test_a_broken_stream_is_an_error_with_what_arrived(llm: MistralAgentLLM, service: Any, scripted: Any) -> None:
+    scripted.always(say("A long answer that does not come to its end, though it has begun well enough."))
+    service.faults.cut_stream(1500, clean=True)
+    with pytest.raises(StreamInterruptedError) as caught:
+        list(llm.stream_chat(QUESTION))
+    assert caught.value.turn.text.startswith("A long")
+    service.faults.cut_stream(1500, clean=True)
+    with pytest.raises(StreamInterruptedError):
+        [response async for response in await llm.astream_chat(QUESTION)]
+
+
+def test_a_stream_that_is_left_early_frees_its_connection(llm: MistralAgentLLM, scripted: Any) -> None:
+    scripted.always(say("One two three four five six seven."))
+    for _ in range(30):
+        stream = llm.stream_chat(QUESTION)
+        next(stream)
+        stream.close()
+    assert llm.complete("Hi").text.startswith("One")
+
+
+def test_an_error_of_the_service_is_raised(llm: MistralAgentLLM, service: Any) -> None:
+    service.faults.answer(422, {"detail": "no"})
+    with pytest.raises(MistralAgentsError) as caught:
+        llm.chat(QUESTION)
+    assert caught.value.status_code == 422
+
+
+def test_a_refused_request_is_sent_again(llm: MistralAgentLLM, service: Any, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+    service.faults.answer(429, headers={"retry-after": "0"})
+    assert llm.complete("Hi").text == "Hello."
+    assert len(service.faults.requests) == 2
+
+
+def test_the_package_loads_neither_the_sdk_nor_langchain() -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, llama_index_mistral_agents as w; assert 'llama_index' not in sys.modules;"
+        "w.MistralAgentLLM; bad = {'mistralai', 'langchain', 'langchain_core', 'mistral_agents_server'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
