@@ -1,0 +1,81 @@
+"""Cassettes replay, sync and async, with the network closed; and they hold no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+from pytest_socket import disable_socket
+
+from mistral_agents import MistralAgents
+from scripts.cassettes import FOLDER, SERVICE, path_of, recorder
+from scripts.scenarios import SCENARIOS, arun, run
+from tests.shapes_check import differences, sse_differences
+
+WRITTEN = sorted(path.parent.name for path in FOLDER.glob("*/cassette.yaml"))
+
+
+def client():
+    return MistralAgents(api_key="test-key", base_url=SERVICE, max_retries=0)
+
+
+@pytest.fixture
+def no_network():
+    """Not even loopback: what replays asks nobody."""
+    disable_socket(allow_unix_socket=True)
+
+
+def test_every_scenario_has_its_cassette_and_says_what_it_was_recorded_against():
+    assert sorted(SCENARIOS) == WRITTEN
+    for name in WRITTEN:
+        assert re.search(
+            r"Recorded against the (stand-in at commit \w+|live service on \d{4}-\d\d-\d\d)",
+            (FOLDER / name / "README.md").read_text(),
+        )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_cassette_replays(no_network, name):
+    with recorder(SERVICE, "none").use_cassette(str(path_of(name))) as cassette:
+        run(client(), SCENARIOS[name])
+    assert cassette.all_played
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_cassette_replays_asynchronously(no_network, name):
+    with recorder(SERVICE, "none").use_cassette(str(path_of(name))) as cassette:
+        await arun(client(), SCENARIOS[name])
+    assert cassette.all_played
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_cassette_holds_no_secret(name):
+    text = path_of(name).read_text()
+    for word in ("authorization", "cookie", "bearer", "test-key", "the-right-key", "a-wrong-key", "127.0.0.1"):
+        assert word not in text.lower()
+    assert not re.search(r"\bsig=(?!FILTERED)", text)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_cassette_is_needed_as_it_is(name):
+    """A request that was not recorded is refused, so a replay can't pass by asking somebody else."""
+    story = yaml.safe_load(path_of(name).read_text())
+    assert {entry["request"]["uri"].startswith(SERVICE + "/v1/") for entry in story["interactions"]} == {True}
+    with (
+        recorder(SERVICE, "none").use_cassette(str(path_of(name))),
+        pytest.raises(Exception, match=r"overwrite|overwritten|record"),
+    ):
+        client().conversations.start("never recorded", model="nobody")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_cassettes_turns_have_recorded_shapes(name):
+    for entry in yaml.safe_load(path_of(name).read_text())["interactions"]:
+        body = entry["response"]["body"]["string"]
+        raw = body if isinstance(body, bytes) else body.encode()
+        if raw.startswith(b"event:"):
+            assert sse_differences(raw) == []
+        elif b'"outputs":' in raw:
+            assert differences("turn", json.loads(raw)) == []
