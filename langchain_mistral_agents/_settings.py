@@ -13,13 +13,14 @@ from langchain_core.utils.utils import _build_model_kwargs
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 from typing_extensions import Self, override
 
+from langchain_mistral_agents import _serialization, _translator
 from langchain_mistral_agents._plan import Fields
 from langchain_mistral_agents._state import OnDivergence, digest
 from langchain_mistral_agents._tools import as_tool
-from langchain_mistral_agents._translator import register
 from mistral_agents import MistralAgents
 
-register()
+_translator.register()
+_serialization.register()
 
 
 @lru_cache(maxsize=64)
