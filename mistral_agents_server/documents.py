@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.uploads import extension_of, mime_type_of
 
 Wire = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 OWNER_ID = "00000000-0000-4000-8000-000000000001"
 """The workspace that owns everything here, and its organization: there is only one."""
@@ -221,18 +224,16 @@ class Documents:
             return
         try:
             pages = parse(rows[0]["file_name"], self.blobs.get(document_id))
+            self._finish(document_id, "done", pages, _passages(pages, rows[0]["chunk_size"]))
         except FileNotFoundError:
             return  # deleted in the meantime
         except UnreadableError:
-            self._finish(document_id, "error", [], 0)
-        except Exception:
-            self._finish(document_id, "error", [], 0)
-            raise
-        else:
-            self._finish(document_id, "done", pages, rows[0]["chunk_size"])
+            self._finish(document_id, "error", [], [])
+        except Exception:  # noqa: BLE001 (a parser may fail in any way; the document says so)
+            _log.exception("document %s can't be processed", document_id)
+            self._finish(document_id, "error", [], [])
 
-    def _finish(self, document_id: str, status: str, pages: list[str], chunk_size: int) -> None:
-        passages = _passages(pages, chunk_size)
+    def _finish(self, document_id: str, status: str, pages: list[str], passages: list[Passage]) -> None:
         summary = summarize("\n\n".join(pages)) if pages else None
         tokens = count_tokens("\n\n".join(pages)) if pages else None
         summary_tokens = count_tokens(summary) if summary is not None else None
