@@ -85,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser().error(str(error))
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small replies must not wait for an ACK (40 ms)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((settings.host, arguments.port))
     listener.listen(512)

@@ -41,6 +41,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+_LABELLED = re.compile(r"([^\W\d][^\d:;.!?]*?)((?:\s+-?\d[\d,]*(?:\.\d+)?)+)$")
 _LARGEST = 10**12
 _HIGHEST_POWER = 64
 
@@ -115,8 +116,8 @@ class Series:
 
 def series_in(question: str, text: str) -> Series | None:
     """A table's columns of numbers, or three and more bare numbers; only the columns the question names, if it does."""
-    rows = _table(text)
-    found = _columns(rows) if rows else None
+    tables = (_table(text), _spaced_table(text))
+    found = next((columns for rows in tables if rows and (columns := _columns(rows)) is not None), None)
     if found is None:
         bare = numbers(text)
         return Series({"values": bare}, []) if len(bare) >= 3 else None
@@ -138,6 +139,33 @@ def _table(text: str) -> list[list[str]]:
             longest = run
         run = [cells] if cells else run if _is_ruler(line) and run else []
     return longest if len(longest) >= 3 else []
+
+
+def _spaced_table(text: str) -> list[list[str]]:
+    """The longest run of lines of a label and numbers with single blanks between, as texts of PDFs have them."""
+    longest: list[list[str]] = []
+    run: list[list[str]] = []
+    before, head = "", ""
+    for line in [*text.splitlines(), ""]:
+        found = _LABELLED.match(line.strip())
+        cells = [found[1], *found[2].split()] if found else []
+        if not cells or (run and len(cells) != len(run[0])):
+            if len(run) >= max(2, len(longest)):
+                longest = [_head(head, len(run[0])), *run]
+            run = []
+        if cells and not run:
+            head = before
+        run += [cells] if cells else []
+        before = line
+    return longest
+
+
+def _head(line: str, width: int) -> list[str]:
+    """The names of columns whose parting is lost: each begins with a capital; numbered where that doesn't come out."""
+    names = re.findall(r"[A-Z][^A-Z]*", line)
+    if len(names) == width:
+        return [name.strip() for name in names]
+    return ["", *(f"column {place}" for place in range(1, width))]
 
 
 def _is_ruler(line: str) -> bool:
