@@ -143,6 +143,17 @@ def test_statistics_of_a_table_by_the_named_column():
     assert "plt.show()" in compute.program(series, plot=True)
 
 
+def test_a_table_with_single_blanks_between_its_columns_is_read():
+    rows = "Month Sold Used on site\nMay 10 1,100\nJune 20 -2\nJuly 30.5 6\nThe sums: 60.5, 1,104, 3 rows.\nThe end"
+    series = compute.series_in("the mean of what was sold", rows)
+    assert (series.columns, series.labels) == ({"Sold": [10, 20, 30.5]}, ["May", "June", "July"])
+    assert compute.series_in("mean", rows.replace("Sold", "sold")).columns == {
+        "column 1": [10, 20, 30.5],
+        "column 2": [1100, -2, 6],
+    }
+    assert compute.series_in("mean", "In 2024 we met 9\ntimes. Then 4 and 5").columns == {"values": [2024, 9, 4, 5]}
+
+
 def test_numbers_are_looked_up_before_they_are_computed():
     asked, tools = "Compute the average of the depth table and plot it.", [CODE, SEARCH, OPEN]
     assert ask(asked, tools=tools)[1][0][0] == "library_search"
