@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mistral_agents._functions import interrupted
-from mistral_agents._media import FileData
+from mistral_agents._media import FileData, safe_name
 from mistral_agents.entries import Entry, FunctionCall, Handoff, parse_entries, replayable
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
@@ -104,6 +104,14 @@ def write(path: str | os.PathLike[str], content: Wire) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def written(folder: str | os.PathLike[str], content: Wire) -> Path:
+    """Write a document into a folder, under the name of its conversation, and read it back."""
+    path = Path(folder) / f"{safe_name(str(content['conversation'].get('id')))}.json"
+    write(path, content)
+    read(path)
+    return path
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:

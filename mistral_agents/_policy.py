@@ -40,7 +40,7 @@ class Policy:
         max_citations: How many web sources `Turn.citations` shows.
         max_documents: How many library documents `Turn.citations` shows. A retriever of a wing takes it as its top k.
         similarity_threshold: 0 to 1; a retriever that holds scores applies it, the service's own search can't.
-        image_size: Width and height asked for; reading an image of another size warns.
+        image_size: Width and height asked for; `client.files.save(turn, …)` warns of an image of another size.
     """
 
     tool_seconds: Mapping[str, float] = field(default_factory=dict)

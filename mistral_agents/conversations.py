@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Unpack
 
 from mistral_agents import _conversation_calls as calls
 from mistral_agents._agent_calls import get_call as get_agent_call
+from mistral_agents._archive import document, file_refs, written
 from mistral_agents._planning import Planned, Planner
 from mistral_agents._policy import Policy, PolicyBook
 from mistral_agents._records import ConversationInfo, as_record, rows_of
@@ -24,6 +28,7 @@ from mistral_agents.errors import (
     StreamInterruptedError,
     UnknownOutcomeError,
 )
+from mistral_agents.files import Files
 from mistral_agents.history import EntryCache, History
 from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
@@ -263,6 +268,33 @@ class Conversations:
     async def adelete(self, conversation_id: str) -> None:
         """As `delete`, without blocking."""
         await self._transport.asend(calls.delete_call(conversation_id))
+
+    def archive(self, conversation_id: str, archive_to: str | os.PathLike[str], *, files: bool = False) -> Path:
+        """Export a conversation into a folder, read the export back, and only then delete the conversation.
+
+        Args:
+            conversation_id: The conversation.
+            archive_to: The folder; the file is called after the conversation.
+            files: Whether to put the files made in it in as well.
+
+        Returns:
+            The file; `Conversation.import_` goes on from it.
+        """
+        info, history = self.get(conversation_id), self.get_history(conversation_id)
+        reader = Files(self._transport)
+        found = [reader.read(ref) for ref in file_refs(history.entries)] if files else []
+        path = written(archive_to, document(info, history, found))
+        self.delete(conversation_id)
+        return path
+
+    async def aarchive(self, conversation_id: str, archive_to: str | os.PathLike[str], *, files: bool = False) -> Path:
+        """As `archive`, without blocking."""
+        info, history = await self.aget(conversation_id), await self.aget_history(conversation_id)
+        reader = Files(self._transport)
+        found = [await reader.aread(ref) for ref in file_refs(history.entries)] if files else []
+        path = await asyncio.to_thread(written, archive_to, document(info, history, found))
+        await self.adelete(conversation_id)
+        return path
 
     def list(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None

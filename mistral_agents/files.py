@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
+import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mistral_agents._transport import Call, Reply, Transport, path_of, reply_of,
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 from mistral_agents.turn import FileRef, Turn
 
-__all__ = ["FileData", "Files"]
+__all__ = ["FileData", "Files", "ImageSizeWarning"]
 _TAG = "files"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -92,6 +93,19 @@ def _refs(files: Turn | Iterable[FileRef]) -> Iterable[FileRef]:
     return files.files if isinstance(files, Turn) else files
 
 
+def _checked(file: FileData, source: Turn | Iterable[FileRef]) -> FileData:
+    """Warn where an image has another size than the turn's policy asked for."""
+    wanted = source.policy.image_size if isinstance(source, Turn) and source.policy is not None else None
+    if wanted is not None and file.size is not None and file.size != wanted:
+        found, asked = ("x".join(map(str, size)) for size in (file.size, wanted))
+        warnings.warn(f"{file.name} is {found} pixels; {asked} were asked for.", ImageSizeWarning, stacklevel=3)
+    return file
+
+
+class ImageSizeWarning(UserWarning):
+    """An image has another size than was asked for, which the service can only be asked, not told."""
+
+
 class Files:
     """Files. Every method has an asynchronous twin with the prefix `a`.
 
@@ -151,14 +165,15 @@ class Files:
     def save(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
         """Download the files of a turn into a folder; returns the paths written, in the turn's order.
 
-        Names can't leave the folder, nothing is overwritten, and extensions follow the bytes.
+        Names can't leave the folder, nothing is overwritten, and extensions follow the bytes. An image of another size
+        than the turn's policy asked for warns with `ImageSizeWarning`.
         """
-        return [self.read(ref).save(folder) for ref in _refs(files)]
+        return [_checked(self.read(ref), files).save(folder) for ref in _refs(files)]
 
     async def asave(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
         """As `save`, without blocking."""
         found = await asyncio.gather(*(self.aread(ref) for ref in _refs(files)))
-        return [await asyncio.to_thread(file.save, folder) for file in found]
+        return [await asyncio.to_thread(_checked(file, files).save, folder) for file in found]
 
     def signed_url(self, file_id: str, *, hours: int = 24) -> str:
         """A link that works for `hours` (1 to 168) without a key: keep it secret."""
