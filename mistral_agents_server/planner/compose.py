@@ -22,6 +22,7 @@ _TAG = re.compile(r"</?strong>")
 _MAX_QUOTE = 300
 _SPEECH = frozenset(words("say said ask asked tell told message talk mention write wrote"))
 _FIRST = frozenset(words("first begin beginning start"))
+_WHOLE = frozenset(words("summarise summarize summary overview topic text document passage page main idea content"))
 _KEYS = re.compile(r"['\"`](\w+)['\"`]")
 _MIN_SCORE = 0.34
 
@@ -30,9 +31,17 @@ def text_answer(reading: Reading) -> str:
     """The answer in words."""
     if reading.results:
         return _from_results(reading)
-    if reading.passages and (found := _extract(reading.question, reading.passages, at_most=2)):
+    if reading.passages and (found := _from_passages(reading)):
         return found
     return _computed(reading) or remembered(reading) or _nothing_known(reading)
+
+
+def _from_passages(reading: Reading) -> str:
+    """The best sentences; for a question about the whole, its first ones."""
+    if content_words(reading.question) <= _WHOLE:
+        whole = [sentence for passage in reading.passages for sentence in sentences(passage.text)]
+        return " ".join([sentence for sentence in whole if sentence.endswith(".") and " " in sentence][:2])
+    return _extract(reading.question, reading.passages, at_most=2)
 
 
 def _nothing_known(reading: Reading) -> str:

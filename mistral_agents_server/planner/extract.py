@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"”’')\]]*\s+|\n+")
+_WRAPPED = re.compile(r"(?<=[^\s.!?:|])\n(?=[a-z(])|(?<=[^\n.!?:|]{60})\n(?=[A-Z0-9\"“‘(])")
+"""A line break inside a sentence: the next line goes on in lower case, or the line before was a long one."""
 _MARKUP = re.compile(r"^\s*(?:#+|[-*>•]|\d+[.)])\s+")
 
 _STOP_WORDS = """
@@ -43,8 +45,8 @@ def content_words(text: str) -> set[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences and lines of a text, without list and heading marks."""
-    found = (_MARKUP.sub("", part).strip() for part in _SENTENCE.split(text))
+    """The sentences and lines of a text, without list and heading marks; hard-wrapped lines are joined."""
+    found = (_MARKUP.sub("", part).strip() for part in _SENTENCE.split(_WRAPPED.sub(" ", text)))
     return [part for part in found if part and _WORD.search(part)]
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mistral_agents_server.planner import Planner, compute, schemas
+from mistral_agents_server.planner.extract import sentences
 from mistral_agents_server.planner.reading import split_question
 from mistral_agents_server.thinking import CallPart, ChatRequest, Text
 
@@ -260,3 +261,19 @@ def test_limits():
     assert ask("Hello", stop=["model"])[0] == "No language "
     assert ask("Hello", stop="")[0] == ask("Hello")[0]
     assert ask("Hello", max_tokens=0)[0] == ""
+
+
+def test_a_hard_wrapped_sentence_is_one():
+    text = "# Lamps\n\nThe lighthouse of Kermor was lit in the year 1887 and its lamp burned\noil until 1921. It is\nelectric now.\n- one\n- two"
+    assert sentences(text) == [
+        "Lamps",
+        "The lighthouse of Kermor was lit in the year 1887 and its lamp burned oil until 1921.",
+        "It is electric now.",
+        "one",
+        "two",
+    ]
+
+
+def test_a_question_about_the_whole_is_answered_by_its_beginning(client):
+    asked = "Text:\n# Owls\n\nOwls hunt at night. They hear well. They fly in silence.\n\nQuestion: What is this about?"
+    assert client.conversations.start(asked, model="m").text == "Owls hunt at night. They hear well."
