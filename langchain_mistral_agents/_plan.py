@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,14 +139,18 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
 
 def _check_agent(fields: Fields, model: str | None, choice: Any, completion: Wire) -> None:
     """An agent brings its own model and options; the service refuses them in the request."""
-    named = {"model": model, "tool_choice": choice or None, "instructions": fields.instructions, **completion}
+    named = {"model": model, "instructions": fields.instructions, **completion}
     named["connectors"] = list(fields.connectors) or None
+    named["tool_choice"] = choice if choice == "none" else None
     refused = sorted(name for name, value in named.items() if value is not None)
     if refused:
         raise ConfigurationError(
             f"With agent_id, {', '.join(refused)} can't be given: the service refuses such a request (422).",
             hint="Set it on the agent (client.agents.update), or use model= instead of agent_id=.",
         )
+    if choice not in (None, False, "auto"):
+        text = f"tool_choice={choice!r} can't be forced on an agent: it decides itself, by its own completion_args."
+        warnings.warn(text, UserWarning, stacklevel=6)
 
 
 def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Request:

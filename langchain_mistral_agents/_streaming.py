@@ -249,7 +249,7 @@ class Assembler:
         if call.closed:
             return
         call.closed = True
-        if not call.streams:
+        if not call.streams or (call.hosted and not call.written):
             self._add_arguments(call, json.dumps(parse_arguments(call.written), ensure_ascii=False))
         self._step("close", call.index, _closed(call))
 
