@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings if settings is not None else Settings()
     temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
     folder = Path(temporary.name) if temporary is not None else Path(settings.data or ".")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(folder / "stand-in.sqlite3")
     agents = AgentStore(database)
     connectors = Connectors(settings.connectors)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from mistral_agents_server.tools.limited.job import LANDLOCK, NAMESPACES, Limits, Report
-from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner, _kinds
+from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner, _kinds, _readable
 
 MEGABYTE = 1024**2
 LIMITS = Limits(
@@ -175,6 +175,14 @@ def test_server_data_and_home_can_not_be_read(walled: LimitedRunner, tmp_path: P
     assert second.startswith("refused")
     assert third.startswith("refused") or third == "[]"
     assert "CANARY" not in report.output
+
+
+def test_a_python_installed_into_home_does_not_show_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))
+    assert str(tmp_path) not in _readable()
+    assert not any(str(tmp_path).startswith(f"{path}/") for path in _readable())
 
 
 def test_server_environment_can_not_be_read(walled: LimitedRunner) -> None:

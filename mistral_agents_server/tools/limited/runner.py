@@ -145,14 +145,21 @@ def _import_path() -> list[str]:
 
 
 def _readable() -> list[str]:
+    """What the code may read: the system's libraries, this Python and this package; never the whole home folder."""
+    home = os.path.realpath(os.path.expanduser("~"))
     prefixes = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
+    prefixes = [path for path in prefixes if not _within(home, os.path.realpath(path))]  # a Python installed into home
     libraries = [path for path in _import_path() if path != str(_PACKAGE.parent)]
     everything = [*_SYSTEM, *prefixes, *libraries, str(_PACKAGE)]
     kept: list[str] = []
     for path in dict.fromkeys(everything):
-        if not any(path.startswith(f"{shown}/") for shown in kept if not os.path.islink(shown)):
+        if not any(_within(path, shown) for shown in kept if not os.path.islink(shown)):
             kept.append(path)
     return kept
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _supervise(job: Job) -> Report:
