@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llama_index_mistral_agents.agent import MistralWorkflowAgent
     from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.llm import MistralAgentLLM
     from llama_index_mistral_agents.reader import MistralLibraryReader
@@ -16,9 +17,16 @@ _MODULES = {
     "MistralLibraryIndex": "index",
     "MistralLibraryReader": "reader",
     "MistralLibraryRetriever": "retriever",
+    "MistralWorkflowAgent": "agent",
 }
 
-__all__ = ["MistralAgentLLM", "MistralLibraryIndex", "MistralLibraryReader", "MistralLibraryRetriever"]
+__all__ = [
+    "MistralAgentLLM",
+    "MistralLibraryIndex",
+    "MistralLibraryReader",
+    "MistralLibraryRetriever",
+    "MistralWorkflowAgent",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import Document, MetadataMode
 from llama_index.core.settings import Settings as LlamaSettings
-from llama_index.core.vector_stores.types import MetadataFilters
+from llama_index.core.storage.docstore.types import BaseDocumentStore
+from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 
 from llama_index_mistral_agents._backend import Backend
 from llama_index_mistral_agents._conversation import ConversationBackend, OnNoPassages
 from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._filters import filter_of
 from llama_index_mistral_agents._local import LocalBackend, Normalise
+from llama_index_mistral_agents._store import StoreBackend, StoreEngine
 from llama_index_mistral_agents.retrieval_events import announce_sync
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
@@ -63,6 +65,8 @@ class Choices:
     on_no_passages: OnNoPassages
     rescore: bool
     show_progress: bool
+    vector_store: BasePydanticVectorStore | None
+    docstore: BaseDocumentStore | None
 
     def __post_init__(self) -> None:
         Query("", self.similarity_top_k, self.strategy)  # refuses wrong values
@@ -112,12 +116,19 @@ def engine_for(client: MistralAgents, chosen: Choices) -> LibraryEngine:
         on_empty=chosen.on_empty,
         max_concurrency=chosen.max_concurrency,
     )
+    if chosen.docstore is not None and chosen.vector_store is None:
+        raise ConfigurationError("docstore goes only with vector_store.")
     notify = Bars(announce_sync) if chosen.show_progress else announce_sync
     if chosen.lazy_top_documents is not None:
         if chosen.strategy != "bm25" or chosen.persist_dir is not None:
             raise ConfigurationError('lazy_top_documents goes only with strategy="bm25" and without persist_dir.')
+        if chosen.vector_store is not None:
+            raise ConfigurationError("Give lazy_top_documents or vector_store, not both.")
         return LazyEngine(client, settings, notify=notify, top_documents=chosen.lazy_top_documents)
-    return LibraryEngine(client, settings, embedder=chosen.embedder, persist_dir=chosen.persist_dir, notify=notify)
+    options: dict[str, Any] = {"embedder": chosen.embedder, "persist_dir": chosen.persist_dir, "notify": notify}
+    if chosen.vector_store is not None:
+        return StoreEngine(client, settings, vector_store=chosen.vector_store, docstore=chosen.docstore, **options)
+    return LibraryEngine(client, settings, **options)
 
 
 def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen: Choices) -> Backend:
@@ -128,7 +139,7 @@ def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen:
         engine, embedder, chosen.similarity_top_k, chosen.strategy, filter_, cutoff, chosen.normalize_scores
     )
     if mode == "local":
-        return local
+        return local if not isinstance(engine, StoreEngine) else _store_backend(engine, chosen)
     _refuse_what_needs_scores(chosen)
     return ConversationBackend(
         client,
@@ -142,6 +153,12 @@ def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen:
         _MAX_TOKENS,
         fallback=local,
     )
+
+
+def _store_backend(engine: StoreEngine, chosen: Choices) -> StoreBackend:
+    if chosen.normalize_scores != "none":
+        raise ConfigurationError("normalize_scores goes only without vector_store.")
+    return StoreBackend(engine, chosen.similarity_top_k, chosen.strategy, chosen.filters, chosen.score_cutoff)
 
 
 def _refuse_what_needs_scores(chosen: Choices) -> None:

@@ -14,7 +14,8 @@ from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle, QueryType
 from llama_index.core.settings import Settings as LlamaSettings
-from llama_index.core.vector_stores.types import MetadataFilters
+from llama_index.core.storage.docstore.types import BaseDocumentStore
+from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 from typing_extensions import Self
 
 from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrieved, clean_query
@@ -70,6 +71,9 @@ class MistralLibraryRetriever(BaseRetriever):
         agent_id: For `conversation`: an agent with the tool, instead of `model`.
         on_no_passages: For `conversation`: `error`, `local` (search locally instead) or `empty`.
         rescore: For `conversation`: score the passages here by BM25.
+        vector_store: Keep nodes and vectors in this store of LlamaIndex's (Qdrant, pgvector, ...) instead of this
+            process; with `strategy` `vector`, or `hybrid` where the store can. Filters are then the store's own.
+        docstore: Remembers which documents `vector_store` holds, and their texts where the store keeps none.
         show_progress: Show bars while syncing.
         callback_manager: LlamaIndex's; None takes `Settings.callback_manager`.
         verbose: As in every retriever of LlamaIndex.
@@ -115,6 +119,8 @@ class MistralLibraryRetriever(BaseRetriever):
         agent_id: str | None = None,
         on_no_passages: Literal["error", "local", "empty"] = "error",
         rescore: bool = False,
+        vector_store: BasePydanticVectorStore | None = None,
+        docstore: BaseDocumentStore | None = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
         verbose: bool = False,

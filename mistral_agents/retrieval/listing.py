@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, Protocol
 
 from mistral_agents._records import Document
 from mistral_agents.errors import NotFoundError
@@ -64,6 +65,23 @@ class SyncReport:
         return bool(self.added or self.updated or self.metadata_only or self.deleted)
 
 
+class Signed(Protocol):
+    """What is remembered of a document: keys that tell whether it changed."""
+
+    @property
+    def text_key(self) -> str:
+        """Changes with the text."""
+
+    @property
+    def metadata_key(self) -> str:
+        """Changes with the rest."""
+
+
+Known = Mapping[str, Signed]
+Listed = dict[str, LibraryDocument]
+TextKey = Callable[[LibraryDocument], str]
+
+
 @dataclass(slots=True)
 class Plan:
     """Which documents to read and which to keep.
@@ -72,15 +90,13 @@ class Plan:
         read: Documents whose text is needed.
         renew: Documents of which only the metadata changed.
         keep: Ids of documents that stay.
+        listed: All documents by id.
     """
 
     read: list[LibraryDocument] = field(default_factory=list)
     renew: list[LibraryDocument] = field(default_factory=list)
     keep: list[str] = field(default_factory=list)
-
-
-Known = Mapping[str, LibraryDocument]
-Listed = dict[str, LibraryDocument]
+    listed: Listed = field(default_factory=dict)
 
 
 def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Known, report: SyncReport) -> Steps[Listed]:
@@ -126,24 +142,24 @@ def _library_not_found(library_id: str, error: NotFoundError) -> LibraryNotFound
     return LibraryNotFoundError(f"Library {library_id} was not found.", hint=hint, **facts)
 
 
-def compare(listed: Listed, known: Known, report: SyncReport) -> Plan:
-    """Decide what to do with each document, and note it in the report."""
-    plan = Plan()
-    for key, document in listed.items():
+def compare(listed: Listed, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")) -> Plan:
+    """Decide what to do with each document, and note it in the report; `key` gives a listed document's text key."""
+    plan = Plan(listed=listed)
+    for document_id, document in listed.items():
         if document.state != "ready":
             where = report.pending if document.state == "pending" else report.failed
-            where[key] = document.status or "unknown"
-            if key in known:  # while it is processed again its old text still serves; once that failed it does not
-                (plan.keep if document.state == "pending" else report.deleted).append(key)
+            where[document_id] = document.status or "unknown"
+            if document_id in known:  # while processed again the old text still serves; once that failed it does not
+                (plan.keep if document.state == "pending" else report.deleted).append(document_id)
         else:
-            _compare_one(plan, document, known.get(key), report)
-    report.deleted += [key for key in known if key not in listed]
+            _compare_one(plan, document, key(document), known.get(document_id), report)
+    report.deleted += [document_id for document_id in known if document_id not in listed]
     return plan
 
 
-def _compare_one(plan: Plan, document: LibraryDocument, old: LibraryDocument | None, report: SyncReport) -> None:
+def _compare_one(plan: Plan, document: LibraryDocument, text_key: str, old: Signed | None, report: SyncReport) -> None:
     key = document.document_id
-    if old is None or old.text_key != document.text_key:
+    if old is None or old.text_key != text_key:
         plan.read.append(document)
         (report.added if old is None else report.updated).append(key)
     elif old.metadata_key != document.metadata_key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from mistral_agents.errors import ConfigurationError, NotFoundError
@@ -14,7 +15,7 @@ from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryEmptyError, LibraryNotReadyError
 from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress
 from mistral_agents.retrieval.jobs import Job, Many, Steps, Work
-from mistral_agents.retrieval.listing import Known, Listed, Plan, SyncReport, compare, list_libraries
+from mistral_agents.retrieval.listing import Known, Listed, Plan, SyncReport, TextKey, compare, list_libraries
 from mistral_agents.retrieval.reading import PageReader, ReadText, reason_of
 from mistral_agents.retrieval.settings import Settings
 from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText
@@ -81,7 +82,7 @@ class Sync:
 
     # listing ---------------------------------------------------------------------------------------------------
 
-    def plan(self, known: Known, report: SyncReport) -> Steps[Plan]:
+    def plan(self, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")) -> Steps[Plan]:
         """List the libraries and compare them with what is known, as `on_pending` and `on_failed` say.
 
         Raises:
@@ -95,7 +96,7 @@ class Sync:
             for library_id in ids:
                 yield self._wait(library_id, [d.document_id for d in waiting if d.library_id == library_id])
             listed = yield from list_libraries(self.libraries, ids, known, report)
-        return self._compared(listed, known, report)
+        return self._compared(listed, compare(listed, known, report, key), report)
 
     def _wait(self, library_id: str, ids: list[str]) -> Job:
         seconds = self.settings.wait_timeout
@@ -104,8 +105,7 @@ class Sync:
             lambda: self.libraries.await_until_ready(library_id, ids, timeout=seconds),
         )
 
-    def _compared(self, listed: Listed, known: Known, report: SyncReport) -> Plan:
-        plan = compare(listed, known, report)
+    def _compared(self, listed: Listed, plan: Plan, report: SyncReport) -> Plan:
         if report.pending and self.settings.on_pending != "skip":
             names = ", ".join(listed[key].name for key in list(report.pending)[:5])
             message = f"{len(report.pending)} document(s) are still being processed: {names}."

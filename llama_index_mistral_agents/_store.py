@@ -1,0 +1,260 @@
+"""A vector store as the local index: for libraries that outgrow one process, or one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle, TextNode
+from llama_index.core.storage.docstore import SimpleDocumentStore
+from llama_index.core.storage.docstore.types import BaseDocumentStore
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+
+from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
+from llama_index_mistral_agents._embedding import ModelEmbedder
+from llama_index_mistral_agents._nodes import node_of
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.jobs import Job, Steps
+from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.reading import ReadText
+from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
+from mistral_agents.retrieval.store import Journal
+
+_MODES: dict[str, VectorStoreQueryMode] = {
+    "vector": VectorStoreQueryMode.DEFAULT,
+    "hybrid": VectorStoreQueryMode.HYBRID,
+}
+_UNFINISHED = "unfinished"
+"""In place of the keys of a document whose nodes are being written: after a kill they are written anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a document looked like when its nodes were written; kept as the docstore's hash of the document."""
+
+    library_id: str
+    document_id: str
+    text_key: str
+    metadata_key: str
+
+    def __str__(self) -> str:
+        return " ".join((self.library_id, self.document_id, self.text_key, self.metadata_key))
+
+    @classmethod
+    def of(cls, document: LibraryDocument, settings_key: str) -> Signature:
+        """A document's signature; another splitter or model counts as another text."""
+        key = f"{document.text_key}|{settings_key.replace(' ', '_')}"
+        return cls(document.library_id, document.document_id, key, document.metadata_key)
+
+
+class StoreEngine(LibraryEngine):
+    """Keeps a vector store (and a docstore) like the libraries.
+
+    Documents are read and written in small groups, so memory stays bounded whatever the libraries hold. A document
+    counts as written once the docstore has its signature, after its nodes; a killed sync writes the rest. The
+    docstore must live as long as the vector store: a new one makes the next sync write everything again.
+
+    Args:
+        args: As of `LibraryEngine`, with an embedder and without `persist_dir`.
+        vector_store: Where nodes and vectors go.
+        docstore: Where signatures go, and nodes where the vector store keeps no text.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        vector_store: BasePydanticVectorStore,
+        docstore: BaseDocumentStore | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        if not isinstance(self.embedder, ModelEmbedder):
+            raise ConfigurationError('vector_store needs strategy="vector" or "hybrid".')
+        if self.persist_dir is not None:
+            raise ConfigurationError("Give vector_store (with docstore), or persist_dir, not both.")
+        self.vector_store = vector_store
+        self.docstore: BaseDocumentStore = docstore if docstore is not None else SimpleDocumentStore()
+        self.model = self.embedder
+
+    @property
+    def key(self) -> str:
+        """As of every engine; stores are told apart by identity."""
+        return f"{super().key} {id(self.vector_store)} {id(self.docstore)}"
+
+    def _renewed(self, old: Snapshot | None, report: SyncReport) -> Steps[Snapshot]:  # noqa: ARG002 - the stores know
+        sync = self._steps()
+        hashes = yield Job(self.docstore.get_all_document_hashes, self.docstore.aget_all_document_hashes)
+        written = self._signatures(hashes)
+        plan = yield from sync.plan(written, report, key=lambda doc: Signature.of(doc, sync.settings_key).text_key)
+        wanted = [*plan.read, *plan.renew]
+        sync.check(report, len(plan.keep) + len(wanted))
+        for document_id in report.deleted:
+            yield Job(partial(self._drop, document_id), partial(self._adrop, document_id))
+        # Stores such as Qdrant refuse to delete before anything was added.
+        replaced = set(written) if any(one.text_key != _UNFINISHED for one in written.values()) else set()
+        for group in _groups(wanted, self.settings.max_concurrency):
+            texts: list[StoredText] = []
+            yield from sync.read(group, Journal({}, {}), report, partial(self._put, texts))
+            yield Job(partial(self._write, texts, replaced), partial(self._awrite, texts, replaced))
+            report.embedded += sum(len(text.chunks) for text in texts)
+        left_out = {*report.failed, *report.deleted}
+        usable = [plan.listed[key] for key in plan.keep] + [doc for doc in wanted if doc.document_id not in left_out]
+        known = [StoredText(document, "", (), (), ()) for document in usable]
+        catalogue = Snapshot(known, sync.preparation.vocabulary, sync.settings_key)
+        report.snapshot_id = catalogue.id
+        return catalogue
+
+    def _signatures(self, written: dict[str, str]) -> dict[str, Signature]:
+        parts = (hash_.split(" ") for hash_ in written)
+        found = (Signature(*part) for part in parts if len(part) == 4 and part[0] in self.settings.library_ids)
+        return {signature.document_id: signature for signature in found}
+
+    def _put(self, texts: list[StoredText], document: LibraryDocument, read: ReadText) -> None:
+        texts.append(self._steps().preparation.store(document, read.text, read.pages))
+
+    def _drop(self, document_id: str) -> None:
+        self.vector_store.delete(document_id)
+        self.docstore.delete_ref_doc(document_id, raise_error=False)
+        self.docstore.delete_document(document_id, raise_error=False)
+
+    async def _adrop(self, document_id: str) -> None:
+        await self.vector_store.adelete(document_id)
+        await self.docstore.adelete_ref_doc(document_id, raise_error=False)
+        await self.docstore.adelete_document(document_id, raise_error=False)
+
+    # writing ---------------------------------------------------------------------------------------------------
+
+    def _write(self, texts: list[StoredText], replaced: set[str]) -> None:
+        nodes = [node_of(stored, place) for stored in texts for place in range(len(stored.chunks))]
+        vectors = self.model.texts([node.text for node in nodes]) if nodes else []
+        for stored in texts:
+            if stored.document.document_id in replaced:
+                self._drop(stored.document.document_id)
+            self.docstore.set_document_hash(*self._unfinished(stored))
+        if nodes:
+            self._keep_nodes(nodes)
+            self.vector_store.add(_with_vectors(nodes, vectors))
+        for stored in texts:
+            self.docstore.set_document_hash(*self._signed(stored))
+
+    async def _awrite(self, texts: list[StoredText], replaced: set[str]) -> None:
+        nodes = [node_of(stored, place) for stored in texts for place in range(len(stored.chunks))]
+        vectors = await self.model.atexts([node.text for node in nodes]) if nodes else []
+        for stored in texts:
+            if stored.document.document_id in replaced:
+                await self._adrop(stored.document.document_id)
+            await self.docstore.aset_document_hash(*self._unfinished(stored))
+        if nodes:
+            self._keep_nodes(nodes)
+            await self.vector_store.async_add(_with_vectors(nodes, vectors))
+        for stored in texts:
+            await self.docstore.aset_document_hash(*self._signed(stored))
+
+    def _signed(self, stored: StoredText) -> tuple[str, str]:
+        signature = Signature.of(stored.document, self._steps().settings_key)
+        return signature.document_id, str(signature)
+
+    @staticmethod
+    def _unfinished(stored: StoredText) -> tuple[str, str]:
+        document = stored.document
+        mark = Signature(document.library_id, document.document_id, _UNFINISHED, _UNFINISHED)
+        return document.document_id, str(mark)
+
+    def _keep_nodes(self, nodes: list[TextNode]) -> None:
+        if not self.vector_store.stores_text:
+            self.docstore.add_documents(nodes)
+
+
+@dataclass(slots=True)
+class StoreBackend:
+    """Searches the vector store, which is synced first where that is due."""
+
+    engine: StoreEngine
+    top_k: int
+    strategy: Strategy
+    filters: MetadataFilters | None
+    score_cutoff: float | None
+
+    def with_engine(self, engine: LibraryEngine) -> StoreBackend:
+        """The same with another engine."""
+        if not isinstance(engine, StoreEngine):
+            raise ConfigurationError("This retriever searches a vector store; the other's engine has none.")
+        return replace(self, engine=engine)
+
+    def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
+        """Search."""
+        snapshot = self.engine.current()
+        vector = self.engine.model.bundle(bundle)
+        result = self.engine.vector_store.query(self._query(text, vector))
+        return self._retrieved(self._nodes(result), result, text, snapshot)
+
+    async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
+        """As `retrieve`, without blocking."""
+        snapshot = await self.engine.acurrent()
+        vector = await self.engine.model.abundle(bundle)
+        result = await self.engine.vector_store.aquery(self._query(text, vector))
+        return self._retrieved(self._nodes(result), result, text, snapshot)
+
+    def _query(self, text: str, vector: list[float]) -> VectorStoreQuery:
+        return VectorStoreQuery(
+            query_embedding=vector,
+            query_str=text,
+            similarity_top_k=self.top_k,
+            hybrid_top_k=self.top_k,
+            sparse_top_k=self.top_k,
+            mode=_MODES[self.strategy],
+            filters=self._filters(),
+        )
+
+    def _filters(self) -> MetadataFilters:
+        """The store may hold other things too, so its answer is kept to these libraries."""
+        own = MetadataFilter(key="library_id", value=list(self.engine.settings.library_ids), operator=FilterOperator.IN)
+        if self.filters is None or not self.filters.filters:
+            return MetadataFilters(filters=[own])
+        if self.filters.condition in (None, FilterCondition.AND):
+            return MetadataFilters(filters=[own, *self.filters.filters])
+        return MetadataFilters(filters=[own, self.filters])
+
+    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode]:
+        if result.nodes is not None:
+            return result.nodes
+        return self.engine.docstore.get_nodes(result.ids if result.ids is not None else [])
+
+    def _retrieved(
+        self, nodes: Sequence[BaseNode], result: VectorStoreQueryResult, text: str, snapshot: Snapshot
+    ) -> Retrieved:
+        scores = result.similarities if result.similarities is not None else [None] * len(nodes)
+        found = [
+            NodeWithScore(node=node.model_copy(deep=True), score=float(score) if score is not None else None)
+            for node, score in zip(nodes, scores, strict=True)
+            if self.score_cutoff is None or (score is not None and score >= self.score_cutoff)
+        ]
+        outcome = "passages" if found else "nothing_found"
+        kind = "store" if result.similarities is not None else None
+        return found, RetrievalReport("local", kind, outcome, snapshot_id=snapshot.id, queries=[text])
+
+
+def _groups(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:
+    rest = iter(documents)
+    while group := list(islice(rest, size)):
+        yield group
+
+
+def _with_vectors(nodes: list[TextNode], vectors: list[list[float]]) -> list[BaseNode]:
+    for node, vector in zip(nodes, vectors, strict=True):
+        node.embedding = vector
+    return list(nodes)
