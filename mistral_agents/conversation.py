@@ -17,6 +17,7 @@ from mistral_agents._lineage import At, branch_point, lineage
 from mistral_agents._media import FileData
 from mistral_agents._talk import Talk
 from mistral_agents._turn_lock import TurnLock
+from mistral_agents.branches import Branch, family
 from mistral_agents.entries import FunctionCall
 from mistral_agents.history import EntryCache, History, Stats
 from mistral_agents.turn import open_calls
@@ -135,6 +136,14 @@ class Conversation(Talk):
         child._origin = (self._require_id(), str(history.entries[place].id))
         child._dialog.leave_open(open_calls(history.entries[: place + 1]))
         return child
+
+    def tree(self) -> Branch:
+        """The conversations this one was branched from and those branched from it; it reads the list of all."""
+        return family(self._require_id(), self._client.conversations.list())
+
+    async def atree(self) -> Branch:
+        """As `tree`, without blocking."""
+        return family(self._require_id(), [info async for info in self._client.conversations.alist()])
 
     def compact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """Go on in a new conversation that begins with a summary, for when the context window nears its end.

@@ -1,0 +1,78 @@
+"""Branches: the tree is read from metadata, and two of them are put side by side."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from mistral_agents import Conversation
+from mistral_agents.branches import acompare, compare, family
+
+MODEL = "mistral-small-latest"
+
+
+def family_of_four(client):
+    root = Conversation(client, model=MODEL, name="root")
+    root.append("My name is Ada.")
+    sql, nosql = root.branch(), root.branch()
+    sql.append("We choose SQL.")
+    nosql.append("We choose NoSQL.")
+    deeper = sql.branch()
+    deeper.append("We choose <PostgreSQL> & stay.")
+    return root, sql, nosql, deeper
+
+
+def test_the_tree_is_the_same_from_every_branch(client):
+    root, sql, nosql, deeper = family_of_four(client)
+    tree = root.tree()
+    assert [(depth, branch.conversation_id) for depth, branch in tree.walk()] == [
+        (0, root.id),
+        (1, sql.id),
+        (2, deeper.id),
+        (1, nosql.id),
+    ]
+    assert tree.children[0].from_entry_id == root.history().last_entry_id
+    assert tree.name == "root"
+    assert str(deeper.tree()) == str(tree)
+    assert str(tree).splitlines()[2].startswith("│  └─ " + deeper.id)
+
+
+async def test_the_tree_is_drawn(client):
+    root, *_ = family_of_four(client)
+    drawing = (await root.atree()).to_svg()
+    parsed = ElementTree.fromstring(drawing)
+    kinds = [element.tag.rpartition("}")[2] for element in parsed]
+    assert (kinds.count("circle"), kinds.count("path"), kinds.count("text")) == (4, 3, 4)
+
+
+def test_a_deleted_parent_still_holds_its_branches_together(client):
+    root, sql, nosql, _ = family_of_four(client)
+    root.delete()
+    tree = nosql.tree()
+    assert (tree.conversation_id, tree.missing) == (root.id, True)
+    assert [child.conversation_id for child in tree.children] == [sql.id, nosql.id]
+
+
+def test_a_circle_of_parents_ends():
+    one = {"id": "a", "metadata": {"mistral_agents_parent": "b"}}
+    other = {"id": "b", "metadata": {"mistral_agents_parent": "a"}}
+    assert [branch.conversation_id for _, branch in family("a", [one, other]).walk()] == ["b", "a"]
+
+
+async def test_branches_are_compared(client):
+    _, sql, nosql, _ = family_of_four(client)
+    found = compare(sql, nosql)
+    assert found.shared[0].text == "My name is Ada."
+    assert len(found.shared) == 2
+    assert (found.left[0].text, found.right[0].text) == ("We choose SQL.", "We choose NoSQL.")
+    assert (await acompare(sql, nosql)) == found
+    lines = str(found).splitlines()
+    assert lines[0] == "shared: 2 entries"
+    assert any("We choose SQL." in line and "We choose NoSQL." in line for line in lines)
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_a_conversation_equals_itself(client):
+    root = Conversation(client, model=MODEL)
+    root.append("My name is Ada.")
+    found = compare(root, Conversation(client, root.id))
+    assert (len(found.shared), found.left, found.right) == (2, [], [])
