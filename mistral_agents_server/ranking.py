@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -71,7 +72,9 @@ class Ranker:
         """Numbers of the best passages, best first; those without any word of the query are left out."""
         if self._index is None:
             return []
-        terms = dict.fromkeys(term for language in self._languages for term in _analyzer(language).terms(query))
-        scores = self._index.scores(list(terms))
+        terms: Counter[str] = Counter()
+        for language in self._languages:
+            terms |= Counter(_analyzer(language).terms(query))  # a word that is repeated in the query counts more
+        scores = self._index.scores(list(terms.elements()))
         order = sorted(range(len(scores)), key=lambda number: -scores[number])
         return [number for number in order[:count] if scores[number] > 0]
