@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_mistral_agents.chat_models import ChatMistralAgent
+    from langchain_mistral_agents.history import MistralConversationHistory
 
-__all__ = ["ChatMistralAgent"]
+__all__ = ["ChatMistralAgent", "MistralConversationHistory"]
 
-_HOMES = {"ChatMistralAgent": "chat_models"}
+_HOMES = {"ChatMistralAgent": "chat_models", "MistralConversationHistory": "history"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,133 @@
+"""Entries of a stored conversation as LangChain messages that `ChatMistralAgent` recognises as held by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._state import chain, digest, tool_keys
+from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, MessageInput
+from mistral_agents.turn import Turn
+
+Wire = dict[str, Any]
+
+
+def setup_of(info: Mapping[str, Any]) -> str:
+    """The digest of a conversation's agent, or of its tools and instructions, as the chat model computes it."""
+    agent_id = info.get("agent_id")
+    tools = [] if agent_id is not None else tool_keys(info.get("tools") or [])
+    instructions = None if agent_id is not None else info.get("instructions")
+    return digest(agent_id, str(info.get("agent_version")), instructions, tools)
+
+
+@dataclass(slots=True)
+class _Part:
+    """Entries that make one message, the message, and the digest of the history up to it."""
+
+    raws: list[Wire]
+    message: BaseMessage
+    digest: str
+
+
+class Converter:
+    """Converts a conversation's history; a history read again converts only what is new in it.
+
+    Attributes:
+        converted: How many entries were converted so far.
+    """
+
+    def __init__(self) -> None:
+        self.converted = 0
+        self._key: tuple[str, str] | None = None
+        self._parts: list[_Part] = []
+
+    def messages(self, entries: Sequence[Entry], conversation_id: str, setup: str) -> list[BaseMessage]:
+        """The messages of a history, oldest first."""
+        if self._key != (conversation_id, setup):
+            self._key, self._parts = (conversation_id, setup), []
+        groups = list(_groups(entries))
+        known = self._known(groups)
+        del self._parts[known:]
+        names = {e.tool_call_id: e.name for e in entries if isinstance(e, FunctionCall)}
+        for group in groups[known:]:
+            self._add(group, conversation_id, setup, names)
+        return [part.message for part in self._parts]
+
+    def _known(self, groups: Sequence[Sequence[Entry]]) -> int:
+        pairs = zip(self._parts, groups, strict=False)
+        return next((i for i, (p, g) in enumerate(pairs) if p.raws != _raws(g)), min(len(self._parts), len(groups)))
+
+    def _add(self, group: Sequence[Entry], conversation_id: str, setup: str, names: Mapping[str, str]) -> None:
+        before = self._parts[-1].digest if self._parts else ""
+        message = _input(group[0], names) if _is_input(group[0]) else None
+        if message is None:
+            turn = Turn(conversation_id, list(group))
+            message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
+        after = chain([message], systems=True, start=before)[0]
+        self._parts.append(_Part(_raws(group), message, after))
+        self.converted += len(group)
+
+
+def _raws(group: Sequence[Entry]) -> list[Wire]:
+    return [entry.raw for entry in group]
+
+
+def _is_input(entry: Entry) -> bool:
+    return isinstance(entry, (MessageInput, FunctionResult))
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Each input alone; what follows it until the next input together: that is one answer."""
+    answer: list[Entry] = []
+    for entry in entries:
+        if not _is_input(entry):
+            answer.append(entry)
+            continue
+        if answer:
+            yield answer
+            answer = []
+        yield [entry]
+    if answer:
+        yield answer
+
+
+def _input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:
+    if isinstance(entry, FunctionResult):
+        call_id = entry.tool_call_id
+        return ToolMessage(entry.result, tool_call_id=call_id, name=names.get(call_id), id=entry.id)
+    content = _content(entry)
+    if isinstance(entry, Message) and entry.role == "assistant":
+        return AIMessage(content, id=entry.id)
+    return HumanMessage(content, id=entry.id)
+
+
+def _content(entry: Entry) -> Any:
+    if not isinstance(entry, Message):
+        return ""
+    return entry.content if isinstance(entry.content, str) else [_block(chunk) for chunk in entry.chunks]
+
+
+def _block(chunk: Wire) -> Wire:
+    """A chunk as a standard block, which the chat model can send again."""
+    kind = chunk.get("type")
+    if kind == "image_url":
+        address = chunk.get("image_url")
+        return _data("image", address.get("url") if isinstance(address, dict) else address)
+    if kind == "document_url":
+        name = chunk.get("document_name")
+        extras = {"extras": {"name": name}} if isinstance(name, str) else {}
+        return {**_data("file", chunk.get("document_url")), **extras}
+    return {key: value for key, value in chunk.items() if value is not None}
+
+
+def _data(kind: str, address: Any) -> Wire:
+    text = str(address)
+    head, comma, data = text.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        return {"type": kind, "url": text}
+    mime = head.removeprefix("data:").removesuffix(";base64")
+    return {"type": kind, "base64": data, "mime_type": mime}

@@ -1,0 +1,245 @@
+"""`MistralConversationHistory`: a conversation on the service as a LangChain chat message history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.runnables import Runnable
+from typing_extensions import Self
+
+from langchain_mistral_agents._errors import model_errors
+from langchain_mistral_agents._history import Converter, setup_of
+from langchain_mistral_agents._ledger import Ledger
+from langchain_mistral_agents._state import HEADS
+from mistral_agents import MistralAgents
+from mistral_agents.conversations import History
+from mistral_agents.errors import ConfigurationError, NotFoundError
+
+
+def conversation_of(message: BaseMessage) -> str | None:
+    """The stored conversation that an answer of `ChatMistralAgent` belongs to; None for every other message."""
+    facts = message.response_metadata if isinstance(message, AIMessage) else {}
+    found = facts.get("conversation_id") if facts.get("stored") else None
+    return found if isinstance(found, str) else None
+
+
+class MistralConversationHistory(BaseChatMessageHistory):
+    """The messages of a conversation that the service keeps; use it with `ChatMistralAgent(store=True)`.
+
+    The service can't store a message without answering it, and this class never runs a completion behind your back.
+    So `add_messages` does nothing for what the model call stored already, and keeps everything else here (`unsaved`)
+    until the next call sends it along. The conversation's id is learnt from the first answer added; `restart` of a
+    branch changes it.
+
+    It serves `RunnableWithMessageHistory` and classic memories. New applications better keep messages in a graph's
+    state with `MistralConversationMiddleware`: LangChain has deprecated histories.
+
+    Args:
+        conversation_id: A conversation to go on with; None begins one with the first answer.
+        api_key: The key; None reads MISTRAL_API_KEY.
+        base_url: The service's address; None reads MISTRAL_BASE_URL.
+        client: Your own client, instead of `api_key` and `base_url`.
+
+    Raises:
+        ConfigurationError: An argument is wrong. Nothing is sent before messages are read.
+
+    Example:
+        >>> history = MistralConversationHistory()
+        >>> model = ChatMistralAgent(model="mistral-small-latest", store=True)
+        >>> chat = RunnableWithMessageHistory(model, lambda: history)
+        >>> chat.invoke("My name is Ada."), history.conversation_id
+    """
+
+    def __init__(
+        self,
+        conversation_id: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        client: MistralAgents | None = None,
+    ) -> None:
+        if client is not None and (api_key is not None or base_url is not None):
+            raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
+        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self._conversation_id = conversation_id
+        self._setup: tuple[str, str] | None = None
+        self._converter = Converter()
+        self._ledger = Ledger(empty=conversation_id is None)
+        self._until: str | None = None
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation's id; None until the first answer."""
+        return self._conversation_id
+
+    @property
+    def unsaved(self) -> list[BaseMessage]:
+        """What the service did not hold when it was last looked at; the next call of the model sends it along."""
+        return list(self._ledger.unsaved)
+
+    # reading -------------------------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]
+        """All messages, oldest first: those of the service, then the unsaved; one request, none without an id.
+
+        Raises:
+            MistralAgentsError: The conversation can't be read.
+        """
+        conversation_id = self._conversation_id
+        if conversation_id is None:
+            return self.unsaved
+        with model_errors(stored=True):
+            setup = self._known_setup(conversation_id)
+            if setup is None:
+                setup = setup_of(self.client.conversations.get(conversation_id))
+            history = self.client.conversations.get_history(conversation_id)
+        return self._converted(history, setup)
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """As `messages`, without blocking."""
+        conversation_id = self._conversation_id
+        if conversation_id is None:
+            return self.unsaved
+        with model_errors(stored=True):
+            setup = self._known_setup(conversation_id)
+            if setup is None:
+                setup = setup_of(await self.client.conversations.aget(conversation_id))
+            history = await self.client.conversations.aget_history(conversation_id)
+        return self._converted(history, setup)
+
+    def get_messages(self, limit: int | None = None) -> list[BaseMessage]:
+        """The last `limit` messages; None gives all. The service sends the whole history in any case."""
+        return _last(self.messages, limit)
+
+    async def aget_last_messages(self, limit: int | None = None) -> list[BaseMessage]:
+        """As `get_messages`, without blocking."""
+        return _last(await self.aget_messages(), limit)
+
+    def _known_setup(self, conversation_id: str) -> str | None:
+        known = self._setup
+        return known[1] if known is not None and known[0] == conversation_id else None
+
+    def _converted(self, history: History, setup: str) -> list[BaseMessage]:
+        conversation_id = history.conversation_id
+        self._setup = (conversation_id, setup)
+        last = next((entry.id for entry in reversed(history.entries) if entry.id is not None), None)
+        HEADS.set(self.client.base_url, conversation_id, last)
+        held = self._converter.messages(history.entries, conversation_id, setup)
+        self._ledger.looked(held)
+        return [*self._cut(held), *self._ledger.unsaved]
+
+    def _cut(self, held: list[BaseMessage]) -> list[BaseMessage]:
+        if self._until is None:
+            return held
+        places = (i for i, m in enumerate(held) if self._until in (m.id, *m.response_metadata.get("entry_ids", ())))
+        place = next(places, None)
+        if place is None:
+            raise ConfigurationError(
+                f"The conversation holds no entry {self._until!r} to branch at.", conversation_id=self._conversation_id
+            )
+        return held[: place + 1]
+
+    # writing -------------------------------------------------------------------------------------------------------
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Take note of messages; sends nothing.
+
+        An answer of the chat model tells its conversation, and that the service holds it and what came before it.
+        Other messages are kept here until the service holds an equal one.
+        """
+        answers = [place for place, message in enumerate(messages) if conversation_of(message) is not None]
+        rest = messages[answers[-1] + 1 :] if answers else messages
+        if answers:
+            self._adopt(messages[answers[-1]])
+            self._ledger.settle(messages[answers[-1]])
+        self._ledger.add(rest)
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """As `add_messages`, which needs no request."""
+        self.add_messages(messages)
+
+    def _adopt(self, answer: BaseMessage) -> None:
+        conversation_id = conversation_of(answer)
+        if conversation_id is None:
+            return
+        if conversation_id != self._conversation_id:
+            self._conversation_id, self._until = conversation_id, None
+        setup = answer.response_metadata.get("setup_digest")
+        if isinstance(setup, str):
+            self._setup = (conversation_id, setup)
+
+    def recording(self, model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+        """The model (or a chain), whose answers tell this history their conversation.
+
+        Needed only where answers reach the history as plain text: behind an output parser, or in a classic chain.
+        """
+        return model.with_config(callbacks=[_Recorder(self)])
+
+    def clear(self) -> None:
+        """Delete the conversation on the service, and forget its id and what is unsaved."""
+        conversation_id = self._conversation_id
+        if conversation_id is not None:
+            with model_errors(stored=True), suppress(NotFoundError):  # it is gone already: just what was asked for
+                self.client.conversations.delete(conversation_id)
+        self._forget()
+
+    async def aclear(self) -> None:
+        """As `clear`, without blocking."""
+        conversation_id = self._conversation_id
+        if conversation_id is not None:
+            with model_errors(stored=True), suppress(NotFoundError):
+                await self.client.conversations.adelete(conversation_id)
+        self._forget()
+
+    def _forget(self) -> None:
+        HEADS.set(self.client.base_url, self._conversation_id, None)
+        self._conversation_id = self._setup = self._until = None
+        self._ledger, self._converter = Ledger(empty=True), Converter()
+
+    # branches ------------------------------------------------------------------------------------------------------
+
+    def fork(self, entry_id: str) -> Self:
+        """A history that ends at an answer; the next call on it branches there, and this one stays as it is.
+
+        Args:
+            entry_id: The id of an answer (`message.id`) or of one of its entries.
+
+        Raises:
+            ConfigurationError: When it is read: there is no such entry.
+        """
+        made = type(self)(self._conversation_id, client=self.client)
+        made._setup, made._until = self._setup, entry_id
+        return made
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._conversation_id!r})"
+
+
+def _last(messages: list[BaseMessage], limit: int | None) -> list[BaseMessage]:
+    if limit is None:
+        return messages
+    if limit < 0:
+        raise ConfigurationError(f"limit must be a whole number from 0, not {limit!r}.")
+    return messages[len(messages) - limit :] if limit < len(messages) else messages
+
+
+class _Recorder(BaseCallbackHandler):
+    """Tells a history which conversation an answer belongs to, before a parser turns the answer into text."""
+
+    def __init__(self, history: MistralConversationHistory) -> None:
+        self._history = history
+
+    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+        """Take note of the answer."""
+        for generations in response.generations:
+            for generation in generations:
+                message = getattr(generation, "message", None)
+                if isinstance(message, AIMessage):
+                    self._history._adopt(message)
