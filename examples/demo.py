@@ -26,16 +26,18 @@ from tqdm import tqdm
 
 from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
 from llama_index_mistral_agents import MistralAgentLLM, MistralLibraryIndex
-from mistral_agents import CodeInterpreter, DocumentLibrary, ImageGeneration, MistralAgents, WebSearch
+from mistral_agents import CodeInterpreter, Conversation, DocumentLibrary, ImageGeneration, MistralAgents, WebSearch
+from mistral_agents.branches import compare
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.turn import FileRef
 
 MODEL = os.environ.get("MISTRAL_MODEL", "mistral-medium-latest")
 HERE = Path(__file__).parent
 TYPES = (".md", ".txt", ".pdf", ".docx", ".html")
 OWN_QUESTIONS = (
-    "What should I do before I retry a turn that timed out?",
-    "How much electricity did the cooperative produce in July?",
-    "Why are the scores of two searches not comparable?",
+    "When was the school array built, and how many kilowatts does it have?",
+    "Why is the October value too low?",
+    "What should be read before a turn is sent again?",
 )
 
 
@@ -147,7 +149,7 @@ def analyst(client: MistralAgents, base_url: str | None, library_id: str, texts:
         return str(agent.id)
     name, numbers = found
     say(f"{len(numbers)} numbers from {name}: {', '.join(f'{number:g}' for number in numbers)}")
-    asked = f"Calculate mean, median and standard deviation of these numbers from {name} and plot them: {numbers}"
+    asked = f"Calculate mean, median and standard deviation of these numbers, and plot them: {numbers}"
     answer = MistralAgentRunnable(agent_id=agent.id, base_url=base_url).invoke(asked)
     show_blocks(client, answer.content_blocks, out)
     return str(agent.id)
@@ -162,7 +164,8 @@ def show_blocks(client: MistralAgents, blocks: list[Any], out: Path) -> None:
         elif block["type"] == "text":
             say(block["text"])
         elif block["type"] in ("image", "file") and block.get("file_id"):
-            saved = client.files.save(block["file_id"], out)
+            name = block.get("extras", {}).get("name", "file")
+            (saved,) = client.files.save([FileRef(block["file_id"], name)], out)
             say(f"saved {saved}")
 
 
@@ -192,13 +195,15 @@ def resume(conversation_id: str) -> None:
 def branches(client: MistralAgents, conversation_id: str) -> list[str]:
     """4: two branches of one conversation, compared."""
     title("4 · The conversation branched, and the branches compared")
-    root = client.conversation(conversation_id)
+    root = Conversation(client, conversation_id)
     made = []
     for choice in ("SQL", "NoSQL"):
-        branch = root.branch(f"We choose {choice} for the catalogue. Which database did we choose?")
+        branch = root.branch()
+        branch.append(f"We choose {choice} for the catalogue database.")
+        turn = branch.append("Which database did we choose?")
+        say(f"branch {branch.id}: {turn.text}")
         made.append(branch)
-        say(f"branch {branch.id}: {branch.last_turn.text}")
-    print(textwrap.indent(root.compare(made[0], made[1]).text(), "   "))
+    print(textwrap.indent(str(compare(*made)), "   "))
     return [str(branch.id) for branch in made]
 
 
@@ -209,7 +214,7 @@ def questions(client: MistralAgents, base_url: str | None, library_id: str, aske
     engine = CitationQueryEngine.from_args(
         index,
         llm=MistralAgentLLM(model=MODEL, base_url=base_url),
-        retriever=index.as_retriever(similarity_top_k=3),
+        retriever=index.as_retriever(similarity_top_k=3, pages="exact"),
         citation_chunk_size=1024,
     )
     for question in asked:
