@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.history import MistralConversationHistory
+    from langchain_mistral_agents.runnable import MistralAgentRunnable
 
-__all__ = ["ChatMistralAgent", "MistralConversationHistory"]
+__all__ = ["ChatMistralAgent", "MistralAgentRunnable", "MistralConversationHistory"]
 
-_HOMES = {"ChatMistralAgent": "chat_models", "MistralConversationHistory": "history"}
+_HOMES = {
+    "ChatMistralAgent": "chat_models",
+    "MistralAgentRunnable": "runnable",
+    "MistralConversationHistory": "history",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
@@ -18,11 +18,12 @@ from langchain_mistral_agents._calls import aopen_stream, asend, check_setup, op
 from langchain_mistral_agents._chunks import Chunks
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Request, ask, plan
+from langchain_mistral_agents._plan import Asked, Request, ask, plan
 from langchain_mistral_agents._settings import AgentSettings
 from langchain_mistral_agents._state import HEADS, head_to_ask
 from langchain_mistral_agents._structured import bound_options, format_turn, parsed, parser_for
-from langchain_mistral_agents._tools import as_tool, check_agent_tools, function_name
+from langchain_mistral_agents._tools import AGENT_TOOLS, as_tool, check_agent_tools, function_name
+from langchain_mistral_agents._traces import TurnGeneration
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
@@ -111,9 +112,10 @@ class ChatMistralAgent(AgentSettings):
         fields = self._fields()
         asked = ask(fields, messages, stop, kwargs)
         with model_errors(stored=asked.stored):
-            if asked.wanted.systems and asked.tools:
+            if not self._has_tools(asked):
                 agent = self.mistral.agents.get(str(self.agent_id), agent_version=self.agent_version)
                 check_agent_tools(asked.tools, agent)
+                AGENT_TOOLS.learn(self._agent_key, agent)
             conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
             if conversation_id is not None:
                 self._met(conversation_id, self.mistral.conversations.get_history(conversation_id).entries)
@@ -126,9 +128,10 @@ class ChatMistralAgent(AgentSettings):
         fields = self._fields()
         asked = ask(fields, messages, stop, kwargs)
         with model_errors(stored=asked.stored):
-            if asked.wanted.systems and asked.tools:
+            if not self._has_tools(asked):
                 agent = await self.mistral.agents.aget(str(self.agent_id), agent_version=self.agent_version)
                 check_agent_tools(asked.tools, agent)
+                AGENT_TOOLS.learn(self._agent_key, agent)
             conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
             if conversation_id is not None:
                 self._met(conversation_id, (await self.mistral.conversations.aget_history(conversation_id)).entries)
@@ -136,6 +139,14 @@ class ChatMistralAgent(AgentSettings):
             if unknown is not None:
                 check_setup(await self.mistral.conversations.aget(unknown), asked)
             return plan(fields, asked, messages)
+
+    @property
+    def _agent_key(self) -> tuple[str, str, str]:
+        return (self.mistral.base_url, str(self.agent_id), str(self.agent_version))
+
+    def _has_tools(self, asked: Asked) -> bool:
+        """Whether the agent is known to have every tool that is declared here."""
+        return self.agent_id is None or AGENT_TOOLS.covers(self._agent_key, asked.tools)
 
     def _met(self, conversation_id: str | None, entries: Sequence[Any]) -> None:
         last = next((entry.id for entry in reversed(entries) if entry.id is not None), None)
@@ -180,7 +191,7 @@ class ChatMistralAgent(AgentSettings):
             self._met(turn.conversation_id, turn.entries)
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
-        return ChatResult(generations=[ChatGeneration(message=message, generation_info=facts)])
+        return ChatResult(generations=[TurnGeneration(message=message, generation_info=facts).with_turn(turn)])
 
     @override
     def _stream(

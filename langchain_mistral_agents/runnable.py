@@ -1,0 +1,305 @@
+"""`MistralAgentRunnable`: one agent as a Runnable that keeps its conversation and runs its functions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from langchain_core.runnables.config import ensure_config, patch_config
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
+from langchain_mistral_agents._messages import merged
+from langchain_mistral_agents._threads import ConversationStore, InMemoryConversations
+from langchain_mistral_agents._tools import as_tool
+from langchain_mistral_agents._traces import AgentMessage, TurnCatcher, atrace_runs, trace_runs
+from langchain_mistral_agents.chat_models import ChatMistralAgent
+from mistral_agents import MistralAgents
+from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
+
+Input = str | dict[str, Any] | PromptValue | Sequence[Any]
+
+
+class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
+    """An agent on Mistral's servers: text, a dict, messages or a prompt in, an `AIMessage` out.
+
+    The conversation is kept by the service. Which one a call goes on with is told by
+    `config["configurable"]["conversation_id"]`, or by `"thread_id"` through `conversations`, or by an earlier answer
+    among the messages; else the call begins a new one, whose id the answer carries in `response_metadata`.
+
+    The agent's function tools run here, all calls of a turn at once; what a tool raises goes back as its result.
+    Calls of functions that are not in `tools` are returned for you to answer.
+
+    Args:
+        agent_id: The agent.
+        agent_version: A version (they start at 0) or an alias.
+        tools: What the agent's function tools do here: tools or plain functions.
+        max_rounds: How often functions may be answered in one call before it fails.
+        store: Whether the service keeps the conversation.
+        conversations: Remembers which conversation a thread has; in memory by default. Two agents can't share a thread.
+        api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
+        base_url: Address of the service, without `/v1`.
+        timeout: Seconds to wait for a reply.
+        max_retries: How often a request is sent again when this is safe.
+        client: Your own `MistralAgents`.
+
+    Raises:
+        ToolBudgetExceededError: The functions were answered `max_rounds` times and the agent asked again.
+        MistralAgentsError: As `ChatMistralAgent`.
+
+    Example:
+        >>> agent = MistralAgentRunnable(agent_id="ag_...", tools=[get_weather])
+        >>> agent.invoke("Weather in Paris?", {"configurable": {"thread_id": "ada"}}).text
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    agent_id: str
+    agent_version: int | str | None = None
+    tools: list[Any] = Field(default_factory=list)
+    max_rounds: int = 10
+    store: bool = True
+    conversations: Any = Field(default_factory=InMemoryConversations, exclude=True, repr=False)
+    api_key: SecretStr | Callable[[], Any] | None = None
+    base_url: str | None = None
+    timeout: float = 300.0
+    max_retries: int = 2
+    client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
+    _model: ChatMistralAgent = PrivateAttr()
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Make the chat model that does the work; no request is sent."""
+        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries", "client")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        self._model = ChatMistralAgent(**given)
+
+    @property
+    def model(self) -> ChatMistralAgent:
+        """The chat model that does the work."""
+        return self._model
+
+    @classmethod
+    def create_agent(
+        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Any
+    ) -> MistralAgentRunnable:
+        """Create an agent on the service, and its Runnable.
+
+        Args:
+            client: The client to create it with, and to use afterwards.
+            model: The model.
+            name: The agent's name.
+            tools: Hosted tools, and functions that will run here.
+            options: Further arguments of `client.agents.create` (`instructions`, `completion_args`, ...).
+        """
+        declared = [as_tool(tool) for tool in tools]
+        agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
+        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+
+    @classmethod
+    async def acreate_agent(
+        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Any
+    ) -> MistralAgentRunnable:
+        """As `create_agent`, without blocking."""
+        declared = [as_tool(tool) for tool in tools]
+        agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
+        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+
+    # running
+
+    def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """Ask the agent; functions are answered until it is done."""
+        return self._call_with_config(self._invoke, input, config, **kwargs)
+
+    async def ainvoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """As `invoke`, without blocking."""
+        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
+
+    def _invoke(
+        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+    ) -> AIMessage:
+        messages, options, tools = self._begin(given, config, kwargs)
+        catcher = TurnCatcher()
+        child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        for _ in range(self.max_rounds + 1):
+            answer = self._model.invoke(messages, child, **options)
+            trace_runs(answer, run_manager)
+            self._remember(answer, config)
+            if not runnable_here(answer, tools):
+                return AgentMessage.of(answer, catcher.turn)
+            messages = [*messages, answer, *run_tools(answer, tools, child)]
+        raise self._exhausted(answer, catcher)
+
+    async def _ainvoke(
+        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+    ) -> AIMessage:
+        messages, options, tools = self._begin(given, config, kwargs)
+        catcher = TurnCatcher()
+        child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        for _ in range(self.max_rounds + 1):
+            answer = await self._model.ainvoke(messages, child, **options)
+            await atrace_runs(answer, run_manager)
+            self._remember(answer, config)
+            if not runnable_here(answer, tools):
+                return AgentMessage.of(answer, catcher.turn)
+            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
+        raise self._exhausted(answer, catcher)
+
+    def stream(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
+        """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
+        chunks = self._transform_stream_with_config(iter([input]), self._stream, config, **kwargs)
+        yield from cast("Iterator[AIMessageChunk]", chunks)
+
+    async def astream(
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `stream`, without blocking."""
+
+        async def one() -> AsyncIterator[Input]:
+            yield input
+
+        async for chunk in self._atransform_stream_with_config(one(), self._astream, config, **kwargs):
+            yield cast("AIMessageChunk", chunk)
+
+    def _stream(
+        self, given: Iterator[Input], run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+    ) -> Iterator[AIMessageChunk]:
+        messages, options, tools = self._begin(next(iter(given)), config, kwargs)
+        child = patch_config(config, callbacks=run_manager.get_child())
+        for _ in range(self.max_rounds + 1):
+            chunks: list[AIMessageChunk] = []
+            for chunk in self._model.stream(messages, child, **options):
+                chunks.append(chunk)
+                yield chunk
+            answer = merged(chunks)
+            trace_runs(answer, run_manager)
+            self._remember(answer, config)
+            if not runnable_here(answer, tools):
+                return
+            messages = [*messages, answer, *run_tools(answer, tools, child)]
+        raise self._exhausted(answer, TurnCatcher())
+
+    async def _astream(
+        self,
+        given: AsyncIterator[Input],
+        run_manager: AsyncCallbackManagerForChainRun,
+        config: RunnableConfig,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        messages, options, tools = self._begin(await anext(aiter(given)), config, kwargs)
+        child = patch_config(config, callbacks=run_manager.get_child())
+        for _ in range(self.max_rounds + 1):
+            chunks: list[AIMessageChunk] = []
+            async for chunk in self._model.astream(messages, child, **options):
+                chunks.append(chunk)
+                yield chunk
+            answer = merged(chunks)
+            await atrace_runs(answer, run_manager)
+            self._remember(answer, config)
+            if not runnable_here(answer, tools):
+                return
+            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
+        raise self._exhausted(answer, TurnCatcher())
+
+    def batch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """Several questions at once, each in a conversation of its own."""
+        _check_batch(config, len(inputs))
+        return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """As `batch`, without blocking."""
+        _check_batch(config, len(inputs))
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    # the conversation
+
+    @property
+    def _agent_key(self) -> str:
+        return self.agent_id
+
+    def _store(self) -> ConversationStore:
+        store: ConversationStore = self.conversations
+        return store
+
+    def _begin(
+        self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
+        options = dict(kwargs)
+        thread_id = _configurable(config, "thread_id")
+        found = _configurable(config, "conversation_id")
+        if found is None and thread_id is not None:
+            found = self._store().get(thread_id, self._agent_key)
+        if found is not None:
+            options.setdefault("conversation_id", found)
+        tools = as_runnable_tools(self.tools)
+        if tools:
+            options["tools"] = [as_tool(tool) for tool in tools.values()]
+        return _messages(given), options, tools
+
+    def _remember(self, answer: AIMessage, config: RunnableConfig) -> None:
+        thread_id = _configurable(config, "thread_id")
+        conversation_id = answer.response_metadata.get("conversation_id")
+        if thread_id is not None and self.store and conversation_id is not None:
+            self._store().set(thread_id, self._agent_key, conversation_id)
+
+    def _exhausted(self, answer: AIMessage, catcher: TurnCatcher) -> ToolBudgetExceededError:
+        return ToolBudgetExceededError(
+            f"The agent asked for functions again after {self.max_rounds} rounds.",
+            conversation_id=answer.response_metadata.get("conversation_id"),
+            turn=catcher.turn,
+            hint="Raise max_rounds, or go on yourself with the conversation's id: the last calls wait for results.",
+        )
+
+
+def _configurable(config: RunnableConfig, name: str) -> str | None:
+    found = ensure_config(config).get("configurable", {}).get(name)
+    return str(found) if found is not None else None
+
+
+def _local(tools: Sequence[Any]) -> list[Any]:
+    """The tools that run here: not the hosted ones, which are dicts."""
+    return [tool for tool in tools if callable(tool) or hasattr(tool, "invoke")]
+
+
+def _messages(given: Input) -> list[BaseMessage]:
+    if isinstance(given, str):
+        return [HumanMessage(given)]
+    if isinstance(given, PromptValue):
+        return given.to_messages()
+    if isinstance(given, dict) and "role" not in given:
+        inner = next((given[name] for name in ("messages", "input") if name in given), None)
+        if inner is None:
+            raise ConfigurationError("A dict as input needs the key 'messages' or 'input'.")
+        return _messages(inner)
+    if isinstance(given, (BaseMessage, dict)):
+        return convert_to_messages([given])
+    return convert_to_messages(list(given))
+
+
+def _check_batch(config: RunnableConfig | list[RunnableConfig] | None, count: int) -> None:
+    """Turns of one conversation follow one another, so they can't run at once."""
+    configs = config if isinstance(config, list) else [config] * count
+    names = [
+        found
+        for each in configs
+        if (found := _configurable(each or {}, "conversation_id") or _configurable(each or {}, "thread_id")) is not None
+    ]
+    if len(names) != len(set(names)):
+        raise ConfigurationError("A batch can't go on twice with one conversation or thread; call one after the other.")

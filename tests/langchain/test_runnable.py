@@ -1,0 +1,200 @@
+"""`MistralAgentRunnable` against a stand-in whose model follows a script."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.prompts import ChatPromptTemplate
+
+from langchain_mistral_agents import MistralAgentRunnable
+from mistral_agents import MistralAgents
+from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
+from tests.support.running import Standin
+from tests.support.scripted import ScriptedModel, call, calls, say
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def fail(reason: str) -> str:
+    """Fail."""
+    raise RuntimeError(reason)
+
+
+@pytest.fixture
+def service(scripted: ScriptedModel, standin_factory: Callable[..., Standin]) -> MistralAgents:
+    standin = standin_factory(model_url=scripted.url)
+    return MistralAgents(api_key="test-key", base_url=standin.base_url)
+
+
+@pytest.fixture
+def agent(service: MistralAgents) -> MistralAgentRunnable:
+    return MistralAgentRunnable.create_agent(client=service, model="m", name="helper", tools=[add, fail])
+
+
+def thread(name: str) -> Any:
+    return {"configurable": {"thread_id": name}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Hello",
+        {"input": "Hello"},
+        {"messages": [HumanMessage("Hello")]},
+        [("human", "Hello")],
+        HumanMessage("Hello"),
+        {"role": "user", "content": "Hello"},
+        ChatPromptTemplate.from_messages([("human", "{word}")]).invoke({"word": "Hello"}),
+    ],
+)
+def test_every_form_of_input(agent: MistralAgentRunnable, scripted: ScriptedModel, given: Any) -> None:
+    scripted.script(say("Hi"))
+    answer = agent.invoke(given)
+    assert isinstance(answer, AIMessage)
+    assert answer.text == "Hi"
+    assert scripted.requests[0]["messages"][-1]["content"] == "Hello"
+
+
+def test_a_dict_without_messages_is_refused(agent: MistralAgentRunnable) -> None:
+    with pytest.raises(ConfigurationError, match="messages"):
+        agent.invoke({"question": "Hello"})
+
+
+def test_functions_run_here_and_failures_go_back(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(calls(call("add", {"a": 2, "b": 3}), call("fail", {"reason": "no"})), say("Done"))
+    answer = agent.invoke("Add and fail")
+    assert answer.text == "Done"
+    results = [m["content"] for m in scripted.requests[1]["messages"] if m["role"] == "tool"]
+    assert sorted(results) == ["5", "Error: RuntimeError: no"]
+
+
+async def test_the_same_without_blocking(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(call("add", {"a": 2, "b": 3}), say("It is 5"))
+    answer = await agent.ainvoke("Add")
+    assert answer.text == "It is 5"
+    await agent.model.mistral.aclose()
+
+
+def test_functions_of_one_turn_run_at_once(service: MistralAgents, scripted: ScriptedModel) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def meet(name: str) -> str:
+        """Wait for the other one."""
+        together.wait()
+        return name
+
+    agent = MistralAgentRunnable.create_agent(client=service, model="m", name="pair", tools=[meet])
+    scripted.script(calls(call("meet", {"name": "a"}), call("meet", {"name": "b"})), say("Both"))
+    assert agent.invoke("Meet").text == "Both"
+
+
+def test_rounds_are_bounded(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(call("add", {"a": 1, "b": 1}))
+    agent.max_rounds = 2
+    with pytest.raises(ToolBudgetExceededError) as caught:
+        agent.invoke("For ever")
+    assert caught.value.conversation_id is not None
+    assert len(scripted.requests) == 3
+
+
+def test_calls_that_nobody_runs_here_are_returned(service: MistralAgents, scripted: ScriptedModel) -> None:
+    made = MistralAgentRunnable.create_agent(client=service, model="m", name="helper", tools=[add])
+    bare = MistralAgentRunnable(agent_id=made.agent_id, client=service)
+    scripted.script(call("add", {"a": 1, "b": 1}))
+    assert [c["name"] for c in bare.invoke("Add").tool_calls] == ["add"]
+
+
+def test_a_thread_keeps_its_conversation(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(say("one"), say("two"), say("three"))
+    first = agent.invoke("1", thread("ada"))
+    second = agent.invoke("2", thread("ada"))
+    other = agent.invoke("3")
+    ids = [m.response_metadata["conversation_id"] for m in (first, second, other)]
+    assert ids[0] == ids[1] != ids[2]
+    said = [m["content"] for m in scripted.requests[1]["messages"] if m["role"] != "system"]
+    assert said == ["1", "one", "2"]
+
+
+def test_a_conversation_goes_on_by_its_id(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(say("one"), say("two"))
+    first = agent.invoke("1").response_metadata["conversation_id"]
+    second = agent.invoke("2", {"configurable": {"conversation_id": first}}).response_metadata["conversation_id"]
+    assert first == second
+
+
+def test_two_agents_do_not_share_a_thread(
+    service: MistralAgents, agent: MistralAgentRunnable, scripted: ScriptedModel
+) -> None:
+    scripted.script(say("one"))
+    agent.invoke("1", thread("ada"))
+    other = MistralAgentRunnable.create_agent(client=service, model="m", name="other")
+    other.conversations = agent.conversations
+    with pytest.raises(ConfigurationError, match="ada"):
+        other.invoke("2", thread("ada"))
+
+
+def test_the_turn_is_at_hand(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(say("Hi"))
+    answer: Any = agent.invoke("Hello")
+    assert answer.turn.text == "Hi"
+    assert answer.turn.conversation_id == answer.response_metadata["conversation_id"]
+
+
+def test_streams_show_every_round(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(call("add", {"a": 2, "b": 3}), say("It is 5"))
+    chunks = list(agent.stream("Add"))
+    assert "".join(str(chunk.text) for chunk in chunks) == "It is 5"
+    assert [chunk.chunk_position for chunk in chunks].count("last") == 2
+
+
+async def test_streams_without_blocking(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(call("add", {"a": 2, "b": 3}), say("It is 5"))
+    assert "".join([str(chunk.text) async for chunk in agent.astream("Add")]) == "It is 5"
+    await agent.model.mistral.aclose()
+
+
+def test_batch(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(say("ok"))
+    answers = agent.batch(["a", "b", "c"])
+    assert len({m.response_metadata["conversation_id"] for m in answers}) == 3
+    with pytest.raises(ConfigurationError, match="batch"):
+        agent.batch(["a", "b"], thread("ada"))
+
+
+def test_retry_fallbacks_and_as_tool(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(say("ok"))
+    assert agent.with_retry().invoke("a").text == "ok"
+    assert agent.with_fallbacks([agent]).invoke("a").text == "ok"
+    tool = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
+    assert tool.invoke({"input": "a"}).text == "ok"
+
+
+class Runs(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def on_tool_start(self, serialized: dict[str, Any], input_str: str, **kwargs: Any) -> None:
+        self.seen.append(("start", serialized["name"]))
+
+    def on_tool_end(self, output: Any, **kwargs: Any) -> None:
+        self.seen.append(("end", output["code_output"].strip()))
+
+
+def test_hosted_tools_are_runs_in_traces(scripted: ScriptedModel, standin_factory: Callable[..., Standin]) -> None:
+    standin = standin_factory(model_url=scripted.url, allow_code=True)
+    client = MistralAgents(api_key="test-key", base_url=standin.base_url)
+    agent = MistralAgentRunnable.create_agent(
+        client=client, model="m", name="coder", tools=[{"type": "code_interpreter"}]
+    )
+    scripted.script(call("code_interpreter", {"code": "print(6 * 7)"}), say("42"))
+    runs = Runs()
+    assert agent.invoke("Compute", {"callbacks": [runs]}).text == "42"
+    assert runs.seen == [("start", "code_interpreter"), ("end", "42")]
