@@ -26,6 +26,7 @@ COMPLETION = frozenset(
 )
 """The options that the conversations API takes (its `completion_args`)."""
 _AGENT = "An agent brings its own completion options: the service refuses {} beside agent_id. Set them on the agent."
+_OWN_TOOLS = "An agent brings its own tools: the service refuses tools beside agent_id ({}). Put them on the agent."
 _REQUIRED = (
     "tool_choice 'required' can't be used with hosted tools ({}): the service refuses it. Use a model without tools=, "
     "or leave the choice to the model."
@@ -85,6 +86,8 @@ def call_options(
         args["tool_choice"] = _tool_choice(args["tool_choice"], hosted)
     if is_agent and args:
         raise ConfigurationError(_AGENT.format(", ".join(sorted(args))))
+    if is_agent and hosted:
+        raise ConfigurationError(_OWN_TOOLS.format(", ".join(tool_name(tool) for tool in hosted)))
     return CallOptions(args, [*(dict(tool) for tool in hosted), *functions], first_call_only)
 
 

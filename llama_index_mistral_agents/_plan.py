@@ -43,6 +43,10 @@ _TOOLS = (
     "new one."
 )
 _CONFIRM = "A confirmation can go only to the stored conversation that waits for it: use the model with store=True."
+_UNDECLARED = (
+    "Agent {} does not declare {}. The service takes no tools beside agent_id: declare them on the agent "
+    "(client.agents.update, or MistralWorkflowAgent.from_new), then pass them here to have them run."
+)
 SYSTEM_NOTE = "Instructions for what follows:\n\n{}"
 
 
@@ -102,7 +106,8 @@ class Draft:
     Attributes:
         conversation_id: The conversation to go on with; None starts one.
         needs_history: Whether its history must be read, since the messages do not say where they belong.
-        needs_info: Whether its tools and instructions must be read.
+        needs_info: Whether the tools and instructions of the conversation, or of the agent that starts one, must be
+            read.
     """
 
     def __init__(self, messages: Sequence[ChatMessage], target: Target, options: CallOptions) -> None:
@@ -115,10 +120,13 @@ class Draft:
         self.conversation_id = target.conversation_id if self._at is None else self._mark("conversation_id")
         said = [message for message in self._messages if message.role not in SYSTEM]
         self.needs_history = self.conversation_id is not None and self._at is None and any(map(is_answer, said))
-        self.needs_info = self.conversation_id is not None and (
-            bool(options.tools and self._mark("tools") is None)
-            or bool(system_text(self._messages) and self._mark("system") is None)
-        )
+        self.needs_info = self._needs_info()
+
+    def _needs_info(self) -> bool:
+        unknown_tools = bool(self._options.tools) and self._mark("tools") is None
+        if self.conversation_id is None:
+            return unknown_tools and self._target.agent_id is not None
+        return unknown_tools or (bool(system_text(self._messages)) and self._mark("system") is None)
 
     def _mark(self, name: str) -> Any:
         return None if self._at is None else self._messages[self._at].additional_kwargs.get(name)
@@ -128,19 +136,19 @@ class Draft:
 
         Args:
             history: The conversation's messages, where `needs_history`.
-            info: What the service tells of the conversation, where `needs_info`.
+            info: What the service tells of the conversation (or agent), where `needs_info`.
 
         Raises:
             ConfigurationError: The messages can't be sent so; nothing was sent.
         """
         if self.conversation_id is None:
-            return self._start()
+            return self._start(info)
         if history is not None:
             self._at = _place(self._messages, history, self.conversation_id)
         self._check_tools(info)
         return self._continue(info)
 
-    def _start(self) -> Request:
+    def _start(self, agent: Wire | None) -> Request:
         if self._messages and is_confirmation(self._messages[-1]):
             raise ConfigurationError(_CONFIRM)
         target, system = self._target, system_text(self._messages)
@@ -150,10 +158,9 @@ class Draft:
             options.update(agent_id=target.agent_id, agent_version=target.agent_version)
             if system:
                 inputs.insert(0, user_message(SYSTEM_NOTE.format(system)))
+            self._check_declared(agent)
         else:
-            options.update(model=target.model, instructions=system or None)
-        if self._options.tools:
-            options["tools"] = self._options.tools
+            options.update(model=target.model, instructions=system or None, tools=self._options.tools or None)
         if not inputs:
             raise ConfigurationError("There is nothing to send: no message with content beside system messages.")
         return self._made("start", inputs, options, self._messages, system)
@@ -204,6 +211,12 @@ class Draft:
         missing = [name for name in self._options.tool_names if known is not None and name not in known]
         if missing:
             raise ConfigurationError(_TOOLS.format(self.conversation_id, ", ".join(missing)))
+
+    def _check_declared(self, agent: Wire | None) -> None:
+        declared = [tool_name(tool) for tool in agent.get("tools") or ()] if agent is not None else []
+        missing = [name for name in self._options.tool_names if name not in declared]
+        if missing:
+            raise ConfigurationError(_UNDECLARED.format(self._target.agent_id, ", ".join(missing)))
 
     def _made(
         self, kind: Kind, inputs: list[Wire] | None, options: Wire, sent: Sequence[ChatMessage], system: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
@@ -71,7 +72,8 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
 class Progress:
     """Turns events into responses whose message grows: the text so far, the calls so far, and what is new."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, watch: Callable[[Wire], None] | None = None) -> None:
+        self._watch = watch
         self._first_call_only = request.first_call_only
         self._text = ""
         self._thinking = ""
@@ -79,6 +81,8 @@ class Progress:
 
     def take(self, event: Wire) -> ChatResponse | None:
         """The response after an event; None for events that change nothing of the message."""
+        if self._watch is not None:
+            self._watch(event)
         kind = event.get("type")
         if kind == "message.output.delta":
             chunks = content_chunks(event.get("content"))

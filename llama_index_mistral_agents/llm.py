@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.generic_utils import (
@@ -25,7 +25,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.settings import Settings
-from pydantic import Field, field_serializer
+from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self
 
 from llama_index_mistral_agents._blocks import history_messages
@@ -99,6 +99,7 @@ class MistralAgentLLM(StructuredPrediction):
     handoff_execution: Literal["server", "client"] | None = Field(default=None, description="Who runs handoffs.")
     context_window: int = Field(default=DEFAULT_CONTEXT_WINDOW, description="Tokens of the model's context.", gt=0)
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
+    _watch: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
 
     def __init__(
         self,
@@ -157,6 +158,12 @@ class MistralAgentLLM(StructuredPrediction):
         """
         return self.model_copy(update={"conversation_id": conversation_id})
 
+    def watched(self, watch: Callable[[dict[str, Any]], None]) -> Self:
+        """A model that shows `watch` every event of its streams, as the service sent it."""
+        copied = self.model_copy()
+        copied._watch = watch
+        return copied
+
     # requests --------------------------------------------------------------------------------------------------
 
     def _target(self) -> Target:
@@ -168,14 +175,20 @@ class MistralAgentLLM(StructuredPrediction):
         fixed = {"temperature": self.temperature, "max_tokens": self.max_tokens, **self.completion_args}
         return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
 
+    def _agent(self) -> Wire:
+        return self.client.agents.get(str(self.agent_id), agent_version=self.agent_version)
+
+    async def _aagent(self) -> Wire:
+        return await self.client.agents.aget(str(self.agent_id), agent_version=self.agent_version)
+
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
         draft = Draft(messages, self._target(), self._options(kwargs))
         found, conversations = draft.conversation_id, self.client.conversations
         history = info = None
         if found is not None and draft.needs_history:
             history = history_messages(conversations.get_history(found).entries, found)
-        if found is not None and draft.needs_info:
-            info = conversations.get(found)
+        if draft.needs_info:
+            info = conversations.get(found) if found is not None else self._agent()
         return draft.request(history, info)
 
     async def _arequest(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
@@ -184,8 +197,8 @@ class MistralAgentLLM(StructuredPrediction):
         history = info = None
         if found is not None and draft.needs_history:
             history = history_messages((await conversations.aget_history(found)).entries, found)
-        if found is not None and draft.needs_info:
-            info = await conversations.aget(found)
+        if draft.needs_info:
+            info = await (conversations.aget(found) if found is not None else self._aagent())
         return draft.request(history, info)
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
@@ -200,7 +213,7 @@ class MistralAgentLLM(StructuredPrediction):
         request = self._request(messages, kwargs)
 
         def responses() -> ChatResponseGen:
-            progress = Progress(request)
+            progress = Progress(request, self._watch)
             with open_stream(self.client, request) as events:
                 for event in events:
                     response = progress.take(event)
@@ -215,7 +228,7 @@ class MistralAgentLLM(StructuredPrediction):
         request = await self._arequest(messages, kwargs)
 
         async def responses() -> ChatResponseAsyncGen:
-            progress = Progress(request)
+            progress = Progress(request, self._watch)
             async with open_stream(self.client, request, asynchronous=True) as events:
                 async for event in events:
                     response = progress.take(event)

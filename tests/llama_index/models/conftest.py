@@ -22,7 +22,7 @@ class Service:
     @property
     def turns(self) -> list[tuple[str, Any]]:
         """Path and body of every turn that was sent."""
-        posts = [seen for seen in self.faults.requests if seen.method == "POST"]
+        posts = [seen for seen in self.faults.requests if seen.method == "POST" and seen.body]
         return [(seen.path, seen.json) for seen in posts if seen.path.startswith("/v1/conversations")]
 
     @property

@@ -1,0 +1,121 @@
+"""What a workflow agent remembers between steps and runs: plain JSON in `ctx.store`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer, is_result, short_hash
+
+Wire = dict[str, Any]
+KEY = "mistral_conversation"
+_KNOWN = 256
+_MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+@dataclass(slots=True)
+class AgentState:
+    """Where an agent stands in its conversation.
+
+    Attributes:
+        conversation_id: The conversation; None before the first turn.
+        answer: The last answer of the service, whose marks say where to go on.
+        known: Fingerprints of the memory's messages that the conversation covers, the last 256 of them.
+        asked: Fingerprint of all that the user had said at the last turn.
+        memory: Which memory object that was; another one may have lost the messages with its context.
+        pad: Answers and results of this run that are not in the memory yet.
+        unsent: Those results that the service has not got yet.
+        v: Version of this form.
+    """
+
+    conversation_id: str | None = None
+    answer: Wire | None = None
+    known: list[str] = field(default_factory=list)
+    asked: str = ""
+    memory: str = ""
+    pad: list[Wire] = field(default_factory=list)
+    unsent: list[Wire] = field(default_factory=list)
+    v: int = 1
+
+    @classmethod
+    async def load(cls, ctx: Any, name: str) -> AgentState:
+        """The state of the agent of that name."""
+        found = (await ctx.store.get(KEY, default={})).get(name)
+        return cls(**found) if found is not None and found.get("v") == 1 else cls()
+
+    async def save(self, ctx: Any, name: str) -> None:
+        """Keep it."""
+        states = await ctx.store.get(KEY, default={})
+        await ctx.store.set(KEY, {**states, name: asdict(self)})
+
+    @property
+    def last(self) -> ChatMessage | None:
+        """The last answer."""
+        return undumped([self.answer])[0] if self.answer is not None else None
+
+    @property
+    def pending(self) -> bool:
+        """Whether hosted tools wait for the user."""
+        return self.answer is not None and bool(self.answer["additional_kwargs"].get("pending_confirmations"))
+
+    def meets(self, memory: Any) -> None:
+        """Note which memory object it is, as long as that lives."""
+        if _MEMORIES.get(self.memory) is not memory:
+            self.memory = secrets.token_hex(8)
+            _MEMORIES[self.memory] = memory
+
+    def covers(self, messages: Sequence[ChatMessage]) -> None:
+        """Note what the conversation covers."""
+        self.known = prints(messages)[-_KNOWN:]
+
+    def new_in(self, messages: Sequence[ChatMessage], memory: Any) -> int | None:
+        """How many messages at the end the conversation does not cover; None where the memory was edited.
+
+        A memory cut off at its beginning, or lost with its context, is not an edited one.
+        """
+        now = prints(messages)
+        for end in range(len(now), 0, -1):
+            length = min(len(self.known), end)
+            if length and now[end - length : end] == self.known[-length:]:
+                return len(now) - end
+        return len(now) if self.lost_in(messages, memory) or not self.known else None
+
+    def lost_in(self, messages: Sequence[ChatMessage], memory: Any) -> bool:
+        """Whether a memory lost what it held: it is another object than at the last turn, and holds no answer."""
+        return _MEMORIES.get(self.memory) is not memory and not any(map(is_answer, messages))
+
+
+def prints(messages: Sequence[ChatMessage]) -> list[str]:
+    """The messages' fingerprints, without those of the system."""
+    return [fingerprint(message) for message in messages if message.role not in SYSTEM]
+
+
+def asked_by(messages: Sequence[ChatMessage]) -> str:
+    """The fingerprint of all that the user said."""
+    said = [m for m in messages if m.role not in SYSTEM and not is_answer(m) and not is_result(m)]
+    return short_hash("\0".join(prints(said)))
+
+
+def dumped(message: ChatMessage) -> Wire:
+    """A message as plain JSON."""
+    return message.model_dump(mode="json")
+
+
+def undumped(messages: Sequence[Wire]) -> list[ChatMessage]:
+    """Messages out of plain JSON."""
+    return [ChatMessage.model_validate(message) for message in messages]
+
+
+def unmarked(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Copies that belong to no stored conversation."""
+    return [_unmarked(message) for message in messages]
+
+
+def _unmarked(message: ChatMessage) -> ChatMessage:
+    kwargs = {name: value for name, value in message.additional_kwargs.items() if name != "stored"}
+    return message.model_copy(update={"additional_kwargs": kwargs})

@@ -1,0 +1,305 @@
+"""A LlamaIndex workflow agent whose turns are turns of a conversation on the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llama_index.core.agent.workflow import BaseWorkflowAgent
+from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOutput, AgentStream, ToolCallResult
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
+from llama_index.core.memory import BaseMemory
+from llama_index.core.tools import AsyncBaseTool, FunctionTool
+from llama_index.core.tools.types import BaseTool
+from llama_index.core.workflow import Context, HumanResponseEvent
+from pydantic import Field, PrivateAttr
+from typing_extensions import Self
+
+from llama_index_mistral_agents._agent_state import (
+    AgentState,
+    asked_by,
+    dumped,
+    undumped,
+    unmarked,
+)
+from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._messages import SYSTEM, confirmations
+from llama_index_mistral_agents._options import tool_name
+from llama_index_mistral_agents._sessions import session_of
+from llama_index_mistral_agents.agent_events import (
+    ConfirmationRequest,
+    ConversationReset,
+    ServerHandoff,
+    ServerToolCall,
+    ServerToolResult,
+)
+from llama_index_mistral_agents.llm import MistralAgentLLM
+from mistral_agents import MistralAgents
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+_LLM = "MistralWorkflowAgent needs a MistralAgentLLM, not {}; for other models use LlamaIndex's FunctionAgent."
+_YES = frozenset({"y", "yes", "allow", "true", "ok"})
+
+
+class MistralWorkflowAgent(BaseWorkflowAgent):
+    """An agent of LlamaIndex's workflows on a conversation that the service keeps.
+
+    Hosted tools run on the service; `tools` run here. Each step sends only what the conversation does not hold yet.
+    The state is plain JSON in the run's context (`ctx.store["mistral_conversation"]`), nothing is on this object: pass
+    `ctx=` to go on with a conversation, none to start another. If the memory was edited, or other tools are offered
+    than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
+
+    The run's stream has LlamaIndex's events and those of `llama_index_mistral_agents.agent_events`. Hosted tools that
+    need a confirmation end in a `ConfirmationRequest` there.
+
+    Args:
+        llm: The model or agent that answers. Its `conversation_id`, if any, is where the first run goes on.
+        allow_parallel_tool_calls: Whether several functions may be called in one turn.
+        kwargs: As LlamaIndex's `BaseWorkflowAgent` takes them (`name`, `tools`, `system_prompt`, ...). With a server
+            agent, function tools must be declared on the agent too (`from_new` does it).
+
+    Raises:
+        ConfigurationError: `llm` is of another provider.
+
+    Example:
+        >>> agent = MistralWorkflowAgent(llm=MistralAgentLLM("mistral-medium-latest"), tools=[weather])
+        >>> print(await agent.run("What is the weather in Paris?"))
+    """
+
+    allow_parallel_tool_calls: bool = Field(default=True, description="Whether several functions may be called")
+    _turns: MistralAgentLLM = PrivateAttr()
+
+    def __init__(self, *, llm: MistralAgentLLM, allow_parallel_tool_calls: bool = True, **kwargs: Any) -> None:
+        if not isinstance(llm, MistralAgentLLM):
+            raise ConfigurationError(_LLM.format(type(llm).__name__))
+        # Early stopping and `output_cls` ask `self.llm` beside the conversation, so it keeps none.
+        aside = llm.model_copy(update={"store": False, "conversation_id": None})
+        super().__init__(llm=aside, allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
+        self._turns = llm.model_copy(update={"store": True})
+
+    @classmethod
+    def from_existing(
+        cls, agent_id: str, *, agent_version: int | str | None = None, llm_settings: Wire | None = None, **kwargs: Any
+    ) -> Self:
+        """An agent that lives on the service; it is never changed, and not read before the first run.
+
+        Args:
+            agent_id: The agent.
+            agent_version: A version number or an alias; None takes the newest.
+            llm_settings: Further arguments of `MistralAgentLLM` (`client`, `api_key`, `base_url`, `timeout`, ...).
+            kwargs: As the constructor takes them.
+        """
+        settings = llm_settings if llm_settings is not None else {}
+        return cls(llm=MistralAgentLLM(agent_id=agent_id, agent_version=agent_version, **settings), **kwargs)
+
+    @classmethod
+    def from_new(
+        cls,
+        *,
+        model: str,
+        name: str,
+        client: MistralAgents,
+        instructions: str | None = None,
+        hosted_tools: Sequence[Wire] = (),
+        tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        agent_options: Wire | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Create an agent on the service, with its hosted tools and the declarations of your functions.
+
+        One request. The agent stays until you delete it: `client.agents.delete(agent.agent_id)`.
+
+        Args:
+            model: The model.
+            name: The agent's name, there and here.
+            client: The client.
+            instructions: Its instructions.
+            hosted_tools: E.g. `[WebSearch()]`.
+            tools: Functions that run here.
+            agent_options: Further arguments of `client.agents.create`.
+            kwargs: As the constructor takes them.
+        """
+        functions = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
+        declared = [*hosted_tools, *(tool.metadata.to_openai_tool() for tool in functions)]
+        options = dict(agent_options) if agent_options is not None else {}
+        made = client.agents.create(
+            model=model, name=name, instructions=instructions, tools=declared or None, **options
+        )
+        llm = MistralAgentLLM(agent_id=made["id"], client=client)
+        return cls(llm=llm, name=name, tools=functions, **kwargs)
+
+    @property
+    def agent_id(self) -> str | None:
+        """The server agent; None with a model."""
+        return self._turns.agent_id
+
+    async def conversation_id(self, ctx: Context) -> str | None:
+        """The conversation that a run's context is on; None before its first turn."""
+        return (await AgentState.load(ctx, self.name)).conversation_id
+
+    # steps -----------------------------------------------------------------------------------------------------
+
+    async def take_step(
+        self,
+        ctx: Any,
+        llm_input: list[ChatMessage],
+        tools: Sequence[AsyncBaseTool],
+        memory: BaseMemory,
+    ) -> AgentOutput:
+        """One turn of the conversation, and one more for each confirmation the user is asked for."""
+        state = await AgentState.load(ctx, self.name)
+        held = await memory.aget_all()
+        asked = asked_by(held)
+        response = None
+        if not (state.pending and asked == state.asked):
+            messages = await self._to_send(ctx, state, llm_input, held, memory, tools)
+            ctx.write_event_to_stream(AgentInput(input=messages, current_agent_name=self.name))
+            response = await self._ask(ctx, messages, tools)
+            state.covers(held)
+            state.asked = asked
+            state.meets(memory)
+            await self._note(ctx, state, response)
+        while state.pending and hasattr(ctx, "wait_for_event"):
+            last = undumped([state.answer])[0] if state.answer is not None else ChatMessage()
+            allow = await _decision(ctx, last)
+            response = await self._ask(ctx, [last, *confirmations(last, allow=allow)], tools)
+            await self._note(ctx, state, response)
+        return self._output(state, response)
+
+    def _output(self, state: AgentState, response: ChatResponse | None) -> AgentOutput:
+        message = response.message if response is not None else state.last
+        answer = ChatResponse(message=message if message is not None else ChatMessage(role=MessageRole.ASSISTANT))
+        return AgentOutput(
+            response=answer.message,
+            tool_calls=self._turns.get_tool_calls_from_response(answer, error_on_no_tool_call=False),
+            raw=response.raw if response is not None else None,
+            current_agent_name=self.name,
+        )
+
+    async def _to_send(
+        self,
+        ctx: Any,
+        state: AgentState,
+        llm_input: list[ChatMessage],
+        held: list[ChatMessage],
+        memory: BaseMemory,
+        tools: Sequence[AsyncBaseTool],
+    ) -> list[ChatMessage]:
+        """The messages of the next turn: what anchors it, and what is new."""
+        if asked_by(held) != state.asked:
+            state.pad = []
+        pad = undumped(state.pad)
+        if session_of(llm_input) is not None or (state.last is None and self._turns.conversation_id is not None):
+            return [*llm_input, *pad]
+        if state.last is None:
+            return unmarked([*llm_input, *pad])
+        count = state.new_in(held, memory)
+        if count is None or not self._same_tools(state.last, tools):
+            reason = "memory" if count is None else "tools"
+            ctx.write_event_to_stream(ConversationReset(conversation_id=state.conversation_id, reason=reason))
+            past = await self._past(state) if state.lost_in(held, memory) else []
+            return unmarked([*past, *llm_input, *pad])
+        system = [message for message in llm_input if message.role in SYSTEM]
+        said = [message for message in llm_input if message.role not in SYSTEM]
+        return [*system, state.last, *undumped(state.unsent), *said[len(said) - count :]]
+
+    async def _past(self, state: AgentState) -> list[ChatMessage]:
+        """What the conversation that is left holds, for a memory that lost it."""
+        if state.conversation_id is None:
+            return []
+        history = await self._turns.client.conversations.aget_history(state.conversation_id)
+        return history_messages(history.entries, state.conversation_id)
+
+    def _same_tools(self, answer: ChatMessage, tools: Sequence[AsyncBaseTool]) -> bool:
+        known = answer.additional_kwargs.get("tools", ())
+        names = [*map(tool_name, self._turns.tools), *(f"function {tool.metadata.get_name()}" for tool in tools)]
+        return set(names) <= set(known)
+
+    async def _note(self, ctx: Any, state: AgentState, response: ChatResponse) -> None:
+        """Keep an answer before anything else can fail."""
+        state.answer = dumped(response.message)
+        state.conversation_id = response.message.additional_kwargs["conversation_id"]
+        state.pad.append(state.answer)
+        state.unsent = []
+        await state.save(ctx, self.name)
+
+    # turns -----------------------------------------------------------------------------------------------------
+
+    async def _ask(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+        response = await (self._streamed if self.streaming else self._called)(ctx, messages, tools)
+        kwargs = response.message.additional_kwargs
+        for run in kwargs["server_tools"]:
+            ctx.write_event_to_stream(ServerToolResult(tool_name=run["name"], tool=run))
+        for handoff in kwargs.get("handoffs", ()):
+            ctx.write_event_to_stream(ServerHandoff(handoff=handoff))
+        return response
+
+    def _arguments(self, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> Wire:
+        parallel = self.allow_parallel_tool_calls
+        return {"tools": tools, "chat_history": messages, "allow_parallel_tool_calls": parallel}
+
+    async def _called(self, _ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+        return await self._turns.achat_with_tools(**self._arguments(messages, tools))
+
+    async def _streamed(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+        def watch(event: Wire) -> None:
+            if event.get("type") == "tool.execution.started":
+                name, started = str(event.get("name", "")), event.get("id")
+                call = ServerToolCall(tool_name=name, tool_id=started, function=event.get("function"))
+                ctx.write_event_to_stream(call)
+
+        response = ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT))
+        watched = self._turns.watched(watch)
+        async for response in await watched.astream_chat_with_tools(**self._arguments(messages, tools)):
+            ctx.write_event_to_stream(self._progress(response))
+        return response
+
+    def _progress(self, response: ChatResponse) -> AgentStream:
+        return AgentStream(
+            delta=response.delta or "",
+            response=response.message.content or "",
+            tool_calls=self._turns.get_tool_calls_from_response(response, error_on_no_tool_call=False),
+            raw=response.raw,
+            current_agent_name=self.name,
+            thinking_delta=response.additional_kwargs.get("thinking_delta"),
+        )
+
+    # what LlamaIndex calls after a step ------------------------------------------------------------------------
+
+    async def handle_tool_call_results(self, ctx: Context, results: list[ToolCallResult], memory: BaseMemory) -> None:  # noqa: ARG002
+        """Keep the results of functions for the next turn, which sends them all together."""
+        state = await AgentState.load(ctx, self.name)
+        for result in results:
+            mark = {"tool_call_id": result.tool_id, "name": result.tool_name}
+            message = ChatMessage(role=MessageRole.TOOL, content=result.tool_output.content, additional_kwargs=mark)
+            state.pad.append(dumped(message))
+            state.unsent.append(dumped(message))
+        direct = next((r for r in results if r.return_direct and r.tool_name != "handoff"), None)
+        if direct is not None:
+            state.pad.append(dumped(ChatMessage(role=MessageRole.ASSISTANT, content=direct.tool_output.content)))
+        await state.save(ctx, self.name)
+
+    async def finalize(self, ctx: Context, output: AgentOutput, memory: BaseMemory) -> AgentOutput:
+        """Write the run's answers and results into the memory."""
+        state = await AgentState.load(ctx, self.name)
+        await memory.aput_messages(undumped(state.pad))
+        state.pad = []
+        state.covers(await memory.aget_all())
+        await state.save(ctx, self.name)
+        return output
+
+
+async def _decision(ctx: Any, answer: ChatMessage) -> bool | list[str]:
+    """Ask the user which hosted tools may run. The step is run again from its start when the response is there."""
+    calls = answer.additional_kwargs["pending_confirmations"]
+    response = await ctx.wait_for_event(
+        HumanResponseEvent,
+        waiter_event=ConfirmationRequest(calls=calls),
+        waiter_id="mistral confirmation " + " ".join(call["id"] for call in calls),
+        timeout=None,
+    )
+    allow = response.get("allow", None)
+    if isinstance(allow, (bool, list)):
+        return allow
+    return str(response.get("response", "")).strip().lower() in _YES
