@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from hashlib import sha256
@@ -142,14 +142,12 @@ class Snapshot:
 
     def __init__(self, texts: Iterable[StoredText], vocabulary: Vocabulary, settings: str = "") -> None:
         ordered = sorted(texts, key=lambda stored: (stored.document.name, stored.document.document_id))
-        self.texts = {stored.document.document_id: stored for stored in ordered}
         self.settings = settings
+        self._vectors = _joined(ordered)
+        self.texts = {stored.document.document_id: stored for stored in ordered}
         self._places = [(stored, place) for stored in ordered for place in range(len(stored.chunks))]
         self._chunked = [stored for stored in ordered if stored.chunks]
         self._keyword = KeywordIndex(vocabulary, [stored.rows[place] for stored, place in self._places], self._starts())
-        parts = [stored.vectors for stored in self._chunked]
-        complete = bool(parts) and all(part is not None for part in parts)
-        self._vectors = VectorIndex(load("numpy").concatenate(parts)) if complete else None
 
     @property
     def has_vectors(self) -> bool:
@@ -222,6 +220,19 @@ class Snapshot:
             else:
                 allowed[part] = matches(filter_, stored.document.metadata())
         return allowed
+
+
+def _joined(texts: list[StoredText]) -> VectorIndex | None:
+    """One matrix of all vectors, of which the texts then hold their parts; None where a chunk has no vector."""
+    chunked = [place for place, stored in enumerate(texts) if stored.chunks]
+    if not chunked or any(texts[place].vectors is None for place in chunked):
+        return None
+    matrix, at = load("numpy").concatenate([texts[place].vectors for place in chunked]), 0
+    for place in chunked:
+        count = len(texts[place].chunks)
+        texts[place] = replace(texts[place], vectors=matrix[at : at + count])
+        at += count
+    return VectorIndex(matrix)
 
 
 def _best(scores: Any, allowed: Any, count: int) -> dict[int, float]:
