@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.history import MistralConversationHistory
+    from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
 
-__all__ = ["ChatMistralAgent", "MistralAgentRunnable", "MistralConversationHistory"]
+__all__ = [
+    "ChatMistralAgent",
+    "MistralAgentRunnable",
+    "MistralConversationHistory",
+    "MistralLibraryRetriever",
+]
 
 _HOMES = {
     "ChatMistralAgent": "chat_models",
     "MistralAgentRunnable": "runnable",
     "MistralConversationHistory": "history",
+    "MistralLibraryRetriever": "retriever",
 }
 
 

@@ -1,0 +1,206 @@
+"""`MistralLibraryRetriever`: passages of Mistral's document libraries as LangChain documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from typing_extensions import Self
+
+from mistral_agents import MistralAgents
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.chunking import Splitter
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.filters import Condition, Filter, Group
+from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy
+
+_BATCH = 64
+
+
+class _Embedder:
+    """LangChain embeddings as the engine's embedder; class and model name tell whether stored vectors still fit."""
+
+    batch_size = _BATCH
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+        model = getattr(embeddings, "model", getattr(embeddings, "model_name", ""))
+        self.name = f"{type(embeddings).__name__}:{model}"
+
+    def texts(self, texts: list[str]) -> list[list[float]]:
+        return self._embeddings.embed_documents(texts)
+
+    async def atexts(self, texts: list[str]) -> list[list[float]]:
+        return await self._embeddings.aembed_documents(texts)
+
+    def query(self, text: str) -> list[float]:
+        return self._embeddings.embed_query(text)
+
+    async def aquery(self, text: str) -> list[float]:
+        return await self._embeddings.aembed_query(text)
+
+
+class MistralLibraryRetriever(BaseRetriever):
+    """Finds passages of one or several document libraries, ranked in this process.
+
+    The libraries' texts are copied here when first needed, and again when they changed; the service is not asked to
+    search, and no model tokens are spent. The service's own search, which reports no scores, is the hosted tool
+    `DocumentLibrary` of `ChatMistralAgent`. Needs the extra `llama-index` or `server` for the ranking (bm25s, numpy).
+
+    Args:
+        library_ids: One library id or several; several form one corpus, so that scores compare.
+        k: Most passages to return, from 1; also per call: `retriever.invoke(question, k=3)`.
+        strategy: `bm25`, `vector` (cosine) or `hybrid` (reciprocal rank fusion of both).
+        embeddings: For `vector` and `hybrid`.
+        score_cutoff: Passages with a lower score are left out.
+        filter: Only passages whose metadata fits: `{"file_name": "a.pdf"}` (all must be equal), or a tree of
+            `mistral_agents.retrieval.filters`; also per call.
+        chunk_size: Most characters of a passage.
+        chunk_overlap: Most characters that a passage repeats of the one before.
+        language: For stop words and stems (`english`, `french`, ...; `none`).
+        exact_pages: Read page by page, for `page_label`; one request more for each page.
+        refresh: When to look for changes: `ttl`, `on_start`, `always`, or `never` (only by `refresh_now()`).
+        ttl: Seconds, for `refresh="ttl"`.
+        persist_dir: Folder to keep the texts in between processes.
+        on_pending: Documents still being processed: `skip`, `wait`, `error`.
+        on_failed: Documents that could not be processed: `warn`, `error`, `skip`.
+        on_empty: Libraries without a document: `empty` result or `error`.
+        api_key: The key; None reads MISTRAL_API_KEY.
+        base_url: The service's address; None reads MISTRAL_BASE_URL.
+        client: Your own client, instead of `api_key` and `base_url`.
+
+    Raises:
+        ValidationError: An argument is wrong. Nothing is sent before the first search.
+
+    Example:
+        >>> retriever = MistralLibraryRetriever(library_ids=library.id, k=3)
+        >>> [(d.metadata["file_name"], d.metadata["score"]) for d in retriever.invoke("How long is the warranty?")]
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    library_ids: list[str]
+    k: int = Field(default=5, ge=1)
+    strategy: Strategy = "bm25"
+    embeddings: Embeddings | None = None
+    score_cutoff: float | None = None
+    filter: Any = None
+    chunk_size: int = 1500
+    chunk_overlap: int = 150
+    language: str = "english"
+    exact_pages: bool = False
+    refresh: Refresh = "ttl"
+    ttl: float = 300.0
+    persist_dir: str | os.PathLike[str] | None = None
+    on_pending: OnPending = "skip"
+    on_failed: OnFailed = "warn"
+    on_empty: OnEmpty = "empty"
+    api_key: SecretStr | None = Field(default=None, repr=False)
+    base_url: str | None = None
+    client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
+
+    _engine: LibraryEngine = PrivateAttr()
+
+    @field_validator("library_ids", mode="before")
+    @classmethod
+    def _check_ids(cls, value: Any) -> list[str]:
+        return list(checked_library_ids(value))
+
+    @model_validator(mode="after")
+    def _prepare(self) -> Self:
+        if self.client is not None and (self.api_key is not None or self.base_url is not None):
+            raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
+        if self.strategy != "bm25" and self.embeddings is None:
+            raise ConfigurationError(f"strategy={self.strategy!r} needs embeddings=.")
+        _filter(self.filter)
+        settings = Settings(
+            library_ids=tuple(self.library_ids),
+            splitter=Splitter(self.chunk_size, self.chunk_overlap),
+            language=self.language,
+            exact_pages=self.exact_pages,
+            refresh=self.refresh,
+            ttl=self.ttl,
+            on_pending=self.on_pending,
+            on_failed=self.on_failed,
+            on_empty=self.on_empty,
+        )
+        embedder = _Embedder(self.embeddings) if self.strategy != "bm25" and self.embeddings is not None else None
+        self._engine = LibraryEngine(self._client(), settings, embedder=embedder, persist_dir=self.persist_dir)
+        return self
+
+    def _client(self) -> MistralAgents:
+        if self.client is not None:
+            return self.client
+        key = self.api_key.get_secret_value() if self.api_key is not None else None
+        return MistralAgents(api_key=key, base_url=self.base_url)
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
+        k: int | None = None,
+        filter: Any = None,
+    ) -> list[Document]:
+        if not query.strip():
+            return []
+        embedder = self._engine.embedder
+        vector = embedder.query(query) if embedder is not None else None
+        return [_document(hit) for hit in self._engine.search(self._query(query, k, filter, vector))]
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
+        k: int | None = None,
+        filter: Any = None,
+    ) -> list[Document]:
+        if not query.strip():
+            return []
+        embedder = self._engine.embedder
+        vector = await embedder.aquery(query) if embedder is not None else None
+        return [_document(hit) for hit in await self._engine.asearch(self._query(query, k, filter, vector))]
+
+    def _query(self, text: str, k: int | None, filter_: Any, vector: Sequence[float] | None) -> Query:
+        return Query(
+            text,
+            top_k=k if k is not None else self.k,
+            strategy=self.strategy,
+            vector=vector,
+            filter=_filter(filter_ if filter_ is not None else self.filter),
+            score_cutoff=self.score_cutoff,
+        )
+
+    def refresh_now(self) -> SyncReport:
+        """Look for changes in the libraries now; says what was found and done.
+
+        Raises:
+            MistralAgentsError: The sync failed; what was there before is still served.
+        """
+        return self._engine.refresh()
+
+    async def arefresh_now(self) -> SyncReport:
+        """As `refresh_now`, without blocking."""
+        return await self._engine.arefresh()
+
+
+def _filter(given: Any) -> Filter | None:
+    if given is None or isinstance(given, (Condition, Group)):
+        return given
+    if isinstance(given, dict):
+        return Group("and", tuple(Condition(field, "==", value) for field, value in given.items()))
+    raise ConfigurationError(f"filter must be a dict or a filter tree, not {type(given).__name__}.")
+
+
+def _document(hit: Hit) -> Document:
+    place = {"start_index": hit.chunk.start, "score": hit.score}
+    return Document(page_content=hit.text, metadata={**hit.metadata, **place}, id=hit.chunk.id)
