@@ -11,6 +11,7 @@ from langchain_mistral_agents._errors import DivergenceError
 from langchain_mistral_agents._plan import Asked, Request
 from langchain_mistral_agents._state import anchors, tool_keys
 from mistral_agents import MistralAgents
+from mistral_agents.connectors import translate_tools
 from mistral_agents.turn import Turn
 
 Wire = dict[str, Any]
@@ -72,7 +73,8 @@ def check_setup(info: Wire, asked: Asked) -> None:
         DivergenceError: They differ.
     """
     changed = []
-    if asked.instructions is not None and info.get("instructions") != asked.instructions:
+    sent = translate_tools(asked.tools).added_to(asked.instructions)
+    if asked.instructions is not None and info.get("instructions") != sent:
         changed.append("instructions")
     if asked.tools and tool_keys(asked.tools) != tool_keys(info.get("tools") or []):
         changed.append("tools")

@@ -17,6 +17,7 @@ from typing_extensions import override
 from langchain_mistral_agents._calls import aopen_stream, asend, check_setup, open_stream, send, unseen
 from langchain_mistral_agents._chunks import Chunks
 from langchain_mistral_agents._errors import model_errors
+from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Asked, Request, ask, plan
 from langchain_mistral_agents._settings import AgentSettings
@@ -152,6 +153,10 @@ class ChatMistralAgent(AgentSettings):
         last = next((entry.id for entry in reversed(entries) if entry.id is not None), None)
         HEADS.set(self.mistral.base_url, conversation_id, last)
 
+    def _learn(self, turn: Turn, request: Request) -> None:
+        if request.sent.stored:
+            self._met(turn.conversation_id, turn.entries)
+
     def _sending(self, request: Request) -> None:
         """Until the answer is here nobody knows where the conversation stands."""
         HEADS.set(self.mistral.base_url, request.position.conversation_id, None)
@@ -187,8 +192,7 @@ class ChatMistralAgent(AgentSettings):
         return self._result(turn, request)
 
     def _result(self, turn: Turn, request: Request) -> ChatResult:
-        if request.sent.stored:
-            self._met(turn.conversation_id, turn.entries)
+        self._learn(turn, request)
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         return ChatResult(generations=[TurnGeneration(message=message, generation_info=facts).with_turn(turn)])
@@ -218,8 +222,7 @@ class ChatMistralAgent(AgentSettings):
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
-        if request.sent.stored:
-            self._met(turn.conversation_id, turn.entries)
+        self._learn(turn, request)
         yield from chunks.end(turn)
 
     @override
@@ -249,10 +252,58 @@ class ChatMistralAgent(AgentSettings):
                     if chunks.stopped and not request.sent.stored:
                         break
                 turn = stream.turn
-        if request.sent.stored:
-            self._met(turn.conversation_id, turn.entries)
+        self._learn(turn, request)
         for message in chunks.end(turn):
             yield message
+
+    # LangChain's event protocol (v3)
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[dict[str, Any]]:
+        request = self._plan(messages, stop, kwargs)
+        self._sending(request)
+        protocol = ProtocolEvents(request.sent)
+        with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
+            for event in stream:
+                chunk, made = protocol.feed(event)
+                if run_manager is not None and chunk is not None:
+                    run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
+                yield from made
+                if protocol.stopped and not request.sent.stored:
+                    break
+            turn = stream.turn
+        self._learn(turn, request)
+        yield from protocol.end(turn)[1]
+
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[dict[str, Any]]:
+        request = await self._aplan(messages, stop, kwargs)
+        self._sending(request)
+        protocol = ProtocolEvents(request.sent)
+        with model_errors(stored=request.sent.stored):
+            async with aopen_stream(self.mistral, request) as stream:
+                async for event in stream:
+                    chunk, made = protocol.feed(event)
+                    if run_manager is not None and chunk is not None:
+                        await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
+                    for each in made:
+                        yield each
+                    if protocol.stopped and not request.sent.stored:
+                        break
+                turn = stream.turn
+        self._learn(turn, request)
+        for each in protocol.end(turn)[1]:
+            yield each
 
     # tools and structured output
 

@@ -1,0 +1,102 @@
+"""A stream's events in LangChain's own event protocol (v3): each block ends when it ends, with all its citations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+
+from langchain_mistral_agents._blocks import PROVIDER
+from langchain_mistral_agents._messages import Sent, chunk_of, message_of
+from langchain_mistral_agents._stopping import Stopper
+from langchain_mistral_agents._streaming import Assembler, Step
+from mistral_agents.turn import Turn
+
+Event = dict[str, Any]
+_HEAVY = ("args", "output", "value", "annotations")
+_CALLS = ("tool_call_chunk", "server_tool_call_chunk")
+
+
+def _wants_snapshots() -> bool:
+    """Before langchain-core 1.7 the pieces of a call's arguments are told as everything so far."""
+    return hasattr(import_module("langchain_core.language_models._compat_bridge"), "_should_emit_delta")
+
+
+class ProtocolEvents:
+    """Takes wire events one by one, then the turn; gives protocol events, and the chunk for handlers of tokens."""
+
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
+        self._assembler = Assembler()
+        self._stopper = Stopper(sent.stop)
+        self._snapshots: dict[int, Event] | None = {} if _wants_snapshots() else None
+        self._started = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop sequence came."""
+        return self._stopper.hit
+
+    def feed(self, event: Event) -> tuple[AIMessageChunk | None, list[Event]]:
+        """What a wire event makes."""
+        return self._made(self._assembler.take(event))
+
+    def end(self, turn: Turn) -> tuple[AIMessageChunk | None, list[Event]]:
+        """What was held back, and the end of the message."""
+        chunk, events = self._made(self._assembler.finish())
+        whole = message_of(turn, self._sent)
+        last: Event = {"event": "message-finish", "metadata": whole.response_metadata}
+        if whole.usage_metadata is not None:
+            last["usage"] = dict(whole.usage_metadata)
+        return chunk, [*self._start(), *events, last]
+
+    def _made(self, steps: list[Step]) -> tuple[AIMessageChunk | None, list[Event]]:
+        shown = self._stopper.steps(steps)
+        if not shown:
+            return None, []
+        chunk = chunk_of(shown, id=self._assembler.first_id)
+        events = [*self._start(), *(event for step in shown for event in self._event(step))]
+        return (chunk if chunk.content else None), events
+
+    def _start(self) -> Iterator[Event]:
+        if not self._started:
+            self._started = True
+            message_id = self._assembler.first_id
+            known = message_id if message_id is not None else ""
+            yield {"event": "message-start", "role": "ai", "id": known, "metadata": {"provider": PROVIDER}}
+
+    def _event(self, step: Step) -> Iterator[Event]:
+        block = {**step.block, "index": step.index}
+        if step.kind == "open":
+            yield {"event": "content-block-start", "index": step.index, "content": _skeleton(block)}
+        elif step.kind == "add":
+            yield {"event": "content-block-delta", "index": step.index, "delta": self._delta(step)}
+        else:
+            if block["type"] in ("tool_call", "invalid_tool_call"):
+                del block["index"]
+            yield {"event": "content-block-finish", "index": step.index, "content": block}
+        if self._snapshots is not None and step.kind == "open":
+            self._snapshots[step.index] = dict(block)
+
+    def _delta(self, step: Step) -> Event:
+        kind = step.block["type"]
+        if kind not in _CALLS:
+            return {"type": f"{kind}-delta", kind: step.block[kind]}
+        if self._snapshots is None:
+            return {"type": "tool-call-delta", "args": step.block["args"]}
+        so_far = self._snapshots[step.index]
+        so_far["args"] += step.block["args"]
+        return {"type": "block-delta", "fields": dict(so_far)}
+
+
+def _skeleton(block: Event) -> Event:
+    """A block at its start: its heavy fields come with its end."""
+    kind = block["type"]
+    light = {name: value for name, value in block.items() if name not in _HEAVY}
+    if kind in ("text", "reasoning"):
+        return {"type": kind, kind: ""}
+    if kind in _CALLS:
+        return {**light, "args": ""}
+    return {**light, "value": {}} if kind == "non_standard" else light
