@@ -75,8 +75,8 @@ class AgentStore:
 
     def create(self, given: Wire) -> Wire:
         """Keep a new agent as version 0. As in the recorded reply, `versions` is still empty there."""
-        agent_id, now = ids.new_id("ag"), ids.now()
         with self._database.transaction():
+            agent_id, now = ids.new_id("ag"), ids.now()
             self._database.run("INSERT INTO agents VALUES (?, ?, ?, 0)", (agent_id, now, now))
             self._keep(agent_id, 0, now, _checked({**_DEFAULTS, **given}))
         return {**self.get(agent_id), "versions": []}
@@ -155,8 +155,9 @@ class AgentStore:
 
     def all(self) -> list[Wire]:
         """All agents, newest first."""
-        rows = self._database.run("SELECT id FROM agents ORDER BY created_at DESC, id DESC")
-        return [self.get(row["id"]) for row in rows]
+        with self._database.transaction():  # none of them may be deleted while they are read
+            rows = self._database.run("SELECT id FROM agents ORDER BY created_at DESC, id DESC")
+            return [self.get(row["id"]) for row in rows]
 
     def delete(self, agent_id: str) -> None:
         """Forget an agent with its versions and aliases."""
