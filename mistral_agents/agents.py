@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from mistral_agents import _agent_calls as calls
+from mistral_agents._agent_body import agent_body
 from mistral_agents._planning import Planner
 from mistral_agents._policy import Policy
 from mistral_agents._records import Agent, Record, as_record, rows_of
 from mistral_agents._resource import awalk, by_number, by_token, walk
-from mistral_agents._translate import translate_tools
 from mistral_agents._transport import Reply, Transport
+from mistral_agents.specs import AgentSpec, Ask, Change, Plan, ensure_steps, in_order, plan_steps
 
 Wire = dict[str, Any]
+T = TypeVar("T")
 
 
 class Alias(Record):
     """A name for a version of an agent: `alias`, `version`."""
 
 
-def agent_body(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> tuple[Wire, Policy | None]:
-    """What to send for an agent: tools translated, hints added, the policy in the metadata.
+def _json_or_none(reply: Reply) -> Any:
+    return reply.json() if reply.content else None
 
-    Args:
-        options: The fields given.
-        before: The agent as it is, for an update.
 
-    Returns:
-        The body, and the policy; None where no tools were given, so that the policy stays as it is.
-    """
-    body = {name: value for name, value in options.items() if value is not None}
-    if body.get("tools") is None:
-        return body, None
-    old = before if before is not None else {}
-    done = translate_tools(body["tools"])
-    body["tools"] = done.tools
-    instructions = done.added_to(body.get("instructions", old.get("instructions")))
-    if instructions != old.get("instructions"):
-        body["instructions"] = instructions
-    kept = Policy.from_metadata(old.get("metadata"))
-    if done.policy or kept:
-        metadata = {**(old.get("metadata") or {}), **(body.get("metadata") or {})}
-        metadata = {key: value for key, value in metadata.items() if key not in kept.to_metadata()}
-        body["metadata"] = {**metadata, **done.policy.to_metadata()}
-    return {name: value for name, value in body.items() if value is not None}, done.policy
+def _rounds(ordered: builtins.list[AgentSpec], ids: Mapping[str, str]) -> Iterator[AgentSpec]:
+    """Each specification as far as it can be had now; those of a circle come again, whole, at the end."""
+    names = {spec.name for spec in ordered}
+    again = []
+    for spec in ordered:
+        missing = [key for key in spec.handoffs or () if key in names and key not in ids]
+        if missing:
+            again.append(spec)
+        yield replace(spec, handoffs=None) if missing else spec
+    yield from again
 
 
 class Agents:
@@ -137,18 +129,105 @@ class Agents:
             yield self._met(row)
 
     def update(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
-        """Change an agent, which makes a new version; where tools change, the agent is read first."""
+        """Change an agent, which makes a new version; where tools or metadata change, the agent is read first."""
         known = calls.wire_options(changes, calls.AgentChanges, "update")
-        body, policy = agent_body(known, self.get(agent_id) if "tools" in known else None)
+        body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         return self._made(self._transport.send(calls.update_call(agent_id, body)), policy)
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
         known = calls.wire_options(changes, calls.AgentChanges, "update")
-        body, policy = agent_body(known, await self.aget(agent_id) if "tools" in known else None)
+        body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         return self._made(await self._transport.asend(calls.update_call(agent_id, body)), policy)
+
+    # agents as code --------------------------------------------------------------------------------------------
+
+    def ensure(self, name: str, spec: AgentSpec | Mapping[str, Any]) -> Agent:
+        """The agent of that name, as specified: created where there is none, changed only where it differs.
+
+        Args:
+            name: By which it is found; the oldest agent of that name is taken.
+            spec: A specification, or its fields (`model`, `instructions`, `tools`, ...).
+        """
+        return self._ensured(AgentSpec.of(name, spec), {})
+
+    async def aensure(self, name: str, spec: AgentSpec | Mapping[str, Any]) -> Agent:
+        """As `ensure`, without blocking."""
+        return await self._aensured(AgentSpec.of(name, spec), {})
+
+    def plan(self, specs: Iterable[AgentSpec]) -> Plan:
+        """What `apply` would do; nothing is changed."""
+        ids: dict[str, str] = {}
+        changes: dict[str, Change] = {}
+        for spec in _rounds(in_order(specs), ids):
+            change = changes[spec.name] = self._driven(plan_steps(spec, ids))
+            ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
+        return Plan([*changes.values()])
+
+    async def aplan(self, specs: Iterable[AgentSpec]) -> Plan:
+        """As `plan`, without blocking."""
+        ids: dict[str, str] = {}
+        changes: dict[str, Change] = {}
+        for spec in _rounds(in_order(specs), ids):
+            change = changes[spec.name] = await self._adriven(plan_steps(spec, ids))
+            ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
+        return Plan([*changes.values()])
+
+    def apply(self, specs: Iterable[AgentSpec]) -> dict[str, Agent]:
+        """Have the service hold what the specifications say; the agents by name.
+
+        `handoffs` may name other specifications, in circles too: an agent that is named before it exists is handed over
+        to in a second step. Agents that no specification names are left alone.
+        """
+        ids: dict[str, str] = {}
+        agents: dict[str, Agent] = {}
+        for spec in _rounds(in_order(specs), ids):
+            agents[spec.name] = self._ensured(spec, ids)
+            ids[spec.name] = agents[spec.name]["id"]
+        return agents
+
+    async def aapply(self, specs: Iterable[AgentSpec]) -> dict[str, Agent]:
+        """As `apply`, without blocking."""
+        ids: dict[str, str] = {}
+        agents: dict[str, Agent] = {}
+        for spec in _rounds(in_order(specs), ids):
+            agents[spec.name] = await self._aensured(spec, ids)
+            ids[spec.name] = agents[spec.name]["id"]
+        return agents
+
+    def _ensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
+        self._planner.safeguards.check_tools(spec.tools)
+        return self._met(dict(self._driven(ensure_steps(spec, ids))))
+
+    async def _aensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
+        self._planner.safeguards.check_tools(spec.tools)
+        return self._met(dict(await self._adriven(ensure_steps(spec, ids))))
+
+    def _driven(self, steps: Generator[Ask, Any, T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                ask = steps.send(answer)
+            except StopIteration as end:
+                return cast("T", end.value)
+            if ask.rows:
+                answer = builtins.list(walk(self._transport.send, ask.call, by_token, "data"))
+            else:
+                answer = _json_or_none(self._transport.send(ask.call))
+
+    async def _adriven(self, steps: Generator[Ask, Any, T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                ask = steps.send(answer)
+            except StopIteration as end:
+                return cast("T", end.value)
+            if ask.rows:
+                answer = [row async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
+            else:
+                answer = _json_or_none(await self._transport.asend(ask.call))
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""

@@ -179,5 +179,8 @@ def test_inputs_are_redacted_before_they_leave(client: MistralAgents) -> None:
 
 
 def test_hints_that_cannot_be_sent_with_an_agent_are_not_lost_in_silence(make_client: Any) -> None:
-    with pytest.warns(TranslationWarning, match="these hints are lost"):
+    with (
+        pytest.warns(TranslationWarning, match="recency_bias"),
+        pytest.warns(TranslationWarning, match="these hints are lost"),
+    ):
         make_client().conversations.start("hi", agent_id="ag_1", tools=[WebSearch(recency_bias=True)])

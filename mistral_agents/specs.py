@@ -1,0 +1,260 @@
+"""Agents as code: specifications in Python or YAML, what differs from the service, and in which order to apply them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from mistral_agents import _agent_calls as calls
+from mistral_agents._agent_body import agent_body
+from mistral_agents._records import masked
+from mistral_agents._transport import Call
+from mistral_agents.errors import ConfigurationError
+
+Wire = dict[str, Any]
+Action = Literal["create", "update", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """What an agent shall be. A field left at None is not looked at, so what the service holds there stays.
+
+    Attributes:
+        name: By which it is found again; the oldest agent of that name is taken.
+        model: Its model.
+        instructions: System prompt; hints of the tools are added.
+        tools: Tools, builders or in the guide's vocabulary.
+        description: What it is for.
+        completion_args: Only the keys given are compared.
+        handoffs: Agents it may hand over to: names of other specifications, or ids.
+        guardrails: As the service takes them.
+        metadata: Only the keys given are compared.
+    """
+
+    name: str
+    model: str
+    instructions: str | None = None
+    tools: Sequence[Mapping[str, Any]] | None = None
+    description: str | None = None
+    completion_args: Mapping[str, Any] | None = None
+    handoffs: Sequence[str] | None = None
+    guardrails: Sequence[Mapping[str, Any]] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, name: str, spec: AgentSpec | Mapping[str, Any]) -> AgentSpec:
+        """A specification from a mapping of its fields.
+
+        Raises:
+            ConfigurationError: A field is not known, or the model is missing.
+        """
+        if isinstance(spec, AgentSpec):
+            return spec
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(spec) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"agent {name}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+            )
+        if not isinstance(spec.get("model"), str):
+            raise ConfigurationError(f"agent {name}: give its model.")
+        return cls(**{**spec, "name": name})
+
+    def options(self, ids: Mapping[str, str]) -> Wire:
+        """Its fields as `create` takes them, names in `handoffs` replaced by ids."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        if self.handoffs is not None:
+            found["handoffs"] = [ids.get(key, key) for key in self.handoffs]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What applying a specification does.
+
+    Attributes:
+        name: The agent's name.
+        action: `create`, `update` or `keep`.
+        agent_id: The agent; None where it is to be created.
+        differences: Per field: what is there, and what shall be.
+    """
+
+    name: str
+    action: Action
+    agent_id: str | None = None
+    differences: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [f"{self.action} {self.name}" + (f" ({self.agent_id})" if self.agent_id is not None else "")]
+        for key, (now, wanted) in self.differences.items():
+            lines += [f"  {key}", f"  - {_short(now)}", f"  + {_short(wanted)}"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What applying specifications would do, in order."""
+
+    changes: list[Change]
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the service holds what the specifications say."""
+        return all(change.action == "keep" for change in self.changes)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.changes))
+
+
+def _short(value: Any) -> str:
+    return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
+
+
+def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
+    """Specifications from a YAML or JSON file: a mapping `agents:` of names to fields.
+
+    Raises:
+        ConfigurationError: The file can't be read or says something unknown; PyYAML is missing for YAML.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} can't be read: {error.strerror}.") from error
+    data = _parsed(file, text)
+    agents = data.get("agents") if isinstance(data, dict) else None
+    if not isinstance(agents, dict) or not agents:
+        raise ConfigurationError(f"{file} has no mapping `agents:` of names to fields.")
+    for name, spec in agents.items():
+        if not isinstance(spec, Mapping):
+            raise ConfigurationError(f"{file}: agent {name} must be a mapping of fields.")
+    return [AgentSpec.of(str(name), spec) for name, spec in agents.items()]
+
+
+def _parsed(file: Path, text: str) -> Any:
+    if file.suffix.lower() == ".json":
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{file} is no JSON: {error}.") from error
+    try:
+        import yaml
+    except ImportError as error:
+        raise ConfigurationError("YAML specifications need PyYAML: pip install pyyaml") from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file} is no YAML: {error}.") from error
+
+
+def in_order(specs: Iterable[AgentSpec]) -> list[AgentSpec]:
+    """Specifications so that an agent comes after those it hands over to, where there is no circle.
+
+    Raises:
+        ConfigurationError: A name is given twice.
+    """
+    by_name: dict[str, AgentSpec] = {}
+    for spec in specs:
+        if spec.name in by_name:
+            raise ConfigurationError(f"There are two specifications of {spec.name}.")
+        by_name[spec.name] = spec
+    done: dict[str, AgentSpec] = {}
+    seen: set[str] = set()
+
+    def visit(spec: AgentSpec) -> None:
+        if spec.name in seen:
+            return
+        seen.add(spec.name)
+        for other in spec.handoffs if spec.handoffs is not None else ():
+            if other in by_name:
+                visit(by_name[other])
+        done[spec.name] = spec
+
+    for spec in by_name.values():
+        visit(spec)
+    return list(done.values())
+
+
+# Comparing and ensuring ---------------------------------------------------------------------------------------------
+
+
+def differences(wanted: Mapping[str, Any], agent: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Per field that differs: what the agent has, and what is wanted."""
+    return {
+        key: (agent.get(key), value)
+        for key, value in wanted.items()
+        if not _same(value, agent.get(key), partly=key == "completion_args")
+    }
+
+
+def _same(wanted: Any, found: Any, *, partly: bool = False) -> bool:
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        if partly:
+            return all(_same(value, found.get(key)) for key, value in wanted.items())
+        names = {key for one in (wanted, found) for key, value in one.items() if value is not None}
+        return all(_same(wanted.get(key), found.get(key)) for key in names)
+    if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
+        return len(wanted) == len(found) and all(map(_same, wanted, found))
+    if not wanted and wanted != 0 and wanted is not False:
+        return not found
+    return bool(wanted == found)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of `ensure_steps`; with `rows`, all rows of a list are wanted."""
+
+    call: Call
+    rows: bool = False
+
+
+def _oldest(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+    named = [row for row in rows if row.get("name") == name]
+    return min(named, key=lambda row: (str(row.get("created_at")), str(row.get("id"))), default=None)
+
+
+def _find(name: str) -> Ask:
+    return Ask(calls.list_call(100, name, None, None), rows=True)
+
+
+def _changed(options: Wire, found: Mapping[str, Any]) -> tuple[Wire, dict[str, tuple[Any, Any]]]:
+    """What to send for an agent that is there, and which of it differs; metadata of others is kept."""
+    if "metadata" in options:
+        options = {**options, "metadata": {**(found.get("metadata") or {}), **options["metadata"]}}
+    body, _ = agent_body(options, found)
+    return body, differences(body, found)
+
+
+def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Mapping[str, Any]]:
+    """Find an agent by its name; create it, or update what differs.
+
+    Two processes may both find nothing and create: each then looks again, and the one whose agent is not the oldest
+    deletes its own. The younger agent's maker always sees the older one, so one remains.
+    """
+    options = spec.options(ids)
+    found = _oldest((yield _find(spec.name)), spec.name)
+    if found is None:
+        made = yield Ask(calls.create_call(agent_body(options)[0]))
+        found = _oldest((yield _find(spec.name)), spec.name)
+        if found is None or found["id"] == made["id"]:
+            return dict(made)
+        yield Ask(calls.delete_call(made["id"]))
+    body, changed = _changed(options, found)
+    if not changed:
+        return found
+    return dict((yield Ask(calls.update_call(found["id"], {key: body[key] for key in changed}))))
+
+
+def plan_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Change]:
+    """What `ensure_steps` would do."""
+    options = spec.options(ids)
+    found = _oldest((yield _find(spec.name)), spec.name)
+    if found is None:
+        body, _ = agent_body(options)
+        return Change(spec.name, "create", None, {key: (None, value) for key, value in body.items() if key != "name"})
+    _, changed = _changed(options, found)
+    return Change(spec.name, "update" if changed else "keep", found["id"], changed)

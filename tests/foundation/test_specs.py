@@ -1,0 +1,178 @@
+"""Agents as code: ensure, plan, apply; two processes at once; handoff graphs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_agents import CodeInterpreter, MistralAgents, WebSearch
+from mistral_agents._policy import Policy
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.graph import HandoffGraph
+from mistral_agents.specs import AgentSpec, in_order, load_specs
+from tests.conftest import API_KEY
+
+MODEL = "mistral-small-latest"
+
+
+@pytest.fixture
+def own(standin_factory: Callable[..., Any]) -> Iterator[tuple[MistralAgents, Any]]:
+    served = standin_factory()
+    with MistralAgents(api_key=API_KEY, base_url=served.base_url) as client:
+        yield client, served
+
+
+def writes(served: Any) -> list[str]:
+    return [seen.method for seen in served.faults.requests if seen.method not in ("GET",)]
+
+
+SPEC: dict[str, Any] = {
+    "model": MODEL,
+    "instructions": "Be brief.",
+    "tools": [CodeInterpreter(max_iterations=2), WebSearch()],
+    "completion_args": {"temperature": 0.2},
+    "metadata": {"team": "a"},
+}
+
+
+def test_ensure_creates_once_and_changes_only_what_differs(own: Any) -> None:
+    client, served = own
+    agent = client.agents.ensure("helper", SPEC)
+    assert writes(served) == ["POST"]
+    again = client.agents.ensure("helper", SPEC)
+    assert (again.id, again.version) == (agent.id, 0)
+    assert writes(served) == ["POST"], "nothing differs, nothing is written"
+    assert client._planner.book.of_agent(agent.id) == Policy(tool_runs={"code_interpreter": 2})
+    changed = client.agents.ensure("helper", {**SPEC, "completion_args": {"temperature": 0.9}})
+    assert (changed.id, changed.version, changed.completion_args["temperature"]) == (agent.id, 1, 0.9)
+    assert served.faults.requests[-1].json == {"completion_args": {"temperature": 0.9}}
+    fewer = client.agents.ensure("helper", {**SPEC, "tools": [WebSearch()], "instructions": "Be long."})
+    assert [tool["type"] for tool in fewer.tools] == ["web_search"]
+    assert fewer.instructions == "Be long."
+    assert fewer.metadata == {"team": "a"}
+    assert not client._planner.book.of_agent(agent.id)
+
+
+async def test_ensure_without_blocking_and_a_plan_before(own: Any) -> None:
+    client, _ = own
+    spec = AgentSpec.of("helper", SPEC)
+    plan = await client.agents.aplan([spec])
+    assert [(change.action, change.agent_id) for change in plan.changes] == [("create", None)]
+    agent = await client.agents.aensure("helper", spec)
+    assert (await client.agents.aplan([spec])).nothing_to_do
+    plan = client.agents.plan([AgentSpec("helper", MODEL, instructions="Other.")])
+    [change] = plan.changes
+    assert (change.action, change.agent_id, list(change.differences)) == ("update", agent.id, ["instructions"])
+    assert '+ "Other."' in str(plan)
+    assert client.agents.get(agent.id).version == 0, "a plan changes nothing"
+    await client.aclose()
+
+
+PROCESS = """
+import sys
+from mistral_agents import MistralAgents
+client = MistralAgents(api_key="test-key", base_url=sys.argv[1])
+sys.stdin.readline()
+print(client.agents.ensure("shared", {"model": "m", "instructions": "x"}).id)
+"""
+
+
+def test_two_processes_at_once_leave_one_agent(own: Any) -> None:
+    client, served = own
+    command = [sys.executable, "-c", PROCESS, served.base_url]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ids = {process.communicate(timeout=60)[0].strip() for process in running}
+    assert len(ids) == 1
+    assert [agent.id for agent in client.agents.list(name="shared")] == list(ids)
+
+
+def test_many_threads_at_once_leave_one_agent(own: Any) -> None:
+    client, served = own
+    gate = threading.Barrier(6)
+    found: list[str] = []
+
+    def ensure() -> None:
+        mine = MistralAgents(api_key=API_KEY, base_url=served.base_url)
+        gate.wait()
+        found.append(mine.agents.ensure("shared", {"model": MODEL}).id)
+
+    threads = [threading.Thread(target=ensure) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(set(found)) == 1
+    assert [agent.id for agent in client.agents.list(name="shared")] == found[:1]
+
+
+TEAM = """
+agents:
+  front:
+    model: mistral-small-latest
+    description: Meets everyone.
+    handoffs: [billing, support]
+  billing:
+    model: mistral-small-latest
+    handoffs: [front]
+  support:
+    model: mistral-small-latest
+    tools:
+      - type: web_search
+"""
+
+
+async def test_a_team_is_applied_with_handoffs_in_a_circle(own: Any, tmp_path: Path) -> None:
+    client, _ = own
+    path = tmp_path / "team.yaml"
+    path.write_text(TEAM)
+    specs = load_specs(path)
+    agents = client.agents.apply(specs)
+    assert set(client.agents.get(agents["front"].id).handoffs) == {agents["billing"].id, agents["support"].id}
+    assert client.agents.get(agents["billing"].id).handoffs == [agents["front"].id]
+    assert client.agents.plan(specs).nothing_to_do
+    again = await client.agents.aapply(specs)
+    assert {name: agent.id for name, agent in again.items()} == {name: agent.id for name, agent in agents.items()}
+    assert all(agent.version <= 1 for agent in again.values())
+    drawn = HandoffGraph.of(client.agents.get(agent.id) for agent in agents.values())
+    assert sorted(str(drawn).splitlines()) == ["billing → front", "front → billing, support", "support"]
+    mermaid = HandoffGraph.of(specs).to_mermaid()
+    assert mermaid.startswith("graph LR\n")
+    assert mermaid.count("-->") == 3
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.yaml", "agents: [", "is no YAML"),
+        ("a.json", "{", "is no JSON"),
+        ("a.yaml", "x: 1", "has no mapping `agents:`"),
+        ("a.yaml", "agents: {a: 3}", "agent a must be a mapping"),
+        ("a.yaml", "agents: {a: {model: m, colour: red}}", "agent a: unknown colour; known are"),
+        ("a.json", '{"agents": {"a": {}}}', "agent a: give its model"),
+    ],
+)
+def test_wrong_specifications_are_refused_by_name(tmp_path: Path, name: str, text: str, words: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=words):
+        load_specs(path)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        load_specs(tmp_path / "absent.yaml")
+
+
+def test_specifications_are_ordered_and_unique() -> None:
+    one, two = AgentSpec("one", MODEL, handoffs=["two", "ag_elsewhere"]), AgentSpec("two", MODEL)
+    assert [spec.name for spec in in_order([one, two])] == ["two", "one"]
+    with pytest.raises(ConfigurationError, match="two specifications of one"):
+        in_order([one, one])
