@@ -13,6 +13,8 @@ from mistral_agents_server.files_api import FilesApi
 from mistral_agents_server.libraries import LibraryStore
 from mistral_agents_server.libraries_api import LibrariesApi
 from mistral_agents_server.quota import QuotaBook
+from mistral_agents_server.search_index.api import SearchIndexApi
+from mistral_agents_server.search_index.store import IndexStore
 from mistral_agents_server.settings import Settings
 from mistral_agents_server.signing import Place, Signer
 from mistral_agents_server.tools.limited.runner import LimitedRunner
@@ -40,6 +42,7 @@ class Rooms:
         self.files = FileStore(database, folder / "files")
         self._documents = Documents(database, folder / "documents")
         self.libraries = LibraryStore(database, self._documents)
+        self._indexes = IndexStore(database)
         runner = LimitedRunner() if settings.code_allowed else None
         self.toolbox = Toolbox(self.libraries, self._file_url, pages=settings.pages, runner=runner)
 
@@ -47,10 +50,11 @@ class Rooms:
         return self.place.base_url + self._signer.sign(f"files/{file_id}", HOUR)
 
     def routes(self, quota: QuotaBook) -> list[Route]:
-        """The routes of files and libraries; `quota` counts uploads."""
+        """The routes of files, libraries and search indexes; `quota` counts uploads."""
         return [
             *FilesApi(self.files, self._signer).routes(),
             *LibrariesApi(self.libraries, self._signer, quota).routes(),
+            *SearchIndexApi(self._indexes).routes(),
         ]
 
     def close(self) -> None:
