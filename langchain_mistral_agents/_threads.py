@@ -53,3 +53,20 @@ class InMemoryConversations:
             self._threads[thread_id] = (agent, conversation_id)
             while len(self._threads) > self._limit:
                 self._threads.popitem(last=False)
+
+    def delete(self, thread_id: str) -> None:
+        """Forget a thread; the conversation itself stays."""
+        with self._lock:
+            self._threads.pop(thread_id, None)
+
+    async def aget(self, thread_id: str, agent: str) -> str | None:
+        """As `get`."""
+        return self.get(thread_id, agent)
+
+    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """As `set`."""
+        self.set(thread_id, agent, conversation_id)
+
+    async def adelete(self, thread_id: str) -> None:
+        """As `delete`."""
+        self.delete(thread_id)

@@ -72,6 +72,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         self._converter = Converter()
         self._ledger = Ledger(empty=conversation_id is None)
         self._until: str | None = None
+        self._recorded: AIMessage | None = None
 
     @property
     def conversation_id(self) -> str | None:
@@ -82,6 +83,16 @@ class MistralConversationHistory(BaseChatMessageHistory):
     def unsaved(self) -> list[BaseMessage]:
         """What the service did not hold when it was last looked at; the next call of the model sends it along."""
         return list(self._ledger.unsaved)
+
+    def resume(self, conversation_id: str) -> None:
+        """Go on with a conversation, where none has begun yet.
+
+        Raises:
+            ConfigurationError: One has begun, or messages wait for it.
+        """
+        if self._conversation_id is not None or self._ledger.unsaved:
+            raise ConfigurationError("This history has begun already.", conversation_id=self._conversation_id)
+        self._conversation_id, self._ledger = conversation_id, Ledger(empty=False)
 
     # reading -------------------------------------------------------------------------------------------------------
 
@@ -154,16 +165,32 @@ class MistralConversationHistory(BaseChatMessageHistory):
         An answer of the chat model tells its conversation, and that the service holds it and what came before it.
         Other messages are kept here until the service holds an equal one.
         """
-        answers = [place for place, message in enumerate(messages) if conversation_of(message) is not None]
-        rest = messages[answers[-1] + 1 :] if answers else messages
+        answers = [(place, answer) for place, message in enumerate(messages) if (answer := self._answer(message))]
+        rest = messages
         if answers:
-            self._adopt(messages[answers[-1]])
-            self._ledger.settle(messages[answers[-1]])
+            place, answer = answers[-1]
+            rest = messages[place + 1 :]
+            self._adopt(answer)
+            self._ledger.settle(answer)
+            self._recorded = None
         self._ledger.add(rest)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """As `add_messages`, which needs no request."""
         self.add_messages(messages)
+
+    def _answer(self, message: BaseMessage) -> BaseMessage | None:
+        """The answer that a message is, or whose text it is where a parser stood between; None for other messages."""
+        if conversation_of(message) is not None:
+            return message
+        recorded = self._recorded
+        same = recorded is not None and isinstance(message, AIMessage) and message.text == recorded.text
+        return recorded if same else None
+
+    def _record(self, answer: AIMessage) -> None:
+        if conversation_of(answer) is not None:
+            self._recorded = answer
+            self._adopt(answer)
 
     def _adopt(self, answer: BaseMessage) -> None:
         conversation_id = conversation_of(answer)
@@ -200,7 +227,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
 
     def _forget(self) -> None:
         HEADS.set(self.client.base_url, self._conversation_id, None)
-        self._conversation_id = self._setup = self._until = None
+        self._conversation_id = self._setup = self._until = self._recorded = None
         self._ledger, self._converter = Ledger(empty=True), Converter()
 
     # branches ------------------------------------------------------------------------------------------------------
@@ -242,4 +269,4 @@ class _Recorder(BaseCallbackHandler):
             for generation in generations:
                 message = getattr(generation, "message", None)
                 if isinstance(message, AIMessage):
-                    self._history._adopt(message)
+                    self._history._record(message)

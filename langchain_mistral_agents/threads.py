@@ -1,0 +1,126 @@
+"""Maps of an application's threads or sessions to conversations: in memory, in an SQLite file, in a LangGraph store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from langchain_mistral_agents._threads import ConversationStore, InMemoryConversations
+from mistral_agents.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from langgraph.store.base import BaseStore
+
+__all__ = ["ConversationStore", "InMemoryConversations", "SqliteConversations", "StoreConversations"]
+
+_TABLE = """CREATE TABLE IF NOT EXISTS conversations
+(thread_id TEXT PRIMARY KEY, agent TEXT NOT NULL, conversation_id TEXT NOT NULL)"""
+_SET = """INSERT INTO conversations VALUES (?, ?, ?) ON CONFLICT (thread_id)
+DO UPDATE SET agent = excluded.agent, conversation_id = excluded.conversation_id"""
+
+
+def _owned(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
+    if conversation_id is None:
+        return None
+    if owner != agent:
+        raise ConfigurationError(f"The thread {thread_id!r} belongs to {owner}, not to {agent}.")
+    return str(conversation_id)
+
+
+class SqliteConversations:
+    """Keeps threads in an SQLite file, which several processes of one machine may share.
+
+    Args:
+        path: The file; it is made when first needed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
+            connection.execute(_TABLE)
+            yield connection
+
+    def get(self, thread_id: str, agent: str) -> str | None:
+        """The thread's conversation; None for a new thread.
+
+        Raises:
+            ConfigurationError: The thread belongs to another agent.
+        """
+        with self._open() as connection:
+            query = "SELECT agent, conversation_id FROM conversations WHERE thread_id = ?"
+            row = connection.execute(query, (thread_id,)).fetchone()
+        return _owned(thread_id, agent, *(row if row is not None else (None, None)))
+
+    def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """Remember the thread's conversation; a branch replaces it."""
+        with self._open() as connection:
+            connection.execute(_SET, (thread_id, agent, conversation_id))
+
+    def delete(self, thread_id: str) -> None:
+        """Forget a thread; the conversation itself stays."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM conversations WHERE thread_id = ?", (thread_id,))
+
+    async def aget(self, thread_id: str, agent: str) -> str | None:
+        """As `get`, in a thread."""
+        return await asyncio.to_thread(self.get, thread_id, agent)
+
+    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """As `set`, in a thread."""
+        await asyncio.to_thread(self.set, thread_id, agent, conversation_id)
+
+    async def adelete(self, thread_id: str) -> None:
+        """As `delete`, in a thread."""
+        await asyncio.to_thread(self.delete, thread_id)
+
+
+class StoreConversations:
+    """Keeps threads in a LangGraph store.
+
+    Args:
+        store: The store.
+        namespace: Where in it.
+    """
+
+    def __init__(self, store: BaseStore, namespace: tuple[str, ...] = ("mistral_conversations",)) -> None:
+        self._store = store
+        self._namespace = namespace
+
+    def get(self, thread_id: str, agent: str) -> str | None:
+        """The thread's conversation; None for a new thread.
+
+        Raises:
+            ConfigurationError: The thread belongs to another agent.
+        """
+        return self._read(thread_id, agent, self._store.get(self._namespace, thread_id))
+
+    def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """Remember the thread's conversation; a branch replaces it."""
+        self._store.put(self._namespace, thread_id, {"agent": agent, "conversation_id": conversation_id})
+
+    def delete(self, thread_id: str) -> None:
+        """Forget a thread; the conversation itself stays."""
+        self._store.delete(self._namespace, thread_id)
+
+    async def aget(self, thread_id: str, agent: str) -> str | None:
+        """As `get`, without blocking."""
+        return self._read(thread_id, agent, await self._store.aget(self._namespace, thread_id))
+
+    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """As `set`, without blocking."""
+        await self._store.aput(self._namespace, thread_id, {"agent": agent, "conversation_id": conversation_id})
+
+    async def adelete(self, thread_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._store.adelete(self._namespace, thread_id)
+
+    def _read(self, thread_id: str, agent: str, item: Any) -> str | None:
+        value = item.value if item is not None else {}
+        return _owned(thread_id, agent, value.get("agent"), value.get("conversation_id"))
