@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from llama_index_mistral_agents.agent import MistralWorkflowAgent
     from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.llm import MistralAgentLLM
+    from llama_index_mistral_agents.memory import MistralConversationMemory
     from llama_index_mistral_agents.reader import MistralLibraryReader
     from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 
 _MODULES = {
     "MistralAgentLLM": "llm",
+    "MistralConversationMemory": "memory",
     "MistralLibraryIndex": "index",
     "MistralLibraryReader": "reader",
     "MistralLibraryRetriever": "retriever",
@@ -22,6 +24,7 @@ _MODULES = {
 
 __all__ = [
     "MistralAgentLLM",
+    "MistralConversationMemory",
     "MistralLibraryIndex",
     "MistralLibraryReader",
     "MistralLibraryRetriever",

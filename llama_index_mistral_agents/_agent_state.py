@@ -15,6 +15,7 @@ from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer,
 Wire = dict[str, Any]
 KEY = "mistral_conversation"
 _KNOWN = 256
+_MARKS = frozenset({"stored", "memory", "branch"})
 _MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
@@ -117,5 +118,5 @@ def unmarked(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def _unmarked(message: ChatMessage) -> ChatMessage:
-    kwargs = {name: value for name, value in message.additional_kwargs.items() if name != "stored"}
+    kwargs = {name: value for name, value in message.additional_kwargs.items() if name not in _MARKS}
     return message.model_copy(update={"additional_kwargs": kwargs})

@@ -19,10 +19,13 @@ class Session(Protocol):
     def turn_begins(self) -> None:
         """A turn with the memory's messages is on its way; what the service holds may change from now on."""
 
-    def turn_applied(self, conversation_id: str, sent: Sequence[ChatMessage], marks: dict[str, Any]) -> None:
-        """The service answered: this conversation now holds these messages."""
+    def turn_applied(
+        self, conversation_id: str, sent: Sequence[ChatMessage], answer: ChatMessage, marks: dict[str, Any]
+    ) -> None:
+        """The service answered: this conversation now holds these messages and the answer."""
 
 
+_turns = 0
 _LIVE: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
 
@@ -38,3 +41,14 @@ def session_of(messages: Sequence[ChatMessage]) -> Session | None:
         if isinstance(key, str):
             return _LIVE.get(key)
     return None
+
+
+def count_turn() -> None:
+    """A `MistralAgentLLM` of this process has answered."""
+    global _turns
+    _turns += 1
+
+
+def turns_made() -> int:
+    """How often a `MistralAgentLLM` of this process has answered."""
+    return _turns

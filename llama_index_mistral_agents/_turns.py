@@ -9,6 +9,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._plan import Request
+from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
 from mistral_agents import MistralAgents
 from mistral_agents.entries import chunk_text, content_chunks, thinking_text
@@ -57,14 +58,15 @@ def _begin(request: Request) -> None:
 
 def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse:
     """The response of a finished turn; sends its events and tells the memory that the messages came from."""
-    if request.stored and request.session is not None and turn.conversation_id is not None:
-        request.session.turn_applied(turn.conversation_id, request.sent, request.marks)
     if notify:
         announce(turn)
     marks = dict(request.marks) if request.stored else {}
     if request.kind != "start" and turn.conversation_id != request.conversation_id:
         marks["continues"] = request.conversation_id
     message = answer_message(turn, stored=request.stored, first_call_only=request.first_call_only, **marks)
+    count_turn()
+    if request.stored and request.session is not None and turn.conversation_id is not None:
+        request.session.turn_applied(turn.conversation_id, request.sent, message, request.marks)
     usage = message.additional_kwargs["usage"]
     return ChatResponse(message=message, raw=turn.raw, delta="", additional_kwargs=dict(usage))
 
