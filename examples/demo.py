@@ -9,13 +9,15 @@ deletes what it created there, unless told to keep it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ from mistral_agents.turn import FileRef
 
 MODEL = os.environ.get("MISTRAL_MODEL", "mistral-medium-latest")
 HERE = Path(__file__).parent
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+WORDS = re.compile(r"[\W\d_]+")
+ROW = re.compile(rf"\|?\s*([^\W\d][^\d|:;.!?]*)((?:[\s|]+{NUMBER.pattern})+)\s*\|?")
+RULER = re.compile(r"[|\-+=: ]+")
 TYPES = (".md", ".txt", ".pdf", ".docx", ".html")
 OWN_QUESTIONS = (
     "When was the school array built, and how many kilowatts does it have?",
@@ -50,6 +56,30 @@ def say(text: str, indent: str = "   ") -> None:
     """A paragraph in the output."""
     for paragraph in text.strip().splitlines():
         print(textwrap.fill(paragraph, 100, initial_indent=indent, subsequent_indent=indent))
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every part of the demo works with.
+
+    Attributes:
+        client: The client.
+        base_url: The stand-in's address; None means the live service.
+        out: Where files go.
+        stack: Undoes at the end, however it ends.
+        keep: Whether what is made stays.
+    """
+
+    client: MistralAgents
+    base_url: str | None
+    out: Path
+    stack: ExitStack
+    keep: bool
+
+    def made(self, delete: Callable[[str], object], key: str) -> None:
+        """Note something that must go at the end unless it is kept."""
+        if not self.keep:
+            self.stack.callback(delete, key)
 
 
 @contextmanager
@@ -84,9 +114,11 @@ def documents_in(folder: Path) -> list[Path]:
     return found
 
 
-def fill_library(client: MistralAgents, paths: list[Path]) -> tuple[str, list[str]]:
-    """Create a library, upload the documents and wait until they can be searched."""
+def fill_library(work: Work, paths: list[Path]) -> tuple[str, dict[str, str]]:
+    """Create a library, upload the documents and wait until they can be searched; returns its id and the texts."""
+    client = work.client
     library = client.libraries.create("mistral-agents demo")
+    work.made(client.libraries.delete, library.id)
     uploaded = [client.libraries.upload(library.id, path) for path in tqdm(paths, desc="   uploading", unit="file")]
     with tqdm(total=len(uploaded), desc="   processing", unit="file") as bar:
 
@@ -99,60 +131,76 @@ def fill_library(client: MistralAgents, paths: list[Path]) -> tuple[str, list[st
     for document, outcome in zip(uploaded, outcomes, strict=True):
         if not outcome.ready:
             say(f"{document.name} could not be processed: {outcome.process_status}")
-    ready = [outcome.document_id for outcome in outcomes if outcome.ready]
+    ready = [document for document, outcome in zip(uploaded, outcomes, strict=True) if outcome.ready]
     if not ready:
         raise SystemExit("None of the documents could be processed.")
-    return library.id, ready
+    reading = tqdm(ready, desc="   reading", unit="file")
+    return library.id, {document.name: client.libraries.text(library.id, document.id) for document in reading}
 
 
-def table_in(texts: dict[str, str]) -> tuple[str, list[float]] | None:
-    """The longest run of table rows that end in a number, with the name of its document."""
-    best: tuple[str, list[float]] | None = None
+@dataclass
+class Table:
+    """A table of numbers in a document: its heading line, the labels of its rows, and how many numbers it has."""
+
+    name: str
+    head: str
+    labels: list[str]
+    numbers: int = 0
+
+
+def table_in(texts: dict[str, str]) -> Table | None:
+    """The largest table of numbers; None without one of five numbers or more."""
+    found: list[Table] = []
     for name, text in texts.items():
-        run: list[float] = []
-        for line in [*text.splitlines(), ""]:
-            row = re.fullmatch(r"\|?\s*[A-Za-z][\w ]*?\s*[|\s]\s*([\d,]+(?:\.\d+)?)\b.*", line.strip())
+        before, table = "", None
+        for line in map(str.strip, text.splitlines()):
+            row = ROW.fullmatch(line)
             if row:
-                run.append(float(row.group(1).replace(",", "")))
-            elif line.strip() and not set(line) <= set("|-: "):
-                run = []
-            if len(run) >= 5 and (best is None or len(run) > len(best[1])):
-                best = (name, list(run))
-    return best
+                if table is None:
+                    table = Table(name, WORDS.sub(" ", before).strip(), [])
+                    found.append(table)
+                table.labels.append(row[1].strip())
+                table.numbers += len(NUMBER.findall(row[2]))
+            elif not RULER.fullmatch(line):
+                before, table = line, None
+    large = [table for table in found if table.numbers >= 5 and table.head]
+    return max(large, key=lambda table: table.numbers, default=None)
 
 
-def chain(base_url: str | None, name: str, text: str) -> None:
+def chain(work: Work, name: str, text: str) -> None:
     """1: a LangChain chain, prompt | model | parser, that streams."""
     title(f"1 · LangChain chain, streamed: what is {name} about?")
     prompt = ChatPromptTemplate.from_messages(
         [("system", "Answer in two sentences, from the text only."), ("human", "Text:\n{text}\n\nQuestion: {question}")]
     )
-    model = ChatMistralAgent(model=MODEL, base_url=base_url)
+    model = ChatMistralAgent(model=MODEL, base_url=work.base_url)
     print("   ", end="")
     for piece in (prompt | model | StrOutputParser()).stream({"text": text[:4000], "question": "What is this about?"}):
         print(piece.replace("\n", "\n   "), end="", flush=True)
     print()
 
 
-def analyst(client: MistralAgents, base_url: str | None, library_id: str, texts: dict[str, str], out: Path) -> str:
+def analyst(work: Work, library_id: str, texts: dict[str, str]) -> None:
     """2: an agent with all hosted tools computes over a document's table and saves a plot."""
     title("2 · An agent with all hosted tools: statistics and a plot of a document's table")
-    agent = client.agents.create(
+    agent = work.client.agents.create(
         model=MODEL,
         name="mistral-agents demo analyst",
         instructions="Compute with Python and plot what you compute. Say which document the numbers are from.",
         tools=[CodeInterpreter(), WebSearch(), ImageGeneration(), DocumentLibrary([library_id])],
     )
-    found = table_in(texts)
-    if found is None:
-        say("No table with five or more numbers in these documents; nothing to compute.")
-        return str(agent.id)
-    name, numbers = found
-    say(f"{len(numbers)} numbers from {name}: {', '.join(f'{number:g}' for number in numbers)}")
-    asked = f"Calculate mean, median and standard deviation of these numbers, and plot them: {numbers}"
-    answer = MistralAgentRunnable(agent_id=agent.id, base_url=base_url).invoke(asked)
-    show_blocks(client, answer.content_blocks, out)
-    return str(agent.id)
+    work.made(work.client.agents.delete, agent.id)
+    table = table_in(texts)
+    if table is None:
+        say("These documents hold no table with five or more numbers; nothing to compute.")
+        return
+    asked = (
+        f"The library has a table {table.head} of {', '.join(table.labels[:12])}. "
+        "Calculate mean, median and standard deviation of it with Python, and plot it."
+    )
+    say(f"Q: {asked}")
+    answer = MistralAgentRunnable(agent_id=agent.id, base_url=work.base_url).invoke(asked)
+    show_blocks(work.client, answer.content_blocks, work.out)
 
 
 def show_blocks(client: MistralAgents, blocks: list[Any], out: Path) -> None:
@@ -160,30 +208,30 @@ def show_blocks(client: MistralAgents, blocks: list[Any], out: Path) -> None:
     for block in blocks:
         if block["type"] == "server_tool_call":
             say(f"ran {block['name']}:")
-            say(block["args"].get("code", str(block["args"])), indent="     | ")
+            print(textwrap.indent(block["args"].get("code", json.dumps(block["args"])), "     | ", lambda _: True))
         elif block["type"] == "text":
             say(block["text"])
         elif block["type"] in ("image", "file") and block.get("file_id"):
             name = block.get("extras", {}).get("name", "file")
             (saved,) = client.files.save([FileRef(block["file_id"], name)], out)
-            say(f"saved {saved}")
+            print(f"   saved {saved}")
 
 
-def memory(client: MistralAgents, base_url: str | None) -> tuple[str, str]:
+def memory(work: Work) -> str:
     """3: a conversation that a second process resumes by its id."""
     title("3 · A conversation on the server, resumed by another process")
-    first = client.conversations.start(
-        "My name is Ada and our project is called Lighthouse.", model=MODEL, metadata={"made_by": "demo"}
-    )
-    say(f"said: My name is Ada and our project is called Lighthouse. ({first.conversation_id})")
-    assert first.conversation_id is not None
-    command = [sys.executable, str(Path(__file__)), "--resume", first.conversation_id]
-    environment = {**os.environ, **({"MISTRAL_BASE_URL": base_url} if base_url is not None else {})}
+    told = "My name is Ada and our project is called Lighthouse."
+    first = work.client.conversations.start(told, model=MODEL, metadata={"made_by": "demo"})
+    conversation_id = str(first.conversation_id)
+    work.made(work.client.conversations.delete, conversation_id)
+    say(f"process {os.getpid()} said: {told} ({conversation_id})")
+    command = [sys.executable, str(Path(__file__)), "--resume", conversation_id]
+    environment = {**os.environ, **({"MISTRAL_BASE_URL": work.base_url} if work.base_url is not None else {})}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
     say(done.stdout)
-    return first.conversation_id, str(first.last_entry_id)
+    return conversation_id
 
 
 def resume(conversation_id: str) -> None:
@@ -192,28 +240,28 @@ def resume(conversation_id: str) -> None:
     print(f"process {os.getpid()} asked: What is our project called, and what is my name?\nanswer: {turn.text}")
 
 
-def branches(client: MistralAgents, conversation_id: str) -> list[str]:
+def branches(work: Work, conversation_id: str) -> None:
     """4: two branches of one conversation, compared."""
     title("4 · The conversation branched, and the branches compared")
-    root = Conversation(client, conversation_id)
+    root = Conversation(work.client, conversation_id)
     made = []
     for choice in ("SQL", "NoSQL"):
         branch = root.branch()
         branch.append(f"We choose {choice} for the catalogue database.")
+        work.made(work.client.conversations.delete, str(branch.id))
         turn = branch.append("Which database did we choose?")
         say(f"branch {branch.id}: {turn.text}")
         made.append(branch)
     print(textwrap.indent(str(compare(*made)), "   "))
-    return [str(branch.id) for branch in made]
 
 
-def questions(client: MistralAgents, base_url: str | None, library_id: str, asked: list[str]) -> None:
+def questions(work: Work, library_id: str, asked: list[str]) -> None:
     """5: a LlamaIndex citation query engine over the library."""
     title("5 · LlamaIndex: questions to the library, with sources and pages")
-    index = MistralLibraryIndex(library_id, client=client)
+    index = MistralLibraryIndex(library_id, client=work.client)
     engine = CitationQueryEngine.from_args(
         index,
-        llm=MistralAgentLLM(model=MODEL, base_url=base_url),
+        llm=MistralAgentLLM(model=MODEL, base_url=work.base_url),
         retriever=index.as_retriever(similarity_top_k=3, pages="exact"),
         citation_chunk_size=1024,
     )
@@ -227,42 +275,31 @@ def questions(client: MistralAgents, base_url: str | None, library_id: str, aske
             say(f"[{number}] {source.node.metadata['file_name']}{where} (score {source.score:.2f})", indent="      ")
 
 
-def clean_up(client: MistralAgents, library_id: str, agent_id: str, conversations: list[str]) -> None:
-    """Delete what the demo created on the live service."""
-    client.libraries.delete(library_id)
-    client.agents.delete(agent_id)
-    for conversation_id in conversations:
-        client.conversations.delete(conversation_id)
-    say("Deleted the library, the agent and the conversations (--keep keeps them).")
-
-
 def run(arguments: argparse.Namespace) -> None:
     """The whole demo."""
-    out: Path = arguments.out
+    out: Path = arguments.out.resolve()
     paths = documents_in(arguments.docs)
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         base_url = stack.enter_context(service(out))
         client = stack.enter_context(MistralAgents(base_url=base_url))
+        work = Work(client, base_url, out, stack, keep=arguments.keep or base_url is not None)
         title(f"0 · A document library from {arguments.docs} ({len(paths)} documents)")
-        library_id, ready = fill_library(client, paths)
-        names = {document.id: document.name for document in client.libraries.documents(library_id)}
-        texts = {
-            names[key]: client.libraries.text(library_id, key) for key in tqdm(ready, desc="   reading", unit="file")
-        }
-        first = max(texts, key=lambda name: len(texts[name]))
-        chain(base_url, first, texts[first])
-        agent_id = analyst(client, base_url, library_id, texts, out)
-        conversation_id, _ = memory(client, base_url)
-        made = branches(client, conversation_id)
+        library_id, texts = fill_library(work, paths)
+        longest = max(texts, key=lambda name: len(texts[name]))
+        chain(work, longest, texts[longest])
+        analyst(work, library_id, texts)
+        conversation_id = memory(work)
+        branches(work, conversation_id)
         own = arguments.docs.resolve() == (HERE / "library").resolve()
         default = list(OWN_QUESTIONS) if own else [f"What does {name} say?" for name in list(texts)[:3]]
-        questions(client, base_url, library_id, arguments.question or default)
+        questions(work, library_id, arguments.question or default)
         title("Done")
-        say(f"Files: {out.resolve()}")
-        say(f"Conversation: {conversation_id}" + (f" (stand-in data: {out / 'stand-in'})" if base_url else ""))
-        if base_url is None and not arguments.keep:
-            clean_up(client, library_id, agent_id, [conversation_id, *made])
+        print(f"   Files: {out}")
+        where = f"in {out / 'stand-in'}" if base_url is not None else "on the live service"
+        print(f"   Conversation: {conversation_id}, {where}")
+        if not work.keep:
+            print("   The library, the agent and the conversations are deleted now; --keep keeps them.")
 
 
 def main() -> int:
