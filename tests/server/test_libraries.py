@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -271,6 +272,21 @@ def test_many_uploads_at_once_lose_nothing(http):
     assert {document["process_status"] for document in finished} == {"done"}
     listed = http.get(f"/v1/libraries/{owner['id']}/documents").json()
     assert {document["id"] for document in listed["data"]} == ids
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(http):
+    owner = library(http)
+    place = f"/v1/libraries/{owner['id']}/documents"
+    head = (
+        f"POST {place} HTTP/1.1\r\nHost: {http.base_url.host}\r\nAuthorization: Bearer k\r\nContent-Length: 100000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="half.txt"\r\n\r\nhalf of it'
+    )
+    for _ in range(20):
+        with socket.create_connection((http.base_url.host, http.base_url.port)) as client:
+            client.sendall(head.encode())
+    ready(http, upload(http, owner["id"]).json())
+    assert [d["name"] for d in http.get(place).json()["data"]] == ["otters.txt"]
 
 
 def test_deleting_while_processing_leaves_nothing(http):
