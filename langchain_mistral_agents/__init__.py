@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.history import MistralConversationHistory
+    from langchain_mistral_agents.memory import MistralConversationMemory
+    from langchain_mistral_agents.middleware import MistralConversationMiddleware
     from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
 
@@ -15,6 +17,8 @@ __all__ = [
     "ChatMistralAgent",
     "MistralAgentRunnable",
     "MistralConversationHistory",
+    "MistralConversationMemory",
+    "MistralConversationMiddleware",
     "MistralLibraryRetriever",
 ]
 
@@ -22,6 +26,8 @@ _HOMES = {
     "ChatMistralAgent": "chat_models",
     "MistralAgentRunnable": "runnable",
     "MistralConversationHistory": "history",
+    "MistralConversationMiddleware": "middleware",
+    "MistralConversationMemory": "memory",
     "MistralLibraryRetriever": "retriever",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from langchain_mistral_agents._errors import DivergenceError
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
 from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
@@ -185,6 +186,12 @@ def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirm
     """Calls of the answer that is gone on from must be answered too; it stands just before the tail."""
     if not confirms:
         check_answered(messages[max(position.first - 1, 0) :])
+    elif position.operation != "append":
+        raise DivergenceError(
+            f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
+            conversation_id=position.conversation_id,
+            hint="Only calls at the end of a conversation can be confirmed; go on from before the question was asked.",
+        )
 
 
 def _start(fields: Fields, asked: Asked) -> Wire:

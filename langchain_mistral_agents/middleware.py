@@ -1,0 +1,180 @@
+"""`MistralConversationMiddleware`: LangChain's `create_agent` on a conversation that the service keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr, hook_config
+from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+from typing_extensions import NotRequired
+
+from langchain_mistral_agents._errors import DivergenceError
+from langchain_mistral_agents._state import anchors
+from langchain_mistral_agents.chat_models import ChatMistralAgent
+from mistral_agents.errors import ConfigurationError
+
+_WORDS = {"allow": "allow", "approve": "allow", "deny": "deny", "reject": "deny"}
+
+
+class MistralAgentState(AgentState[Any]):
+    """The graph's state: that of every agent, and where the conversation stands.
+
+    Attributes:
+        conversation_id: The conversation on the service. Give one with the input to go on with it.
+        last_entry_id: Its last entry, after the newest answer.
+        answered_in: The conversation of the newest answer; tells a conversation given with the input from our own.
+        decisions: What was decided of calls that waited for confirmation: `allow` or `deny` by call id.
+    """
+
+    conversation_id: NotRequired[str | None]
+    last_entry_id: NotRequired[Annotated[str | None, OmitFromInput]]
+    answered_in: NotRequired[Annotated[str | None, PrivateStateAttr]]
+    decisions: NotRequired[Annotated[dict[str, str], PrivateStateAttr]]
+
+
+class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
+    """Keeps an agent's conversation on the service, and where it stands in the graph's state.
+
+    Each turn sends only what the service does not hold. The state is checkpointed with the messages, so another
+    process goes on with the thread; a run from an older checkpoint, or from edited messages, follows the model's
+    `on_divergence` (a branch on the service by default).
+
+    A hosted tool with `requires_confirmation` stops the graph with an `interrupt` in LangChain's form for reviews
+    (`action_requests`, `review_configs`). Resume with `Command(resume="allow")` or `"deny"` for all calls, with a word
+    by call id, or with `{"decisions": [{"type": "approve"}, {"type": "reject"}]}`; anything else is asked about again,
+    with the reason under `error`. A new message instead of a decision denies the calls. Interrupts need a checkpointer.
+
+    Raises:
+        ConfigurationError: The agent's model is no `ChatMistralAgent`.
+        DivergenceError: The messages no longer continue the conversation and the model's policy is to raise.
+
+    Example:
+        >>> agent = create_agent(
+        ...     ChatMistralAgent(model="mistral-medium-latest"),
+        ...     tools=[CodeInterpreter(requires_confirmation=True)],
+        ...     middleware=[MistralConversationMiddleware()],
+        ...     checkpointer=InMemorySaver(),
+        ... )
+        >>> thread = {"configurable": {"thread_id": "ada"}}
+        >>> agent.invoke({"messages": "What is the sum of 1 to 100?"}, thread)["__interrupt__"]
+        >>> agent.invoke(Command(resume="allow"), thread)["messages"][-1].text
+    """
+
+    state_schema = MistralAgentState
+
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ExtendedModelResponse[Any]:
+        """Send the turn to the conversation, and note where it then stands."""
+        response = handler(_addressed(request))
+        return ExtendedModelResponse(response, Command(update=_standing(response)))
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ExtendedModelResponse[Any]:
+        """As `wrap_model_call`, without blocking."""
+        response = await handler(_addressed(request))
+        return ExtendedModelResponse(response, Command(update=_standing(response)))
+
+    @hook_config(can_jump_to=["model"])
+    def after_model(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
+        """Ask about calls that wait for confirmation.
+
+        This is a step of its own: the answer is checkpointed by now, so that resuming does not repeat its turn.
+        """
+        answer = _last_answer(state["messages"])
+        pending = _pending(answer)
+        if answer is None or not pending:
+            return None
+        update: dict[str, Any] = {"decisions": _ask(pending)}
+        return update if answer.tool_calls else {**update, "jump_to": "model"}
+
+    @hook_config(can_jump_to=["model"])
+    async def aafter_model(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """As `after_model`, which needs no request."""
+        return self.after_model(state, runtime)
+
+
+def _last_answer(messages: Sequence[BaseMessage]) -> AIMessage | None:
+    return next((message for message in reversed(messages) if isinstance(message, AIMessage)), None)
+
+
+def _pending(answer: AIMessage | None) -> list[dict[str, Any]]:
+    """The calls of an answer that wait for confirmation: `tool_call_id`, `name`, `args`."""
+    found = answer.response_metadata.get("pending_confirmations") if answer is not None else None
+    return found if isinstance(found, list) else []
+
+
+def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
+    """The request with the conversation it goes to, and the decisions that its pending calls wait for."""
+    model = request.model
+    state: Mapping[str, Any] = request.state
+    if not isinstance(model, ChatMistralAgent):
+        raise ConfigurationError(f"MistralConversationMiddleware needs a ChatMistralAgent, not {type(model).__name__}.")
+    settings: dict[str, Any] = {**request.model_settings, "store": True}
+    given, own = state.get("conversation_id"), state.get("answered_in")
+    if given is not None and given != own:
+        settings["conversation_id"] = given
+    elif own is not None and not anchors(request.messages, None) and model.on_divergence == "raise":
+        raise DivergenceError(
+            "The messages hold no answer of the stored conversation any more.",
+            conversation_id=own,
+            hint='Set on_divergence="new" on the model to begin a new conversation with what is left.',
+        )
+    decided = state.get("decisions") or {}
+    pending = [call["tool_call_id"] for call in _pending(_last_answer(request.messages))]
+    if pending:
+        settings["tool_confirmations"] = [
+            {"tool_call_id": call_id, "confirmation": decided.get(call_id, "deny")} for call_id in pending
+        ]
+    return request.override(model_settings=settings)
+
+
+def _standing(response: ModelResponse[Any]) -> dict[str, Any]:
+    """Where the conversation stands after an answer."""
+    answer = _last_answer(response.result)
+    facts = answer.response_metadata if answer is not None else {}
+    conversation_id = facts.get("conversation_id")
+    return {
+        "conversation_id": conversation_id,
+        "answered_in": conversation_id,
+        "last_entry_id": facts.get("last_entry_id"),
+    }
+
+
+def _review(pending: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The interrupt's value, in the form of LangChain's reviews; each request also tells its call id."""
+    names = dict.fromkeys(call["name"] for call in pending)
+    requests = [
+        {**call, "description": f"The service wants to run {call['name']} and waits for a confirmation."}
+        for call in pending
+    ]
+    configs = [{"action_name": name, "allowed_decisions": ["approve", "reject"]} for name in names]
+    return {"action_requests": requests, "review_configs": configs}
+
+
+def _ask(pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Interrupt until every call is decided. An error would not do: the graph keeps a resume value for good."""
+    review = _review(pending)
+    given = interrupt(review)
+    while (decided := _decided(given, [call["tool_call_id"] for call in pending])) is None:
+        given = interrupt({**review, "error": f"{given!r} does not decide about every call."})
+    return decided
+
+
+def _decided(given: Any, ids: Sequence[str]) -> dict[str, str] | None:
+    """A resume value as `allow` or `deny` by call id; None where it is no decision about each of them."""
+    words: Mapping[Any, Any] = {}
+    if isinstance(given, str):
+        words = dict.fromkeys(ids, given)
+    elif isinstance(given, Mapping) and isinstance(given.get("decisions"), list):
+        kinds = [each.get("type") if isinstance(each, Mapping) else each for each in given["decisions"]]
+        words = dict(zip(ids, kinds, strict=True)) if len(kinds) == len(ids) else {}
+    elif isinstance(given, Mapping):
+        words = given
+    decided = {call_id: word for call_id in ids if (word := _WORDS.get(str(words.get(call_id)))) is not None}
+    return decided if set(ids) == set(decided) == set(words) else None
