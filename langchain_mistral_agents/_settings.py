@@ -18,13 +18,14 @@ from langchain_mistral_agents._plan import Fields
 from langchain_mistral_agents._state import OnDivergence, digest
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
+from mistral_agents._client import clean_base_url
 
 _translator.register()
 _serialization.register()
 
 
 @lru_cache(maxsize=64)
-def shared_client(key: Any, base_url: str | None, timeout: float, max_retries: int) -> MistralAgents:
+def shared_client(key: Any, base_url: str, timeout: float, max_retries: int) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
     api_key = key.get_secret_value() if isinstance(key, SecretStr) else key
     return MistralAgents(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries)
@@ -102,7 +103,7 @@ class AgentSettings(BaseChatModel):
         """The client that this model uses; copies of the model share it."""
         if self.client is not None:
             return self.client
-        return shared_client(self.api_key, self.base_url, self.timeout, self.max_retries)
+        return shared_client(self.api_key, clean_base_url(self.base_url), self.timeout, self.max_retries)
 
     @property
     def _completion(self) -> dict[str, Any]:
