@@ -85,6 +85,7 @@ class Dialog:
         on_handoff: For handoffs on the client's side: what to say to the next agent; None ends the exchange there.
         last_entry_id: The last entry known, from which a lost answer is found again.
         seed: Entries that go before the first input of a conversation that is not started yet.
+        unsure: Whether the history must be read before anything is sent: after a lost reply, and when resumed.
     """
 
     conversation_id: str | None = None
@@ -93,9 +94,9 @@ class Dialog:
     on_handoff: Callable[[Handoff], str | None] | None = None
     last_entry_id: str | None = None
     seed: list[Wire] = field(default_factory=list)
+    unsure: bool = False
     _open: list[FunctionCall] = field(default_factory=list)
     _answers: dict[str, Wire] = field(default_factory=dict)
-    _unsure: bool = False
 
     @property
     def open_calls(self) -> list[FunctionCall]:
@@ -104,10 +105,11 @@ class Dialog:
 
     def exchange(self, inputs: Any) -> Exchange:
         """Say something and go on until there is an answer, or the caller must act."""
-        said = self._taken(inputs)
         turns: list[Turn] = []
-        if self._unsure:
+        entries = _entries(inputs)
+        if self.unsure:
             self.reconcile((yield ReadHistory()))
+        said = self._taken(entries)
         for _ in range(self.max_rounds + 1):
             turn = yield from self._request(said, turns)
             said, ready = yield from self._answered(turn)
@@ -120,12 +122,8 @@ class Dialog:
             hint="Raise max_rounds, or look at the functions' results in `.turn`.",
         )
 
-    def _taken(self, inputs: Any) -> list[Wire]:
-        """The inputs as entries; results of open calls among them are put where they belong."""
-        if inputs is None:
-            return []
-        given = as_inputs(inputs)
-        entries = [user_message(given)] if isinstance(given, str) else given
+    def _taken(self, entries: list[Wire]) -> list[Wire]:
+        """The entries but for results of open calls, which are put where they belong."""
         known = {call.tool_call_id for call in self._open}
         for entry in entries:
             if entry.get("type") == "function.result" and entry.get("tool_call_id") in known:
@@ -164,7 +162,7 @@ class Dialog:
         except BaseException as error:
             if isinstance(error, MistralAgentsError):
                 self._note(error, turns)
-            self._unsure = self.conversation_id is not None
+            self.unsure = self.conversation_id is not None
             raise
         self._took(turn)
         if results:
@@ -216,7 +214,14 @@ class Dialog:
         known = {call.tool_call_id for call in self._open}
         self._answers = {key: answer for key, answer in self._answers.items() if key in known}
         self.last_entry_id = history.last_entry_id
-        self._unsure = False
+        self.unsure = False
+
+
+def _entries(inputs: Any) -> list[Wire]:
+    if inputs is None:
+        return []
+    given = as_inputs(inputs)
+    return [user_message(given)] if isinstance(given, str) else given
 
 
 def _waits(call: FunctionCall) -> bool:

@@ -61,6 +61,7 @@ class Talk:
         }
         self._options = given
         self._dialog = Dialog(conversation_id, functions is not None, max_rounds, on_handoff)
+        self._dialog.unsure = conversation_id is not None
         self._origin: tuple[str, str] | None = None
         self._lock = TurnLock()
         self._cache = EntryCache()

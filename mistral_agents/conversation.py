@@ -38,7 +38,8 @@ class Conversation(Talk):
 
     It can't get stuck. Functions are run and answered, unknown and failing ones with an error; calls that were
     interrupted (Ctrl-C, cancellation, a killed process) are answered with "interrupted" in the next request; after a
-    reply that was lost, the history is read before anything else is sent. No turn is made that was not asked for.
+    reply that was lost, and before the first turn of a conversation that is resumed, the history is read. No turn is
+    made that was not asked for.
 
     Args:
         client: The client.
