@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mistral_agents_server.__main__ import parser
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -30,6 +32,12 @@ def test_a_guide_runs(standin, monkeypatch, capsys, name, printed):
     out = capsys.readouterr().out
     for word in printed:
         assert word in out, word
+
+
+def test_every_option_of_the_stand_in_is_described():
+    options = {word for action in parser()._actions for word in action.option_strings if word.startswith("--")}
+    text = (DOCS / "server.md").read_text()
+    assert sorted(word for word in options - {"--help"} if word not in text) == []
 
 
 @pytest.mark.parametrize("name", ["foundation.md", "server.md"])
