@@ -40,7 +40,7 @@ def test_every_option_of_the_stand_in_is_described():
     assert sorted(word for word in options - {"--help"} if word not in text) == []
 
 
-@pytest.mark.parametrize("name", ["foundation.md", "server.md"])
+@pytest.mark.parametrize("name", ["index.md", "foundation.md", "server.md"])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (DOCS / name).read_text()):
         assert (DOCS / target).exists(), target
