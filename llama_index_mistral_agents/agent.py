@@ -256,13 +256,15 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         return response
 
     def _progress(self, response: ChatResponse) -> AgentStream:
+        # Older releases of llama-index-core take no None there.
+        thinking = {k: v for k, v in response.additional_kwargs.items() if k == "thinking_delta"}
         return AgentStream(
             delta=response.delta or "",
             response=response.message.content or "",
             tool_calls=self._turns.get_tool_calls_from_response(response, error_on_no_tool_call=False),
             raw=response.raw,
             current_agent_name=self.name,
-            thinking_delta=response.additional_kwargs.get("thinking_delta"),
+            **thinking,
         )
 
     # what LlamaIndex calls after a step ------------------------------------------------------------------------

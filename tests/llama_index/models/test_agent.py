@@ -131,7 +131,9 @@ async def test_the_memory_gets_all_messages(make_agent: Any, scripted: Any, kind
     await run(agent, "6*7?", memory=memory, ctx=ctx)
     _, events = await run(agent, "Sure?", memory=memory, ctx=ctx)
     assert kept(events, ConversationReset) == []
-    roles = [message.role.value for message in await memory.aget_all()]
+    # Some releases of llama-index-core go on with the context's own copy of the memory.
+    held = await ctx.store.get("memory", default=memory)
+    roles = [message.role.value for message in await held.aget_all()]
     assert roles == ["user", "assistant", "tool", "assistant", "user", "assistant"]
 
 
