@@ -6,12 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_mistral_agents._portable import to_portable_messages
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
     from langchain_mistral_agents.middleware import MistralConversationMiddleware
     from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
+    from langchain_mistral_agents.sessions import MistralSessionHistories
 
 __all__ = [
     "ChatMistralAgent",
@@ -20,6 +22,8 @@ __all__ = [
     "MistralConversationMemory",
     "MistralConversationMiddleware",
     "MistralLibraryRetriever",
+    "MistralSessionHistories",
+    "to_portable_messages",
 ]
 
 _HOMES = {
@@ -29,6 +33,8 @@ _HOMES = {
     "MistralConversationMiddleware": "middleware",
     "MistralConversationMemory": "memory",
     "MistralLibraryRetriever": "retriever",
+    "to_portable_messages": "_portable",
+    "MistralSessionHistories": "sessions",
 }
 
 

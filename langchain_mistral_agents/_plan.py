@@ -14,6 +14,7 @@ from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
 from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
 from langchain_mistral_agents._tools import choose, completion_options
+from mistral_agents.connectors import translate_tools
 from mistral_agents.errors import ConfigurationError
 
 Wire = dict[str, Any]
@@ -125,7 +126,7 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
         completion |= {"stop": stops} if stops else {}
         instructions = instructions_of(messages, fields.instructions)
     kept = stored or explicit is not None or fields.conversation_id is not None
-    setup = digest(fields.agent_id, str(fields.agent_version), instructions, [] if in_agent_mode else tool_keys(tools))
+    setup = _setup(fields, instructions, [] if in_agent_mode else tools)
     return Asked(
         tools=tools,
         instructions=instructions,
@@ -136,6 +137,12 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
         wanted=Wanted(explicit, fields.conversation_id, setup, in_agent_mode, fields.on_divergence, fields.base_url),
         model=model if model is not None else fields.model,
     )
+
+
+def _setup(fields: Fields, instructions: str | None, tools: list[Wire]) -> str:
+    """Digest of what is fixed at a conversation's start, as the service is told it."""
+    told = translate_tools(tools).added_to(instructions) if any("config" in tool for tool in tools) else instructions
+    return digest(fields.agent_id, str(fields.agent_version), told, tool_keys(tools))
 
 
 def _check_agent(fields: Fields, model: str | None, choice: Any, completion: Wire) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -363,3 +363,24 @@ class ChatMistralAgent(AgentSettings):
         plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
         turns = format_turn(self.bind(**({"tools": list(tools)} if tools else {})), plain.bind(**options))
         return parsed(turns, parser, include_raw=include_raw)
+
+    # files
+
+    def fetch_file(self, block: Mapping[str, Any]) -> bytes:
+        """The bytes of an image or file block of an answer.
+
+        Raises:
+            ConfigurationError: The block has no `file_id`; what has only a `url` is fetched from there.
+        """
+        return bytes(self.mistral.files.download(_file_id(block)))
+
+    async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
+        """As `fetch_file`, without blocking."""
+        return bytes(await self.mistral.files.adownload(_file_id(block)))
+
+
+def _file_id(block: Mapping[str, Any]) -> str:
+    found = block.get("file_id")
+    if not isinstance(found, str):
+        raise ConfigurationError(f"This {block.get('type')} block has no file_id.")
+    return found

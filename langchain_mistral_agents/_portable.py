@@ -1,0 +1,49 @@
+"""Our history for models of other providers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from langchain_mistral_agents._requests import is_ours
+
+Block = dict[str, Any]
+
+
+def to_portable_messages(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Messages that every chat model of LangChain understands; use it before a fallback to another provider.
+
+    Answers of ours keep their text and their function calls; sources are listed after the text, what hosted tools did
+    is told in a line each, and files by name. Messages of others are passed on as they are.
+    """
+    return [
+        _portable(message) if isinstance(message, AIMessage) and is_ours(message) else message for message in messages
+    ]
+
+
+def _portable(message: AIMessage) -> AIMessage:
+    lines = [line for block in message.content_blocks if (line := _told(dict(block)))]
+    return AIMessage("\n\n".join(lines), tool_calls=message.tool_calls, id=message.id, name=message.name)
+
+
+def _told(block: Block) -> str:
+    kind = block["type"]
+    if kind == "text":
+        return str(block["text"]) + _sources(block.get("annotations") or [])
+    if kind == "server_tool_call":
+        return f"[{block['name']}: {json.dumps(block['args'], ensure_ascii=False)}]"
+    if kind == "server_tool_result":
+        output = block.get("output")
+        result = output.get("result") if isinstance(output, dict) else output
+        return f"[result: {result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)}]"
+    if kind in ("image", "file"):
+        return f"[{kind}: {block.get('extras', {}).get('name') or block.get('url') or block.get('file_id')}]"
+    return ""
+
+
+def _sources(notes: Sequence[Block]) -> str:
+    named = [f"{note.get('title') or 'source'} {note.get('url', '')}".strip() for note in notes]
+    return f" ({'; '.join(named)})" if named else ""

@@ -1,0 +1,94 @@
+"""Structured output, alone and with hosted tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from langchain_mistral_agents import ChatMistralAgent
+from mistral_agents import CodeInterpreter
+from mistral_agents.errors import ConfigurationError
+from tests.support.running import Standin
+from tests.support.scripted import ScriptedModel, call, say
+
+
+class Total(BaseModel):
+    """A sum."""
+
+    value: int
+
+
+@pytest.fixture
+def model(scripted: ScriptedModel, standin_factory: Callable[..., Standin]) -> ChatMistralAgent:
+    standin = standin_factory(model_url=scripted.url, allow_code=True)
+    return ChatMistralAgent(model="m", api_key="test-key", base_url=standin.base_url)
+
+
+def test_json_schema_is_asked_of_the_service(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say('{"value": 3}'))
+    assert model.with_structured_output(Total).invoke("1 + 2") == Total(value=3)
+    wanted = scripted.requests[0]["response_format"]
+    assert wanted["type"] == "json_schema"
+    assert wanted["json_schema"]["schema"]["required"] == ["value"]
+
+
+def test_function_calling(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(call("Total", {"value": 3}))
+    assert model.with_structured_output(Total, method="function_calling").invoke("1 + 2") == Total(value=3)
+
+
+def test_json_mode_without_a_schema(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say('{"a": 1}'))
+    assert model.with_structured_output(method="json_mode").invoke("json") == {"a": 1}
+    assert scripted.requests[0]["response_format"] == {"type": "json_object"}
+
+
+def test_include_raw_reports_what_cannot_be_parsed(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say("not json"))
+    found: Any = model.with_structured_output(Total, include_raw=True).invoke("1 + 2")
+    assert found["raw"].text == "not json"
+    assert found["parsed"] is None
+    assert isinstance(found["parsing_error"], Exception)
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_hosted_tools_first_then_the_form(model: ChatMistralAgent, scripted: ScriptedModel, store: bool) -> None:
+    scripted.script(call("code_interpreter", {"code": "print(1 + 2)"}), say("It is 3."), say('{"value": 3}'))
+    asked = model.model_copy(update={"connectors": [CodeInterpreter()], "store": store})
+    found: Any = asked.with_structured_output(Total, include_raw=True).invoke("1 + 2")
+    assert found["parsed"] == Total(value=3)
+    used, answered, formed = scripted.requests
+    assert "response_format" not in used
+    assert "response_format" not in answered
+    assert formed["response_format"]["type"] == "json_schema"
+    assert not formed.get("tools")
+
+
+async def test_the_same_without_blocking(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say("It is 3."), say('{"value": 3}'))
+    runnable = model.with_structured_output(Total, tools=[CodeInterpreter()])
+    assert await runnable.ainvoke("1 + 2") == Total(value=3)
+    await model.mistral.aclose()
+
+
+def test_wrong_calls_are_refused(model: ChatMistralAgent) -> None:
+    with pytest.raises(ConfigurationError, match="schema"):
+        model.with_structured_output()
+    with pytest.raises(ConfigurationError, match="json_schema"):
+        model.with_structured_output(Total, method="magic")
+    with pytest.raises(ConfigurationError, match="hosted"):
+        model.with_structured_output(Total, tools=[Total])
+
+
+def test_files_of_an_answer_are_fetched(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    code = "open('table.csv', 'w').write('a,b')"
+    scripted.script(call("code_interpreter", {"code": code}), say("Here it is."))
+    answer = model.bind_tools([CodeInterpreter()]).invoke("Make a table")
+    blocks: list[Any] = [block for block in answer.content_blocks if block["type"] == "file"]
+    assert [block["extras"]["name"] for block in blocks] == ["table.csv"]
+    assert model.fetch_file(blocks[0]) == b"a,b"
+    with pytest.raises(ConfigurationError, match="file_id"):
+        model.fetch_file({"type": "image", "url": "https://a.test"})
