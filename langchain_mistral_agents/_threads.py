@@ -18,6 +18,18 @@ class ConversationStore(Protocol):
     def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
         """Remember the thread's conversation; a branch replaces it."""
 
+    def delete(self, thread_id: str) -> None:
+        """Forget a thread; the conversation itself stays."""
+
+    async def aget(self, thread_id: str, agent: str) -> str | None:
+        """As `get`, without blocking."""
+
+    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
+        """As `set`, without blocking."""
+
+    async def adelete(self, thread_id: str) -> None:
+        """As `delete`, without blocking."""
+
 
 class InMemoryConversations:
     """Keeps the threads of this process, the latest `limit` of them."""

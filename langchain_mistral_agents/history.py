@@ -11,7 +11,6 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable
-from typing_extensions import Self
 
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._history import Converter, setup_of
@@ -83,16 +82,6 @@ class MistralConversationHistory(BaseChatMessageHistory):
     def unsaved(self) -> list[BaseMessage]:
         """What the service did not hold when it was last looked at; the next call of the model sends it along."""
         return list(self._ledger.unsaved)
-
-    def resume(self, conversation_id: str) -> None:
-        """Go on with a conversation, where none has begun yet.
-
-        Raises:
-            ConfigurationError: One has begun, or messages wait for it.
-        """
-        if self._conversation_id is not None or self._ledger.unsaved:
-            raise ConfigurationError("This history has begun already.", conversation_id=self._conversation_id)
-        self._conversation_id, self._ledger = conversation_id, Ledger(empty=False)
 
     # reading -------------------------------------------------------------------------------------------------------
 
@@ -232,7 +221,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
 
     # branches ------------------------------------------------------------------------------------------------------
 
-    def fork(self, entry_id: str) -> Self:
+    def fork(self, entry_id: str) -> MistralConversationHistory:
         """A history that ends at an answer; the next call on it branches there, and this one stays as it is.
 
         Args:
@@ -241,7 +230,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         Raises:
             ConfigurationError: When it is read: there is no such entry.
         """
-        made = type(self)(self._conversation_id, client=self.client)
+        made = MistralConversationHistory(self._conversation_id, client=self.client)
         made._setup, made._until = self._setup, entry_id
         return made
 

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from typing_extensions import Self
 
 from langchain_mistral_agents.history import MistralConversationHistory
+from langchain_mistral_agents.sessions import MistralSessionHistory
 from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError
 
@@ -65,7 +66,6 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _history: MistralConversationHistory = PrivateAttr()
-    _looked_up: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
@@ -73,12 +73,12 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
             raise ConfigurationError("session_id and conversations go together: the second is where sessions are kept.")
         if self.session_id is not None and self.conversation_id is not None:
             raise ConfigurationError("Give conversation_id or session_id, not both.")
-        self._history = self._new_history(self.conversation_id)
-        return self
-
-    def _new_history(self, conversation_id: str | None) -> MistralConversationHistory:
         key = self.api_key.get_secret_value() if self.api_key is not None else None
-        return MistralConversationHistory(conversation_id, api_key=key, base_url=self.base_url, client=self.client)
+        made = MistralConversationHistory(self.conversation_id, api_key=key, base_url=self.base_url, client=self.client)
+        if self.session_id is not None:
+            made = MistralSessionHistory(self.session_id, self.conversations, _OWNER, client=made.client)
+        self._history = made
+        return self
 
     @property
     def chat_memory(self) -> MistralConversationHistory:
@@ -99,39 +99,14 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         """The variable that this memory fills."""
         return [self.memory_key]
 
-    # sessions ------------------------------------------------------------------------------------------------------
-
-    def _found(self, conversation_id: str | None) -> None:
-        self._looked_up = True
-        if conversation_id is not None:
-            self._history.resume(conversation_id)
-
-    def _look_up(self) -> None:
-        if self.session_id is not None and not self._looked_up:
-            self._found(self.conversations.get(self.session_id, _OWNER))
-
-    async def _alook_up(self) -> None:
-        if self.session_id is not None and not self._looked_up:
-            self._found(await self.conversations.aget(self.session_id, _OWNER))
-
-    def _keep(self) -> None:
-        if self.session_id is not None and self._history.conversation_id is not None:
-            self.conversations.set(self.session_id, _OWNER, self._history.conversation_id)
-
-    async def _akeep(self) -> None:
-        if self.session_id is not None and self._history.conversation_id is not None:
-            await self.conversations.aset(self.session_id, _OWNER, self._history.conversation_id)
-
     # the classic interface -------------------------------------------------------------------------------------------
 
     def load_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """The history, for the prompt."""
-        self._look_up()
         return self._variables(self._history.messages)
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """As `load_memory_variables`, without blocking."""
-        await self._alook_up()
         return self._variables(await self._history.aget_messages())
 
     def _variables(self, messages: list[BaseMessage]) -> dict[str, Any]:
@@ -145,15 +120,11 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         Raises:
             ConfigurationError: There are several inputs or outputs, and no key says which.
         """
-        self._look_up()
         self._history.add_messages(self._turn(inputs, outputs))
-        self._keep()
 
     async def asave_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         """As `save_context`, without blocking."""
-        await self._alook_up()
-        self._history.add_messages(self._turn(inputs, outputs))
-        await self._akeep()
+        await self._history.aadd_messages(self._turn(inputs, outputs))
 
     def _turn(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[BaseMessage]:
         asked = _one(inputs, self.input_key, "input_key", {self.memory_key, "stop"})
@@ -165,17 +136,11 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
 
     def clear(self) -> None:
         """Delete the conversation on the service and forget it, in the map of sessions too."""
-        self._look_up()
         self._history.clear()
-        if self.session_id is not None:
-            self.conversations.delete(self.session_id)
 
     async def aclear(self) -> None:
         """As `clear`, without blocking."""
-        await self._alook_up()
         await self._history.aclear()
-        if self.session_id is not None:
-            await self.conversations.adelete(self.session_id)
 
 
 def _one(values: dict[str, Any], key: str | None, name: str, apart: set[str]) -> Any:

@@ -136,13 +136,13 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
-        messages, options, tools = self._begin(given, config, kwargs)
+        messages, options, tools = await self._abegin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
         for _ in range(self.max_rounds + 1):
             answer = await self._model.ainvoke(messages, child, **options)
             await atrace_runs(answer, run_manager)
-            self._remember(answer, config)
+            await self._aremember(answer, config)
             if not runnable_here(answer, tools):
                 return AgentMessage.of(answer, catcher.turn)
             messages = [*messages, answer, *await arun_tools(answer, tools, child)]
@@ -189,7 +189,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         config: RunnableConfig,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
-        messages, options, tools = self._begin(await anext(aiter(given)), config, kwargs)
+        messages, options, tools = await self._abegin(await anext(aiter(given)), config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
         for _ in range(self.max_rounds + 1):
             chunks: list[AIMessageChunk] = []
@@ -198,7 +198,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 yield chunk
             answer = merged(chunks)
             await atrace_runs(answer, run_manager)
-            self._remember(answer, config)
+            await self._aremember(answer, config)
             if not runnable_here(answer, tools):
                 return
             messages = [*messages, answer, *await arun_tools(answer, tools, child)]
@@ -238,14 +238,30 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         store: ConversationStore = self.conversations
         return store
 
+    def _thread(self, config: RunnableConfig) -> str | None:
+        """The thread whose conversation the map tells; None where the call names a conversation, or no thread."""
+        return _configurable(config, "thread_id") if _configurable(config, "conversation_id") is None else None
+
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
+        thread_id = self._thread(config)
+        found = self._store().get(thread_id, self._agent_key) if thread_id is not None else None
+        return self._prepared(given, config, kwargs, found)
+
+    async def _abegin(
+        self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
+        thread_id = self._thread(config)
+        found = await self._store().aget(thread_id, self._agent_key) if thread_id is not None else None
+        return self._prepared(given, config, kwargs, found)
+
+    def _prepared(
+        self, given: Input, config: RunnableConfig, kwargs: dict[str, Any], mapped: str | None
+    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
         options = dict(kwargs)
-        thread_id = _configurable(config, "thread_id")
-        found = _configurable(config, "conversation_id")
-        if found is None and thread_id is not None:
-            found = self._store().get(thread_id, self._agent_key)
+        named = _configurable(config, "conversation_id")
+        found = named if named is not None else mapped
         if found is not None:
             options.setdefault("conversation_id", found)
         tools = as_runnable_tools(self.tools)
@@ -253,11 +269,20 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             options["tools"] = [as_tool(tool) for tool in tools.values()]
         return _messages(given), options, tools
 
-    def _remember(self, answer: AIMessage, config: RunnableConfig) -> None:
+    def _to_keep(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
         thread_id = _configurable(config, "thread_id")
         conversation_id = answer.response_metadata.get("conversation_id")
-        if thread_id is not None and self.store and conversation_id is not None:
-            self._store().set(thread_id, self._agent_key, conversation_id)
+        return (thread_id, conversation_id) if thread_id is not None and self.store and conversation_id else None
+
+    def _remember(self, answer: AIMessage, config: RunnableConfig) -> None:
+        kept = self._to_keep(answer, config)
+        if kept is not None:
+            self._store().set(kept[0], self._agent_key, kept[1])
+
+    async def _aremember(self, answer: AIMessage, config: RunnableConfig) -> None:
+        kept = self._to_keep(answer, config)
+        if kept is not None:
+            await self._store().aset(kept[0], self._agent_key, kept[1])
 
     def _exhausted(self, answer: AIMessage, catcher: TurnCatcher) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(

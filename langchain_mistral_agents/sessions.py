@@ -1,0 +1,133 @@
+"""`MistralSessionHistories`: a history for each session of an application, found again in other processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from langchain_core.messages import BaseMessage
+
+from langchain_mistral_agents._ledger import Ledger
+from langchain_mistral_agents._threads import ConversationStore
+from langchain_mistral_agents.history import MistralConversationHistory
+from mistral_agents import MistralAgents
+
+
+class MistralSessionHistory(MistralConversationHistory):
+    """The history of one session: its conversation's id is read from a map, and kept there.
+
+    The map is asked when messages are read or added, so another process may have gone on meanwhile; what is unsaved
+    belongs to this process. A `fork` is a history of its own and does not change the session.
+
+    Args:
+        session_id: The session.
+        conversations: The map.
+        owner: Whose sessions these are; the map refuses a session of another owner.
+        client: The client.
+    """
+
+    def __init__(self, session_id: str, conversations: ConversationStore, owner: str, *, client: MistralAgents) -> None:
+        super().__init__(client=client)
+        self.session_id = session_id
+        self._conversations = conversations
+        self._owner = owner
+        self._mapped: str | None = None
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]
+        """All messages of the session's conversation; see `MistralConversationHistory.messages`."""
+        self._moved(self._conversations.get(self.session_id, self._owner))
+        return super().messages
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """As `messages`, without blocking."""
+        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        return await super().aget_messages()
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """As `MistralConversationHistory.add_messages`; a conversation that began or branched goes into the map."""
+        self._moved(self._conversations.get(self.session_id, self._owner))
+        super().add_messages(messages)
+        conversation_id = self.conversation_id
+        if conversation_id is not None and conversation_id != self._mapped:
+            self._conversations.set(self.session_id, self._owner, conversation_id)
+            self._mapped = conversation_id
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """As `add_messages`, without blocking."""
+        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        super().add_messages(messages)
+        conversation_id = self.conversation_id
+        if conversation_id is not None and conversation_id != self._mapped:
+            await self._conversations.aset(self.session_id, self._owner, conversation_id)
+            self._mapped = conversation_id
+
+    def clear(self) -> None:
+        """Delete the conversation on the service, and forget it here and in the map."""
+        self._moved(self._conversations.get(self.session_id, self._owner))
+        super().clear()
+        self._conversations.delete(self.session_id)
+        self._mapped = None
+
+    async def aclear(self) -> None:
+        """As `clear`, without blocking."""
+        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        await super().aclear()
+        await self._conversations.adelete(self.session_id)
+        self._mapped = None
+
+    def _moved(self, mapped: str | None) -> None:
+        """Follow the map where it changed since this process looked; unsaved messages stay."""
+        if mapped == self._mapped:
+            return
+        waiting = self.unsaved
+        self._mapped = self._conversation_id = mapped
+        self._ledger = Ledger(empty=mapped is None)
+        self._ledger.add(waiting)
+
+
+class MistralSessionHistories:
+    """Gives the history of a session; what `RunnableWithMessageHistory` wants as `get_session_history`.
+
+    Args:
+        conversations: The map of sessions to conversations, of `langchain_mistral_agents.threads`.
+        owner: Whose sessions these are, where applications share a map.
+        api_key: The key; None reads MISTRAL_API_KEY.
+        base_url: The service's address; None reads MISTRAL_BASE_URL.
+        client: Your own client, instead of `api_key` and `base_url`.
+
+    Example:
+        >>> histories = MistralSessionHistories(SqliteConversations("sessions.sqlite"))
+        >>> chat = RunnableWithMessageHistory(ChatMistralAgent(model="mistral-small-latest", store=True), histories)
+        >>> chat.invoke("My name is Ada.", {"configurable": {"session_id": "ada"}})
+    """
+
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        *,
+        owner: str = "history",
+        api_key: str | None = None,
+        base_url: str | None = None,
+        client: MistralAgents | None = None,
+    ) -> None:
+        self._client = MistralConversationHistory(api_key=api_key, base_url=base_url, client=client).client
+        self._conversations = conversations
+        self._owner = owner
+        self._histories: dict[str, MistralSessionHistory] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, session_id: str) -> MistralSessionHistory:
+        """The session's history; asks nothing. The same object each time, since what is unsaved lives in it."""
+        with self._lock:
+            found = self._histories.get(session_id)
+            if found is None:
+                found = MistralSessionHistory(session_id, self._conversations, self._owner, client=self._client)
+                self._histories[session_id] = found
+            return found
+
+    def release(self, session_id: str) -> list[BaseMessage]:
+        """Drop a session's history from this process's memory, and give what was unsaved; nothing is deleted."""
+        with self._lock:
+            found = self._histories.pop(session_id, None)
+        return found.unsaved if found is not None else []
