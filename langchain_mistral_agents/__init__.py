@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_mistral_agents._portable import to_portable_messages
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
@@ -22,6 +23,7 @@ __all__ = [
     "MistralConversationMiddleware",
     "MistralLibraryRetriever",
     "MistralSessionHistories",
+    "to_portable_messages",
 ]
 
 _HOMES = {
@@ -31,6 +33,7 @@ _HOMES = {
     "MistralConversationMiddleware": "middleware",
     "MistralConversationMemory": "memory",
     "MistralLibraryRetriever": "retriever",
+    "to_portable_messages": "_portable",
     "MistralSessionHistories": "sessions",
 }
 
