@@ -18,22 +18,17 @@ REQUEST = (
 OPENING = "Summary of our conversation so far:\n{}"
 
 
-def writer_of(history: History, info: Mapping[str, Any], model: str | None) -> str:
-    """The model that writes the summary.
+def request(history: History, info: Mapping[str, Any], model: str | None) -> Wire:
+    """What to start for a summary.
 
     Raises:
-        ConfigurationError: None is known (an agent's conversation whose entries name no model).
+        ConfigurationError: No model is known (an agent's conversation whose entries name none).
     """
     named = [model, info.get("model"), *(entry.model for entry in reversed(history.entries))]
     found = next((name for name in named if isinstance(name, str)), None)
     if found is None:
         raise ConfigurationError("Which model shall write the summary? Pass model=.")
-    return found
-
-
-def request(history: History) -> str:
-    """What to ask for."""
-    return REQUEST.format(history)
+    return {"inputs": REQUEST.format(history), "model": found, "store": False}
 
 
 def seed(summary: str, history: History, keep: int) -> list[Wire]:

@@ -106,7 +106,8 @@ def _result(call: Call, reply: Reply) -> ConnectorResult:
     metadata = data.get("metadata")
     told = metadata if isinstance(metadata, dict) else {}
     result = ConnectorResult(rows_of(data, "content"), told, data)
-    if data.get("isError") is True or told.get("isError") is True:
+    nested = told.get("mcp_meta")
+    if any(isinstance(place, dict) and place.get("isError") is True for place in (data, told, nested)):
         raise ConnectorToolError(f"{call.what} failed: {result.text or 'no message'}", body=data)
     return result
 

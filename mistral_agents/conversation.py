@@ -146,6 +146,26 @@ class Conversation(Talk):
         """As `tree`, without blocking."""
         return family(self._require_id(), [info async for info in self._client.conversations.alist()])
 
+    def summarise(self, *, model: str | None = None) -> str:
+        """A summary of the conversation, written in one turn of its own, which is not stored.
+
+        The service has no memory across conversations: keep the summary in your own store and give it to a new
+        conversation where the user wants that.
+
+        Args:
+            model: Who writes it; None takes the conversation's own model.
+
+        Raises:
+            ConfigurationError: No model is known.
+        """
+        history, info = self.history(), self._client.conversations.get(self._require_id())
+        return self._client.conversations.start(**compaction.request(history, info, model)).text
+
+    async def asummarise(self, *, model: str | None = None) -> str:
+        """As `summarise`, without blocking."""
+        history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
+        return (await self._client.conversations.astart(**compaction.request(history, info, model))).text
+
     def compact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """Go on in a new conversation that begins with a summary, for when the context window nears its end.
 
@@ -160,15 +180,13 @@ class Conversation(Talk):
             ConfigurationError: No model is known.
         """
         history, info = self.history(), self._client.conversations.get(self._require_id())
-        writer = compaction.writer_of(history, info, model)
-        turn = self._client.conversations.start(compaction.request(history), model=writer, store=False)
+        turn = self._client.conversations.start(**compaction.request(history, info, model))
         return self._compacted(history, info, keep, turn.text)
 
     async def acompact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """As `compact`, without blocking."""
         history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        writer = compaction.writer_of(history, info, model)
-        turn = await self._client.conversations.astart(compaction.request(history), model=writer, store=False)
+        turn = await self._client.conversations.astart(**compaction.request(history, info, model))
         return self._compacted(history, info, keep, turn.text)
 
     def _compacted(self, history: History, info: Mapping[str, Any], keep: int, summary: str) -> Self:

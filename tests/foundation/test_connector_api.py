@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from mistral_agents import MistralAgents
+from mistral_agents import Connector, Conversation, MistralAgents
 from mistral_agents.connector_api import ConnectorToolError
-from mistral_agents.errors import ResponseFormatError
+from mistral_agents.errors import InvalidRequestError, ResponseFormatError
+from mistral_agents_server.settings import LocalConnector, LocalTool
+from tests.support.scripted import ScriptedModel, call, say
 from tests.wire.conftest import Wire
 
 Make = Callable[..., MistralAgents]
@@ -64,12 +67,40 @@ async def test_a_tool_is_called_with_its_arguments(make_client: Make, wire: Wire
     assert wire.bodies[-1] == {"arguments": {}}
 
 
-@pytest.mark.parametrize("place", ["top", "metadata"])
-def test_a_tool_that_fails_is_an_error(make_client: Make, wire: Wire, place: str) -> None:
-    body = {"content": [{"type": "text", "text": "no such repo"}]}
-    wire.answer((200, {**body, "isError": True} if place == "top" else {**body, "metadata": {"isError": True}}))
+@pytest.mark.parametrize(
+    "failed", [{"isError": True}, {"metadata": {"isError": True}}, {"metadata": {"mcp_meta": {"isError": True}}}]
+)
+def test_a_tool_that_fails_is_an_error(make_client: Make, wire: Wire, failed: dict[str, Any]) -> None:
+    wire.answer((200, {"content": [{"type": "text", "text": "no such repo"}], **failed}))
     with pytest.raises(ConnectorToolError, match="Calling search of gh failed: no such repo"):
         make_client().connectors.call("gh", "search")
     wire.answer((200, []))
     with pytest.raises(ResponseFormatError):
         make_client().connectors.call("gh", "search")
+
+
+def test_a_connector_of_the_stand_in_by_hand_and_by_an_agent(standin_factory: Any, scripted: ScriptedModel) -> None:
+    def weather(arguments: dict[str, Any]) -> str:
+        if arguments.get("city") == "Atlantis":
+            raise ValueError("no such city")
+        return f"sun in {arguments['city']}"
+
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    local = LocalConnector("meteo", "Weather.", [LocalTool("weather", "Weather of a city.", schema, weather)])
+    served = standin_factory(model_url=scripted.url, connectors=[local])
+    client = MistralAgents(api_key="k", base_url=served.base_url, max_retries=0)
+    [info] = client.connectors.list()
+    assert client.connectors.get("meteo").id == info.id
+    [tool] = client.connectors.tools(info.id)
+    assert tool.as_function()["function"]["parameters"]["properties"] == schema["properties"]
+    assert client.connectors.call("meteo", tool.name, {"city": "Paris"}).text == "sun in Paris"
+    with pytest.raises((ConnectorToolError, InvalidRequestError), match="no such city"):
+        client.connectors.call("meteo", tool.name, {"city": "Atlantis"})
+
+    scripted.script(call("meteo_weather", {"city": "Rome"}), say("Sunny."))
+    turn = Conversation(client, model="m", tools=[Connector("meteo")]).append("Weather in Rome?")
+    assert [(run.name, run.result) for run in turn.tool_executions] == [("meteo_weather", "sun in Rome")]
+    scripted.script(call("meteo_weather", {"city": "Rome"}), say("I was not allowed."))
+    guarded = [Connector("meteo", requires_confirmation=["meteo_weather"])]
+    turn = Conversation(client, model="m", tools=guarded, confirm="deny").append("Weather in Rome?")
+    assert (turn.tool_executions, turn.text) == ([], "I was not allowed.")

@@ -494,3 +494,17 @@ def test_what_does_not_fit_together_is_refused(talker: MistralAgents) -> None:
         Conversation(talker, model=MODEL).history()
     with pytest.raises(ConfigurationError, match="inputs is empty"):
         Conversation(talker, model=MODEL).append("  ")
+
+
+async def test_a_summary_can_be_seen_and_carried_over(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    agent = talker.agents.create(model=MODEL, name="carrier")
+    scripted.script(say("hello Ada"), say("Ada likes tea."), say("Ada likes tea."), say("Tea?"))
+    conversation = Conversation(talker, agent_id=agent.id)
+    conversation.append("I am Ada, I like tea.")
+    summary = conversation.summarise(model=MODEL)
+    assert summary == await conversation.asummarise(model=MODEL) == "Ada likes tea."
+    assert len(list(talker.conversations.list())) == 1, "summaries are not stored"
+    fresh = Conversation(talker, model=MODEL, instructions=f"You know: {summary}")
+    fresh.append("What shall I drink?")
+    assert scripted.requests[-1]["messages"][0]["content"] == "You know: Ada likes tea."
+    await talker.aclose()
