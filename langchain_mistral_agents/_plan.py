@@ -18,7 +18,16 @@ from mistral_agents.connectors import translate_tools
 from mistral_agents.errors import ConfigurationError
 
 Wire = dict[str, Any]
-_CALL = ("timeout", "headers", "guardrails", "tool_confirmations", "handoff_execution", "metadata")
+_CALL = (
+    "timeout",
+    "headers",
+    "guardrails",
+    "name",
+    "description",
+    "tool_confirmations",
+    "handoff_execution",
+    "metadata",
+)
 
 
 @dataclass(frozen=True, slots=True)

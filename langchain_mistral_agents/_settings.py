@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, Literal
 
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.utils import get_pydantic_field_names, secret_from_env
 from langchain_core.utils.utils import _build_model_kwargs
 from pydantic import ConfigDict, Field, SecretStr, model_validator
@@ -73,6 +76,24 @@ class AgentSettings(BaseChatModel):
         if self.store and self.cache is not False and self.cache is not None:
             raise ValueError("cache can't be used with store=True: a cached answer would never reach the conversation.")
         return self
+
+    @model_validator(mode="after")
+    def _set_mistral_agents_version(self) -> Self:
+        self._add_version("mistral-agents", version("mistral-agents"))
+        return self
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """An estimate: a token for every four characters, since the service has no call that counts."""
+        return -(-len(text) // 4)
+
+    @override
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: Any
+    ) -> int:
+        """An estimate for messages and tools, as `get_num_tokens`."""
+        words = sum(self.get_num_tokens(str(message.text)) + 4 for message in messages)
+        return words + sum(self.get_num_tokens(json.dumps(as_tool(tool))) for tool in tools or ())
 
     @property
     def _llm_type(self) -> str:

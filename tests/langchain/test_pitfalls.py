@@ -453,3 +453,34 @@ def test_the_address_in_the_environment_may_change(monkeypatch: pytest.MonkeyPat
     for address in ("https://a.test", "https://b.test"):
         monkeypatch.setenv("MISTRAL_BASE_URL", address)
         assert model.mistral.base_url == address
+
+
+def test_headers_on_request(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, REPLY, {"x-special": "1"}))
+    assert "headers" not in prepared().invoke("Go").response_metadata
+    assert prepared(include_response_headers=True).invoke("Go").response_metadata["headers"]["x-special"] == "1"
+
+
+def test_tokens_are_estimated_without_a_tokenizer() -> None:
+    model = ChatMistralAgent(model="m")
+    assert model.get_num_tokens("12345678") == 2
+    assert model.get_num_tokens_from_messages([HumanMessage("12345678")]) == 6
+
+
+def test_the_version_is_in_the_metadata_of_runs() -> None:
+    metadata = ChatMistralAgent(model="m").metadata
+    assert metadata is not None
+    assert "mistral-agents" in metadata["lc_versions"]
+
+
+def test_a_new_conversation_takes_name_description_and_metadata(prepared: Make, wire: Wire) -> None:
+    prepared(store=True, metadata={"user": "ada"}).invoke("Go", name="talk", description="A talk.")
+    body = wire.bodies[0]
+    assert (body["name"], body["description"], body["metadata"]) == ("talk", "A talk.", {"user": "ada"})
+
+
+def test_several_loops_without_closing(standin: Standin) -> None:
+    """The second `asyncio.run` meets connections of a loop that is gone."""
+    model = ChatMistralAgent(model="m", api_key="test-key", base_url=standin.base_url)
+    for _ in range(3):
+        assert asyncio.run(model.ainvoke("Hello")).text
