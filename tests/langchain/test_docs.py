@@ -16,7 +16,7 @@ NAMES = sorted(page.name for page in PAGES.glob("*.md"))
 PRINTED = {
     "history.md": ["Ada", "['human', 'ai', 'human', 'ai']", "code word is heron", "None"],
     "memory.md": ["Ada", "I live in Paris.", "[]"],
-    "middleware.md": ["Ada", "True", "Bob", "code_interpreter {'code':", "5050", "waits for code_interpreter"],
+    "middleware.md": ["Ada", "True", "Bob", "code_interpreter {'code':", "42", "waits for code_interpreter"],
 }
 
 
