@@ -177,6 +177,25 @@ def test_behind_a_parser_answers_are_plain_text_and_still_stored_once(
     assert history.unsaved == []
 
 
+def test_plain_text_answers_of_a_known_conversation_are_not_stored_twice_even_unrecorded(
+    service: Standin, client: MistralAgents, model: ChatMistralAgent
+) -> None:
+    begun = client.conversations.start("Hello", model=MODEL, store=True)
+    history = MistralConversationHistory(begun.conversation_id, client=client)
+    chat = remembering(model | StrOutputParser(), history)
+
+    for words in ("My name is Ada.", "What is my name?", "Thanks"):
+        chat.invoke(words)
+
+    assert [inputs for _, inputs in turns(service)][1:] == [
+        [user("My name is Ada.")],
+        [user("What is my name?")],
+        [user("Thanks")],
+    ]
+    assert stored(client, history) == PAIR * 4
+    assert history.unsaved == []
+
+
 # adding by hand --------------------------------------------------------------------------------------------------
 
 
