@@ -31,6 +31,7 @@ class AgentState:
         memory: Which memory object that was; another one may have lost the messages with its context.
         pad: Answers and results of this run that are not in the memory yet.
         unsent: Those results that the service has not got yet.
+        under_way: Whether a turn was sent of which nothing came back yet, or ever.
         v: Version of this form.
     """
 
@@ -41,6 +42,7 @@ class AgentState:
     memory: str = ""
     pad: list[Wire] = field(default_factory=list)
     unsent: list[Wire] = field(default_factory=list)
+    under_way: bool = False
     v: int = 1
 
     @classmethod
@@ -74,6 +76,20 @@ class AgentState:
         """Note what the conversation covers."""
         self.known = prints(messages)[-_KNOWN:]
 
+    def reconcile(self, history: Sequence[ChatMessage]) -> None:
+        """Take over what a turn that was cut off has left in the conversation, so that nothing is sent twice."""
+        last = self.last
+        places = [place for place, message in enumerate(history) if last is not None and _same_entry(message, last)]
+        for message in history[places[-1] + 1 :] if places and last is not None else ():
+            if is_answer(message):
+                kwargs = {**_start_marks(last), **message.additional_kwargs}
+                self.answer = dumped(message.model_copy(update={"additional_kwargs": kwargs}))
+            elif is_result(message):
+                self.unsent = [sent for sent in self.unsent if not _same_call(sent, message)]
+            else:
+                self.known = [*self.known, fingerprint(message)]
+        self.under_way = False
+
     def new_in(self, messages: Sequence[ChatMessage], memory: Any) -> int | None:
         """How many messages at the end the conversation does not cover; None where the memory was edited.
 
@@ -89,6 +105,19 @@ class AgentState:
     def lost_in(self, messages: Sequence[ChatMessage], memory: Any) -> bool:
         """Whether a memory lost what it held: it is another object than at the last turn, and holds no answer."""
         return _MEMORIES.get(self.memory) is not memory and not any(map(is_answer, messages))
+
+
+def _same_entry(one: ChatMessage, other: ChatMessage) -> bool:
+    return one.additional_kwargs.get("entry_id") == other.additional_kwargs.get("entry_id")
+
+
+def _same_call(one: Wire, other: ChatMessage) -> bool:
+    return bool(one["additional_kwargs"]["tool_call_id"] == other.additional_kwargs.get("tool_call_id"))
+
+
+def _start_marks(message: ChatMessage | None) -> Wire:
+    kwargs = message.additional_kwargs if message is not None else {}
+    return {name: kwargs[name] for name in ("tools", "system") if name in kwargs}
 
 
 def prints(messages: Sequence[ChatMessage]) -> list[str]:

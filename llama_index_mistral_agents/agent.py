@@ -153,8 +153,12 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         asked = asked_by(held)
         response = None
         if not (state.pending and asked == state.asked):
+            if state.under_way:
+                state.reconcile(await self._past(state))
             messages = await self._to_send(ctx, state, llm_input, held, memory, tools)
             ctx.write_event_to_stream(AgentInput(input=messages, current_agent_name=self.name))
+            state.under_way = True
+            await state.save(ctx, self.name)
             response = await self._ask(ctx, messages, tools)
             state.covers(held)
             state.asked = asked
@@ -205,7 +209,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         return [*system, state.last, *undumped(state.unsent), *said[len(said) - count :]]
 
     async def _past(self, state: AgentState) -> list[ChatMessage]:
-        """What the conversation that is left holds, for a memory that lost it."""
+        """What the conversation holds; nothing before there is one."""
         if state.conversation_id is None:
             return []
         history = await self._turns.client.conversations.aget_history(state.conversation_id)
@@ -221,7 +225,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state.answer = dumped(response.message)
         state.conversation_id = response.message.additional_kwargs["conversation_id"]
         state.pad.append(state.answer)
-        state.unsent = []
+        state.unsent, state.under_way = [], False
         await state.save(ctx, self.name)
 
     # turns -----------------------------------------------------------------------------------------------------

@@ -288,6 +288,22 @@ async def test_an_error_is_raised_and_the_conversation_goes_on(make_agent: Any, 
     assert sent(service)[-1][-1] == "again"
 
 
+async def test_a_turn_that_was_applied_but_not_seen_is_not_sent_again(
+    make_agent: Any, service: Any, scripted: Any
+) -> None:
+    scripted.script(say("One."), say("Two."), say("Three."))
+    agent, memory = make_agent(), ChatMemoryBuffer.from_defaults()
+    ctx = Context(agent)
+    await run(agent, "one", ctx=ctx, memory=memory)
+    service.faults.drop_after(method="POST")
+    with pytest.raises(MistralAgentsError):
+        await agent.run(user_msg="two", ctx=ctx, memory=memory)
+    restored = Context.from_dict(agent, ctx.to_dict())
+    assert (await run(agent, "three", ctx=restored, memory=memory))[0] == "Three."
+    assert sent(service) == [["one"], ["two"], ["three"]]
+    assert len({path for path, _ in service.turns[1:]}) == 1
+
+
 async def test_too_many_steps_end(make_agent: Any, scripted: Any) -> None:
     scripted.always(SIX_BY_SEVEN)
     agent = make_agent(tools=[multiply])
