@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -65,20 +66,17 @@ def test_any_folder_will_do_and_with_a_key_what_was_made_is_deleted(tmp_path, st
     assert len([seen for seen in service.faults.requests if seen.method == "DELETE"]) == (3 if fails else 5)
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    done = run("--docs", str(tmp_path / "nowhere"), folder=tmp_path)
-    assert done.returncode != 0
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_folder_without_documents(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "a.bin").write_bytes(b"\x00")
-    done = run("--docs", str(tmp_path / "docs"), folder=tmp_path)
-    assert done.returncode != 0
-    assert ".md" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("made", "says"), [(None, "docs: there is no such folder"), ("a.bin", "no document there; the demo reads .md, ")]
+)
+def test_a_folder_it_cannot_use(monkeypatch, tmp_path, made, says):
+    if made is not None:
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs" / made).write_bytes(b"\x00")
+    monkeypatch.setattr(sys, "argv", ["demo.py", "--docs", str(tmp_path / "docs"), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=says):
+        runpy.run_path(str(DEMO), run_name="__main__")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.timeout(120)
