@@ -221,6 +221,7 @@ def program(series: Series, plot: bool) -> str:
             f"labels = {series.labels!r}",
             "for name, values in columns.items():",
             '    plt.plot(labels or range(1, len(values) + 1), values, marker="o", label=name)',
+            *(['plt.xticks(rotation=45, ha="right")'] if series.labels else []),
             "plt.legend()",
             "plt.tight_layout()",
             "plt.show()",

@@ -141,7 +141,10 @@ def test_statistics_of_a_table_by_the_named_column():
     assert series.columns == {"snow": [1, 2, 6]}
     assert series.labels == ["2001", "2002", "2003"]
     assert "mean = 3" in run(compute.program(series, plot=False))
-    assert "plt.show()" in compute.program(series, plot=True)
+    plotted = compute.program(series, plot=True)
+    assert "plt.show()" in plotted
+    assert "rotation=45" in plotted
+    assert "rotation" not in compute.program(compute.series_in("mean", "3, 4, 8"), plot=True)
 
 
 def test_a_table_with_single_blanks_between_its_columns_is_read():
