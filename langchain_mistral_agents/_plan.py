@@ -9,11 +9,11 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_mistral_agents._errors import DivergenceError
+from langchain_mistral_agents._errors import LateConfirmationError
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
 from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
-from langchain_mistral_agents._tools import choose, completion_options
+from langchain_mistral_agents._tools import choose, completion_options, unsealed
 from mistral_agents.connectors import translate_tools
 from mistral_agents.errors import ConfigurationError
 
@@ -203,7 +203,7 @@ def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirm
     if not confirms:
         check_answered(messages[max(position.first - 1, 0) :])
     elif position.operation != "append":
-        raise DivergenceError(
+        raise LateConfirmationError(
             f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
             conversation_id=position.conversation_id,
             hint="Only calls at the end of a conversation can be confirmed; go on from before the question was asked.",
@@ -217,7 +217,10 @@ def _start(fields: Fields, asked: Asked) -> Wire:
         options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
     else:
         options |= {"model": asked.model, "instructions": asked.instructions}
-        options |= {"tools": asked.tools or None, "completion_args": asked.completion or None}
+        options |= {
+            "tools": [unsealed(tool) for tool in asked.tools] or None,
+            "completion_args": asked.completion or None,
+        }
         options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
     if asked.stored:
         options["metadata"] = {**fields.metadata, **asked.options.get("metadata", {})} or None

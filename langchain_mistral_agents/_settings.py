@@ -13,7 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.utils import get_pydantic_field_names, secret_from_env
 from langchain_core.utils.utils import _build_model_kwargs
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
@@ -68,6 +68,11 @@ class AgentSettings(BaseChatModel):
     @classmethod
     def _gather_unknown(cls, values: Any) -> Any:
         return _build_model_kwargs(values, get_pydantic_field_names(cls)) if isinstance(values, dict) else values
+
+    @field_validator("connectors")
+    @classmethod
+    def _as_tools(cls, connectors: list[Any]) -> list[Any]:
+        return [as_tool(tool) for tool in connectors]
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
@@ -170,7 +175,7 @@ class AgentSettings(BaseChatModel):
             agent_version=self.agent_version,
             conversation_id=self.conversation_id,
             instructions=self.instructions,
-            connectors=[as_tool(tool) for tool in self.connectors],
+            connectors=self.connectors,
             completion_args=self._completion,
             stop=self.stop,
             store=self.store,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from mistral_agents.errors import ConfigurationError
 
@@ -28,12 +29,35 @@ SAMPLING = (
 
 
 def as_tool(tool: Any, *, strict: bool | None = None) -> Wire:
-    """A tool in any of LangChain's forms, our builders, the SDK's objects or a dict, as the service takes it."""
+    """A tool in any of LangChain's forms, our builders, the SDK's objects or a dict, as the service takes it.
+
+    A connector's credential is sealed (`SecretStr`), so that traces and `dumps` don't show it; see `unsealed`.
+    """
     if isinstance(tool, Mapping) and "type" in tool and not _is_json_schema(tool):
-        return _copied(tool)
+        return _sealed(_copied(tool))
     if isinstance(tool, BaseModel) and not isinstance(tool, BaseTool):
-        return tool.model_dump(mode="json", by_alias=True, exclude_unset=True) | {"type": getattr(tool, "type", None)}
+        told = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return _sealed(told | {"type": getattr(tool, "type", None)})
     return convert_to_openai_tool(tool, strict=strict)
+
+
+def _sealed(tool: Wire) -> Wire:
+    secret = tool.get("authorization")
+    if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), str):
+        return tool
+    made = copy.copy(tool)
+    made["authorization"] = {**secret, "value": SecretStr(secret["value"])}
+    return made
+
+
+def unsealed(tool: Wire) -> Wire:
+    """The tool as it is sent."""
+    secret = tool.get("authorization")
+    if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), SecretStr):
+        return tool
+    made = copy.copy(tool)
+    made["authorization"] = {**secret, "value": secret["value"].get_secret_value()}
+    return made
 
 
 def _is_json_schema(tool: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
 from langchain_mistral_agents._messages import merged
 from langchain_mistral_agents._threads import ConversationStore, InMemoryConversations
-from langchain_mistral_agents._tools import as_tool
+from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import AgentMessage, TurnCatcher, atrace_runs, trace_runs
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents import MistralAgents
@@ -95,7 +95,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             tools: Hosted tools, and functions that will run here.
             options: Further arguments of `client.agents.create` (`instructions`, `completion_args`, ...).
         """
-        declared = [as_tool(tool) for tool in tools]
+        declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
         return cls(agent_id=agent["id"], tools=_local(tools), client=client)
 
@@ -104,7 +104,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Any
     ) -> MistralAgentRunnable:
         """As `create_agent`, without blocking."""
-        declared = [as_tool(tool) for tool in tools]
+        declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
         return cls(agent_id=agent["id"], tools=_local(tools), client=client)
 

@@ -12,8 +12,9 @@ from operator import add
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.exceptions import ModelRateLimitError, ModelTimeoutError
+from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
@@ -419,12 +420,35 @@ def test_identifying_params_differ_where_models_do() -> None:
     assert len(set(keys)) == len(variants)
 
 
-def test_secrets_stay_out_of_text_forms() -> None:
-    tool = Connector("crm", authorization={"type": "api-key", "value": "hunter2"})
-    model = ChatMistralAgent(model="m", api_key="top-secret", connectors=[tool])
-    shown = f"{model!r} {model} {model._identifying_params} {model._get_invocation_params()}"
-    assert "hunter2" not in shown
-    assert "top-secret" not in shown
+class Shown(BaseCallbackHandler):
+    """Everything that a tracer is told of a model's run."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def on_chat_model_start(self, serialized: dict[str, Any], messages: Any, **kwargs: Any) -> None:
+        self.text += json.dumps([serialized, kwargs], default=str)
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_credentials_stay_out_of_texts_and_traces(prepared: Make, wire: Wire, as_dict: bool) -> None:
+    tool: Any = Connector("crm", authorization={"type": "api-key", "value": "hunter2"})
+    tool = dict(tool) if as_dict else tool
+    handler = Shown()
+    model = prepared(connectors=[tool])
+    bound = prepared().bind_tools([tool])
+    for each in (model, bound):
+        each.invoke("Go", {"callbacks": [handler]})
+        assert wire.bodies[-1]["tools"][0]["authorization"]["value"] == "hunter2"
+    told = f"{model!r} {model} {bound!r} {dumps(model)} {dumps(bound)} {model._identifying_params} {handler.text}"
+    assert "connector" in told
+    assert "hunter2" not in told
+    assert tool["authorization"]["value"] == "hunter2"
+
+
+def test_the_key_stays_out_of_texts() -> None:
+    model = ChatMistralAgent(model="m", api_key="top-secret")
+    assert "top-secret" not in f"{model!r} {model} {dumps(model)} {model._identifying_params}"
 
 
 def test_usage_reaches_the_counter_of_langchain(prepared: Make, wire: Wire) -> None:
