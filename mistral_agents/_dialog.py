@@ -97,6 +97,7 @@ class Dialog:
     unsure: bool = False
     _open: list[FunctionCall] = field(default_factory=list)
     _answers: dict[str, Wire] = field(default_factory=dict)
+    _broken_start: bool = False
 
     @property
     def open_calls(self) -> list[FunctionCall]:
@@ -108,7 +109,7 @@ class Dialog:
         turns: list[Turn] = []
         entries = _entries(inputs)
         if self.unsure:
-            self.reconcile((yield ReadHistory()))
+            yield from self._made_sure()
         said = self._taken(entries)
         for _ in range(self.max_rounds + 1):
             turn = yield from self._request(said, turns)
@@ -121,6 +122,16 @@ class Dialog:
             turn=merged(turns),
             hint="Raise max_rounds, or look at the functions' results in `.turn`.",
         )
+
+    def _made_sure(self) -> Generator[Action, Any, None]:
+        """Read the history; a start whose stream broke off may have left nothing behind, and is then begun anew."""
+        try:
+            self.reconcile((yield ReadHistory()))
+        except NotFoundError:
+            if not self._broken_start:
+                raise
+            self.conversation_id, self.unsure = None, False
+        self._broken_start = False
 
     def _taken(self, entries: list[Wire]) -> list[Wire]:
         """The entries but for results of open calls, which are put where they belong."""
@@ -174,6 +185,7 @@ class Dialog:
         """Keep what is known although the request failed: the new id, and the answers of earlier requests."""
         if self.conversation_id is None:
             self.conversation_id = error.conversation_id
+            self._broken_start = error.conversation_id is not None
         if error.turn is None and turns:
             error.turn = merged(turns)
 

@@ -274,10 +274,11 @@ def test_an_abandoned_stream_is_reconciled_before_anything_else_is_sent(
     before = len(served.faults.requests)
     assert conversation.append("go on").text == "fine"
     asked = [seen.method for seen in served.faults.requests[before:]]
-    assert asked == ["GET", "POST"], "the history first"
+    assert asked[:2] == ["GET", "POST"], "the history first"
+    assert asked[2:] in ([], ["GET", "POST"]), "once more where the server still worked on what was abandoned"
     said = [entry.text for entry in conversation.history().entries if entry.type == "message.input"]
     assert said in (["hello", "go on"], ["hello", "leave it", "go on"])
-    assert len(results(conversation)) == 1
+    assert conversation.history().open_calls == []
 
 
 def test_a_lost_answer_is_found_in_the_history(served: Any, talker: MistralAgents, scripted: ScriptedModel) -> None:
