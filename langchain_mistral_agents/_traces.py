@@ -33,22 +33,14 @@ class TurnGeneration(ChatGeneration):
         return self._turn
 
 
-class AgentMessage(AIMessage):
-    """An answer of an agent; `.turn` is the full result, with its entries, files and timings."""
+def with_turn(message: AIMessage, turn: Turn | None) -> AIMessage:
+    """The message, with the turn as its attribute `turn`.
 
-    _turn: Turn | None = PrivateAttr(default=None)
-
-    @property
-    def turn(self) -> Turn | None:
-        """The last turn of the call; None for an answer that came as a stream."""
-        return self._turn
-
-    @classmethod
-    def of(cls, message: AIMessage, turn: Turn | None) -> AgentMessage:
-        """The message, with its turn."""
-        made = cls(**message.model_dump(exclude={"type"}))
-        made._turn = turn
-        return made
+    It is no field: checkpoints, `dumps` and comparisons see a plain `AIMessage`. (A class of our own would not be
+    restored by LangGraph's checkpoints.)
+    """
+    message.__dict__["turn"] = turn
+    return message
 
 
 class TurnCatcher(BaseCallbackHandler):

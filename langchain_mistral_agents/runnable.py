@@ -16,7 +16,7 @@ from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools,
 from langchain_mistral_agents._messages import merged
 from langchain_mistral_agents._threads import ConversationStore, InMemoryConversations
 from langchain_mistral_agents._tools import as_tool, unsealed
-from langchain_mistral_agents._traces import AgentMessage, TurnCatcher, atrace_runs, trace_runs
+from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
@@ -129,7 +129,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             trace_runs(answer, run_manager)
             self._remember(answer, config)
             if not runnable_here(answer, tools):
-                return AgentMessage.of(answer, catcher.turn)
+                return with_turn(answer, catcher.turn)
             messages = [*messages, answer, *run_tools(answer, tools, child)]
         raise self._exhausted(answer, catcher)
 
@@ -144,7 +144,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             await atrace_runs(answer, run_manager)
             await self._aremember(answer, config)
             if not runnable_here(answer, tools):
-                return AgentMessage.of(answer, catcher.turn)
+                return with_turn(answer, catcher.turn)
             messages = [*messages, answer, *await arun_tools(answer, tools, child)]
         raise self._exhausted(answer, catcher)
 

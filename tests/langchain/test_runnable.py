@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langchain_mistral_agents import MistralAgentRunnable
 from mistral_agents import MistralAgents
@@ -146,6 +149,21 @@ def test_the_turn_is_at_hand(agent: MistralAgentRunnable, scripted: ScriptedMode
     answer: Any = agent.invoke("Hello")
     assert answer.turn.text == "Hi"
     assert answer.turn.conversation_id == answer.response_metadata["conversation_id"]
+
+
+def test_the_turn_does_not_disturb_checkpoints_and_comparisons(
+    agent: MistralAgentRunnable, scripted: ScriptedModel
+) -> None:
+    scripted.script(say("Hi"))
+    answer = agent.invoke("Hello")
+    plain = AIMessage(**answer.model_dump(exclude={"type"}))
+    assert "turn" not in plain.model_dump()
+    assert answer == plain
+    assert type(answer) is AIMessage
+    serde = JsonPlusSerializer()
+    assert serde.loads_typed(serde.dumps_typed(answer)) == plain
+    for twin in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
+        assert twin == answer
 
 
 def test_streams_show_every_round(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
