@@ -38,6 +38,7 @@ __all__ = [
     "AgentTurnError",
     "AgentUnknownOutcomeError",
     "DivergenceError",
+    "LateConfirmationError",
     "as_model_error",
     "model_errors",
 ]
@@ -109,6 +110,10 @@ class AgentBudgetError(errors.ToolBudgetExceededError, ModelError):
 
 class DivergenceError(errors.ConfigurationError):
     """The messages are no continuation of the stored conversation, and `on_divergence` forbids to branch."""
+
+
+class LateConfirmationError(DivergenceError):
+    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
 
 
 _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] = {

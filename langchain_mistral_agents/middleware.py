@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr, hook_config
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 from typing_extensions import NotRequired
 
-from langchain_mistral_agents._errors import DivergenceError
+from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
 from langchain_mistral_agents._state import anchors
 from langchain_mistral_agents.chat_models import ChatMistralAgent
+from mistral_agents._functions import INTERRUPTED
 from mistral_agents.errors import ConfigurationError
 
 _WORDS = {"allow": "allow", "approve": "allow", "deny": "deny", "reject": "deny"}
@@ -48,6 +50,11 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
     by call id, or with `{"decisions": [{"type": "approve"}, {"type": "reject"}]}`; anything else is asked about again,
     with the reason under `error`. A new message instead of a decision denies the calls. Interrupts need a checkpointer.
 
+    A decision that was taken already (by a run from an older checkpoint, or by one whose reply was lost) can't be taken
+    again: the turn branches before the question, which leaves the messages and is asked anew.
+
+    Calls of your functions that a broken run left without result are answered with an error by the next run.
+
     Raises:
         ConfigurationError: The agent's model is no `ChatMistralAgent`.
         DivergenceError: The messages no longer continue the conversation and the model's policy is to raise.
@@ -66,19 +73,40 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
 
     state_schema = MistralAgentState
 
+    def before_agent(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
+        """Answer calls that a broken run left open with an error, since the service takes nothing else before."""
+        messages = list(_closed(state["messages"]))
+        if len(messages) == len(state["messages"]):
+            return None
+        return {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES), *messages]}
+
+    async def abefore_agent(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """As `before_agent`, which needs no request."""
+        return self.before_agent(state, runtime)
+
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ExtendedModelResponse[Any]:
         """Send the turn to the conversation, and note where it then stands."""
-        response = handler(_addressed(request))
-        return ExtendedModelResponse(response, Command(update=_standing(response)))
+        given = request
+        try:
+            response = handler(_addressed(given))
+        except LateConfirmationError:
+            given = request.override(messages=_before_question(request.messages))
+            response = handler(_addressed(given))
+        return ExtendedModelResponse(response, Command(update=_standing(response, request, given)))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ExtendedModelResponse[Any]:
         """As `wrap_model_call`, without blocking."""
-        response = await handler(_addressed(request))
-        return ExtendedModelResponse(response, Command(update=_standing(response)))
+        given = request
+        try:
+            response = await handler(_addressed(given))
+        except LateConfirmationError:
+            given = request.override(messages=_before_question(request.messages))
+            response = await handler(_addressed(given))
+        return ExtendedModelResponse(response, Command(update=_standing(response, request, given)))
 
     @hook_config(can_jump_to=["model"])
     def after_model(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
@@ -97,6 +125,16 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
     async def aafter_model(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """As `after_model`, which needs no request."""
         return self.after_model(state, runtime)
+
+
+def _closed(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+    """The messages, with an error result behind each answer whose calls have none."""
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    for message in messages:
+        yield message
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            if call["id"] not in answered:
+                yield ToolMessage(INTERRUPTED, tool_call_id=str(call["id"]), name=call["name"], status="error")
 
 
 def _last_answer(messages: Sequence[BaseMessage]) -> AIMessage | None:
@@ -134,15 +172,31 @@ def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
     return request.override(model_settings=settings)
 
 
-def _standing(response: ModelResponse[Any]) -> dict[str, Any]:
-    """Where the conversation stands after an answer."""
+def _before_question(messages: Sequence[BaseMessage]) -> list[Any]:
+    """The messages without an answer that waits for a decision, and what it did before it asked.
+
+    The decision was taken already (on an older checkpoint, or its reply was lost), so the turn branches before it.
+    """
+    kept = list(messages)
+    while _pending(answer := _last_answer(kept)):
+        place = next(i for i, message in enumerate(kept) if message is answer)
+        first = max((i + 1 for i in range(place) if isinstance(kept[i], HumanMessage)), default=0)
+        kept = [*kept[:first], *(each for each in kept[place + 1 :] if not isinstance(each, ToolMessage))]
+    return kept
+
+
+def _standing(response: ModelResponse[Any], request: ModelRequest[Any], given: ModelRequest[Any]) -> dict[str, Any]:
+    """Where the conversation stands after an answer to what was given of a request; decisions count for one turn."""
     answer = _last_answer(response.result)
     facts = answer.response_metadata if answer is not None else {}
     conversation_id = facts.get("conversation_id")
+    kept = {message.id for message in given.messages}
     return {
+        "messages": [RemoveMessage(id=str(m.id)) for m in request.messages if m.id not in kept],
         "conversation_id": conversation_id,
         "answered_in": conversation_id,
         "last_entry_id": facts.get("last_entry_id"),
+        "decisions": {},
     }
 
 

@@ -446,18 +446,77 @@ def test_a_tool_may_ask_several_times(client: MistralAgents, scripted: ScriptedM
     assert last(agent.invoke(Command(resume="allow"), THREAD)) == "Done."
 
 
-def test_a_decision_that_was_taken_cannot_be_taken_again(
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_to_decide_otherwise_later_branches_before_the_question(
+    client: MistralAgents, service: Standin, scripted: ScriptedModel, blocking: bool
+) -> None:
+    again = call("code_interpreter", {"code": "print(6*8)"})
+    scripted.script(say("Hello."), COMPUTE, COMPUTE, say("Done."), again, say("As you wish."))
+    agent = agent_of(client, tools=CAREFUL)
+    first = agent.invoke({"messages": "Hi."}, THREAD)
+    waiting(agent)
+    asked = agent.get_state(THREAD).config
+    agent.invoke(Command(resume="allow"), THREAD)
+    old = agent.invoke(Command(resume="allow"), THREAD)
+    assert last(old) == "Done."
+
+    deny = Command(resume="deny")
+    forked = agent.invoke(deny, asked) if blocking else await agent.ainvoke(deny, asked)
+
+    path, body = bodies(service)[-1]
+    assert path == f"/{first['conversation_id']}/restart"
+    assert (body["from_entry_id"], body["inputs"]) == (first["last_entry_id"], [user("6 * 7?")])
+    assert forked["__interrupt__"][0].value["action_requests"][0]["args"] == {"code": "print(6*8)"}
+    assert [message.type for message in forked["messages"]] == ["human", "ai", "human", "ai"]
+    assert last(agent.invoke(deny, THREAD)) == "As you wish."
+    assert kinds(client, old["conversation_id"]).count("tool.execution") == 2
+    await client.aclose()
+
+
+def test_a_decision_whose_reply_was_lost_is_asked_about_again(
     client: MistralAgents, service: Standin, scripted: ScriptedModel
 ) -> None:
-    scripted.script(COMPUTE, say("Done."))
+    scripted.script(COMPUTE, say("Done."), COMPUTE, say("Done again."))
     agent = agent_of(client, tools=CAREFUL)
+    waiting(agent)
+    service.faults.drop_after(method="POST", path="/conversations")
+    with pytest.raises(MistralAgentsError, match="may have been applied"):
+        list(agent.stream(Command(resume="allow"), THREAD, stream_mode="messages"))
+
+    assert agent.invoke(None, THREAD)["__interrupt__"]
+    assert last(agent.invoke(Command(resume="allow"), THREAD)) == "Done again."
+
+
+def test_a_late_decision_may_be_refused(client: MistralAgents, service: Standin, scripted: ScriptedModel) -> None:
+    scripted.script(COMPUTE, say("Done."))
+    agent = agent_of(client, tools=CAREFUL, on_divergence="raise")
     waiting(agent)
     asked = agent.get_state(THREAD).config
     agent.invoke(Command(resume="allow"), THREAD)
 
-    with pytest.raises(DivergenceError, match="comes too late: the conversation has gone on"):
+    with pytest.raises(DivergenceError, match="the conversation has gone on"):
         agent.invoke(Command(resume="deny"), asked)
     assert len(bodies(service)) == 2
+
+
+def test_calls_that_a_broken_run_left_open_are_answered(
+    client: MistralAgents, service: Standin, scripted: ScriptedModel
+) -> None:
+    def broken(a: int) -> int:
+        """A function that fails."""
+        raise LookupError("no such thing")
+
+    scripted.script(call("broken", {"a": 1}), say("Never mind."))
+    agent = agent_of(client, tools=[broken])
+    with pytest.raises(LookupError):
+        agent.invoke({"messages": "Go."}, THREAD)
+
+    result = agent.invoke({"messages": "What now?"}, THREAD)
+
+    assert [message.type for message in result["messages"]] == ["human", "ai", "tool", "human", "ai"]
+    answer, asked = bodies(service)[-1][1]["inputs"]
+    assert answer["result"].startswith("Error: interrupted")
+    assert asked == user("What now?")
 
 
 # what it needs ---------------------------------------------------------------------------------------------------
