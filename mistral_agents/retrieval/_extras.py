@@ -9,7 +9,7 @@ from mistral_agents.errors import ConfigurationError
 
 
 def load(module: str) -> Any:
-    """Import a library of the retrieval extras.
+    """Import a library of the retrieval extra.
 
     Raises:
         ConfigurationError: It is not installed.
@@ -17,5 +17,5 @@ def load(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        message = f"Local retrieval needs {module}: pip install 'mistral-agents[llama-index]'."
+        message = f"Local retrieval needs {module}: pip install 'mistral-agents[retrieval]'."
         raise ConfigurationError(message) from error
