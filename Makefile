@@ -57,6 +57,9 @@ docs: $(VENV)/.docs  ## Build the documentation site into site/; broken links fa
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
 
+notebook: setup  ## Execute the notebook again against a stand-in and keep its outputs
+	$(BIN)/python -m scripts.notebook
+
 lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
