@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from llama_index_mistral_agents._filters import filter_of
 from llama_index_mistral_agents._local import LocalBackend, Normalise
 from llama_index_mistral_agents._store import StoreBackend, StoreEngine
 from llama_index_mistral_agents.retrieval_events import announce_sync
+from llama_index_mistral_agents.vector_store import FieldType, MistralSearchIndexVectorStore
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import AnySplitter, PieceSplitter, Splitter
@@ -28,6 +29,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import conditions, refused
 from mistral_agents.retrieval.lazy import LazyEngine
 from mistral_agents.retrieval.progress import Bars
+from mistral_agents.retrieval.search_indexes import compile_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
 from mistral_agents.retrieval.snapshot import Query, Strategy
 
@@ -35,11 +37,20 @@ _MAX_TOKENS = 256
 """Enough for a tool call; the answer itself is thrown away."""
 
 
+Mode = Literal["local", "conversation", "index"]
+_CHOICES = {
+    "mode": ("local", "conversation", "index"),
+    "normalize_scores": ("none", "minmax"),
+    "pages": ("none", "exact"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
     """A retriever's arguments; see `MistralLibraryRetriever`."""
 
     library_ids: tuple[str, ...]
+    mode: Mode
     similarity_top_k: int
     strategy: Strategy
     embed_model: BaseEmbedding | None
@@ -67,10 +78,12 @@ class Choices:
     show_progress: bool
     vector_store: BasePydanticVectorStore | None
     docstore: BaseDocumentStore | None
+    index_name: str | None
+    attribute_fields: Mapping[str, FieldType] | None
 
     def __post_init__(self) -> None:
         Query("", self.similarity_top_k, self.strategy)  # refuses wrong values
-        for name, known in (("normalize_scores", ("none", "minmax")), ("pages", ("none", "exact"))):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
 
@@ -85,7 +98,7 @@ class Choices:
     @property
     def embedder(self) -> ModelEmbedder | None:
         """What makes vectors; None where the strategy needs none."""
-        if self.strategy == "bm25":
+        if self.strategy == "bm25" and self.mode != "index":
             return None
         model = self.embed_model if self.embed_model is not None else LlamaSettings.embed_model
         return ModelEmbedder(model, self.embed_batch_size)
@@ -116,30 +129,49 @@ def engine_for(client: MistralAgents, chosen: Choices) -> LibraryEngine:
         on_empty=chosen.on_empty,
         max_concurrency=chosen.max_concurrency,
     )
-    if chosen.docstore is not None and chosen.vector_store is None:
-        raise ConfigurationError("docstore goes only with vector_store.")
+    if chosen.docstore is not None and chosen.vector_store is None and chosen.mode != "index":
+        raise ConfigurationError('docstore goes only with vector_store, or mode="index".')
     notify = Bars(announce_sync) if chosen.show_progress else announce_sync
     if chosen.lazy_top_documents is not None:
         if chosen.strategy != "bm25" or chosen.persist_dir is not None:
             raise ConfigurationError('lazy_top_documents goes only with strategy="bm25" and without persist_dir.')
-        if chosen.vector_store is not None:
-            raise ConfigurationError("Give lazy_top_documents or vector_store, not both.")
+        if chosen.vector_store is not None or chosen.mode == "index":
+            raise ConfigurationError('lazy_top_documents goes with neither vector_store nor mode="index".')
         return LazyEngine(client, settings, notify=notify, top_documents=chosen.lazy_top_documents)
     options: dict[str, Any] = {"embedder": chosen.embedder, "persist_dir": chosen.persist_dir, "notify": notify}
-    if chosen.vector_store is not None:
-        return StoreEngine(client, settings, vector_store=chosen.vector_store, docstore=chosen.docstore, **options)
+    store = _vector_store(client, chosen)
+    if store is not None:
+        return StoreEngine(client, settings, vector_store=store, docstore=chosen.docstore, **options)
     return LibraryEngine(client, settings, **options)
 
 
-def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen: Choices) -> Backend:
+def _vector_store(client: MistralAgents, chosen: Choices) -> BasePydanticVectorStore | None:
+    if chosen.mode != "index":
+        if chosen.index_name is not None or chosen.attribute_fields is not None:
+            raise ConfigurationError('index_name and attribute_fields go only with mode="index".')
+        if chosen.vector_store is not None and chosen.strategy == "bm25":
+            raise ConfigurationError('vector_store needs strategy="vector" or "hybrid".')
+        return chosen.vector_store
+    if chosen.index_name is None or chosen.vector_store is not None:
+        raise ConfigurationError('mode="index" needs index_name, and takes no vector_store.')
+    filter_ = filter_of(chosen.filters)
+    store = MistralSearchIndexVectorStore(chosen.index_name, client=client, attribute_fields=chosen.attribute_fields)
+    if filter_ is not None:
+        compile_filter(filter_, store.field_types)  # refuses here what the index can't apply
+    return store
+
+
+def backend_for(client: MistralAgents, engine: LibraryEngine, chosen: Choices) -> Backend:
     """The backend of a mode."""
     embedder = engine.embedder if isinstance(engine.embedder, ModelEmbedder) else None
     filter_, cutoff = filter_of(chosen.filters), chosen.score_cutoff
     local = LocalBackend(
         engine, embedder, chosen.similarity_top_k, chosen.strategy, filter_, cutoff, chosen.normalize_scores
     )
-    if mode == "local":
-        return local if not isinstance(engine, StoreEngine) else _store_backend(engine, chosen)
+    if isinstance(engine, StoreEngine):
+        return _store_backend(engine, chosen)
+    if chosen.mode == "local":
+        return local
     _refuse_what_needs_scores(chosen)
     return ConversationBackend(
         client,
@@ -157,8 +189,10 @@ def backend_for(mode: str, client: MistralAgents, engine: LibraryEngine, chosen:
 
 def _store_backend(engine: StoreEngine, chosen: Choices) -> StoreBackend:
     if chosen.normalize_scores != "none":
-        raise ConfigurationError("normalize_scores goes only without vector_store.")
-    return StoreBackend(engine, chosen.similarity_top_k, chosen.strategy, chosen.filters, chosen.score_cutoff)
+        raise ConfigurationError("normalize_scores goes only with the local ranking.")
+    return StoreBackend(
+        engine, chosen.mode, chosen.similarity_top_k, chosen.strategy, chosen.filters, chosen.score_cutoff
+    )
 
 
 def _refuse_what_needs_scores(chosen: Choices) -> None:

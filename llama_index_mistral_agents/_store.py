@@ -35,6 +35,7 @@ from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
 from mistral_agents.retrieval.store import Journal
 
 _MODES: dict[str, VectorStoreQueryMode] = {
+    "bm25": VectorStoreQueryMode.TEXT_SEARCH,
     "vector": VectorStoreQueryMode.DEFAULT,
     "hybrid": VectorStoreQueryMode.HYBRID,
 }
@@ -83,7 +84,7 @@ class StoreEngine(LibraryEngine):
     ) -> None:
         super().__init__(*args, **options)
         if not isinstance(self.embedder, ModelEmbedder):
-            raise ConfigurationError('vector_store needs strategy="vector" or "hybrid".')
+            raise ConfigurationError("A vector store needs an embedding model.")
         if self.persist_dir is not None:
             raise ConfigurationError("Give vector_store (with docstore), or persist_dir, not both.")
         self.vector_store = vector_store
@@ -184,6 +185,7 @@ class StoreBackend:
     """Searches the vector store, which is synced first where that is due."""
 
     engine: StoreEngine
+    mode: str
     top_k: int
     strategy: Strategy
     filters: MetadataFilters | None
@@ -245,7 +247,7 @@ class StoreBackend:
         ]
         outcome = "passages" if found else "nothing_found"
         kind = "store" if result.similarities is not None else None
-        return found, RetrievalReport("local", kind, outcome, snapshot_id=snapshot.id, queries=[text])
+        return found, RetrievalReport(self.mode, kind, outcome, snapshot_id=snapshot.id, queries=[text])
 
 
 def _groups(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:

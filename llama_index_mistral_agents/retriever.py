@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -19,17 +19,16 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 from typing_extensions import Self
 
 from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrieved, clean_query
-from llama_index_mistral_agents._build import Choices, backend_for, engine_for
+from llama_index_mistral_agents._build import Choices, Mode, backend_for, engine_for
 from llama_index_mistral_agents._local import Normalise
 from llama_index_mistral_agents.retrieval_events import LibraryRetrievalEvent, dispatcher, failures_announced
+from llama_index_mistral_agents.vector_store import FieldType
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, checked_library_ids
 from mistral_agents.retrieval.snapshot import Strategy
-
-Mode = Literal["local", "conversation"]
 
 
 class MistralLibraryRetriever(BaseRetriever):
@@ -38,11 +37,12 @@ class MistralLibraryRetriever(BaseRetriever):
     Mode `local` (default) copies the libraries' texts into this process and ranks them here: exact passages, real
     scores, filters, `top_k`, page labels, no model tokens. Mode `conversation` asks a Mistral model with the
     `document_library` tool and takes the passages its search returned: nothing is copied, a turn is paid, there are
-    no scores. Node ids, metadata and relationships are alike in both.
+    no scores. Mode `index` (experimental, as the service's preview is) keeps a search index of the service like the
+    libraries, with vectors of `embed_model`, and searches there. Node ids, metadata and relationships are alike in all.
 
     Args:
         library_ids: One library id or several; several form one corpus, so that scores compare.
-        mode: `local` or `conversation`.
+        mode: `local`, `conversation` or `index`.
         client: The client; else one is made of `api_key` and `base_url`.
         api_key: The key; None reads MISTRAL_API_KEY.
         base_url: The service's address; None reads MISTRAL_BASE_URL.
@@ -74,6 +74,8 @@ class MistralLibraryRetriever(BaseRetriever):
         vector_store: Keep nodes and vectors in this store of LlamaIndex's (Qdrant, pgvector, ...) instead of this
             process; with `strategy` `vector`, or `hybrid` where the store can. Filters are then the store's own.
         docstore: Remembers which documents `vector_store` holds, and their texts where the store keeps none.
+        index_name: For `index`: the search index to fill and search.
+        attribute_fields: For `index`: attributes to filter by and their types, e.g. `{"attr_year": "int"}`.
         show_progress: Show bars while syncing.
         callback_manager: LlamaIndex's; None takes `Settings.callback_manager`.
         verbose: As in every retriever of LlamaIndex.
@@ -121,6 +123,8 @@ class MistralLibraryRetriever(BaseRetriever):
         rescore: bool = False,
         vector_store: BasePydanticVectorStore | None = None,
         docstore: BaseDocumentStore | None = None,
+        index_name: str | None = None,
+        attribute_fields: Mapping[str, FieldType] | None = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
         verbose: bool = False,
@@ -129,8 +133,6 @@ class MistralLibraryRetriever(BaseRetriever):
         chosen = Choices(library_ids=checked_library_ids(library_ids), **given)
         if client is not None and (api_key is not None or base_url is not None):
             raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
-        if mode not in ("local", "conversation"):
-            raise ConfigurationError(f"mode must be local or conversation, not {mode!r}.")
         manager = callback_manager if callback_manager is not None else LlamaSettings.callback_manager
         super().__init__(callback_manager=manager, verbose=verbose)
         self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
@@ -139,7 +141,7 @@ class MistralLibraryRetriever(BaseRetriever):
         self.similarity_top_k = chosen.similarity_top_k
         self._on_blank = on_blank
         self.engine: LibraryEngine = engine_for(self.client, chosen)
-        self._backend: Backend = backend_for(mode, self.client, self.engine, chosen)
+        self._backend: Backend = backend_for(self.client, self.engine, chosen)
 
     # retrieval -------------------------------------------------------------------------------------------------
 
@@ -245,7 +247,7 @@ class MistralLibraryRetriever(BaseRetriever):
         self.callback_manager = LlamaSettings.callback_manager
 
 
-_OWN = frozenset({"self", "__class__", "library_ids", "mode", "client", "api_key", "base_url", "on_blank"}) | {
+_OWN = frozenset({"self", "__class__", "library_ids", "client", "api_key", "base_url", "on_blank"}) | {
     "callback_manager",
     "verbose",
 }

@@ -17,6 +17,7 @@ from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
+from mistral_agents.retrieval.search_indexes import SearchIndexes
 from mistral_agents.security import Safeguards
 
 
@@ -96,6 +97,11 @@ class MistralAgents:
     def files(self) -> Files:
         """Files: what tools made, and uploads."""
         return Files(self._transport)
+
+    @cached_property
+    def search_indexes(self) -> SearchIndexes:
+        """Search indexes: made, filled and searched; a preview of the service, experimental here."""
+        return SearchIndexes(self._transport)
 
     @cached_property
     def connectors(self) -> Connectors:

@@ -8,6 +8,8 @@ from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFou
 
 __all__ = [
     "DocumentProcessingError",
+    "IndexNotReadyError",
+    "IngestError",
     "LibraryEmptyError",
     "LibraryNotFoundError",
     "LibraryNotReadyError",
@@ -53,6 +55,18 @@ class UnsupportedFilterError(ConfigurationError):
 
 class SnapshotError(MistralAgentsError):
     """A stored snapshot is damaged, of another version, or of other libraries; the message names its path."""
+
+
+class IndexNotReadyError(MistralAgentsError):
+    """A search index is still being made, or could not be made."""
+
+
+class IngestError(MistralAgentsError):
+    """A search index rejected documents; `.rejected` maps their ids to the reasons. The others are in."""
+
+    def __init__(self, message: str, *, rejected: dict[str, Any] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.rejected = rejected if rejected is not None else {}
 
 
 class PassagesUnavailableError(MistralAgentsError):

@@ -1,0 +1,230 @@
+"""`MistralSearchIndexVectorStore`: a search index of the service as a vector store. Experimental, as the service is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.schema import BaseNode, MetadataMode, TextNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+
+from llama_index_mistral_agents._filters import filter_of
+from mistral_agents.client import MistralAgents
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.search_indexes import SearchIndexes, checked_name, compile_filter
+
+FieldType = Literal["keyword", "int", "long", "float", "timestamp"]
+DOCUMENT_FIELDS: dict[str, FieldType] = {
+    "library_id": "keyword",
+    "document_id": "keyword",
+    "file_name": "keyword",
+    "file_type": "keyword",
+    "file_size": "long",
+    "creation_date": "timestamp",
+    "last_modified_date": "timestamp",
+}
+CHUNK_FIELDS: dict[str, FieldType] = {"page_label": "keyword"}
+MAX_TOP_K = 100
+_MODES = {
+    VectorStoreQueryMode.DEFAULT: "nearest_neighbour",
+    VectorStoreQueryMode.SPARSE: "keyword",
+    VectorStoreQueryMode.TEXT_SEARCH: "keyword",
+    VectorStoreQueryMode.HYBRID: "rrf",
+}
+
+
+class MistralSearchIndexVectorStore(BasePydanticVectorStore):
+    """Nodes and vectors in a search index; the index is made with the first nodes.
+
+    The search-index API is a public preview, and no recorded reply of it was available: expect changes. An `add`
+    replaces whole documents, so all nodes of a document must come in one call. Scores are the service's own; for
+    `HYBRID` they are about 0.02.
+
+    Args:
+        index_name: 1 to 63 letters, digits or `_`.
+        client: The client; else one is made of `api_key` and `base_url`.
+        api_key: The key; None reads MISTRAL_API_KEY.
+        base_url: The service's address; None reads MISTRAL_BASE_URL.
+        attribute_fields: Metadata to filter by beside the usual, and their types, e.g. `{"attr_year": "int"}`.
+        embedding_name: What the index calls the model that makes the vectors.
+    """
+
+    stores_text: bool = True
+    index_name: str = Field(description="The index.")
+    attribute_fields: dict[str, FieldType] = Field(default_factory=dict, description="Further fields to filter by.")
+    embedding_name: str = Field(default="custom", description="The index's name of the embedding model.")
+    _client: MistralAgents = PrivateAttr()
+
+    def __init__(
+        self,
+        index_name: str,
+        *,
+        client: MistralAgents | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        attribute_fields: Mapping[str, FieldType] | None = None,
+        embedding_name: str = "custom",
+    ) -> None:
+        known = dict(attribute_fields) if attribute_fields is not None else {}
+        fields: dict[str, Any] = {
+            "index_name": checked_name(index_name),
+            "attribute_fields": known,
+            "embedding_name": embedding_name,
+        }
+        super().__init__(**fields)
+        self._client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The class's name."""
+        return "MistralSearchIndexVectorStore"
+
+    @property
+    def client(self) -> SearchIndexes:
+        """The service's search indexes."""
+        return self._client.search_indexes
+
+    # writing ---------------------------------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+        """Put nodes in; their documents are replaced as a whole.
+
+        Raises:
+            IngestError: The index rejected documents.
+            IndexNotReadyError: The index can't be used.
+        """
+        if nodes:
+            self.client.ensure(self.index_name, **self._making(nodes))
+            self.client.ingest(self.index_name, self._documents(nodes))
+        return [node.node_id for node in nodes]
+
+    async def async_add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+        """As `add`, without blocking."""
+        if nodes:
+            await self.client.aensure(self.index_name, **self._making(nodes))
+            await self.client.aingest(self.index_name, self._documents(nodes))
+        return [node.node_id for node in nodes]
+
+    def delete(self, ref_doc_id: str, **_: Any) -> None:
+        """Delete a document's nodes; an absent one is no error."""
+        self.client.delete_documents(self.index_name, [ref_doc_id])
+
+    async def adelete(self, ref_doc_id: str, **_: Any) -> None:
+        """As `delete`, without blocking."""
+        await self.client.adelete_documents(self.index_name, [ref_doc_id])
+
+    def clear(self) -> None:
+        """Delete the index."""
+        self.client.delete(self.index_name)
+
+    async def aclear(self) -> None:
+        """As `clear`, without blocking."""
+        await self.client.adelete(self.index_name)
+
+    def _making(self, nodes: Sequence[BaseNode]) -> dict[str, Any]:
+        length = len(nodes[0].get_embedding())
+        embedding = {"type": "custom", "name": self.embedding_name, "dimensions": length}
+        schema = {
+            "document_fields": {name: {"type": kind} for name, kind in self._document_fields().items()},
+            "chunk_fields": {name: {"type": kind} for name, kind in CHUNK_FIELDS.items()},
+        }
+        return {"embedding": embedding, "schema": schema}
+
+    @property
+    def field_types(self) -> dict[str, FieldType]:
+        """The fields that can be filtered by, and their types."""
+        return {**self._document_fields(), **CHUNK_FIELDS}
+
+    def _document_fields(self) -> dict[str, FieldType]:
+        return {**DOCUMENT_FIELDS, **self.attribute_fields}
+
+    def _documents(self, nodes: Sequence[BaseNode]) -> list[dict[str, Any]]:
+        documents: dict[str, dict[str, Any]] = {}
+        for node in nodes:
+            source = node.ref_doc_id if node.ref_doc_id is not None else node.node_id
+            own = {key: node.metadata[key] for key in self._document_fields() if key in node.metadata}
+            documents.setdefault(source, {"source_id": source, **own, "chunks": []})["chunks"].append(_chunk(node))
+        return list(documents.values())
+
+    # searching -------------------------------------------------------------------------------------------------
+
+    def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
+        """Search by vector (`DEFAULT`), words (`SPARSE`, `TEXT_SEARCH`) or both (`HYBRID`).
+
+        Raises:
+            ConfigurationError: The mode is another, `top_k` above 100, or the query lacks what the mode needs.
+            UnsupportedFilterError: The index can't apply a filter.
+        """
+        return _result(self.client.search(self.index_name, self._retriever(query)))
+
+    async def aquery(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
+        """As `query`, without blocking."""
+        return _result(await self.client.asearch(self.index_name, self._retriever(query)))
+
+    def _retriever(self, query: VectorStoreQuery) -> dict[str, Any]:
+        kind = _MODES.get(query.mode)
+        if kind is None:
+            raise ConfigurationError(f"A search index has no query mode {query.mode.value!r}.")
+        if not 1 <= query.similarity_top_k <= MAX_TOP_K:
+            raise ConfigurationError(f"A search index returns 1 to {MAX_TOP_K} chunks, not {query.similarity_top_k}.")
+        filter_ = self._filter(query.filters)
+        top_k = query.similarity_top_k
+        if kind != "rrf":
+            return {**_child(kind, query, top_k), **filter_}
+        children = [{**_child(one, query, max(top_k, 50)), **filter_} for one in ("keyword", "nearest_neighbour")]
+        return {"type": "rrf", "retrievers": children, "top_k": top_k, "rank_constant": 60}
+
+    def _filter(self, filters: MetadataFilters | None) -> dict[str, Any]:
+        converted = filter_of(filters)
+        if converted is None:
+            return {}
+        return {"filter": compile_filter(converted, self.field_types)}
+
+
+def _child(kind: str, query: VectorStoreQuery, top_k: int) -> dict[str, Any]:
+    if kind == "keyword":
+        if query.query_str is None:
+            raise ConfigurationError(f"Query mode {query.mode.value!r} needs query_str.")
+        return {"type": "keyword", "query": query.query_str, "top_k": top_k}
+    if query.query_embedding is None:
+        raise ConfigurationError(f"Query mode {query.mode.value!r} needs query_embedding.")
+    return {"type": kind, "query_embedding": query.query_embedding, "top_k": top_k}
+
+
+def _chunk(node: BaseNode) -> dict[str, Any]:
+    start, end = (node.start_char_idx, node.end_char_idx) if isinstance(node, TextNode) else (None, None)
+    page = node.metadata.get("page_label")
+    place = f"char:{start}-{end}" if start is not None else f"node:{node.node_id}"
+    return {
+        "content": node.get_content(MetadataMode.NONE),
+        "locator": f"page:{page}:{place}" if page is not None and start is not None else place,
+        "start_offset": start,
+        "end_offset": end,
+        "content_embedding": node.get_embedding(),
+        "metadata": node_to_metadata_dict(node, remove_text=True),
+        **({"page_label": page} if page is not None else {}),
+    }
+
+
+def _result(hits: list[dict[str, Any]]) -> VectorStoreQueryResult:
+    nodes = [_node(hit["chunk"]) for hit in hits]
+    scores = [float(hit["score"]) for hit in hits]
+    return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=[node.node_id for node in nodes])
+
+
+def _node(chunk: dict[str, Any]) -> BaseNode:
+    """The node as it was put in; a chunk that something else put in becomes a plain node."""
+    metadata = chunk.get("metadata")
+    if isinstance(metadata, dict) and "_node_content" in metadata:
+        return metadata_dict_to_node(metadata, text=chunk.get("content"))
+    return TextNode(
+        id_=str(chunk.get("id")), text=str(chunk.get("content")), metadata={"source_id": chunk.get("source_id")}
+    )

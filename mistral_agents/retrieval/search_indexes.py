@@ -1,0 +1,275 @@
+"""Search indexes of the service (`beta.context.search_indexes`): a public preview, and experimental here.
+
+An index is a product of its own, not a view of a library: it holds what was put in, chunks and vectors. This is built
+after the SDK's models; no recorded reply of the service was available. Names are checked before a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
+
+from mistral_agents._records import Record, as_record, rows_of
+from mistral_agents._sdk import Operation
+from mistral_agents._transport import Call, Transport, path_of
+from mistral_agents.errors import ConfigurationError, NotFoundError
+from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
+from mistral_agents.retrieval.filters import Condition, Filter, refused
+
+Wire = dict[str, Any]
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
+_PAUSE = 0.3  # seconds between looks at an index that is being made
+_BASE = "/v1/context/search-indexes"
+
+
+class SearchIndex(Record):
+    """An index: `name`, `status` (`provisioning`, `ready`, `failed`, ...), `config`, `schema`."""
+
+
+def checked_name(name: str) -> str:
+    """An index's name.
+
+    Raises:
+        ConfigurationError: It does not fit the service's rule.
+    """
+    if _NAME.fullmatch(str(name)) is None:
+        raise ConfigurationError(
+            f"An index name has 1 to 63 letters, digits or _, and does not begin with a digit, not {name!r}."
+        )
+    return name
+
+
+def document_id_of(source_id: str) -> str:
+    """The id that an index gives a document, after Mistral's search toolkit."""
+    return str(uuid5(NAMESPACE_DNS, source_id))
+
+
+def _call(method: str, name: str | None, suffix: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+    path = _BASE if name is None else path_of(f"{_BASE}/{{name}}", name=checked_name(name)) + suffix
+    operation = Operation(f"context_search_indexes_{method.lower()}{suffix.replace('/', '_')}", "beta.context")
+    return Call(what, method, path, operation, body=body)
+
+
+class SearchIndexes:
+    """Makes, fills and searches indexes. Every method has an asynchronous twin with the prefix `a`.
+
+    Raises:
+        NotFoundError: There is no such index, or this key may not use it; the service does not tell which.
+        ConflictError: The index is not ready.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
+        """Have an index made; it can be used once it is `ready` (see `wait_until_ready`)."""
+        return as_record(SearchIndex, self._transport.send(_creation(name, embedding, schema)).json())
+
+    async def acreate(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
+        """As `create`, without blocking."""
+        return as_record(SearchIndex, (await self._transport.asend(_creation(name, embedding, schema))).json())
+
+    def get(self, name: str) -> SearchIndex:
+        """Read an index."""
+        return as_record(SearchIndex, self._transport.send(_call("GET", name, "", "Reading the index")).json())
+
+    async def aget(self, name: str) -> SearchIndex:
+        """As `get`, without blocking."""
+        reply = await self._transport.asend(_call("GET", name, "", "Reading the index"))
+        return as_record(SearchIndex, reply.json())
+
+    def delete(self, name: str) -> None:
+        """Have an index deleted, with all it holds."""
+        self._transport.send(_call("DELETE", name, "", "Deleting the index"))
+
+    async def adelete(self, name: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(_call("DELETE", name, "", "Deleting the index"))
+
+    def wait_until_ready(self, name: str, *, timeout: float = 300.0) -> SearchIndex:
+        """Wait for an index that is being made.
+
+        Args:
+            name: The index.
+            timeout: Seconds.
+
+        Raises:
+            IndexNotReadyError: It failed, or the time was up.
+        """
+        deadline = time.monotonic() + timeout
+        while not _is_ready(index := self.get(name), deadline):
+            time.sleep(_PAUSE)
+        return index
+
+    async def await_until_ready(self, name: str, *, timeout: float = 300.0) -> SearchIndex:
+        """As `wait_until_ready`, without blocking."""
+        deadline = time.monotonic() + timeout
+        while True:
+            index = await self.aget(name)
+            if _is_ready(index, deadline):
+                return index
+            await asyncio.sleep(_PAUSE)
+
+    def ensure(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
+        """The index, made where there is none, when it is ready.
+
+        Raises:
+            ConfigurationError: It exists with vectors of another length.
+            IndexNotReadyError: It failed, or is not ready in time.
+        """
+        try:
+            self.get(name)
+        except NotFoundError:
+            self.create(name, embedding=embedding, schema=schema)
+        return _same_length(self.wait_until_ready(name), embedding)
+
+    async def aensure(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
+        """As `ensure`, without blocking."""
+        try:
+            await self.aget(name)
+        except NotFoundError:
+            await self.acreate(name, embedding=embedding, schema=schema)
+        return _same_length(await self.await_until_ready(name), embedding)
+
+    def ingest(self, name: str, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Put documents in; each replaces the one with its `source_id`.
+
+        Raises:
+            IngestError: Some were rejected; the others are in.
+        """
+        _check_ingest(self._transport.send(_ingestion(name, documents)).json(), documents)
+
+    async def aingest(self, name: str, documents: Sequence[Mapping[str, Any]]) -> None:
+        """As `ingest`, without blocking."""
+        _check_ingest((await self._transport.asend(_ingestion(name, documents))).json(), documents)
+
+    def delete_documents(self, name: str, source_ids: Sequence[str]) -> None:
+        """Delete documents by the ids they were put in with; absent ones are no error."""
+        self._transport.send(_deletion(name, source_ids))
+
+    async def adelete_documents(self, name: str, source_ids: Sequence[str]) -> None:
+        """As `delete_documents`, without blocking."""
+        await self._transport.asend(_deletion(name, source_ids))
+
+    def search(self, name: str, retriever: Mapping[str, Any]) -> list[Wire]:
+        """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
+        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        return rows_of(self._transport.send(call).json(), "hits")
+
+    async def asearch(self, name: str, retriever: Mapping[str, Any]) -> list[Wire]:
+        """As `search`, without blocking."""
+        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        return rows_of((await self._transport.asend(call)).json(), "hits")
+
+
+def _creation(name: str, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> Call:
+    body = {"name": checked_name(name), "config": {"embedding": dict(embedding)}, "schema": dict(schema)}
+    return _call("POST", None, "", "Creating the index", body)
+
+
+def _ingestion(name: str, documents: Sequence[Mapping[str, Any]]) -> Call:
+    return _call("POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]})
+
+
+def _deletion(name: str, source_ids: Sequence[str]) -> Call:
+    body = {"document_ids": [document_id_of(one) for one in source_ids]}
+    return _call("DELETE", name, "/documents", "Deleting documents of the index", body)
+
+
+def _is_ready(index: SearchIndex, deadline: float) -> bool:
+    status = index.get("status")
+    if status == "ready":
+        return True
+    if status == "failed" or time.monotonic() >= deadline:
+        raise IndexNotReadyError(f"Index {index.get('name')} is {status}: {index.get('status_message')}.", body=index)
+    return False
+
+
+def _same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> SearchIndex:
+    held = (index.get("config") or {}).get("embedding", {}).get("dimensions")
+    if held is not None and held != embedding["dimensions"]:
+        message = (
+            f"Index {index.get('name')} holds vectors of {held} numbers, the model makes {embedding['dimensions']}."
+        )
+        raise ConfigurationError(message)
+    return index
+
+
+def _check_ingest(reply: Any, documents: Sequence[Mapping[str, Any]]) -> None:
+    results = rows_of(reply, "results")
+    rejected = {
+        str(documents[one["position"]].get("source_id")): one.get("errors")
+        for one in results
+        if one.get("status") == "rejected"
+    }
+    if rejected:
+        raise IngestError(f"The index rejected {len(rejected)} document(s): {rejected}.", rejected=rejected, body=reply)
+
+
+# filters ---------------------------------------------------------------------------------------------------------
+
+_BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+_NUMBERS = ("int", "long", "float")
+
+
+def compile_filter(filter_: Filter, types: Mapping[str, str]) -> Wire:
+    """A filter in the index's language.
+
+    Args:
+        filter_: The filter.
+        types: The fields that the index declares, and their types.
+
+    Raises:
+        UnsupportedFilterError: A field is not declared, or an operator or value is none the index knows.
+    """
+    if isinstance(filter_, Condition):
+        return _condition(filter_, types)
+    parts = [compile_filter(part, types) for part in filter_.parts]
+    if not parts:
+        return {"type": "and", "matches": []}
+    if filter_.operator == "not":
+        return {"type": "not", "match": {"type": "or", "matches": parts}}
+    return {"type": filter_.operator, "matches": parts}
+
+
+def _condition(condition: Condition, types: Mapping[str, str]) -> Wire:
+    kind = types.get(condition.field)
+    if kind is None:
+        raise refused(condition, "index", "can filter by declared fields only")
+    operator, field = condition.operator, condition.field
+    if operator in ("==", "!="):
+        equal = {"type": "equal", "field": field, "value": _fitting(condition, condition.value, kind)}
+        return equal if operator == "==" else {"type": "not", "match": equal}
+    if operator in ("in", "nin"):
+        values = [_fitting(condition, value, kind) for value in condition.value]
+        among = {"type": "in", "field": field, "values": values}
+        return among if operator == "in" else {"type": "not", "match": among}
+    if operator in _BOUNDS and (kind in _NUMBERS or kind == "timestamp"):
+        return {"type": "range", "field": field, _BOUNDS[operator]: _fitting(condition, condition.value, kind)}
+    raise refused(condition, "index", f"has no such comparison for a field of type {kind}")
+
+
+def _fitting(condition: Condition, value: Any, kind: str) -> Any:
+    """The value, which must be of the field's type; a bool would silently be sent as 1 or 0."""
+    if kind == "timestamp":
+        fits = isinstance(value, str) and _is_time(value)
+    elif kind in _NUMBERS:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, str)
+    if not fits:
+        raise refused(condition, "index", f"needs a value of type {kind}")
+    return value
+
+
+def _is_time(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return False
+    return True
