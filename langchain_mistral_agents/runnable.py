@@ -14,10 +14,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
 from langchain_mistral_agents._messages import merged
-from langchain_mistral_agents._threads import ConversationStore, InMemoryConversations
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
+from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from langchain_core.messages import BaseMessage
 
 from langchain_mistral_agents._ledger import Ledger
-from langchain_mistral_agents._threads import ConversationStore
 from langchain_mistral_agents.history import MistralConversationHistory
+from langchain_mistral_agents.threads import ConversationStore
 from mistral_agents import MistralAgents
 
 
