@@ -29,6 +29,7 @@ class Ledger:
         self._seen: Counter[str] | None = Counter() if empty else None
         self._fresh: Counter[str] = Counter()
         self._settled: str | None = None
+        self._waited = 0
 
     def looked(self, held: Sequence[BaseMessage]) -> None:
         """Take note of what the service holds."""
@@ -37,11 +38,13 @@ class Ledger:
         if self._seen is not None:
             self._fresh += counted - self._seen
         self._seen = counted
-        self.unsaved = self._unclaimed(self.unsaved)
+        before = self._unclaimed(self.unsaved[: self._waited])
         place = next((i for i, m in enumerate(held) if self._settled is not None and m.id == self._settled), None)
         if place is not None:
             self._fresh &= Counter(prints[place + 1 :])
             self._settled = None
+        self.unsaved = [*before, *self._unclaimed(self.unsaved[self._waited :])]
+        self._waited = 0
 
     def add(self, messages: Sequence[BaseMessage]) -> None:
         """Keep messages, but for those that the service turned out to hold since it was looked at before."""
@@ -51,6 +54,7 @@ class Ledger:
         """The service holds an answer and everything before it; none of that will be given again."""
         self._fresh.clear()
         self._settled = answer.id
+        self._waited = len(self.unsaved)
 
     def _unclaimed(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         left = []

@@ -247,6 +247,18 @@ def test_words_said_before_may_be_said_again(
     assert stored(client, history).count("message.input") == 4
 
 
+def test_words_of_a_turn_may_be_added_right_after_it(
+    model: ChatMistralAgent, history: MistralConversationHistory
+) -> None:
+    remembering(model, history).invoke("yes")
+
+    history.add_messages([HumanMessage("yes"), AIMessage("Well then.")])
+
+    assert [message.text for message in history.unsaved] == ["yes", "Well then."]
+    assert [kind for kind, _ in said(history.messages)] == ["human", "ai"] * 2
+    assert len(history.unsaved) == 2
+
+
 def test_words_that_an_unread_conversation_holds_already_may_be_added(client: MistralAgents, service: Standin) -> None:
     begun = client.conversations.start("yes", model=MODEL, store=True)
     history = MistralConversationHistory(begun.conversation_id, client=client)

@@ -18,6 +18,7 @@ from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from tests.support.running import Standin
 
+pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 MODEL = "mistral-small-latest"
 ADA: Any = {"configurable": {"session_id": "ada"}}
 BOB: Any = {"configurable": {"session_id": "bob"}}
