@@ -169,13 +169,13 @@ def _merge(piece: _Piece, content: Wire) -> bool:
         piece.texts.append(content["text"])
         return True
     if kind == "thinking" and isinstance(content.get("thinking"), list):
-        piece.chunk = {**piece.chunk, **content, "thinking": _join_thinking(piece.chunk["thinking"], content)}
+        piece.chunk = {**piece.chunk, **content, "thinking": _join_thinking(piece.chunk.get("thinking"), content)}
         return True
     return False
 
 
 def _join_thinking(before: Any, content: Wire) -> list[Any]:
-    parts = list(before) if isinstance(before, list) else [before]
+    parts = list(before) if isinstance(before, list) else [before] if before is not None else []
     for part in content["thinking"]:
         last = parts[-1] if parts else None
         if isinstance(last, dict) and _plain_text(last) and _plain_text(part):
