@@ -104,7 +104,7 @@ class Assembler:
         else:
             if self.first_id is None and isinstance(event.get("id"), str):
                 self.first_id = event["id"]
-            handler(self, event)
+            handler(self, _sound(event, None))
         return self._taken()
 
     def finish(self) -> list[Step]:
@@ -285,7 +285,7 @@ class Assembler:
         name = str(event.get("name", ""))
         call_id = event.get("tool_call_id")
         status = event.get("confirmation_status")
-        if status is None:
+        if not isinstance(status, str):
             return self._open_call(event.get("id"), {"id": call_id, "name": name}, hosted=False, run=event)
         extras = {**run_extras(name, event.get("function")), "confirmation_status": status}
         block = {"id": call_id, "name": standard_name(name), "extras": extras}
@@ -306,8 +306,8 @@ class Assembler:
     def take_turn(self, turn: Turn) -> list[Step]:
         """All steps of a turn that came as a call, in the order in which things happened by the service's clock."""
         running: list[Wire] = []
-        for entry in turn.entries:
-            raw = entry.raw
+        for place, entry in enumerate(turn.entries):
+            raw = _sound(entry.raw, place)
             running = self._end_runs(running, str(raw.get("created_at") or ""))
             if self.first_id is None:
                 self.first_id = entry.id
@@ -341,6 +341,19 @@ class Assembler:
 
     def _handoff_entry(self, raw: Wire) -> None:
         self._whole(handoff_block(raw))
+
+
+def _sound(data: Wire, place: int | None) -> Wire:
+    """An event or entry whose id and names are text, whatever was sent; without an id its place tells it apart."""
+    fixed: Wire = {}
+    if not isinstance(data.get("id"), str):
+        kind = str(data.get("type")).removesuffix(".started").removesuffix(".delta").removesuffix(".done")
+        fixed["id"] = f"{kind}@{data.get('output_index', place)}"
+    for name in ("name", "tool_call_id", "function"):
+        value = data.get(name)
+        if value is not None and not isinstance(value, str):
+            fixed[name] = str(value)
+    return {**data, **fixed} if fixed else data
 
 
 def _library_hits(run: ToolExecution) -> list[Any]:

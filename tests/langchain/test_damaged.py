@@ -1,0 +1,71 @@
+"""A paid answer is never lost: whatever field is missing or odd, a reply and a stream become an answer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from typing import Any
+
+import pytest
+
+from langchain_mistral_agents._chunks import Chunks
+from langchain_mistral_agents._events import ProtocolEvents
+from langchain_mistral_agents._messages import Sent, message_of
+from mistral_agents._fold import EventFold
+from mistral_agents.turn import Turn
+
+from .turns import REPLY, events
+
+SENT = Sent(stored=True, prefix="", setup="", model="m")
+ODD: list[Any] = [None, 7, "", "odd", [], {}, [{"type": "text"}], True]
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in JSON data."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*at, key)
+        yield from places(inner, (*at, key))
+
+
+def damaged(value: Any, odds: list[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The data with one place missing, or odd."""
+    for at in places(value):
+        for odd in (..., *odds):
+            made = copy.deepcopy(value)
+            inner = reduce(lambda found, key: found[key], at[:-1], made)
+            if odd is ...:
+                del inner[at[-1]]
+            else:
+                inner[at[-1]] = copy.deepcopy(odd)
+            yield at, made
+
+
+def streamed(given: list[Any]) -> Any:
+    fold, chunks, protocol = EventFold(), Chunks(SENT), ProtocolEvents(SENT)
+    found = []
+    for event in given:
+        fold.apply(event)
+        found += chunks.feed(event)
+        protocol.feed(event)
+    turn = Turn.from_response(fold.response())
+    protocol.end(turn)
+    return reduce(add, [*found, *chunks.end(turn)])
+
+
+def test_replies() -> None:
+    for at, reply in damaged(REPLY, ODD):
+        message = message_of(Turn.from_response(reply), SENT)
+        assert message.response_metadata["model_provider"] == "mistral_agents", at
+        if at[:2] == ("outputs", 0):
+            assert "One and two" in str(message.text), at
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_streams(part: int) -> None:
+    for place, (at, given) in enumerate(damaged(events(), [None, 7, [{}]])):
+        if place % 4 == part and all(isinstance(event, dict) for event in given):
+            whole = streamed(given)
+            assert whole.chunk_position == "last", at
