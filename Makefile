@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
+BENCH := .venv-bench
+PEERS := .venv-peers
 export UV_LINK_MODE = copy
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest lint format bench docs record lock notebook clean
+.PHONY: setup demo test test-lowest lint format bench peers docs record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -21,6 +23,12 @@ $(LOWEST)/.done: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet "pip>=25.1"
 	$(LOWEST)/bin/python -m pip install --quiet --editable ".[all]" --group test --constraint constraints-lowest.txt
+	@touch $@
+
+$(PEERS)/.done: pyproject.toml constraints-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet "pip>=25.1"
+	$(PEERS)/bin/python -m pip install --quiet --editable ".[langchain]" langchain-openai langchain-mistralai --constraint constraints-peers.txt
 	@touch $@
 
 setup: $(VENV)/.done  ## Build the environment once; later runs reuse it
@@ -44,8 +52,21 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## Ratios against the raw SDK and ChatMistralAI, and ranking quality
-	$(BIN)/python -m benchmarks
+$(BENCH)/.done: pyproject.toml constraints-bench.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet "pip>=25.1"
+	$(BENCH)/bin/python -m pip install --quiet --editable ".[all]" --group bench --constraint constraints-bench.txt
+	@touch $@
+
+$(BENCH)/.vectors: $(BENCH)/.done
+	$(BENCH)/bin/python -m pip install --quiet --group bench-vectors --constraint constraints-bench.txt
+	@touch $@
+
+bench: $(BENCH)/.done $(if $(VECTORS),$(BENCH)/.vectors,)  ## Ratios against the raw SDK and ChatMistralAI, ranking quality (VECTORS=1: some gigabytes more)
+	$(BENCH)/bin/python -m benchmarks
+
+peers: $(PEERS)/.done  ## What ChatOpenAI and ChatMistralAI keep and lose, beside ours (an environment of its own)
+	$(PEERS)/bin/python -m benchmarks.peers
 
 $(VENV)/.docs: $(VENV)/.done
 	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
@@ -64,6 +85,7 @@ lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra all --group bench --group bench-vectors --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-bench.txt --upgrade
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
