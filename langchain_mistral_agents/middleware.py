@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
-from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr, hook_config
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
-from langgraph.graph.message import REMOVE_ALL_MESSAGES
-from langgraph.runtime import Runtime
-from langgraph.types import Command, interrupt
 from typing_extensions import NotRequired
 
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
@@ -18,6 +13,21 @@ from langchain_mistral_agents._state import anchors
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents._functions import INTERRUPTED
 from mistral_agents.errors import ConfigurationError
+
+try:
+    from langchain.agents.middleware import (
+        AgentMiddleware,
+        AgentState,
+        ExtendedModelResponse,
+        ModelRequest,
+        ModelResponse,
+    )
+    from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr, hook_config
+    from langgraph.graph.message import REMOVE_ALL_MESSAGES
+    from langgraph.runtime import Runtime
+    from langgraph.types import Command, interrupt
+except ImportError as error:
+    raise ImportError("MistralConversationMiddleware needs the packages langchain and langgraph.") from error
 
 _WORDS = {"allow": "allow", "approve": "allow", "deny": "deny", "reject": "deny"}
 

@@ -555,3 +555,19 @@ def test_the_package_loads_no_framework_before_it_is_used() -> None:
     )
 
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("missing", ["langchain", "langgraph"])
+def test_without_langchain_one_sentence_says_so(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules['{missing}'] = None\n"
+        "import langchain_mistral_agents as wing\n"
+        "wing.MistralConversationHistory\n"
+        "try: wing.MistralConversationMiddleware\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout == "MistralConversationMiddleware needs the packages langchain and langgraph.\n"
