@@ -303,3 +303,26 @@ def test_wrong_arguments_are_refused(service: LibraryService, wrong: dict[str, A
 def test_library_ids_must_be_uuids(ids: Any) -> None:
     with pytest.raises(ConfigurationError, match="library_ids"):
         MistralLibraryRetriever(ids, api_key="k")
+
+
+# neighbours ------------------------------------------------------------------------------------------------------
+
+
+def test_passages_are_widened_in_reading_order_without_repeats(service: LibraryService) -> None:
+    from llama_index.core.schema import NodeWithScore, TextNode
+
+    from llama_index_mistral_agents.postprocessor import MistralNeighbourPostprocessor
+
+    service.add(
+        "a.txt", "\n\n".join(f"Paragraph {word} has its own words in it." for word in ("ant", "bee", "cow", "dog"))
+    )
+    retriever = make(service, chunk_size=60, chunk_overlap=0)
+    found = retriever.retrieve("bee")
+    assert len(found) == 1
+    wide = MistralNeighbourPostprocessor(retriever).postprocess_nodes(found)
+    assert [node.text.split()[1] for node in wide] == ["ant", "bee", "cow"]
+    assert {node.score for node in wide} == {found[0].score}
+    both = MistralNeighbourPostprocessor(retriever, before=0, after=2).postprocess_nodes(retriever.retrieve("bee cow"))
+    assert sorted(node.text.split()[1] for node in both) == ["bee", "cow", "dog"]
+    foreign = [NodeWithScore(node=TextNode(text="x"))]
+    assert MistralNeighbourPostprocessor(retriever).postprocess_nodes(foreign) == foreign
