@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.bridge.pydantic import BaseModel, ValidationError
 from llama_index.core.indices.vector_store.retrievers import VectorIndexAutoRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters, MetadataInfo, VectorStoreInfo, VectorStoreQuerySpec
@@ -71,6 +72,12 @@ class MistralAutoRetriever(VectorIndexAutoRetriever):
     def _describe(self, snapshot: Snapshot) -> None:
         info = list(metadata_schema(document.metadata() for document in snapshot.documents.values()))
         self._vector_store_info = VectorStoreInfo(metadata_info=info, content_info=self._description)
+
+    def _parse_generated_spec(self, output: str, query_bundle: QueryBundle) -> BaseModel:
+        try:
+            return super()._parse_generated_spec(output, query_bundle)
+        except ValidationError:  # which early 0.14 releases of LlamaIndex let through
+            return VectorStoreQuerySpec(query=query_bundle.query_str, filters=[], top_k=None)
 
     def _build_retriever_from_spec(self, spec: VectorStoreQuerySpec) -> tuple[BaseRetriever, QueryBundle]:  # type: ignore[override]
         top_k = self._similarity_top_k if spec.top_k is None else max(1, min(spec.top_k, self._max_top_k))

@@ -288,5 +288,5 @@ def test_a_missing_library_of_python_names_the_extra(monkeypatch: pytest.MonkeyP
     from mistral_agents.retrieval._extras import load
 
     monkeypatch.setitem(sys.modules, "bm25s", None)
-    with pytest.raises(ConfigurationError, match=r"bm25s.*mistral-agents\[llama-index\]"):
+    with pytest.raises(ConfigurationError, match=r"bm25s.*mistral-agents\[retrieval\]"):
         load("bm25s")
