@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mistral_agents._portable import to_portable_messages
     from langchain_mistral_agents.chat_models import ChatMistralAgent
+    from langchain_mistral_agents.connectors import aload_connector_tools, load_connector_tools
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
+    from langchain_mistral_agents.metering import MistralMeterHandler
     from langchain_mistral_agents.middleware import MistralConversationMiddleware
     from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
@@ -22,7 +24,10 @@ __all__ = [
     "MistralConversationMemory",
     "MistralConversationMiddleware",
     "MistralLibraryRetriever",
+    "MistralMeterHandler",
     "MistralSessionHistories",
+    "aload_connector_tools",
+    "load_connector_tools",
     "to_portable_messages",
 ]
 
@@ -35,6 +40,9 @@ _HOMES = {
     "MistralLibraryRetriever": "retriever",
     "to_portable_messages": "_portable",
     "MistralSessionHistories": "sessions",
+    "MistralMeterHandler": "metering",
+    "aload_connector_tools": "connectors",
+    "load_connector_tools": "connectors",
 }
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llama_index_mistral_agents.agent import MistralWorkflowAgent
+    from llama_index_mistral_agents.connectors import aload_connector_tools, load_connector_tools
     from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.llm import MistralAgentLLM
     from llama_index_mistral_agents.memory import MistralConversationMemory
+    from llama_index_mistral_agents.metering import MistralMeterHandler
     from llama_index_mistral_agents.reader import MistralLibraryReader
     from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 
@@ -19,7 +21,10 @@ _MODULES = {
     "MistralLibraryIndex": "index",
     "MistralLibraryReader": "reader",
     "MistralLibraryRetriever": "retriever",
+    "MistralMeterHandler": "metering",
     "MistralWorkflowAgent": "agent",
+    "aload_connector_tools": "connectors",
+    "load_connector_tools": "connectors",
 }
 
 __all__ = [
@@ -28,7 +33,10 @@ __all__ = [
     "MistralLibraryIndex",
     "MistralLibraryReader",
     "MistralLibraryRetriever",
+    "MistralMeterHandler",
     "MistralWorkflowAgent",
+    "aload_connector_tools",
+    "load_connector_tools",
 ]
 
 

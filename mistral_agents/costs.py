@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,13 +89,17 @@ class Meter:
 
     def add(self, turn: Turn) -> None:
         """Count a turn."""
-        price = self.prices.of(turn.usage, turn.model)
+        self.count(turn.usage, turn.model, turn.quotas)
+
+    def count(self, usage: Usage, model: str | None, quotas: Iterable[Quota] = ()) -> None:
+        """Count what a turn used, where only its figures are at hand (in a framework's callback, say)."""
+        price = self.prices.of(usage, model)
         with self._lock:
             self.turns += 1
-            self.usage = self.usage + turn.usage
+            self.usage = self.usage + usage
             self.cost += price if price is not None else 0.0
             self.unpriced += price is None
-            for quota in turn.quotas:
+            for quota in quotas:
                 self._quotas[(quota.name, quota.window)] = (quota, time.monotonic())
 
     @property

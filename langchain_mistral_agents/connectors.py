@@ -1,0 +1,63 @@
+"""Tools of the service's connectors (MCP and HTTP servers) for any LangChain model: you run them, here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.tools import StructuredTool, ToolException
+
+from mistral_agents import MistralAgents
+from mistral_agents.connector_api import ConnectorResult, ConnectorTool, ConnectorToolError
+
+
+def load_connector_tools(connector: str, *, client: MistralAgents | None = None) -> list[StructuredTool]:
+    """The tools of a connector, to bind to any chat model or give to `create_agent`.
+
+    To let the service run a connector for a Mistral model instead, put `Connector(...)` among the model's tools.
+
+    Args:
+        connector: Its id or name.
+        client: The client; None makes one from the environment.
+
+    Raises:
+        MistralAgentsError: The connector can't be read.
+    """
+    found = client if client is not None else MistralAgents()
+    return [_tool(found, connector, tool) for tool in found.connectors.tools(connector)]
+
+
+async def aload_connector_tools(connector: str, *, client: MistralAgents | None = None) -> list[StructuredTool]:
+    """As `load_connector_tools`, without blocking."""
+    found = client if client is not None else MistralAgents()
+    return [_tool(found, connector, tool) for tool in await found.connectors.atools(connector)]
+
+
+def _tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
+    name = str(tool["name"])
+
+    def run(**arguments: Any) -> tuple[str, ConnectorResult]:
+        try:
+            return _answer(client.connectors.call(connector, name, arguments))
+        except ConnectorToolError as error:
+            raise ToolException(str(error)) from error
+
+    async def arun(**arguments: Any) -> tuple[str, ConnectorResult]:
+        try:
+            return _answer(await client.connectors.acall(connector, name, arguments))
+        except ConnectorToolError as error:
+            raise ToolException(str(error)) from error
+
+    return StructuredTool(
+        name=name,
+        description=str(tool.get("description") or name),
+        args_schema=tool.schema,
+        func=run,
+        coroutine=arun,
+        response_format="content_and_artifact",
+        handle_tool_error=True,
+        metadata={"connector": connector},
+    )
+
+
+def _answer(result: ConnectorResult) -> tuple[str, ConnectorResult]:
+    return result.text, result

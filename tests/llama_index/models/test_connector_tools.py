@@ -1,0 +1,57 @@
+"""Connectors' tools for any agent, and a meter fed by events."""
+
+from __future__ import annotations
+
+import pytest
+from llama_index_instrumentation import get_dispatcher
+
+from llama_index_mistral_agents import MistralAgentLLM, MistralMeterHandler, aload_connector_tools, load_connector_tools
+from mistral_agents import MistralAgents
+from mistral_agents.costs import Meter
+from mistral_agents_server.settings import LocalConnector, LocalTool
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+def weather(arguments):
+    if arguments["city"] == "Atlantis":
+        raise ValueError("no such city")
+    return f"sun in {arguments['city']}"
+
+
+@pytest.fixture
+def meteo(standin_factory):
+    served = standin_factory(
+        connectors=[LocalConnector("meteo", "Weather.", [LocalTool("weather", "Weather of a city.", SCHEMA, weather)])]
+    )
+    return MistralAgents(api_key="k", base_url=served.base_url, max_retries=0)
+
+
+async def test_a_connectors_tools_are_llama_index_tools(meteo):
+    for tools in (load_connector_tools("meteo", client=meteo), await aload_connector_tools("meteo", client=meteo)):
+        (tool,) = tools
+        described = tool.metadata.to_openai_tool()["function"]
+        assert (described["name"], described["description"]) == ("weather", "Weather of a city.")
+        assert described["parameters"]["properties"] == SCHEMA["properties"]
+        assert tool.call(city="Rome").content == "sun in Rome"
+        assert (await tool.acall(city="Paris")).content == "sun in Paris"
+
+
+def test_a_function_calling_llm_is_offered_it(meteo, standin):
+    llm = MistralAgentLLM(model="m", base_url=standin.base_url)
+    response = llm.chat_with_tools(
+        load_connector_tools("meteo", client=meteo), user_msg="What is the weather in Rome?", tool_required=True
+    )
+    assert [call.tool_name for call in llm.get_tool_calls_from_response(response)] == ["weather"]
+
+
+def test_a_meter_counts_turns(standin):
+    meter = Meter()
+    handler, dispatcher = MistralMeterHandler(meter=meter), get_dispatcher()
+    dispatcher.add_event_handler(handler)
+    try:
+        response = MistralAgentLLM(model="m", base_url=standin.base_url).complete("What is 2 + 3?")
+    finally:
+        dispatcher.event_handlers.remove(handler)
+    assert meter.turns == 1
+    assert meter.usage.total_tokens == response.additional_kwargs["usage"]["total_tokens"] > 0
