@@ -9,7 +9,12 @@ import sys
 
 from benchmarks._table import Missing, Section
 
-SECTIONS = {"turns": "benchmarks.turns"}
+SECTIONS = {
+    "turns": "benchmarks.turns",
+    "retrieval": "benchmarks.retrieval",
+    "cost": "benchmarks.retrieval_cost",
+    "memory": "benchmarks.retrieval_memory",
+}
 """A section's name and its module, whose `section()` returns a `Section` or raises `Missing`."""
 
 

