@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -293,6 +296,39 @@ def test_a_killed_sync_goes_on_where_it_stopped(
     report = refresh(make_engine(persist_dir=tmp_path))
     assert (report.resumed, report.texts, service.texts) == (6, 4, 4)
     assert not list(tmp_path.glob("journal-*"))
+
+
+SYNC_ELSEWHERE = """
+import sys
+from pathlib import Path
+from mistral_agents import MistralAgents
+from mistral_agents.retrieval.chunking import Splitter
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.settings import Settings
+
+url, library, folder = sys.argv[1:]
+settings = Settings((library,), splitter=Splitter(200, 40), max_concurrency=1)
+LibraryEngine(MistralAgents(api_key="k", base_url=url), settings, persist_dir=Path(folder)).refresh()
+"""
+
+
+def test_a_process_killed_while_it_syncs_loses_nothing(
+    service: LibraryService, make_engine: Make, tmp_path: Path
+) -> None:
+    fill(service, 10)
+    child = subprocess.Popen([sys.executable, "-c", SYNC_ELSEWHERE, service.url, LIBRARY, str(tmp_path)])
+
+    def kill(_: str, __: str) -> None:
+        if service.texts > 6:
+            child.kill()
+
+    service.fail = kill
+    assert child.wait(60) == -signal.SIGKILL
+    service.fail = None
+    service.clear()
+    report = make_engine(persist_dir=tmp_path).refresh()
+    assert report.resumed in (6, 7)  # the last answer may have been written before the signal came
+    assert (report.texts, service.texts) == (10 - report.resumed, 10 - report.resumed)
 
 
 def test_embedding_goes_on_where_it_stopped(
