@@ -60,3 +60,13 @@ def client(standin: Standin) -> Iterator[MistralAgents]:
 
     with MistralAgents(api_key=API_KEY, base_url=standin.base_url) as made:
         yield made
+
+
+@pytest.fixture
+def meteo(standin_factory: Callable[..., Standin]) -> MistralAgents:
+    """A client of a stand-in that has the connector `meteo`."""
+    from mistral_agents import MistralAgents
+
+    from .support.connectors import METEO
+
+    return MistralAgents(api_key=API_KEY, base_url=standin_factory(connectors=[METEO]).base_url, max_retries=0)

@@ -10,31 +10,15 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents import ChatMistralAgent, MistralMeterHandler, aload_connector_tools, load_connector_tools
-from mistral_agents import MistralAgents, WebSearch
+from mistral_agents import WebSearch
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
-from mistral_agents_server.settings import LocalConnector, LocalTool
-
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-
-
-def weather(arguments):
-    if arguments["city"] == "Atlantis":
-        raise ValueError("no such city")
-    return f"sun in {arguments['city']}"
-
-
-@pytest.fixture
-def meteo(standin_factory):
-    served = standin_factory(
-        connectors=[LocalConnector("meteo", "Weather.", [LocalTool("weather", "Weather of a city.", SCHEMA, weather)])]
-    )
-    return MistralAgents(api_key="k", base_url=served.base_url, max_retries=0)
+from tests.support.connectors import WEATHER
 
 
 async def test_a_connectors_tools_are_langchain_tools(meteo):
     for tools in (load_connector_tools("meteo", client=meteo), await aload_connector_tools("meteo", client=meteo)):
         (tool,) = tools
-        assert (tool.name, tool.description, tool.args) == ("weather", "Weather of a city.", SCHEMA["properties"])
+        assert (tool.name, tool.description, tool.args) == ("weather", "Weather of a city.", WEATHER["properties"])
         assert tool.invoke({"city": "Rome"}) == "sun in Rome"
         assert await tool.ainvoke({"city": "Paris"}) == "sun in Paris"
         answer = tool.invoke({"type": "tool_call", "id": "abc", "name": "weather", "args": {"city": "Rome"}})

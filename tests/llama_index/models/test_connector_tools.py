@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from llama_index_instrumentation import get_dispatcher
 
 from llama_index_mistral_agents import MistralAgentLLM, MistralMeterHandler, aload_connector_tools, load_connector_tools
-from mistral_agents import MistralAgents
 from mistral_agents.costs import Meter
-from mistral_agents_server.settings import LocalConnector, LocalTool
-
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-
-
-def weather(arguments):
-    if arguments["city"] == "Atlantis":
-        raise ValueError("no such city")
-    return f"sun in {arguments['city']}"
-
-
-@pytest.fixture
-def meteo(standin_factory):
-    served = standin_factory(
-        connectors=[LocalConnector("meteo", "Weather.", [LocalTool("weather", "Weather of a city.", SCHEMA, weather)])]
-    )
-    return MistralAgents(api_key="k", base_url=served.base_url, max_retries=0)
+from tests.support.connectors import WEATHER
 
 
 async def test_a_connectors_tools_are_llama_index_tools(meteo):
@@ -32,7 +14,7 @@ async def test_a_connectors_tools_are_llama_index_tools(meteo):
         (tool,) = tools
         described = tool.metadata.to_openai_tool()["function"]
         assert (described["name"], described["description"]) == ("weather", "Weather of a city.")
-        assert described["parameters"]["properties"] == SCHEMA["properties"]
+        assert described["parameters"]["properties"] == WEATHER["properties"]
         assert tool.call(city="Rome").content == "sun in Rome"
         assert (await tool.acall(city="Paris")).content == "sun in Paris"
 
