@@ -57,6 +57,10 @@ def _upload(file: FileContent, name: str | None, purpose: str | None) -> Call:
     return Call(f"Uploading {part[0]!r}", "POST", "/v1/files", operation, files=parts, once=True)
 
 
+FileSource = Turn | FileRef | str | Iterable[FileRef | str]
+"""What to save: the files of a turn, a file of one, a file's id, or several of these."""
+
+
 def _list(page_size: int, search: str | None) -> Call:
     params = {"page": 0, "page_size": page_size, "search": search}
     operation = Operation("files_api_routes_list_files", _TAG)
@@ -89,11 +93,13 @@ def _as_ref(file: FileRef | str) -> FileRef:
     return file if isinstance(file, FileRef) else FileRef(file, file)
 
 
-def _refs(files: Turn | Iterable[FileRef]) -> Iterable[FileRef]:
+def _refs(files: FileSource) -> Iterable[FileRef | str]:
+    if isinstance(files, (FileRef, str)):
+        return [files]
     return files.files if isinstance(files, Turn) else files
 
 
-def _checked(file: FileData, source: Turn | Iterable[FileRef]) -> FileData:
+def _checked(file: FileData, source: FileSource) -> FileData:
     """Warn where an image has another size than the turn's policy asked for."""
     wanted = source.policy.image_size if isinstance(source, Turn) and source.policy is not None else None
     if wanted is not None and file.size is not None and file.size != wanted:
@@ -162,15 +168,15 @@ class Files:
                 raise
             raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
 
-    def save(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
-        """Download the files of a turn into a folder; returns the paths written, in the turn's order.
+    def save(self, files: FileSource, folder: str | os.PathLike[str]) -> builtins.list[Path]:
+        """Download files (a turn's, or by their ids) into a folder; returns the paths written, in the same order.
 
         Names can't leave the folder, nothing is overwritten, and extensions follow the bytes. An image of another size
         than the turn's policy asked for warns with `ImageSizeWarning`.
         """
         return [_checked(self.read(ref), files).save(folder) for ref in _refs(files)]
 
-    async def asave(self, files: Turn | Iterable[FileRef], folder: str | os.PathLike[str]) -> builtins.list[Path]:
+    async def asave(self, files: FileSource, folder: str | os.PathLike[str]) -> builtins.list[Path]:
         """As `save`, without blocking."""
         found = await asyncio.gather(*(self.aread(ref) for ref in _refs(files)))
         return [await asyncio.to_thread(_checked(file, files).save, folder) for file in found]

@@ -269,3 +269,13 @@ async def test_the_other_calls_of_files(make_client: Make, wire: Wire, tmp_path:
     assert path.name == "plot.png"
     files.delete("../x")
     assert wire.requests[-1].url.raw_path.startswith(b"/v1/files/..%2Fx")
+
+
+async def test_a_file_is_saved_by_its_id(make_client: Make, wire: Wire, tmp_path: Path) -> None:
+    file_id = "2542f176-35a7-4586-828b-8bb00654ce3d"
+    wire.answer((200, b"\x89PNG\r\n\x1a\n" + bytes(32)))
+    files = make_client().files
+    for saved in (files.save(file_id, tmp_path / "a"), await files.asave([file_id], tmp_path / "b")):
+        assert [(path.stem, path.suffix) for path in saved] == [(file_id, ".png")]
+        assert saved[0].read_bytes().startswith(b"\x89PNG")
+    assert len(wire.requests) == 2
