@@ -221,10 +221,19 @@ def _review(pending: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"action_requests": requests, "review_configs": configs}
 
 
+NO_CONTEXT = (
+    "The service waits for a confirmation, and LangGraph can't interrupt here: on Python 3.10 only synchronous graphs "
+    "can be interrupted (invoke, stream); from 3.11 on asynchronous ones too."
+)
+
+
 def _ask(pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Interrupt until every call is decided. An error would not do: the graph keeps a resume value for good."""
     review = _review(pending)
-    given = interrupt(review)
+    try:
+        given = interrupt(review)
+    except RuntimeError as error:  # Python 3.10 hands no context to the tasks of an asynchronous graph
+        raise ConfigurationError(NO_CONTEXT) from error
     while (decided := _decided(given, [call["tool_call_id"] for call in pending])) is None:
         given = interrupt({**review, "error": f"{given!r} does not decide about every call."})
     return decided

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -323,12 +324,17 @@ def _linked_image(entry: ToolExecution) -> FileRef | None:
     return FileRef(None, "image", tool="image_generation", url=url, raw=entry.raw) if isinstance(url, str) else None
 
 
+_FRACTION = re.compile(r"\.(\d+)")
+"""Of a second: Python 3.10 reads three or six digits only."""
+
+
 def parse_time(value: str | None) -> datetime | None:
     """An aware time from the service's ISO 8601 text; None where it can't be read."""
     if value is None:
         return None
+    exact = _FRACTION.sub(lambda found: f".{found[1][:6]:<06}", value.replace("Z", "+00:00"))
     try:
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return datetime.fromisoformat(exact)
     except ValueError:
         return None
 

@@ -28,6 +28,9 @@ MODEL = "mistral-small-latest"
 THREAD = {"configurable": {"thread_id": "ada"}}
 ROOT = Path(__file__).parents[2]
 
+BLOCKING = [True, False] if sys.version_info >= (3, 11) else [True]
+"""Python 3.10 hands no context to tasks, so LangGraph can't interrupt an asynchronous graph there."""
+
 
 @pytest.fixture
 def service(standin_factory: Callable[..., Standin], scripted: ScriptedModel) -> Standin:
@@ -333,7 +336,7 @@ COMPUTE = call("code_interpreter", {"code": "print(6*7)"})
         (lambda _: {"decisions": [{"type": "reject", "message": "no"}]}, "deny"),
     ],
 )
-@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("blocking", BLOCKING)
 @pytest.mark.parametrize("inside", ["tools", "connectors"])
 async def test_a_hosted_tool_waits_for_a_decision(
     client: MistralAgents,
@@ -368,7 +371,7 @@ async def test_a_hosted_tool_waits_for_a_decision(
 async def test_decisions_in_streams(
     client: MistralAgents, service: Standin, scripted: ScriptedModel, mode: str
 ) -> None:
-    for blocking in (True, False):
+    for blocking in BLOCKING:
         scripted.script(COMPUTE, say("It is 42."))
         agent = agent_of(client, tools=CAREFUL)
 
@@ -446,7 +449,7 @@ def test_a_tool_may_ask_several_times(client: MistralAgents, scripted: ScriptedM
     assert last(agent.invoke(Command(resume="allow"), THREAD)) == "Done."
 
 
-@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("blocking", BLOCKING)
 async def test_to_decide_otherwise_later_branches_before_the_question(
     client: MistralAgents, service: Standin, scripted: ScriptedModel, blocking: bool
 ) -> None:
