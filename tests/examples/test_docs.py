@@ -20,10 +20,52 @@ def blocks_of(name: str) -> list[str]:
     ("name", "printed"),
     [
         ("foundation.md", ["Ada", "5050", "Blue Heron", "404 3000", "inputs is empty", "Paris"]),
+        (
+            "conversations.md",
+            [
+                "My name is Ada and",
+                "['function.call', 'function.result', 'message.output']",
+                "4 0 {'get_weather': 2}",
+                "└─ conv_",
+                "2 We choose SQL. We choose documents.",
+                "is called Blue Heron",
+                "mistral-agents/conversation 1 8",
+                "['get_weather']\n6 * 7 = 42",
+                "dry run: True",
+                "['deleted', 'deleted'] []",
+            ],
+        ),
+        (
+            "agents-as-code.md",
+            [
+                "True 0\nTrue 1",
+                "create tides",
+                "(the new tides)",
+                "create berths",
+                "front desk → tides, berths",
+                "graph LR",
+                "(0, 'Be brief.')]\nBe brief.",
+                "Be brief and polite.\n[('production', 0)]",
+                "6 * 7 = 42",
+            ],
+        ),
+        (
+            "costs-and-safety.md",
+            [
+                "{'code_interpreter': 1}",
+                "code-interpreter minute",
+                "The limit of 0.015 EUR is reached",
+                "the library <private> is not allowed",
+                "Write to [address] please.",
+                "asked about code_interpreter\n1 values: n = 3",
+                "0 The user did not allow this call.",
+            ],
+        ),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )
-def test_a_guide_runs(standin, monkeypatch, capsys, name, printed):
+def test_a_guide_runs(standin, monkeypatch, tmp_path, capsys, name, printed):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MISTRAL_BASE_URL", standin.base_url)
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     names: dict[str, object] = {}
@@ -40,7 +82,7 @@ def test_every_option_of_the_stand_in_is_described():
     assert sorted(word for word in options - {"--help"} if word not in text) == []
 
 
-@pytest.mark.parametrize("name", ["index.md", "foundation.md", "server.md"])
+@pytest.mark.parametrize("name", [page.name for page in sorted(DOCS.glob("*.md"))])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (DOCS / name).read_text()):
         assert (DOCS / target).exists(), target
