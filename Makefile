@@ -86,6 +86,7 @@ lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group bench --group bench-vectors --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-bench.txt --upgrade
+	printf 'langchain-openai\nlangchain-mistralai\n' | $(BIN)/uv pip compile - pyproject.toml --extra langchain --constraint constraints.txt --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints-peers.txt --upgrade
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(BENCH) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

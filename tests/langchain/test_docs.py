@@ -20,7 +20,7 @@ PRINTED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "peers.md"])  # a table, without code
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 def test_a_page_runs(
     name: str,
