@@ -207,9 +207,7 @@ class Talk:
 
     def _send(self, action: Send, *, stream: bool = False, prefix: str = "") -> Any:
         """Call `start`, `append` or `restart` of the client, in the form asked for."""
-        meter = self._settings["meter"]
-        if meter is not None:
-            meter.check()
+        self._allow()
         suffix, conversations = "_stream" if stream else "", self._client.conversations
         inputs: Any = action.inputs
         if len(inputs) == 1 and inputs[0] == user_message(inputs[0].get("content", "")):
@@ -223,6 +221,12 @@ class Talk:
             options = {**self._per_turn, "metadata": {**self._options.get("metadata", {}), **lineage(*self._origin)}}
             return getattr(conversations, f"{prefix}restart{suffix}")(*self._origin, inputs, **options)
         return getattr(conversations, f"{prefix}start{suffix}")(inputs, **self._options, **self._per_turn)
+
+    def _allow(self) -> None:
+        """Every turn asks the meter first, and is counted afterwards."""
+        meter = self._settings["meter"]
+        if meter is not None:
+            meter.check()
 
     def _counted(self, turn: Turn) -> Turn:
         self.usage = self.usage + turn.usage

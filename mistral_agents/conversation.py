@@ -159,12 +159,20 @@ class Conversation(Talk):
             ConfigurationError: No model is known.
         """
         history, info = self.history(), self._client.conversations.get(self._require_id())
-        return self._client.conversations.start(**compaction.request(history, info, model)).text
+        return self._written(compaction.request(history, info, model))
 
     async def asummarise(self, *, model: str | None = None) -> str:
         """As `summarise`, without blocking."""
         history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        return (await self._client.conversations.astart(**compaction.request(history, info, model))).text
+        return await self._awritten(compaction.request(history, info, model))
+
+    def _written(self, request: Wire) -> str:
+        self._allow()
+        return self._counted(self._client.conversations.start(**request)).text
+
+    async def _awritten(self, request: Wire) -> str:
+        self._allow()
+        return self._counted(await self._client.conversations.astart(**request)).text
 
     def compact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """Go on in a new conversation that begins with a summary, for when the context window nears its end.
@@ -180,14 +188,12 @@ class Conversation(Talk):
             ConfigurationError: No model is known.
         """
         history, info = self.history(), self._client.conversations.get(self._require_id())
-        turn = self._client.conversations.start(**compaction.request(history, info, model))
-        return self._compacted(history, info, keep, turn.text)
+        return self._compacted(history, info, keep, self._written(compaction.request(history, info, model)))
 
     async def acompact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """As `compact`, without blocking."""
         history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        turn = await self._client.conversations.astart(**compaction.request(history, info, model))
-        return self._compacted(history, info, keep, turn.text)
+        return self._compacted(history, info, keep, await self._awritten(compaction.request(history, info, model)))
 
     def _compacted(self, history: History, info: Mapping[str, Any], keep: int, summary: str) -> Self:
         options = {**archive.start_options(info), **self._options}

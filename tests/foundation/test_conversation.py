@@ -509,3 +509,21 @@ async def test_a_summary_can_be_seen_and_carried_over(talker: MistralAgents, scr
     fresh.append("What shall I drink?")
     assert scripted.requests[-1]["messages"][0]["content"] == "You know: Ada likes tea."
     await talker.aclose()
+
+
+async def test_a_summary_is_metered_like_any_turn(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.script(say("hello Ada"), say("Short."), say("Short."), say("Short."))
+    meter = Meter()
+    conversation = Conversation(talker, model=MODEL, meter=meter)
+    conversation.append("I am Ada.")
+    conversation.summarise()
+    await conversation.asummarise()
+    conversation.compact()
+    assert meter.turns == 4
+    assert conversation.usage.total_tokens == meter.usage.total_tokens > 0
+    stopped = Conversation(talker, conversation.id, meter=Meter(max_tokens=0))
+    for write in (stopped.summarise, stopped.compact):
+        with pytest.raises(BudgetExceededError):
+            write()
+    assert len(scripted.requests) == 4, "a limit stops before anything is sent"
+    await talker.aclose()
