@@ -37,10 +37,10 @@ demo: setup  ## Run the main job (stand-in without a key, live service with MIST
 	$(BIN)/python examples/demo.py --docs "$(DOCS)"
 
 test: setup  ## Run all tests offline
-	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+	$(BIN)/python -m pytest $(TESTS) -n auto --cov --cov-report=term
 
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
-	$(LOWEST)/bin/python -m pytest $(TESTS)
+	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto
 
 lint: setup  ## ruff, strict types, import arrows
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks._table import Section
-from mistral_agents._records import Document
+from mistral_agents._api.records import Document
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.events import ignore

@@ -11,10 +11,9 @@ from langchain_mistral_agents._errors import DivergenceError
 from langchain_mistral_agents._plan import Asked, Request
 from langchain_mistral_agents._state import anchors, tool_keys
 from mistral_agents import MistralAgents
-from mistral_agents.connectors import translate_tools
+from mistral_agents._json import JsonDict
+from mistral_agents.tools import translate_tools
 from mistral_agents.turn import Turn
-
-Wire = dict[str, Any]
 
 
 def _arguments(request: Request) -> tuple[Any, ...]:
@@ -26,7 +25,7 @@ def _arguments(request: Request) -> tuple[Any, ...]:
     return (position.conversation_id, position.entry_id, request.inputs)
 
 
-def _options(request: Request) -> Wire:
+def _options(request: Request) -> JsonDict:
     """With the last known entry, the foundation finds a lost answer in the history instead of sending again."""
     position = request.position
     known = position.entry_id if position.operation == "append" else None
@@ -66,7 +65,7 @@ def unseen(messages: Sequence[BaseMessage], asked: Asked) -> str | None:
     return wanted.given if wanted.given is not None else wanted.fallback
 
 
-def check_setup(info: Wire, asked: Asked) -> None:
+def check_setup(info: JsonDict, asked: Asked) -> None:
     """Compare what a conversation was begun with and what is asked now; both are fixed at its start.
 
     Raises:

@@ -10,10 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from langchain_mistral_agents._messages import Sent, message_of
 from langchain_mistral_agents._state import chain, digest, tool_keys
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, MessageInput
 from mistral_agents.turn import Turn
-
-Wire = dict[str, Any]
 
 
 def setup_of(info: Mapping[str, Any]) -> str:
@@ -28,7 +27,7 @@ def setup_of(info: Mapping[str, Any]) -> str:
 class _Part:
     """Entries that make one message, the message, and the digest of the history up to it."""
 
-    raws: list[Wire]
+    raws: list[JsonDict]
     message: BaseMessage
     digest: str
 
@@ -72,7 +71,7 @@ class Converter:
         self.converted += len(group)
 
 
-def _raws(group: Sequence[Entry]) -> list[Wire]:
+def _raws(group: Sequence[Entry]) -> list[JsonDict]:
     return [entry.raw for entry in group]
 
 
@@ -111,7 +110,7 @@ def _content(entry: Entry) -> Any:
     return entry.content if isinstance(entry.content, str) else [_block(chunk) for chunk in entry.chunks]
 
 
-def _block(chunk: Wire) -> Wire:
+def _block(chunk: JsonDict) -> JsonDict:
     """A chunk as a standard block, which the chat model can send again."""
     kind = chunk.get("type")
     if kind == "image_url":
@@ -124,7 +123,7 @@ def _block(chunk: Wire) -> Wire:
     return {key: value for key, value in chunk.items() if value is not None}
 
 
-def _data(kind: str, address: Any) -> Wire:
+def _data(kind: str, address: Any) -> JsonDict:
     text = str(address)
     head, comma, data = text.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

@@ -16,9 +16,9 @@ from langchain_mistral_agents._state import chain
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
+from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
 
-Wire = dict[str, Any]
 _DELTAS = frozenset({"text", "reasoning", "tool_call_chunk", "server_tool_call_chunk"})
 
 
@@ -40,7 +40,7 @@ def chunk_of(steps: Sequence[Step], **fields: Any) -> AIMessageChunk:
     return AIMessageChunk(content=blocks, tool_call_chunks=calls, response_metadata=metadata, **fields)
 
 
-def _increment(step: Step) -> Wire | None:
+def _increment(step: Step) -> JsonDict | None:
     """What a step adds to the message built of chunks."""
     kind = step.block["type"]
     if step.kind == "add":
@@ -74,7 +74,7 @@ class Sent:
     headers: bool = False
 
 
-def _without_none(values: Wire) -> Wire:
+def _without_none(values: JsonDict) -> JsonDict:
     return {name: value for name, value in values.items() if value is not None}
 
 

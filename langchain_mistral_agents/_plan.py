@@ -14,10 +14,10 @@ from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
 from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
 from langchain_mistral_agents._tools import choose, completion_options, unsealed
-from mistral_agents.connectors import translate_tools
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.tools import translate_tools
 
-Wire = dict[str, Any]
 _CALL = (
     "timeout",
     "headers",
@@ -40,11 +40,11 @@ class Fields:
     conversation_id: str | None
     instructions: str | None
     connectors: Sequence[Any]
-    completion_args: Wire
+    completion_args: JsonDict
     stop: list[str] | None
     store: bool
     handoff_execution: str | None
-    metadata: Wire
+    metadata: JsonDict
     on_divergence: OnDivergence
     base_url: str
     headers: bool = False
@@ -65,11 +65,11 @@ class Asked:
         model: The model, after an override.
     """
 
-    tools: list[Wire]
+    tools: list[JsonDict]
     instructions: str | None
-    completion: Wire
+    completion: JsonDict
     stop: tuple[str, ...]
-    options: Wire
+    options: JsonDict
     stored: bool
     wanted: Wanted
     model: str | None
@@ -87,12 +87,12 @@ class Request:
     """
 
     position: Position
-    inputs: list[Wire] | None
-    options: Wire
+    inputs: list[JsonDict] | None
+    options: JsonDict
     sent: Sent
 
     @property
-    def payload(self) -> Wire:
+    def payload(self) -> JsonDict:
         """Operation, ids and body together, to look at."""
         position = self.position
         ids = {"conversation_id": position.conversation_id}
@@ -148,13 +148,13 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
     )
 
 
-def _setup(fields: Fields, instructions: str | None, tools: list[Wire]) -> str:
+def _setup(fields: Fields, instructions: str | None, tools: list[JsonDict]) -> str:
     """Digest of what is fixed at a conversation's start, as the service is told it."""
     told = translate_tools(tools).added_to(instructions) if any("config" in tool for tool in tools) else instructions
     return digest(fields.agent_id, str(fields.agent_version), told, tool_keys(tools))
 
 
-def _check_agent(fields: Fields, model: str | None, choice: Any, completion: Wire) -> None:
+def _check_agent(fields: Fields, model: str | None, choice: Any, completion: JsonDict) -> None:
     """An agent brings its own model and options; the service refuses them in the request."""
     named = {"model": model, "instructions": fields.instructions, **completion}
     named["connectors"] = list(fields.connectors) or None
@@ -210,8 +210,8 @@ def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirm
         )
 
 
-def _start(fields: Fields, asked: Asked) -> Wire:
-    options: Wire = {"store": asked.stored}
+def _start(fields: Fields, asked: Asked) -> JsonDict:
+    options: JsonDict = {"store": asked.stored}
     if fields.agent_id is not None:
         options |= {"agent_id": fields.agent_id, "agent_version": fields.agent_version}
         options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
@@ -227,8 +227,8 @@ def _start(fields: Fields, asked: Asked) -> Wire:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _goes_on(fields: Fields, asked: Asked, position: Position) -> Wire:
-    options: Wire = {"completion_args": asked.completion or None} if fields.agent_id is None else {}
+def _goes_on(fields: Fields, asked: Asked, position: Position) -> JsonDict:
+    options: JsonDict = {"completion_args": asked.completion or None} if fields.agent_id is None else {}
     options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
     if position.operation == "restart":
         options["agent_version"] = fields.agent_version

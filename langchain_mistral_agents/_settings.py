@@ -21,7 +21,7 @@ from langchain_mistral_agents._plan import Fields
 from langchain_mistral_agents._state import OnDivergence, digest
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
-from mistral_agents._client import clean_base_url
+from mistral_agents._http.clients import clean_base_url
 
 _translator.register()
 _serialization.register()

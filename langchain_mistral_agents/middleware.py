@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
 from langchain_mistral_agents._state import anchors
 from langchain_mistral_agents.chat_models import ChatMistralAgent
-from mistral_agents._functions import INTERRUPTED
+from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents.errors import ConfigurationError
 
 try:

@@ -8,8 +8,8 @@ from typing import Any
 
 from llama_index.core.schema import Document
 
-from mistral_agents._records import Document as LibraryRecord
-from mistral_agents._waiting import DocumentOutcome
+from mistral_agents._api.records import Document as LibraryRecord
+from mistral_agents._api.waiting import DocumentOutcome
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError

@@ -28,10 +28,10 @@ from llama_index_mistral_agents._messages import (
 )
 from llama_index_mistral_agents._options import CallOptions, tool_name
 from llama_index_mistral_agents._sessions import Session, session_of
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import function_result, user_message
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 Kind = Literal["start", "append", "restart"]
 _NOTHING_NEW = "There is nothing new to send: the last message is already part of conversation {}."
 _DIVERGED = (
@@ -89,13 +89,13 @@ class Request:
     """
 
     kind: Kind
-    inputs: list[Wire] | None
-    options: Wire
+    inputs: list[JsonDict] | None
+    options: JsonDict
     conversation_id: str | None = None
     from_entry_id: str | None = None
     stored: bool = False
     first_call_only: bool = False
-    marks: Wire = field(default_factory=dict)
+    marks: JsonDict = field(default_factory=dict)
     sent: list[ChatMessage] = field(default_factory=list)
     session: Session | None = None
 
@@ -131,7 +131,7 @@ class Draft:
     def _mark(self, name: str) -> Any:
         return None if self._at is None else self._messages[self._at].additional_kwargs.get(name)
 
-    def request(self, history: Sequence[ChatMessage] | None = None, info: Wire | None = None) -> Request:
+    def request(self, history: Sequence[ChatMessage] | None = None, info: JsonDict | None = None) -> Request:
         """The request.
 
         Args:
@@ -148,12 +148,12 @@ class Draft:
         self._check_tools(info)
         return self._continue(info)
 
-    def _start(self, agent: Wire | None) -> Request:
+    def _start(self, agent: JsonDict | None) -> Request:
         if self._messages and is_confirmation(self._messages[-1]):
             raise ConfigurationError(_CONFIRM)
         target, system = self._target, system_text(self._messages)
         inputs = to_inputs(self._messages)
-        options: Wire = {"store": self._stored, "handoff_execution": target.handoff_execution}
+        options: JsonDict = {"store": self._stored, "handoff_execution": target.handoff_execution}
         if target.agent_id is not None:
             options.update(agent_id=target.agent_id, agent_version=target.agent_version)
             if system:
@@ -165,7 +165,7 @@ class Draft:
             raise ConfigurationError("There is nothing to send: no message with content beside system messages.")
         return self._made("start", inputs, options, self._messages, system)
 
-    def _continue(self, info: Wire | None) -> Request:
+    def _continue(self, info: JsonDict | None) -> Request:
         new = self._messages if self._at is None else self._messages[self._at + 1 :]
         inputs = answered(to_inputs(new), self._open_calls())
         inputs = [function_result(call_id, SKIPPED) for call_id in self._mark("skipped_calls") or ()] + inputs
@@ -177,7 +177,7 @@ class Draft:
             place = sum(entry["type"] == "function.result" for entry in inputs)
             inputs.insert(place, user_message(SYSTEM_NOTE.format(system)))
         branch = bool(self._mark("branch"))
-        options: Wire = {"handoff_execution": self._target.handoff_execution}
+        options: JsonDict = {"handoff_execution": self._target.handoff_execution}
         if confirmed:
             options["tool_confirmations"] = confirmed
         if not branch and self._mark("entry_id") is not None:
@@ -186,7 +186,7 @@ class Draft:
         request.from_entry_id = self._mark("entry_id") if branch else None
         return request
 
-    def _confirmations(self, new: Sequence[ChatMessage]) -> list[Wire]:
+    def _confirmations(self, new: Sequence[ChatMessage]) -> list[JsonDict]:
         """The decisions on hosted tools that wait; a tool nothing is said about is denied, since it blocks the rest."""
         decisions = {call["id"]: "deny" for call in self._mark("pending_confirmations") or ()}
         said = [message.additional_kwargs for message in new if is_confirmation(message)]
@@ -198,13 +198,13 @@ class Draft:
             return []
         return [call_id for call_id, _, _ in tool_calls(self._messages[self._at])]
 
-    def _known_system(self, info: Wire | None) -> str | None:
+    def _known_system(self, info: JsonDict | None) -> str | None:
         known = self._mark("system")
         if known is None and info is not None and isinstance(info.get("instructions"), str):
             return short_hash(info["instructions"].strip())
         return known if isinstance(known, str) else None
 
-    def _check_tools(self, info: Wire | None) -> None:
+    def _check_tools(self, info: JsonDict | None) -> None:
         known = self._mark("tools")
         if known is None and info is not None and isinstance(info.get("tools"), list):
             known = [tool_name(tool) for tool in info["tools"]]
@@ -212,14 +212,14 @@ class Draft:
         if missing:
             raise ConfigurationError(_TOOLS.format(self.conversation_id, ", ".join(missing)))
 
-    def _check_declared(self, agent: Wire | None) -> None:
+    def _check_declared(self, agent: JsonDict | None) -> None:
         declared = [tool_name(tool) for tool in agent.get("tools") or ()] if agent is not None else []
         missing = [name for name in self._options.tool_names if name not in declared]
         if missing:
             raise ConfigurationError(_UNDECLARED.format(self._target.agent_id, ", ".join(missing)))
 
     def _made(
-        self, kind: Kind, inputs: list[Wire] | None, options: Wire, sent: Sequence[ChatMessage], system: str
+        self, kind: Kind, inputs: list[JsonDict] | None, options: JsonDict, sent: Sequence[ChatMessage], system: str
     ) -> Request:
         if self._options.completion_args:
             options["completion_args"] = self._options.completion_args

@@ -12,13 +12,12 @@ from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
 from mistral_agents import MistralAgents
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import chunk_text, content_chunks, thinking_text
 from mistral_agents.turn import Turn
 
-Wire = dict[str, Any]
 
-
-def _arguments(request: Request) -> tuple[tuple[Any, ...], Wire]:
+def _arguments(request: Request) -> tuple[tuple[Any, ...], JsonDict]:
     if request.kind == "start":
         return (request.inputs,), request.options
     if request.kind == "append":
@@ -74,14 +73,14 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
 class Progress:
     """Turns events into responses whose message grows: the text so far, the calls so far, and what is new."""
 
-    def __init__(self, request: Request, watch: Callable[[Wire], None] | None = None) -> None:
+    def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
         self._first_call_only = request.first_call_only
         self._text = ""
         self._thinking = ""
         self._calls: dict[str, list[str]] = {}
 
-    def take(self, event: Wire) -> ChatResponse | None:
+    def take(self, event: JsonDict) -> ChatResponse | None:
         """The response after an event; None for events that change nothing of the message."""
         if self._watch is not None:
             self._watch(event)
@@ -98,18 +97,18 @@ class Progress:
             return self._response(event, "", "")
         return None
 
-    def _add_call(self, event: Wire) -> None:
+    def _add_call(self, event: JsonDict) -> None:
         call_id = str(event.get("tool_call_id"))
         call = self._calls.setdefault(call_id, [str(event.get("name", "")), ""])
         piece = event.get("arguments")
         call[1] += piece if isinstance(piece, str) else ""
 
-    def _response(self, event: Wire, delta: str, thinking: str) -> ChatResponse:
+    def _response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
             blocks.append(TextBlock(text=self._text))
         calls = list(self._calls.items())[: 1 if self._first_call_only else None]
-        kwargs: Wire = {}
+        kwargs: JsonDict = {}
         if calls:
             if TOOL_CALL is not None:
                 blocks.extend(call_block(name, call_id, arguments) for call_id, (name, arguments) in calls)

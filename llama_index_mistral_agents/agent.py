@@ -35,9 +35,9 @@ from llama_index_mistral_agents.agent_events import (
 )
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 _LLM = "MistralWorkflowAgent needs a MistralAgentLLM, not {}; for other models use LlamaIndex's FunctionAgent."
 _YES = frozenset({"y", "yes", "allow", "true", "ok"})
 
@@ -80,7 +80,12 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     @classmethod
     def from_existing(
-        cls, agent_id: str, *, agent_version: int | str | None = None, llm_settings: Wire | None = None, **kwargs: Any
+        cls,
+        agent_id: str,
+        *,
+        agent_version: int | str | None = None,
+        llm_settings: JsonDict | None = None,
+        **kwargs: Any,
     ) -> Self:
         """An agent that lives on the service; it is never changed, and not read before the first run.
 
@@ -101,9 +106,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         name: str,
         client: MistralAgents,
         instructions: str | None = None,
-        hosted_tools: Sequence[Wire] = (),
+        hosted_tools: Sequence[JsonDict] = (),
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
-        agent_options: Wire | None = None,
+        agent_options: JsonDict | None = None,
         **kwargs: Any,
     ) -> Self:
         """Create an agent on the service, with its hosted tools and the declarations of your functions.
@@ -239,7 +244,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             ctx.write_event_to_stream(ServerHandoff(handoff=handoff))
         return response
 
-    def _arguments(self, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> Wire:
+    def _arguments(self, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> JsonDict:
         parallel = self.allow_parallel_tool_calls
         return {"tools": tools, "chat_history": messages, "allow_parallel_tool_calls": parallel}
 
@@ -247,7 +252,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         return await self._turns.achat_with_tools(**self._arguments(messages, tools))
 
     async def _streamed(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
-        def watch(event: Wire) -> None:
+        def watch(event: JsonDict) -> None:
             if event.get("type") == "tool.execution.started":
                 name, started = str(event.get("name", "")), event.get("id")
                 call = ServerToolCall(tool_name=name, tool_id=started, function=event.get("function"))

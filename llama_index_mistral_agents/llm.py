@@ -36,14 +36,14 @@ from llama_index_mistral_agents._plan import Draft, Request, Target
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, asend, finish, open_stream, send
 from mistral_agents import MistralAgents
-from mistral_agents._records import masked
+from mistral_agents._api.records import masked
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import parse_arguments
 from mistral_agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
 
-Wire = dict[str, Any]
 DEFAULT_CONTEXT_WINDOW = 128_000
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
 _CLIENT = "Give client, or {}, not both: the client has its own settings."
@@ -118,7 +118,7 @@ class MistralAgentLLM(StructuredPrediction):
     ) -> None:
         if (model is None) == (agent_id is None):
             raise ConfigurationError(_BOTH)
-        settings: Wire = {
+        settings: JsonDict = {
             "model": model,
             "agent_id": agent_id,
             "tools": [dict(tool) for tool in tools] if tools is not None else [],
@@ -175,10 +175,10 @@ class MistralAgentLLM(StructuredPrediction):
         fixed = {"temperature": self.temperature, "max_tokens": self.max_tokens, **self.completion_args}
         return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
 
-    def _agent(self) -> Wire:
+    def _agent(self) -> JsonDict:
         return self.client.agents.get(str(self.agent_id), agent_version=self.agent_version)
 
-    async def _aagent(self) -> Wire:
+    async def _aagent(self) -> JsonDict:
         return await self.client.agents.aget(str(self.agent_id), agent_version=self.agent_version)
 
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
@@ -364,7 +364,7 @@ class MistralAgentLLM(StructuredPrediction):
         ]
 
 
-def _parsed(arguments: str) -> Wire:
+def _parsed(arguments: str) -> JsonDict:
     try:
         value: Any = parse_partial_json(arguments)
     except ValueError:

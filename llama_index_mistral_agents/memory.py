@@ -18,10 +18,10 @@ from llama_index_mistral_agents._messages import is_answer, text_of
 from llama_index_mistral_agents._sessions import register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 _LOCK = threading.RLock()
 _NO_ANSWER = "Empty Response"
 """What LlamaIndex's synthesizers say without asking any model, where nothing was retrieved."""
@@ -61,7 +61,7 @@ class MistralConversationMemory(BaseMemory):
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
     _history: KnownHistory = PrivateAttr(default_factory=KnownHistory)
     _unsaved: Unsaved = PrivateAttr(default_factory=Unsaved)
-    _marks: Wire = PrivateAttr(default_factory=dict)
+    _marks: JsonDict = PrivateAttr(default_factory=dict)
     _stale: bool = PrivateAttr(default=True)
     _under_way: bool = PrivateAttr(default=False)
     _branch_at: int | None = PrivateAttr(default=None)
@@ -76,7 +76,7 @@ class MistralConversationMemory(BaseMemory):
         base_url: str | None = None,
     ) -> None:
         made = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
-        fields: Wire = {"conversation_id": conversation_id, "client": made}
+        fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -148,12 +148,12 @@ class MistralConversationMemory(BaseMemory):
         """How many entries of histories have been made messages so far."""
         return self._history.converted
 
-    def export(self) -> Wire:
+    def export(self) -> JsonDict:
         """The id and the unsaved messages as plain JSON, for `from_export`."""
         return {"v": 1, "conversation_id": self.conversation_id, "unsaved": [dumped(m) for m in self.unsaved]}
 
     @classmethod
-    def from_export(cls, data: Wire, **kwargs: Any) -> Self:
+    def from_export(cls, data: JsonDict, **kwargs: Any) -> Self:
         """A memory that goes on where an exported one stopped."""
         memory = cls(data["conversation_id"], **kwargs)
         memory._unsaved.messages = undumped(data["unsaved"])
@@ -272,7 +272,7 @@ class MistralConversationMemory(BaseMemory):
             self._unsaved.applied(sent, answer)
 
 
-def _marked(message: ChatMessage, marks: Wire) -> ChatMessage:
+def _marked(message: ChatMessage, marks: JsonDict) -> ChatMessage:
     return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})
 
 

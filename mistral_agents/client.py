@@ -8,10 +8,10 @@ from typing import Any
 
 from typing_extensions import Self
 
-from mistral_agents._client import ApiKey, Clients
-from mistral_agents._planning import Planner
-from mistral_agents._policy import PolicyBook
-from mistral_agents._transport import Transport
+from mistral_agents._api.planner import Planner
+from mistral_agents._http.clients import ApiKey, Clients
+from mistral_agents._http.transport import Transport
+from mistral_agents._tools.policy import PolicyBook
 from mistral_agents.agents import Agents
 from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
 
-from mistral_agents import _archive as archive
-from mistral_agents import _compaction as compaction
-from mistral_agents._conversation_calls import StartOptions
-from mistral_agents._dialog import Dialog
-from mistral_agents._lineage import At, branch_point, lineage
-from mistral_agents._media import FileData
-from mistral_agents._talk import Talk
-from mistral_agents._turn_lock import TurnLock
+from mistral_agents._api.conversations import StartOptions
+from mistral_agents._conversation import archive as archive
+from mistral_agents._conversation.dialog import Dialog
+from mistral_agents._conversation.exchange import Talk
+from mistral_agents._conversation.lineage import At, branch_point, lineage
+from mistral_agents._conversation.lock import TurnLock
+from mistral_agents._json import JsonDict
+from mistral_agents._turn.media import FileData
 from mistral_agents.branches import Branch, family
 from mistral_agents.entries import FunctionCall
 from mistral_agents.history import EntryCache, History, Stats
@@ -25,8 +25,6 @@ from mistral_agents.usage import Usage
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
-
-Wire = dict[str, Any]
 
 
 class Conversation(Talk):
@@ -99,7 +97,7 @@ class Conversation(Talk):
 
     # branches --------------------------------------------------------------------------------------------------
 
-    def _child(self, options: Wire) -> Self:
+    def _child(self, options: JsonDict) -> Self:
         child = object.__new__(type(self))
         child.__dict__.update(self.__dict__)
         settings = self._settings
@@ -159,18 +157,18 @@ class Conversation(Talk):
             ConfigurationError: No model is known.
         """
         history, info = self.history(), self._client.conversations.get(self._require_id())
-        return self._written(compaction.request(history, info, model))
+        return self._written(archive.request_summary(history, info, model))
 
     async def asummarise(self, *, model: str | None = None) -> str:
         """As `summarise`, without blocking."""
         history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        return await self._awritten(compaction.request(history, info, model))
+        return await self._awritten(archive.request_summary(history, info, model))
 
-    def _written(self, request: Wire) -> str:
+    def _written(self, request: JsonDict) -> str:
         self._allow()
         return self._counted(self._client.conversations.start(**request)).text
 
-    async def _awritten(self, request: Wire) -> str:
+    async def _awritten(self, request: JsonDict) -> str:
         self._allow()
         return self._counted(await self._client.conversations.astart(**request)).text
 
@@ -188,24 +186,24 @@ class Conversation(Talk):
             ConfigurationError: No model is known.
         """
         history, info = self.history(), self._client.conversations.get(self._require_id())
-        return self._compacted(history, info, keep, self._written(compaction.request(history, info, model)))
+        return self._compacted(history, info, keep, self._written(archive.request_summary(history, info, model)))
 
     async def acompact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """As `compact`, without blocking."""
         history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        return self._compacted(history, info, keep, await self._awritten(compaction.request(history, info, model)))
+        return self._compacted(history, info, keep, await self._awritten(archive.request_summary(history, info, model)))
 
     def _compacted(self, history: History, info: Mapping[str, Any], keep: int, summary: str) -> Self:
         options = {**archive.start_options(info), **self._options}
         options["metadata"] = {**options.get("metadata", {}), **lineage(self._require_id(), history.last_entry_id)}
         child = self._child(options)
-        child._dialog.seed = compaction.seed(summary, history, keep)
+        child._dialog.seed = archive.seed_compacted(summary, history, keep)
         child.summary = summary
         return child
 
     # export and import -----------------------------------------------------------------------------------------
 
-    def export(self, path: str | os.PathLike[str] | None = None, *, files: bool = False) -> Wire:
+    def export(self, path: str | os.PathLike[str] | None = None, *, files: bool = False) -> JsonDict:
         """The conversation as a JSON document of a versioned format.
 
         Args:
@@ -216,7 +214,7 @@ class Conversation(Talk):
         found = [self._client.files.read(ref) for ref in archive.file_refs(history.entries)] if files else []
         return self._exported(path, info, history, found)
 
-    async def aexport(self, path: str | os.PathLike[str] | None = None, *, files: bool = False) -> Wire:
+    async def aexport(self, path: str | os.PathLike[str] | None = None, *, files: bool = False) -> JsonDict:
         """As `export`, without blocking."""
         info, history = await self._client.conversations.aget(self._require_id()), await self.ahistory()
         refs = archive.file_refs(history.entries) if files else []
@@ -229,7 +227,7 @@ class Conversation(Talk):
         info: Mapping[str, Any],
         history: History,
         files: list[FileData],
-    ) -> Wire:
+    ) -> JsonDict:
         document = archive.document(info, history, files, self._imported)
         if path is not None:
             archive.write(path, document)

@@ -12,16 +12,16 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from mistral_agents import _conversation_calls as calls
-from mistral_agents._agent_calls import get_call as get_agent_call
-from mistral_agents._archive import document, file_refs, written
-from mistral_agents._planning import Planned, Planner
-from mistral_agents._policy import Policy, PolicyBook
-from mistral_agents._records import ConversationInfo, as_record, rows_of
-from mistral_agents._recovery import LOST, recovered_turn
-from mistral_agents._resource import awalk, by_number, walk
-from mistral_agents._stream import AsyncTurnStream, TurnStream, Watch
-from mistral_agents._transport import Reply, Transport
+from mistral_agents._api import conversations as calls
+from mistral_agents._api.agents import get_call as get_agent_call
+from mistral_agents._api.paging import awalk, by_number, walk
+from mistral_agents._api.planner import Planned, Planner
+from mistral_agents._api.records import ConversationInfo, as_record, rows_of
+from mistral_agents._api.recovery import LOST, recovered_turn
+from mistral_agents._conversation.archive import document, file_refs, written
+from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
+from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,

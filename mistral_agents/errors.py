@@ -7,12 +7,9 @@ body and a hint. The wings add their framework's own kinds to these classes by i
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mistral_agents.usage import WINDOW_SECONDS, Quota, quotas_from_headers
-
-if TYPE_CHECKING:
-    from mistral_agents.turn import Turn
 
 __all__ = [
     "AuthenticationError",
@@ -34,6 +31,18 @@ __all__ = [
     "TurnFailedError",
     "UnknownOutcomeError",
 ]
+
+
+class PartialTurn(Protocol):
+    """What an error needs of the turn it interrupted; `mistral_agents.Turn` is one."""
+
+    conversation_id: str | None
+    entries: Any
+    complete: bool
+
+    @property
+    def text(self) -> str:
+        """The text that had arrived."""
 
 
 class MistralAgentsError(Exception):
@@ -62,7 +71,7 @@ class MistralAgentsError(Exception):
         body: Any = None,
         response: Any = None,
         hint: str | None = None,
-        turn: Turn | None = None,
+        turn: PartialTurn | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mistral_agents import _sdk
-from mistral_agents._media import FileData
-from mistral_agents._records import FileInfo, as_record
-from mistral_agents._resource import FileContent, awalk, by_number, file_part, walk
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, Reply, Transport, path_of, reply_of, status_error, transport_error
+from mistral_agents._api.paging import FileContent, awalk, by_number, file_part, walk
+from mistral_agents._api.records import FileInfo, as_record
+from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, Reply, Transport, path_of, reply_of, status_error, transport_error
+from mistral_agents._turn.media import FileData
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 from mistral_agents.turn import FileRef, Turn
 
@@ -154,7 +154,7 @@ class Files:
         try:
             return _linked(call, client.send(client.build_request(call.method, call.path)))
         except Exception as error:
-            if not _sdk.is_transport_error(error):
+            if not sdk_layer.is_transport_error(error):
                 raise
             raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
 
@@ -164,7 +164,7 @@ class Files:
         try:
             return _linked(call, await client.send(client.build_request(call.method, call.path)))
         except Exception as error:
-            if not _sdk.is_transport_error(error):
+            if not sdk_layer.is_transport_error(error):
                 raise
             raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol
 
-from mistral_agents._records import Document
+from mistral_agents._api.records import Document
 from mistral_agents.errors import NotFoundError
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument

@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mistral_agents import MistralAgents, _sdk
+from mistral_agents import MistralAgents
+from mistral_agents._http import sdk as _sdk
 from mistral_agents.errors import ConfigurationError
 
 from .conftest import REPLY

@@ -22,8 +22,8 @@ from llama_index_mistral_agents._blocks import answer_message, history_messages
 from llama_index_mistral_agents._messages import to_inputs
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._turns import Progress, finish
-from mistral_agents._fold import EventFold
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.fold import EventFold
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents.entries import parse_entries
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn

@@ -11,8 +11,8 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 
 from llama_index_mistral_agents import MistralAgentLLM
-from mistral_agents.connectors import ImageGeneration
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.tools import ImageGeneration
 from tests.support.scripted import call, calls, say
 
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mistral_agents import _conversation_calls as calls
-from mistral_agents._policy import Policy, PolicyBook
-from mistral_agents._translate import TranslationWarning, translate_tools
-from mistral_agents._transport import Call
+from mistral_agents._api import conversations as calls
+from mistral_agents._http.transport import Call
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy, PolicyBook
+from mistral_agents._tools.translate import TranslationWarning, translate_tools
 from mistral_agents.entries import as_inputs
 from mistral_agents.security import Safeguards
-
-Wire = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
     if tools is None:
         return options, Policy()
     done = translate_tools(tools)
-    ready: Wire = {**options, "tools": done.tools}
+    ready: JsonDict = {**options, "tools": done.tools}
     if options.get("agent_id") is None:
         ready["instructions"] = done.added_to(options.get("instructions"))
     elif done.instructions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-Wire = dict[str, Any]
+from mistral_agents._json import JsonDict
+
 _ENVELOPE = ("type", "output_index", "content_index", "created_at")
 DONE = "conversation.response.done"
 STARTED = "conversation.response.started"
@@ -21,12 +22,12 @@ class EventFold:
     __slots__ = ("_entries", "_started", "_top", "done", "error", "unknown")
 
     def __init__(self) -> None:
-        self._entries: dict[str, Wire] = {}
-        self._top: Wire = {}
-        self._started: Wire = {}
+        self._entries: dict[str, JsonDict] = {}
+        self._top: JsonDict = {}
+        self._started: JsonDict = {}
         self.done = False
-        self.error: Wire | None = None
-        self.unknown: list[Wire] = []
+        self.error: JsonDict | None = None
+        self.unknown: list[JsonDict] = []
 
     @property
     def conversation_id(self) -> str | None:
@@ -34,7 +35,7 @@ class EventFold:
         value = self._top.get("conversation_id")
         return value if isinstance(value, str) else None
 
-    def apply(self, event: Wire) -> None:
+    def apply(self, event: JsonDict) -> None:
         """Take the next event."""
         kind = event.get("type")
         handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
@@ -43,23 +44,23 @@ class EventFold:
         else:
             handler(self, event)
 
-    def response(self) -> Wire:
+    def response(self) -> JsonDict:
         """The reply so far."""
         outputs = [_closed(entry) for entry in self._entries.values()]
         return {"object": "conversation.response", **self._top, "outputs": outputs}
 
-    def _start(self, event: Wire) -> None:
+    def _start(self, event: JsonDict) -> None:
         self._started = event
         self._top.update({key: value for key, value in event.items() if key not in ("type", "created_at")})
 
-    def _finish(self, event: Wire) -> None:
+    def _finish(self, event: JsonDict) -> None:
         self.done = True
         self._top.update({key: value for key, value in event.items() if key not in ("type", "created_at")})
 
-    def _fail(self, event: Wire) -> None:
+    def _fail(self, event: JsonDict) -> None:
         self.error = event
 
-    def _entry(self, event: Wire, kind: str) -> Wire:
+    def _entry(self, event: JsonDict, kind: str) -> JsonDict:
         key = event.get("id")
         if not isinstance(key, str):
             key = f"{kind}@{event.get('output_index')}"
@@ -69,36 +70,36 @@ class EventFold:
             self._entries[key] = entry
         return entry
 
-    def _update(self, entry: Wire, event: Wire, *apart: str) -> None:
+    def _update(self, entry: JsonDict, event: JsonDict, *apart: str) -> None:
         for key, value in event.items():
             if key not in _ENVELOPE and key not in apart and (value is not None or key not in entry):
                 entry[key] = value
 
-    def _tool_started(self, event: Wire) -> None:
+    def _tool_started(self, event: JsonDict) -> None:
         self._update(self._entry(event, "tool.execution"), event)
 
-    def _tool_delta(self, event: Wire) -> None:
+    def _tool_delta(self, event: JsonDict) -> None:
         entry = self._entry(event, "tool.execution")
         self._update(entry, event, "arguments")
         _append_text(entry, "arguments", event.get("arguments"))
 
-    def _tool_done(self, event: Wire) -> None:
+    def _tool_done(self, event: JsonDict) -> None:
         entry = self._entry(event, "tool.execution")
         self._update(entry, event)
         entry["completed_at"] = event.get("created_at")
 
-    def _function_delta(self, event: Wire) -> None:
+    def _function_delta(self, event: JsonDict) -> None:
         entry = self._entry(event, "function.call")
         self._update(entry, event, "arguments")
         _append_text(entry, "arguments", event.get("arguments"))
 
-    def _handoff(self, event: Wire) -> None:
+    def _handoff(self, event: JsonDict) -> None:
         entry = self._entry(event, "agent.handoff")
         self._update(entry, event)
         if event.get("type") == "agent.handoff.done":
             entry["completed_at"] = event.get("created_at")
 
-    def _message_delta(self, event: Wire) -> None:
+    def _message_delta(self, event: JsonDict) -> None:
         entry = self._entry(event, "message.output")
         self._update(entry, event, "content")
         entry["completed_at"] = event.get("created_at")
@@ -119,7 +120,7 @@ _HANDLERS: dict[Any, Any] = {
 }
 
 
-def _append_text(entry: Wire, key: str, piece: Any) -> None:
+def _append_text(entry: JsonDict, key: str, piece: Any) -> None:
     if isinstance(piece, str):
         before = entry.get(key)
         entry[key] = before + piece if isinstance(before, str) else piece
@@ -132,7 +133,7 @@ class _Piece:
 
     __slots__ = ("chunk", "index", "texts")
 
-    def __init__(self, index: Any, chunk: Wire | None) -> None:
+    def __init__(self, index: Any, chunk: JsonDict | None) -> None:
         self.index = index
         self.chunk = chunk
         self.texts: list[str] = []
@@ -157,11 +158,11 @@ def _add_piece(pieces: list[_Piece], index: Any, content: Any) -> None:
         pieces.append(_Piece(index, {"type": "unknown", "value": content}))
 
 
-def _is_text(chunk: Wire | None) -> bool:
+def _is_text(chunk: JsonDict | None) -> bool:
     return chunk is None or chunk.get("type") == "text"
 
 
-def _merge(piece: _Piece, content: Wire) -> bool:
+def _merge(piece: _Piece, content: JsonDict) -> bool:
     kind = content.get("type")
     if piece.chunk is None or piece.chunk.get("type") != kind:
         return False
@@ -174,7 +175,7 @@ def _merge(piece: _Piece, content: Wire) -> bool:
     return False
 
 
-def _join_thinking(before: Any, content: Wire) -> list[Any]:
+def _join_thinking(before: Any, content: JsonDict) -> list[Any]:
     parts = list(before) if isinstance(before, list) else [before] if before is not None else []
     for part in content["thinking"]:
         last = parts[-1] if parts else None
@@ -189,7 +190,7 @@ def _plain_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _closed(entry: Wire) -> Wire:
+def _closed(entry: JsonDict) -> JsonDict:
     pieces = entry.get("content")
     if not (isinstance(pieces, list) and (not pieces or isinstance(pieces[0], _Piece))):
         return entry
@@ -198,7 +199,7 @@ def _closed(entry: Wire) -> Wire:
     return {**entry, "content": [_chunk_of(piece) for piece in pieces]}
 
 
-def _chunk_of(piece: _Piece) -> Wire:
+def _chunk_of(piece: _Piece) -> JsonDict:
     if piece.chunk is None:
         return {"type": "text", "text": "".join(piece.texts)}
     if piece.texts:

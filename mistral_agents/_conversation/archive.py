@@ -1,4 +1,4 @@
-"""Conversations as JSON documents of a versioned format: written, read back, and turned into inputs."""
+"""Conversations as JSON documents of a versioned format, and made short: written, read back, turned into inputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,43 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._functions import interrupted
-from mistral_agents._media import FileData, safe_name
-from mistral_agents.entries import Entry, FunctionCall, Handoff, parse_entries, replayable
+from mistral_agents._conversation.functions import interrupted
+from mistral_agents._json import JsonDict
+from mistral_agents._turn.media import FileData, safe_name
+from mistral_agents.entries import Entry, FunctionCall, Handoff, MessageInput, parse_entries, replayable, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
 from mistral_agents.turn import FileRef, Turn, open_calls
 
-Wire = dict[str, Any]
+REQUEST = (
+    "Summarise the conversation below for someone who has to carry it on: facts, decisions, preferences, names, "
+    "numbers and open questions. Write only the summary.\n\n{}"
+)
+OPENING = "Summary of our conversation so far:\n{}"
+
+
+def request_summary(history: History, info: Mapping[str, Any], model: str | None) -> JsonDict:
+    """What to start for a summary.
+
+    Raises:
+        ConfigurationError: No model is known (an agent's conversation whose entries name none).
+    """
+    named = [model, info.get("model"), *(entry.model for entry in reversed(history.entries))]
+    found = next((name for name in named if isinstance(name, str)), None)
+    if found is None:
+        raise ConfigurationError("Which model shall write the summary? Pass model=.")
+    return {"inputs": REQUEST.format(history), "model": found, "store": False}
+
+
+def seed_compacted(summary: str, history: History, keep: int) -> list[JsonDict]:
+    """The summary, and the last messages from a message of the user on."""
+    places = [place for place, entry in enumerate(history.entries) if entry.role is not None]
+    start = places[-keep] if 0 < keep <= len(places) else (0 if keep > 0 else len(history.entries))
+    while start < len(history.entries) and not isinstance(history.entries[start], MessageInput):
+        start += 1
+    return [user_message(OPENING.format(summary)), *replay_seed(history.entries[start:])]
+
+
 FORMAT = "mistral-agents/conversation"
 VERSION = 1
 _START = ("agent_id", "agent_version", "model", "instructions", "tools", "completion_args", "guardrails")
@@ -39,13 +68,13 @@ class Imported:
     """
 
     conversation_id: str
-    info: Wire
-    entries: list[Wire]
+    info: JsonDict
+    entries: list[JsonDict]
     files: list[FileData] = field(default_factory=list)
-    seed: list[Wire] = field(default_factory=list)
+    seed: list[JsonDict] = field(default_factory=list)
 
 
-def start_options(info: Mapping[str, Any]) -> Wire:
+def start_options(info: Mapping[str, Any]) -> JsonDict:
     """What `start` needs to begin a conversation of the same kind."""
     names = ("agent_id", "agent_version") if info.get("agent_id") is not None else _START
     found = {name: info[name] for name in (*names, *_COMMON) if info.get(name) not in (None, [], {})}
@@ -62,7 +91,7 @@ def file_refs(entries: Iterable[Entry]) -> list[FileRef]:
 
 def document(
     info: Mapping[str, Any], history: History, files: Sequence[FileData], imported: Imported | None = None
-) -> Wire:
+) -> JsonDict:
     """The document of a conversation; entries it was imported with appear as they were first exported."""
     rows = [entry.raw for entry in history.entries]
     if imported is not None:
@@ -78,11 +107,11 @@ def document(
     }
 
 
-def _file(file: FileData) -> Wire:
+def _file(file: FileData) -> JsonDict:
     return {"name": file.name, "media_type": file.media_type, "base64": base64.b64encode(file.data).decode()}
 
 
-def write(path: str | os.PathLike[str], content: Wire) -> None:
+def write(path: str | os.PathLike[str], content: JsonDict) -> None:
     """Write a document so that there is never half of one, and read it back.
 
     Raises:
@@ -106,7 +135,7 @@ def write(path: str | os.PathLike[str], content: Wire) -> None:
         raise
 
 
-def written(folder: str | os.PathLike[str], content: Wire) -> Path:
+def written(folder: str | os.PathLike[str], content: JsonDict) -> Path:
     """Write a document into a folder, under the name of its conversation, and read it back."""
     path = Path(folder) / f"{safe_name(str(content['conversation'].get('id')))}.json"
     write(path, content)
@@ -137,7 +166,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:
     return Imported(str(info.get("id")), info, rows, files, replay_seed(parse_entries(rows)))
 
 
-def _load(path: Path) -> Wire:
+def _load(path: Path) -> JsonDict:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -147,7 +176,7 @@ def _load(path: Path) -> Wire:
     return data
 
 
-def replay_seed(entries: Sequence[Entry]) -> list[Wire]:
+def replay_seed(entries: Sequence[Entry]) -> list[JsonDict]:
     """Entries as inputs that can begin a conversation: every call answered, none that a handover made void.
 
     A call of a hosted tool that waited for confirmation is left out; where it was allowed, its run follows anyway.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 from typing import Any
 
-Wire = dict[str, Any]
+from mistral_agents._json import JsonDict
+
+_FRACTION = re.compile(r"\.(\d+)")
 
 
-def content_chunks(content: Any) -> list[Wire]:
+def content_chunks(content: Any) -> list[JsonDict]:
     """A message's content as chunk dicts: a string becomes one text chunk, an unknown item is kept as `unknown`."""
     if content is None or content == "":
         return []
@@ -21,17 +25,17 @@ def content_chunks(content: Any) -> list[Wire]:
     return [{"type": "unknown", "value": content}]
 
 
-def _loose_chunk(item: Any) -> Wire:
+def _loose_chunk(item: Any) -> JsonDict:
     return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
 
 
-def chunk_text(chunk: Wire) -> str:
+def chunk_text(chunk: JsonDict) -> str:
     """The text of a text chunk; empty for every other kind."""
     text = chunk.get("text")
     return text if chunk.get("type", "text") == "text" and isinstance(text, str) else ""
 
 
-def thinking_text(chunk: Wire) -> str:
+def thinking_text(chunk: JsonDict) -> str:
     """The text of a `thinking` chunk, joined; empty for every other kind."""
     if chunk.get("type") != "thinking":
         return ""
@@ -39,7 +43,7 @@ def thinking_text(chunk: Wire) -> str:
     return parts if isinstance(parts, str) else "".join(chunk_text(part) for part in content_chunks(parts))
 
 
-def parse_arguments(text: str) -> Wire:
+def parse_arguments(text: str) -> JsonDict:
     """Arguments as a dict: a JSON object as such, nothing as `{}`, any other text as `{"input": text}`."""
     if not text:
         return {}
@@ -65,3 +69,14 @@ def joined_text(result: Any) -> str | None:
         parts = [chunk_text(item) for item in result if isinstance(item, dict)]
         return "".join(parts) if parts else None
     return None
+
+
+def parse_time(value: str | None) -> datetime | None:
+    """An aware time from the service's ISO 8601 text; None where it can't be read."""
+    if value is None:
+        return None
+    exact = _FRACTION.sub(lambda found: f".{found[1][:6]:<06}", value.replace("Z", "+00:00"))
+    try:
+        return datetime.fromisoformat(exact)
+    except ValueError:
+        return None

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, path_of
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import as_inputs
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 HandoffExecution = Literal["server", "client"]
 _OURS = frozenset({"timeout", "headers", "after_entry_id"})
 _TAG = "beta.conversations"
@@ -45,7 +45,7 @@ class StartOptions(TurnOptions, total=False):
         agent_id: The agent; it brings its own model, instructions and tools.
         agent_version: A version number (they start at 0) or an alias.
         instructions: System prompt; only with `model`.
-        tools: Tools as dicts (see `mistral_agents.connectors`); fixed for the life of the conversation.
+        tools: Tools as dicts (see `mistral_agents.tools`); fixed for the life of the conversation.
         guardrails: As the service takes them.
         name: A name for the conversation.
         description: A description of it.
@@ -102,7 +102,7 @@ def _operation(name: str) -> Operation:
     return Operation(f"agents_api_v1_conversations_{name}", _TAG)
 
 
-def _wire(options: Mapping[str, Any], known: type[Any], what: str) -> Wire:
+def _wire(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
     allowed = known.__annotations__
     unknown = sorted(set(options) - set(allowed))
     if unknown:
@@ -111,7 +111,7 @@ def _wire(options: Mapping[str, Any], known: type[Any], what: str) -> Wire:
     return {name: value for name, value in options.items() if value is not None and name not in _OURS}
 
 
-def _check_start(body: Wire) -> None:
+def _check_start(body: JsonDict) -> None:
     if ("agent_id" in body) == ("model" in body):
         raise ConfigurationError(_BOTH if "model" in body else "Give agent_id= or model=.")
     if "agent_id" in body:
@@ -123,7 +123,7 @@ def _check_start(body: Wire) -> None:
 
 
 def _turn_request(
-    what: str, path: str, operation: str, body: Wire, options: Mapping[str, Any], conversation_id: str | None = None
+    what: str, path: str, operation: str, body: JsonDict, options: Mapping[str, Any], conversation_id: str | None = None
 ) -> Call:
     return Call(
         what,

@@ -9,10 +9,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from mistral_agents._policy import Policy
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
 from mistral_agents.errors import ToolBudgetExceededError
 
-Wire = dict[str, Any]
 _HINT = "The answer so far is in `.turn`. The service may go on with the turn: read the history before you continue."
 
 
@@ -29,7 +29,7 @@ class TurnGuard:
         self._runs: dict[str, int] = {}
         self._due: dict[Any, tuple[float, str]] = {}
 
-    def take(self, event: Wire) -> None:
+    def take(self, event: JsonDict) -> None:
         """Note an event.
 
         Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from mistral_agents import _sdk
+from mistral_agents._http import sdk as sdk_layer
 from mistral_agents.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.mistral.ai"
@@ -78,8 +78,9 @@ class Clients:
         self.stream_idle_timeout = _checked_seconds("stream_idle_timeout", idle) if idle is not None else None
         self.max_retries = _checked_count("max_retries", max_retries)
         self.headers = dict(headers) if headers is not None else {}
-        self._api_key = api_key if api_key is not None or sdk is None else _sdk.sdk_api_key(sdk)
-        self.base_url = clean_base_url(_sdk.sdk_base_url(sdk) if sdk is not None and base_url is None else base_url)
+        self._api_key = api_key if api_key is not None or sdk is None else sdk_layer.sdk_api_key(sdk)
+        address = sdk_layer.sdk_base_url(sdk) if sdk is not None and base_url is None else base_url
+        self.base_url = clean_base_url(address)
         self._http_client = http_client
         self._async_http_client = async_http_client
         self._given_sdk = sdk
@@ -135,14 +136,14 @@ class Clients:
 
     def request_headers(self, key: str | None) -> dict[str, str]:
         """Headers that every request carries."""
-        known = {"accept": "application/json", "user-agent": _sdk.user_agent(), **self.headers}
+        known = {"accept": "application/json", "user-agent": sdk_layer.user_agent(), **self.headers}
         return known if key is None else {"authorization": f"Bearer {key}", **known}
 
     # SDK clients -----------------------------------------------------------------------------------------------
 
     def _make(self, client: Any, async_client: Any) -> Any:
         key = self._api_key if self._api_key is not None else os.environ.get("MISTRAL_API_KEY")
-        return _sdk.make_sdk(
+        return sdk_layer.make_sdk(
             api_key=key or None, base_url=self.base_url, client=client, async_client=async_client, timeout=self.timeout
         )
 
@@ -153,9 +154,9 @@ class Clients:
                 if self._sync_sdk is None:
                     client = self._http_client
                     if client is None:
-                        client = _sdk.make_http_client(self.base_url, asynchronous=False)
+                        client = sdk_layer.make_http_client(self.base_url, asynchronous=False)
                         weakref.finalize(self, client.close)
-                    self._sync_sdk = self._make(client, _sdk.AbsentClient("async_sdk"))
+                    self._sync_sdk = self._make(client, sdk_layer.AbsentClient("async_sdk"))
         return self._sync_sdk
 
     def loop_sdk(self) -> Any:
@@ -170,8 +171,8 @@ class Clients:
             for old in [known for known in self._loop_sdks if known.is_closed()]:
                 del self._loop_sdks[old]
             given = self._async_http_client
-            client = given if given is not None else _sdk.make_http_client(self.base_url, asynchronous=True)
-            return self._loop_sdks.setdefault(loop, self._make(_sdk.AbsentClient("sdk"), client))
+            client = given if given is not None else sdk_layer.make_http_client(self.base_url, asynchronous=True)
+            return self._loop_sdks.setdefault(loop, self._make(sdk_layer.AbsentClient("sdk"), client))
 
     # closing ---------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,43 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, path_of
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
+from mistral_agents._tools.translate import translate_tools
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
+
+def agent_body(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> tuple[JsonDict, Policy | None]:
+    """What to send for an agent: tools translated, hints added, the policy in the metadata.
+
+    Args:
+        options: The fields given.
+        before: The agent as it is, for an update.
+
+    Returns:
+        The body, and the policy; None where no tools were given, so that the policy stays as it is.
+    """
+    body = {name: value for name, value in options.items() if value is not None}
+    old = before if before is not None else {}
+    kept = Policy.from_metadata(old.get("metadata"))
+    if body.get("tools") is None:
+        if "metadata" in body:
+            body["metadata"] = {**body["metadata"], **kept.to_metadata()}
+        return body, None
+    done = translate_tools(body["tools"])
+    body["tools"] = done.tools
+    instructions = done.added_to(body.get("instructions", old.get("instructions")))
+    if "instructions" in body or instructions != old.get("instructions"):
+        body["instructions"] = instructions
+    if done.policy or kept:
+        metadata = {**(old.get("metadata") or {}), **(body.get("metadata") or {})}
+        metadata = {key: value for key, value in metadata.items() if key not in kept.to_metadata()}
+        body["metadata"] = {**metadata, **done.policy.to_metadata()}
+    return {name: value for name, value in body.items() if value is not None}, done.policy
+
+
 _TAG = "beta.agents"
 _ONE = "/v1/agents/{agent_id}"
 
@@ -21,7 +53,7 @@ class AgentOptions(TypedDict, total=False):
     Attributes:
         instructions: System prompt.
         tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
-            `mistral_agents.connectors`), hints are added to the instructions, and what this package enforces is kept in
+            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
             the metadata.
         description: What the agent is for; other agents decide by it whether to hand over.
         completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
@@ -48,7 +80,7 @@ class AgentChanges(AgentOptions, total=False):
     name: str | None
 
 
-def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> Wire:
+def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
     """The options that are not None.
 
     Raises:
@@ -69,7 +101,7 @@ def _one(agent_id: str, suffix: str = "") -> str:
     return path_of(_ONE, agent_id=agent_id) + suffix
 
 
-def create_call(body: Wire) -> Call:
+def create_call(body: JsonDict) -> Call:
     """A new agent."""
     for name in ("model", "name"):
         if not isinstance(body.get(name), str) or not body[name].strip():
@@ -91,7 +123,7 @@ def list_call(page_size: int, name: str | None, search: str | None, metadata: Ma
     return _call("Listing agents", "GET", "/v1/agents/pages", "list_pages", params=params)
 
 
-def update_call(agent_id: str, body: Wire) -> Call:
+def update_call(agent_id: str, body: JsonDict) -> Call:
     """A new version of an agent."""
     if not body:
         raise ConfigurationError("update was given nothing to change.")

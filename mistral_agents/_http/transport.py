@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from mistral_agents import _sdk
-from mistral_agents._client import Clients
+from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.clients import Clients
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -68,7 +68,7 @@ class Call:
     what: str
     method: str
     path: str
-    operation: _sdk.Operation
+    operation: sdk_layer.Operation
     body: Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     files: Any = None
@@ -154,11 +154,11 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
 def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgentsError:
     """The error for a request that got no reply."""
     facts: dict[str, Any] = {"conversation_id": call.conversation_id}
-    if _sdk.never_arrived(error):
+    if sdk_layer.never_arrived(error):
         hint = "Is the address right, and is a server listening there?"
         return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {error}", hint=hint, **facts)
     maybe = _maybe(call) if call.once else None
-    if _sdk.timed_out(error):
+    if sdk_layer.timed_out(error):
         return TimeoutExceededError(f"{call.what}: no answer from {base_url} in time.", hint=maybe, **facts)
     kind = UnknownOutcomeError if call.once else ConnectionFailedError
     return kind(f"{call.what}: the connection to {base_url} broke off: {reason(error)}", hint=maybe, **facts)
@@ -241,7 +241,7 @@ class Transport:
     def _timeout(self, call: Call, stream: bool) -> Any:
         seconds = call.timeout if call.timeout is not None else self.clients.timeout
         idle = self.clients.stream_idle_timeout
-        return _sdk.http().Timeout(seconds, read=idle if stream and idle is not None else seconds)
+        return sdk_layer.http().Timeout(seconds, read=idle if stream and idle is not None else seconds)
 
     def open(self, call: Call, *, stream: bool) -> Any:
         """Send a call, again where that is safe; returns the HTTP response, of any status below 400.
@@ -253,7 +253,7 @@ class Transport:
         while True:
             request = self.request(sdk.sdk_configuration.client, call, self.clients.key(), stream=stream)
             try:
-                response = _sdk.send(sdk, request, call.operation, stream=stream)
+                response = sdk_layer.send(sdk, request, call.operation, stream=stream)
                 if response.status_code < 400:
                     return response
                 if stream:
@@ -261,7 +261,7 @@ class Transport:
                     response.close()
                 time.sleep(retries.pause(status_error(call, reply_of(response))))
             except Exception as error:
-                if not _sdk.is_transport_error(error):
+                if not sdk_layer.is_transport_error(error):
                     raise
                 time.sleep(_pause_or_raise(retries, transport_error(call, error, self.clients.base_url), error))
 
@@ -271,7 +271,7 @@ class Transport:
         while True:
             request = self.request(sdk.sdk_configuration.async_client, call, await self.clients.akey(), stream=stream)
             try:
-                response = await _sdk.asend(sdk, request, call.operation, stream=stream)
+                response = await sdk_layer.asend(sdk, request, call.operation, stream=stream)
                 if response.status_code < 400:
                     return response
                 if stream:
@@ -279,7 +279,7 @@ class Transport:
                     await response.aclose()
                 await asyncio.sleep(retries.pause(status_error(call, reply_of(response))))
             except Exception as error:
-                if not _sdk.is_transport_error(error):
+                if not sdk_layer.is_transport_error(error):
                     raise
                 failure = transport_error(call, error, self.clients.base_url)
                 await asyncio.sleep(_pause_or_raise(retries, failure, error))

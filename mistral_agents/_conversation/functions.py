@@ -9,36 +9,36 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
 
-Wire = dict[str, Any]
 Functions = Mapping[str, Callable[..., Any]]
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
 _WORKERS = 8
 
 
-def interrupted(calls: Sequence[FunctionCall]) -> list[Wire]:
+def interrupted(calls: Sequence[FunctionCall]) -> list[JsonDict]:
     """Answers to calls that will get no other."""
     return [function_result(call.tool_call_id, {"error": INTERRUPTED}) for call in calls]
 
 
-def _answer(call: FunctionCall, value: Any) -> Wire:
+def _answer(call: FunctionCall, value: Any) -> JsonDict:
     try:
         return function_result(call.tool_call_id, value)
     except (TypeError, ValueError):
         return function_result(call.tool_call_id, str(value))
 
 
-def _failure(call: FunctionCall, error: Exception) -> Wire:
+def _failure(call: FunctionCall, error: Exception) -> JsonDict:
     return function_result(call.tool_call_id, {"error": f"{type(error).__name__}: {error}"})
 
 
-def _unknown(call: FunctionCall, functions: Functions) -> Wire:
+def _unknown(call: FunctionCall, functions: Functions) -> JsonDict:
     known = ", ".join(sorted(functions)) or "none"
     return function_result(call.tool_call_id, {"error": f"there is no function {call.name}; known are: {known}"})
 
 
-def _arguments(call: FunctionCall) -> Wire:
+def _arguments(call: FunctionCall) -> JsonDict:
     """The arguments; what is no JSON object is told to the model rather than passed on."""
     value = json.loads(call.arguments) if call.arguments.strip() else {}
     if not isinstance(value, dict):
@@ -46,7 +46,7 @@ def _arguments(call: FunctionCall) -> Wire:
     return value
 
 
-def _run(call: FunctionCall, functions: Functions) -> Wire:
+def _run(call: FunctionCall, functions: Functions) -> JsonDict:
     function = functions.get(call.name)
     if function is None:
         return _unknown(call, functions)
@@ -61,7 +61,7 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def run_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[Wire]:
+def run_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[JsonDict]:
     """The results of all calls, in their order; several run at once, in threads.
 
     An unknown function and one that raises give an error result. A KeyboardInterrupt goes through.
@@ -75,7 +75,7 @@ def run_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[W
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _arun(call: FunctionCall, functions: Functions) -> Wire:
+async def _arun(call: FunctionCall, functions: Functions) -> JsonDict:
     function = functions.get(call.name)
     if function is None:
         return _unknown(call, functions)
@@ -89,6 +89,6 @@ async def _arun(call: FunctionCall, functions: Functions) -> Wire:
         return _failure(call, error)
 
 
-async def arun_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[Wire]:
+async def arun_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[JsonDict]:
     """As `run_functions`, on the event loop; functions that block run in threads."""
     return list(await asyncio.gather(*(_arun(call, functions) for call in calls)))

@@ -8,12 +8,13 @@ from typing import Any
 
 from typing_extensions import Self
 
-from mistral_agents import _sdk
-from mistral_agents._fold import STARTED, EventFold
-from mistral_agents._guard import TurnGuard
-from mistral_agents._policy import Policy
-from mistral_agents._sse import EventDecoder
-from mistral_agents._transport import Call, Transport, headers_of, reason
+from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.fold import STARTED, EventFold
+from mistral_agents._http.guard import TurnGuard
+from mistral_agents._http.sse import EventDecoder
+from mistral_agents._http.transport import Call, Transport, headers_of, reason
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
 from mistral_agents.errors import (
     MistralAgentsError,
     StreamInterruptedError,
@@ -24,7 +25,6 @@ from mistral_agents.errors import (
 )
 from mistral_agents.turn import Turn
 
-Wire = dict[str, Any]
 _CUT = "The stream ended before `conversation.response.done`; the answer may be incomplete."
 _AFTER = "The turn may have been applied; read the conversation's history before sending it again."
 
@@ -74,10 +74,10 @@ class _Reading:
             turn.policy = self._watch.policy
         return turn
 
-    def _events(self, chunk: bytes | None) -> list[Wire]:
+    def _events(self, chunk: bytes | None) -> list[JsonDict]:
         return self._decoder.flush() if chunk is None else self._decoder.feed(chunk)
 
-    def _apply(self, event: Wire) -> None:
+    def _apply(self, event: JsonDict) -> None:
         self._fold.apply(event)
         if self._watch is not None and event.get("type") == STARTED:
             self._watch.met(self.conversation_id, self._watch.policy)
@@ -98,7 +98,7 @@ class _Reading:
             setattr(error, name, value)
         return error
 
-    def _failed(self, event: Wire) -> MistralAgentsError:
+    def _failed(self, event: JsonDict) -> MistralAgentsError:
         message, code = message_of(event)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
@@ -113,7 +113,7 @@ class _Reading:
             raise StreamInterruptedError(_CUT, hint=_AFTER, **self._facts())
 
     def _broken(self, error: Exception) -> MistralAgentsError:
-        if _sdk.timed_out(error):
+        if sdk_layer.timed_out(error):
             return TimeoutExceededError("The stream fell silent for too long.", hint=_AFTER, **self._facts())
         return StreamInterruptedError(f"The stream broke off: {reason(error)}", hint=_AFTER, **self._facts())
 
@@ -151,10 +151,10 @@ class TurnStream(_Reading):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Wire]:
+    def __iter__(self) -> Iterator[JsonDict]:
         return self._iterator
 
-    def __next__(self) -> Wire:
+    def __next__(self) -> JsonDict:
         return next(self._iterator)
 
     def _open(self) -> None:
@@ -164,7 +164,7 @@ class TurnStream(_Reading):
             self._response = self._transport.open(self._call, stream=True)
             self.headers = headers_of(self._response)
 
-    def _run(self) -> Iterator[Wire]:
+    def _run(self) -> Iterator[JsonDict]:
         self._open()
         try:
             arriving = self._response.iter_bytes()
@@ -181,7 +181,7 @@ class TurnStream(_Reading):
         except ToolBudgetExceededError as error:
             raise self._stopped(error) from None
         except Exception as error:
-            if not _sdk.is_transport_error(error):
+            if not sdk_layer.is_transport_error(error):
                 raise
             raise self._broken(error) from error
         finally:
@@ -222,10 +222,10 @@ class AsyncTurnStream(_Reading):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> AsyncIterator[Wire]:
+    def __aiter__(self) -> AsyncIterator[JsonDict]:
         return self._iterator
 
-    async def __anext__(self) -> Wire:
+    async def __anext__(self) -> JsonDict:
         return await self._iterator.__anext__()
 
     async def _open(self) -> None:
@@ -235,7 +235,7 @@ class AsyncTurnStream(_Reading):
             self._response = await self._transport.aopen(self._call, stream=True)
             self.headers = headers_of(self._response)
 
-    async def _run(self) -> AsyncIterator[Wire]:
+    async def _run(self) -> AsyncIterator[JsonDict]:
         await self._open()
         try:
             arriving = self._response.aiter_bytes()
@@ -252,7 +252,7 @@ class AsyncTurnStream(_Reading):
         except ToolBudgetExceededError as error:
             raise self._stopped(error) from None
         except Exception as error:
-            if not _sdk.is_transport_error(error):
+            if not sdk_layer.is_transport_error(error):
                 raise
             raise self._broken(error) from error
         finally:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from mistral_agents._turn.content import parse_time
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Handoff, Message, ToolExecution
-from mistral_agents.usage import Usage
-
-if TYPE_CHECKING:
-    from mistral_agents.costs import Prices
-    from mistral_agents.turn import Turn
+from mistral_agents.usage import Prices, Usage
 
 _WIDTH = 100
 _KEYS = ("code", "query", "prompt", "url", "document_id", "document_name_contains")
@@ -76,20 +73,20 @@ def _line(step: Step) -> str:
     return f"{at}  {step.who or 'you'}  {step.what}{took}{mark}  {short}".rstrip()
 
 
-def explain(turn: Turn, prices: Prices | None = None) -> Explanation:
-    """The timeline of a turn."""
-    from mistral_agents.turn import parse_time
-
-    times = [(parse_time(entry.created_at), parse_time(entry.completed_at)) for entry in turn.entries]
+def explain(
+    entries: Sequence[Entry], usage: Usage, model: str | None = None, prices: Prices | None = None
+) -> Explanation:
+    """The timeline of a turn: its entries in order, and what it cost by a price table."""
+    times = [(parse_time(entry.created_at), parse_time(entry.completed_at)) for entry in entries]
     begun = min((start for start, _ in times if start is not None), default=None)
-    steps = [_step(entry, start, end, begun) for entry, (start, end) in zip(turn.entries, times, strict=True)]
+    steps = [_step(entry, start, end, begun) for entry, (start, end) in zip(entries, times, strict=True)]
     spans = [
         (start, end)
-        for entry, (start, end) in zip(turn.entries, times, strict=True)
+        for entry, (start, end) in zip(entries, times, strict=True)
         if isinstance(entry, ToolExecution) and start is not None and end is not None
     ]
-    price = prices.of(turn.usage, turn.model) if prices is not None else None
-    return Explanation(steps, turn.usage, price, prices.currency if prices is not None else "", overlap_of(spans))
+    price = prices.of(usage, model) if prices is not None else None
+    return Explanation(steps, usage, price, prices.currency if prices is not None else "", overlap_of(spans))
 
 
 def overlap_of(spans: list[tuple[datetime, datetime]]) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
+from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ResponseFormatError
-from mistral_agents.turn import parse_time
 
 _TIMES = frozenset({"created_at", "updated_at", "completed_at", "last_processed_at", "expires_at"})
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mistral_agents._resource import FileContent, file_part, given, time_text, uuid_text
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, path_of
+from mistral_agents._api.paging import FileContent, file_part, given, time_text, uuid_text
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
 from mistral_agents.errors import ConfigurationError
 
 Level = Literal["Viewer", "Editor"]

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mistral_agents._policy import Policy
-from mistral_agents._resource import uuid_text
+from mistral_agents._api.paging import uuid_text
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 Status = Literal["enforced", "hinted", "impossible"]
 HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "image_generation", "document_library"})
 """Types of tools that the service runs itself (`connector` aside)."""
@@ -63,7 +63,7 @@ class Translation:
         report: A row per key of each `config`, in order.
     """
 
-    tools: list[Wire] = field(default_factory=list)
+    tools: list[JsonDict] = field(default_factory=list)
     instructions: str = ""
     policy: Policy = field(default_factory=Policy)
     report: list[ReportRow] = field(default_factory=list)
@@ -86,7 +86,7 @@ class _Draft:
     """One tool on its way, and what its keys gave so far."""
 
     given: str
-    tool: Wire
+    tool: JsonDict
     hints: list[str] = field(default_factory=list)
     policy: Policy = field(default_factory=Policy)
     report: list[ReportRow] = field(default_factory=list)
@@ -266,7 +266,7 @@ def _check_library(draft: _Draft) -> None:
     draft.tool["library_ids"] = [uuid_text("library_ids", key) for key in dict.fromkeys(ids)]
 
 
-def _check_together(tools: list[Wire]) -> None:
+def _check_together(tools: list[JsonDict]) -> None:
     if {"web_search", "web_search_premium"} <= {tool["type"] for tool in tools}:
         raise ConfigurationError("web_search and web_search_premium can't be given together; choose one.")
     if len(tools) > _MOST_TOOLS:

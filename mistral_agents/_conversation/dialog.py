@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mistral_agents._functions import interrupted
+from mistral_agents._conversation.functions import interrupted
+from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
 from mistral_agents.entries import Entry, FunctionCall, Handoff, as_inputs, parse_entries, user_message
 from mistral_agents.errors import (
@@ -29,7 +30,6 @@ from mistral_agents.history import History
 from mistral_agents.turn import Turn, open_calls
 from mistral_agents.usage import Usage
 
-Wire = dict[str, Any]
 NOT_APPLIED = (
     AuthenticationError,
     ConfigurationError,
@@ -46,8 +46,8 @@ NOT_APPLIED = (
 class Send:
     """Send a turn; the result is a `Turn`."""
 
-    inputs: list[Wire]
-    confirmations: list[Wire] = field(default_factory=list)
+    inputs: list[JsonDict]
+    confirmations: list[JsonDict] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class Dialog:
     max_rounds: int = 20
     on_handoff: Callable[[Handoff], str | None] | None = None
     last_entry_id: str | None = None
-    seed: list[Wire] = field(default_factory=list)
+    seed: list[JsonDict] = field(default_factory=list)
     unsure: bool = False
     _open: list[FunctionCall] = field(default_factory=list)
-    _answers: dict[str, Wire] = field(default_factory=dict)
+    _answers: dict[str, JsonDict] = field(default_factory=dict)
     _broken_start: bool = False
 
     @property
@@ -133,7 +133,7 @@ class Dialog:
             self.conversation_id, self.unsure = None, False
         self._broken_start = False
 
-    def _taken(self, entries: list[Wire]) -> list[Wire]:
+    def _taken(self, entries: list[JsonDict]) -> list[JsonDict]:
         """The entries but for results of open calls, which are put where they belong."""
         known = {call.tool_call_id for call in self._open}
         for entry in entries:
@@ -141,7 +141,7 @@ class Dialog:
                 self._answers[entry["tool_call_id"]] = entry
         return [e for e in entries if e.get("type") != "function.result" or e.get("tool_call_id") not in known]
 
-    def keep(self, answers: dict[str, Wire]) -> None:
+    def keep(self, answers: dict[str, JsonDict]) -> None:
         """Keep answers to open calls for the next request, by call id."""
         self._answers.update(answers)
 
@@ -149,7 +149,7 @@ class Dialog:
         """Begin with open calls, which the first request answers."""
         self._open = calls
 
-    def _request(self, said: list[Wire], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+    def _request(self, said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         """Send; where that is refused with 400 because of calls that are not known here, answer them and send again."""
         try:
             return (yield from self._sent(said, turns))
@@ -162,7 +162,7 @@ class Dialog:
                 raise
         return (yield from self._sent(said, turns))
 
-    def _sent(self, said: list[Wire], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+    def _sent(self, said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         results = [self._answers.get(c.tool_call_id) or interrupted([c])[0] for c in self._open if not _waits(c)]
         confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in self._open if _waits(c)]
         try:
@@ -196,7 +196,7 @@ class Dialog:
         self._open = open_calls(turn.entries)
         self._answers = {}
 
-    def _answered(self, turn: Turn) -> Generator[Action, Any, tuple[list[Wire], bool]]:
+    def _answered(self, turn: Turn) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""
         calls, pending = turn.function_calls, turn.pending_confirmations
         if not calls and not pending:
@@ -213,7 +213,7 @@ class Dialog:
             self._answers.update({result["tool_call_id"]: result for result in results})
         return [], True
 
-    def _next_hop(self, turn: Turn) -> tuple[list[Wire], bool]:
+    def _next_hop(self, turn: Turn) -> tuple[list[JsonDict], bool]:
         last = turn.entries[-1] if turn.entries else None
         if self.on_handoff is None or not isinstance(last, Handoff):
             return [], False
@@ -229,7 +229,7 @@ class Dialog:
         self.unsure = False
 
 
-def _entries(inputs: Any) -> list[Wire]:
+def _entries(inputs: Any) -> list[JsonDict]:
     if inputs is None:
         return []
     given = as_inputs(inputs)
@@ -263,8 +263,8 @@ def merged(turns: Sequence[Turn]) -> Turn:
     )
 
 
-def _usage_wire(usage: Usage) -> Wire:
-    base: Wire = {
+def _usage_wire(usage: Usage) -> JsonDict:
+    base: JsonDict = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from mistral_agents._records import rows_of
-from mistral_agents._transport import Call, Reply
+from mistral_agents._api.records import rows_of
+from mistral_agents._http.transport import Call, Reply
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 FileContent = str | os.PathLike[str] | bytes | tuple[str, bytes]
 """A file to send: its path, its bytes, or a name with bytes."""
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "application/jsonl"}
 
 
-def given(**values: Any) -> Wire:
+def given(**values: Any) -> JsonDict:
     """The values that are not None: None means not sent."""
     return {name: value for name, value in values.items() if value is not None}
 
@@ -80,16 +80,16 @@ def _read(path: Path) -> tuple[str, bytes]:
         raise ConfigurationError(f"file {str(path)!r} can't be read: {error.strerror}.") from error
 
 
-NextCall = Callable[[Call, Any, list[Wire]], "Call | None"]
+NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
 
 
-def by_token(call: Call, data: Any, rows: list[Wire]) -> Call | None:
+def by_token(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
     """The next page of a list that hands out `next_page_token`."""
     token = data.get("next_page_token") if isinstance(data, dict) else None
     return replace(call, params={**call.params, "page_token": token}) if token and rows else None
 
 
-def by_number(call: Call, data: Any, rows: list[Wire]) -> Call | None:
+def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
     """The next page of a list with page numbers from 0, which may or may not tell whether there is more."""
     told = data.get("pagination") if isinstance(data, dict) else None
     more = told.get("has_more") if isinstance(told, Mapping) else None
@@ -98,7 +98,7 @@ def by_number(call: Call, data: Any, rows: list[Wire]) -> Call | None:
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more and rows else None
 
 
-def _key(row: Wire) -> tuple[Any, Any]:
+def _key(row: JsonDict) -> tuple[Any, Any]:
     return row.get("id"), row.get("version")
 
 
@@ -108,13 +108,13 @@ class _Fresh:
     def __init__(self) -> None:
         self._seen: set[Any] = set()
 
-    def rows(self, rows: list[Wire]) -> list[Wire]:
+    def rows(self, rows: list[JsonDict]) -> list[JsonDict]:
         fresh = [row for row in rows if row.get("id") is None or _key(row) not in self._seen]
         self._seen.update(_key(row) for row in fresh)
         return fresh
 
 
-def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str) -> Iterator[Wire]:
+def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str) -> Iterator[JsonDict]:
     """Every row of a list, page after page; `keys` name the array in a page."""
     fresh, page = _Fresh(), call
     while True:
@@ -129,7 +129,7 @@ def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: 
 
 async def awalk(
     send: Callable[[Call], Awaitable[Reply]], call: Call, following: NextCall, *keys: str
-) -> AsyncIterator[Wire]:
+) -> AsyncIterator[JsonDict]:
     """As `walk`, without blocking."""
     fresh, page = _Fresh(), call
     while True:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
 
-from mistral_agents._archive import Imported
-from mistral_agents._conversation_calls import StartOptions
-from mistral_agents._dialog import Action, Dialog, ReadHistory, RunFunctions, Send, Steps
-from mistral_agents._functions import Functions, arun_functions, run_functions
-from mistral_agents._lineage import lineage
-from mistral_agents._turn_lock import TurnLock, lock_of
+from mistral_agents._api.conversations import StartOptions
+from mistral_agents._conversation.archive import Imported
+from mistral_agents._conversation.dialog import Action, Dialog, ReadHistory, RunFunctions, Send, Steps
+from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
+from mistral_agents._conversation.lineage import lineage
+from mistral_agents._conversation.lock import TurnLock, lock_of
+from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import Rules, adecide, decide
 from mistral_agents.entries import FunctionCall, Handoff, user_message
 from mistral_agents.errors import ConfigurationError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
     from mistral_agents.costs import Meter
 
-Wire = dict[str, Any]
 _PER_TURN = ("timeout", "headers", "handoff_execution")
 _FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
@@ -45,14 +45,14 @@ class Talk:
         max_rounds: int = 20,
         **options: Unpack[StartOptions],
     ) -> None:
-        given: Wire = {name: value for name, value in options.items() if value is not None}
+        given: JsonDict = {name: value for name, value in options.items() if value is not None}
         self._per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
         if conversation_id is not None and given:
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
             raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
         self._client = client
-        self._settings: Wire = {
+        self._settings: JsonDict = {
             "functions": functions,
             "confirm": confirm,
             "meter": meter,
@@ -138,7 +138,7 @@ class Talk:
                     action = steps.send(result)
             return self._finished(steps)
 
-    def stream(self, inputs: Any = None) -> Iterator[Wire]:
+    def stream(self, inputs: Any = None) -> Iterator[JsonDict]:
         """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`."""
         with self._held():
             steps = Steps(self._dialog.exchange(inputs))
@@ -157,7 +157,7 @@ class Talk:
                     action = steps.send(result)
             self._finished(steps)
 
-    async def astream(self, inputs: Any = None) -> AsyncIterator[Wire]:
+    async def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
         """As `stream`, without blocking."""
         async with self._aheld():
             steps = Steps(self._dialog.exchange(inputs))
