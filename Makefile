@@ -42,11 +42,13 @@ test: setup  ## Run all tests offline
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
 	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto
 
-lint: setup  ## ruff, strict types, import arrows
+lint: setup  ## ruff, strict types, import arrows, dead code, unused dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.dead_code
+	$(BIN)/deptry .
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -214,7 +214,7 @@ def test_public_docstrings_are_of_modules_classes_functions_and_methods(checkout
         }
     )
     assert value("docstrings", made) == "87.5 % (7 of 8)"
-    assert structure.list_findings("docstrings", made) == ["mistral_agents/a.py:6: untold"]
+    assert structure.list_findings("docstrings", made) == ["mistral_agents/a.py:7: untold"]
 
 
 def test_the_invoke_of_this_checkout_passes_modules_of_foundation_and_wing():
