@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from mistral_agents._version import __version__
 from mistral_agents.errors import ConfigurationError
 
 WRONG_SDK = "mistral-agents needs a newer mistralai than the installed one: pip install --upgrade 'mistralai>=2.10,<4'"
@@ -113,8 +114,6 @@ def sdk_base_url(sdk: Any) -> str:
 def user_agent() -> str:
     """The SDK's own header value (its hook wants that prefix), followed by ours."""
     from mistralai.client import _version
-
-    from mistral_agents import __version__
 
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
 
