@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
@@ -23,6 +23,7 @@ from mistral_agents_server.db import Database
 from mistral_agents_server.endpoint import Endpoint
 from mistral_agents_server.errors import ApiError, server_failure
 from mistral_agents_server.guards import Guard
+from mistral_agents_server.health_api import HealthApi
 from mistral_agents_server.planner import Planner
 from mistral_agents_server.quota import QuotaBook
 from mistral_agents_server.rooms import Rooms
@@ -30,6 +31,7 @@ from mistral_agents_server.settings import Settings
 from mistral_agents_server.signing import Located
 from mistral_agents_server.store import ConversationStore
 from mistral_agents_server.thinking import Brain
+from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Services
 
 
@@ -47,9 +49,15 @@ async def _crash(request: Request, _: Exception) -> Response:
     return await _api_error(request, server_failure("Internal Server Error"))
 
 
+async def _hung_up(*_: object) -> Response:
+    """The client went away before it had sent what it declared: nothing was done, and nobody reads this."""
+    return Response(status_code=400)
+
+
 _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     ApiError: _api_error,
     HTTPException: _http_error,
+    ClientDisconnect: _hung_up,
     Exception: _crash,
 }
 
@@ -77,11 +85,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     quota = QuotaBook(settings.quotas)
     services = Services(_brain(settings), [rooms.toolbox, connectors], agents, rooms.files, quota)
     routes = [
-        *ConversationsApi(ConversationStore(database), services).routes(),
+        *ConversationsApi(ConversationStore(database), services, TurnQueue(settings.max_turns)).routes(),
         *AgentsApi(agents).routes(),
         *ConnectorsApi(connectors).routes(),
         *rooms.routes(quota),
-        *rooms.routes(quota),
+        *HealthApi(settings).routes(),
     ]
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from mistral_agents_server import ids
 from mistral_agents_server.errors import not_found
 from mistral_agents_server.paging import number_of, offset_of, token_for
 from mistral_agents_server.settings import LocalConnector, LocalTool
+from mistral_agents_server.strict_json import mend_text
 from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.wire import read_body
 
@@ -94,7 +95,7 @@ class Connectors:
 def _content(tool: LocalTool, function: str, arguments: Wire) -> Any:
     """The tool's text as a list of text items; a failure is plain text, as for every hosted tool."""
     try:
-        return [{"type": "text", "text": tool.run(arguments)}]
+        return [{"type": "text", "text": mend_text(tool.run(arguments))}]
     except Exception as error:  # noqa: BLE001  (whatever a tool raises is its result, and the turn goes on)
         return f"Error executing tool {function}: {error}"
 

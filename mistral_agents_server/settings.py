@@ -78,6 +78,7 @@ class Settings:
         pages: folder of local pages that web search looks through.
         quotas: limits that really run out.
         connectors: local connectors.
+        max_turns: turns at once, running and waiting; one more is answered with a 429.
     """
 
     data: Path | None = None
@@ -90,10 +91,13 @@ class Settings:
     pages: Path | None = None
     quotas: Sequence[Quota] = field(default_factory=tuple)
     connectors: Sequence[LocalConnector] = field(default_factory=tuple)
+    max_turns: int = 256
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK_NAMES and not self.api_key:
             raise ValueError(f"binding to {self.host} needs an api_key: anyone who reaches that address could use it")
+        if self.max_turns < 1:
+            raise ValueError(f"max_turns must be at least 1, not {self.max_turns}")
 
     @property
     def code_allowed(self) -> bool:
