@@ -220,8 +220,8 @@ class _Filler:
     def _string(self, schema: Schema, name: str) -> str:
         if schema.get("format") in _FORMATS:
             pattern, otherwise = _FORMATS[schema["format"]]
-            found = re.search(pattern, self._text.text)
-            return found[0] if found is not None else otherwise
+            written = re.search(pattern, self._text.text)
+            return written[0] if written is not None else otherwise
         if "pattern" in schema and (found := self._text.pattern(schema["pattern"])) is not None:
             return found
         value = self._text.labelled(name) or self._spoken(name)
