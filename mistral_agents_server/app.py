@@ -25,7 +25,7 @@ from mistral_agents_server.errors import ApiError, server_failure
 from mistral_agents_server.guards import Guard
 from mistral_agents_server.health_api import HealthApi
 from mistral_agents_server.planner import Planner
-from mistral_agents_server.quota import QuotaBook
+from mistral_agents_server.quota import QuotaBook, check_quotas
 from mistral_agents_server.rooms import Rooms
 from mistral_agents_server.settings import Settings
 from mistral_agents_server.signing import Located
@@ -68,22 +68,31 @@ def _brain(settings: Settings) -> Brain:
     return Endpoint(settings.model_url, settings.model_key, settings.model_timeout)
 
 
+def _check_pages(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"the folder of pages, {folder}, is not there")
+
+
 def create_app(settings: Settings | None = None) -> Starlette:
     """Build the application. Nothing is served until an ASGI server runs it; the database is opened at once.
 
     Raises:
-        ValueError: the settings contradict each other.
+        ValueError: the settings contradict each other, or name what is not there.
+        OSError, sqlite3.Error: the folder of data can't be used.
     """
     settings = settings if settings is not None else Settings()
+    brain = _brain(settings)
+    connectors = Connectors(settings.connectors)
+    _check_pages(settings.pages)
+    check_quotas(settings.quotas, connectors.function_names())
     temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
     folder = Path(temporary.name) if temporary is not None else Path(settings.data or ".")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(folder / "stand-in.sqlite3")
     agents = AgentStore(database)
-    connectors = Connectors(settings.connectors)
     rooms = Rooms(settings, database, folder)
     quota = QuotaBook(settings.quotas)
-    services = Services(_brain(settings), [rooms.toolbox, connectors], agents, rooms.files, quota)
+    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota)
     routes = [
         *ConversationsApi(ConversationStore(database), services, TurnQueue(settings.max_turns)).routes(),
         *AgentsApi(agents).routes(),

@@ -60,6 +60,10 @@ class Connectors:
         """A connector by its id or name."""
         return self.all.get(id_or_name) or self._by_id.get(id_or_name)
 
+    def function_names(self) -> list[str]:
+        """All tools of all connectors, as conversations call them."""
+        return [f"{connector.name}_{tool.name}" for connector in self.all.values() for tool in connector.tools]
+
     def _of(self, tools: list[Wire]) -> list[tuple[LocalConnector, LocalTool]]:
         """The tools that declarations offer; an unknown connector offers none, as on the service."""
         found = [self.find(tool["connector_id"]) for tool in tools if tool["type"] == "connector"]

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mistral_agents_server.guards import HEALTH_PATH
-from mistral_agents_server.settings import Settings
-
-
-def package_version() -> str:
-    """The version of this package; `unknown` where it runs from a folder that was never installed."""
-    try:
-        return version("mistral-agents")
-    except PackageNotFoundError:
-        return "unknown"
+from mistral_agents_server.settings import Settings, package_version
 
 
 class HealthApi:

@@ -5,8 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+
+def package_version() -> str:
+    """The version of this package; `unknown` where it runs from a folder that was never installed."""
+    try:
+        return version("mistral-agents")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+"""From quiet to talkative."""
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
