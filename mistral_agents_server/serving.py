@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -55,6 +57,13 @@ def write_ready_file(path: Path, url: str) -> None:
     partial.replace(path)
 
 
+def _log_config() -> dict[str, Any]:
+    """Uvicorn's own, with requests on standard error too: standard output has the one line with the address."""
+    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    return config
+
+
 class _Server(uvicorn.Server):
     """A server that calls back once it takes requests, and when it takes no more."""
 
@@ -83,6 +92,7 @@ def serve(
     """Serve until stopped; `announce` is called once requests are taken, `retire` when no more are."""
     config = uvicorn.Config(
         app,
+        log_config=_log_config(),
         log_level=log_level,
         access_log=LOG_LEVELS.index(log_level) >= LOG_LEVELS.index("info"),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
