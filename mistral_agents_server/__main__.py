@@ -13,7 +13,6 @@ import uvicorn
 
 from mistral_agents_server.app import create_app
 from mistral_agents_server.settings import LocalConnector, Quota, Settings
-from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner
 
 
 def _connectors(path: str) -> Sequence[LocalConnector]:
@@ -64,16 +63,6 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         quotas=tuple(arguments.quota),
         connectors=tuple(arguments.connectors),
     )
-
-
-def code_note(settings: Settings) -> str:
-    """How the code interpreter runs here, for the start line."""
-    if not settings.code_allowed:
-        return "code is off"
-    try:
-        return f"code is {LimitedRunner().description}"
-    except CodeUnavailableError as error:
-        return f"code can't run here: {error}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

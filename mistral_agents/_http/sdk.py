@@ -15,6 +15,7 @@ from typing import Any
 from mistral_agents._http.concealed import Concealed
 from mistral_agents._http.deadline import LONGEST
 from mistral_agents._http.network import install_backend
+from mistral_agents._version import __version__
 from mistral_agents.errors import ConfigurationError
 
 WRONG_SDK = "mistral-agents needs a newer mistralai than the installed one: pip install --upgrade 'mistralai>=2.10,<4'"
@@ -123,8 +124,6 @@ def sdk_base_url(sdk: Any) -> str:
 def user_agent() -> str:
     """The SDK's own header value (its hook wants that prefix), followed by ours."""
     from mistralai.client import _version
-
-    from mistral_agents import __version__
 
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
 
