@@ -91,6 +91,8 @@ class EventDecoder:
         """The end of the stream: return what was left without its closing blank line."""
         rest = b"".join(self._held)
         self._held = []
+        if any(field.startswith(rest) for field in _FIELDS):  # a line that was cut in the name of its field
+            rest = b""
         return self._read([rest, b""])
 
     def _measure(self, more: int) -> None:

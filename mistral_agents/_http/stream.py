@@ -43,6 +43,7 @@ from mistral_agents.turn import Turn
 
 _CUT = "The stream ended before `conversation.response.done`; the answer may be incomplete."
 _DAMAGED = "An event of the stream arrived damaged ({}); the answer may be incomplete."
+_CUT_BY = "{}: the stream broke off before its end; what came last is no event: {!r}"
 _NOT_A_STREAM = "{}: the service answered the request for a stream with something else: {!r}"
 
 
@@ -74,6 +75,7 @@ class _Reading:
         self._whole: JsonDict | None = None
         self._opened: Opened | None = None
         self._over = False
+        self._has_begun = False
         self._last_event = 0.0
         self.headers: dict[str, str] = {}
 
@@ -142,12 +144,10 @@ class _Reading:
             raise self._add_facts(failure_in(value, self._reply(content), turn=True))
         else:
             text = content.decode("utf-8", "replace")
-            raise ResponseFormatError(
-                _NOT_A_STREAM.format(self._call.what, text[:200]),
-                hint=AFTER,
-                body=text[:1_000_000],
-                **self._facts(),
-            )
+            began = self._has_begun
+            kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
+            told = message.format(self._call.what, text[:200])
+            raise kind(told, hint=AFTER, body=text[:1_000_000], **self._facts())
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None
@@ -159,6 +159,7 @@ class _Reading:
     def _next_pending(self) -> JsonDict:
         """The next decoded event, after it was taken into the turn."""
         event = self._pending.popleft()
+        self._has_begun = True
         self._fold.apply(event)
         kind = event.get("type")
         if kind == STARTED and self._watch is not None:
