@@ -24,7 +24,6 @@ from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents.errors import (
     MistralAgentsError,
-    ResponseFormatError,
     StreamInterruptedError,
     UnknownOutcomeError,
 )
@@ -37,10 +36,7 @@ __all__ = ["Conversations", "History"]
 
 
 def _turn(reply: Reply) -> Turn:
-    data = reply.json()
-    if not isinstance(data, dict):
-        raise ResponseFormatError("The service sent no conversation response.", status_code=reply.status, body=data)
-    return Turn.from_response(data, headers=reply.headers)
+    return Turn.from_response(reply.answer(), headers=reply.headers)
 
 
 def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:

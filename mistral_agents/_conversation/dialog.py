@@ -189,8 +189,15 @@ class Dialog:
         if error.turn is None and turns:
             error.turn = merged(turns)
 
+    def note_begun(self, conversation_id: str | None) -> None:
+        """Keep the id that the first event of a stream tells, whatever becomes of the rest."""
+        if self.conversation_id is None and conversation_id is not None:
+            self.conversation_id = conversation_id
+            self._broken_start = True
+
     def _took(self, turn: Turn) -> None:
         self.conversation_id = turn.conversation_id
+        self._broken_start = False
         self.last_entry_id = turn.last_entry_id if turn.last_entry_id is not None else self.last_entry_id
         self.seed = []
         self._open = open_calls(turn.entries)
@@ -299,6 +306,10 @@ class Steps:
     def throw(self, error: BaseException) -> Action | None:
         """What comes after an action that failed."""
         return self._step(self._exchange.throw, error)
+
+    def close(self) -> None:
+        """Leave the exchange; what it knows stays in the dialog."""
+        self._exchange.close()
 
     @property
     def done(self) -> Turn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from mistral_agents._conversation.dialog import Action, Dialog, ReadHistory, Run
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
 from mistral_agents._conversation.lineage import lineage
 from mistral_agents._conversation.lock import TurnLock, lock_of
+from mistral_agents._conversation.streams import AsyncExchangeEvents, ExchangeEvents, WeakHold
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import Rules, adecide, decide
 from mistral_agents.entries import FunctionCall, Handoff, user_message
@@ -139,38 +141,73 @@ class Talk:
             return self._finished(steps)
 
     def stream(self, inputs: Any = None) -> Iterator[JsonDict]:
-        """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`."""
-        with self._held():
-            steps = Steps(self._dialog.exchange(inputs))
+        """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`.
+
+        The conversation's id is known from the first event on. Leaving the loop ends the exchange; the conversation
+        goes on with the next `append`.
+        """
+        hold = WeakHold()
+        events = ExchangeEvents(self._run_stream(inputs, hold))
+        hold.set(events)
+        return events
+
+    def _run_stream(self, inputs: Any, hold: WeakHold) -> Generator[JsonDict, None, None]:
+        with self._held(hold):
+            steps, stream = Steps(self._dialog.exchange(inputs)), None
             action = steps.first()
             while action is not None:
+                stream = None
                 try:
                     if isinstance(action, Send):
                         with self._send(action, stream=True) as stream:
-                            yield from stream
+                            for event in stream:
+                                self._dialog.note_begun(stream.reply_conversation_id)
+                                yield event
                         result = self._counted(stream.turn)
                     else:
                         result = self._carry_out(action)
+                except GeneratorExit:
+                    self._leave(steps, stream)
+                    raise
                 except BaseException as error:  # noqa: BLE001 - as above
                     action = steps.throw(error)
                 else:
                     action = steps.send(result)
             self._finished(steps)
 
-    async def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
+    def _leave(self, steps: Steps, stream: Any) -> None:
+        """The caller left the stream. A turn that was seen to its end is counted and kept like any other."""
+        turn = stream.turn if stream is not None else None
+        if turn is not None and turn.complete:
+            self.last_turn = turn
+            steps.send(self._counted(turn))
+        steps.close()
+
+    def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
         """As `stream`, without blocking."""
-        async with self._aheld():
-            steps = Steps(self._dialog.exchange(inputs))
+        hold = WeakHold()
+        events = AsyncExchangeEvents(self._arun_stream(inputs, hold))
+        hold.set(events)
+        return events
+
+    async def _arun_stream(self, inputs: Any, hold: WeakHold) -> AsyncGenerator[JsonDict, None]:
+        async with self._aheld(hold):
+            steps, stream = Steps(self._dialog.exchange(inputs)), None
             action = steps.first()
             while action is not None:
+                stream = None
                 try:
                     if isinstance(action, Send):
                         async with self._send(action, stream=True, prefix="a") as stream:
                             async for event in stream:
+                                self._dialog.note_begun(stream.reply_conversation_id)
                                 yield event
                         result = self._counted(stream.turn)
                     else:
                         result = await self._acarry_out(action)
+                except (GeneratorExit, asyncio.CancelledError):
+                    self._leave(steps, stream)
+                    raise
                 except BaseException as error:  # noqa: BLE001 - as above
                     action = steps.throw(error)
                 else:
@@ -189,20 +226,26 @@ class Talk:
         self.last_turn = steps.done
         return steps.done
 
+    @property
+    def _patience(self) -> float:
+        """Seconds for which a stream of this conversation may lie unread while another turn waits."""
+        given = self._per_turn.get("timeout")
+        return float(given) if isinstance(given, (int, float)) and given > 0 else self._client.timeout
+
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self, hold: WeakHold | None = None) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(self._lock.held())
+            stack.enter_context(self._lock.held(hold, self._patience))
             if self.id is not None:
-                stack.enter_context(lock_of(self._client.base_url, self.id).held())
+                stack.enter_context(lock_of(self._client.base_url, self.id).held(hold, self._patience))
             yield
 
     @asynccontextmanager
-    async def _aheld(self) -> AsyncIterator[None]:
+    async def _aheld(self, hold: WeakHold | None = None) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lock.aheld())
+            await stack.enter_async_context(self._lock.aheld(hold, self._patience))
             if self.id is not None:
-                await stack.enter_async_context(lock_of(self._client.base_url, self.id).aheld())
+                await stack.enter_async_context(lock_of(self._client.base_url, self.id).aheld(hold, self._patience))
             yield
 
     def _send(self, action: Send, *, stream: bool = False, prefix: str = "") -> Any:

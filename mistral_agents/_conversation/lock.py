@@ -7,16 +7,29 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
+
+_PATIENCE = 300.0
+
+
+class Hold(Protocol):
+    """What holds the lock and may have been left by who reads it (see `streams`)."""
+
+    def give_up(self, patience: float) -> None:
+        """End it, where it was left for `patience` seconds or by the caller itself."""
 
 
 class TurnLock:
-    """A fair lock that a thread may wait for by blocking and a coroutine by awaiting."""
+    """A fair lock that a thread may wait for by blocking and a coroutine by awaiting.
+
+    Who waits looks after the holder: a stream that was left is given up.
+    """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held = False
+        self._hold: Hold | None = None
         self._waiting: deque[Callable[[], bool]] = deque()
 
     def _take_or_queue(self, wake: Callable[[], bool]) -> bool:
@@ -35,10 +48,16 @@ class TurnLock:
                 return
         self.release()
 
+    def _give_up_hold(self, patience: float) -> None:
+        hold = self._hold
+        if hold is not None:
+            hold.give_up(patience)
+
     def release(self) -> None:
         """Hand the lock to who waits longest."""
         while True:
             with self._mutex:
+                self._hold = None
                 if not self._waiting:
                     self._held = False
                     return
@@ -46,24 +65,31 @@ class TurnLock:
             if wake():
                 return
 
-    def acquire(self) -> None:
-        """Wait for the lock."""
+    def acquire(self, hold: Hold | None = None, patience: float = _PATIENCE) -> None:
+        """Wait for the lock.
+
+        Args:
+            hold: A stream that is to hold it.
+            patience: Seconds after which a stream that holds it and is not read on is given up.
+        """
         gate = threading.Event()
 
         def wake() -> bool:
             gate.set()
             return True
 
-        if self._take_or_queue(wake):
-            return
-        try:
-            gate.wait()
-        except BaseException:
-            self._leave(wake)
-            raise
+        if not self._take_or_queue(wake):
+            try:
+                self._give_up_hold(patience)
+                while not gate.wait(patience):
+                    self._give_up_hold(patience)
+            except BaseException:
+                self._leave(wake)
+                raise
+        self._hold = hold
 
-    async def aacquire(self) -> None:
-        """Wait for the lock without blocking the event loop."""
+    async def aacquire(self, hold: Hold | None = None, patience: float = _PATIENCE) -> None:
+        """As `acquire`, without blocking the event loop."""
         loop = asyncio.get_running_loop()
         gate: asyncio.Future[None] = loop.create_future()
 
@@ -78,27 +104,29 @@ class TurnLock:
                 return False
             return True
 
-        if self._take_or_queue(wake):
-            return
-        try:
-            await gate
-        except BaseException:
-            self._leave(wake)
-            raise
+        if not self._take_or_queue(wake):
+            try:
+                self._give_up_hold(patience)
+                while not (await asyncio.wait({gate}, timeout=patience))[0]:
+                    self._give_up_hold(patience)
+            except BaseException:
+                self._leave(wake)
+                raise
+        self._hold = hold
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, hold: Hold | None = None, patience: float = _PATIENCE) -> Iterator[None]:
         """Hold the lock in a `with` block."""
-        self.acquire()
+        self.acquire(hold, patience)
         try:
             yield
         finally:
             self.release()
 
     @asynccontextmanager
-    async def aheld(self) -> AsyncIterator[None]:
+    async def aheld(self, hold: Hold | None = None, patience: float = _PATIENCE) -> AsyncIterator[None]:
         """Hold the lock in an `async with` block."""
-        await self.aacquire()
+        await self.aacquire(hold, patience)
         try:
             yield
         finally:
