@@ -119,6 +119,11 @@ class MistralAgents:
         return self._clients.base_url
 
     @property
+    def timeout(self) -> float:
+        """Seconds to wait for a reply."""
+        return self._clients.timeout
+
+    @property
     def sdk(self) -> Any:
         """The SDK's client with these settings, for the rest of the service; for synchronous calls."""
         return self._clients.sync_sdk()
