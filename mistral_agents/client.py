@@ -133,7 +133,7 @@ class MistralAgents:
 
     @property
     def timeout(self) -> float:
-        """Seconds that a call may take in all."""
+        """Seconds to wait for a reply."""
         return self._clients.timeout
 
     @property

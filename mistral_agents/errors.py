@@ -18,7 +18,9 @@ __all__ = [
     "ConflictError",
     "ConnectionFailedError",
     "ContextWindowExceededError",
+    "DivergenceError",
     "InvalidRequestError",
+    "LateConfirmationError",
     "MistralAgentsError",
     "NotFoundError",
     "PendingCallsError",
@@ -115,6 +117,14 @@ def _rebuild(kind: type[MistralAgentsError], message: str, state: dict[str, Any]
 
 class ConfigurationError(MistralAgentsError, ValueError):
     """An argument or setting is wrong; nothing was sent."""
+
+
+class DivergenceError(ConfigurationError):
+    """The messages are no continuation of the stored conversation, and `on_divergence` forbids to begin another."""
+
+
+class LateConfirmationError(DivergenceError):
+    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
 
 
 class ConnectionFailedError(MistralAgentsError):

@@ -1,127 +1,121 @@
-"""The events of a streamed exchange, as users hold them, and what becomes of streams that nobody reads on.
-
-A stream holds its conversation until it ends. Where its reader has gone away and the object is still in a variable, the
-next turn of the conversation gives it up: at once in the reader's own thread or task, which can't read on meanwhile,
-and elsewhere once nobody has asked for an event for as long as a call may take.
-"""
+"""Streams of a conversation that another turn may close, once their reader has left them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
-import time
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, TypeVar
+from weakref import ref
 
-from mistral_agents._conversation.lock import Hold
-from mistral_agents._json import JsonDict
+from typing_extensions import Self
+
+from mistral_agents._conversation.lock import Hold, current_reader
 from mistral_agents.errors import StreamInterruptedError
 
-_GIVEN_UP = "The stream was given up: another turn of the conversation began while nobody read it."
+T = TypeVar("T")
+_LEFT = "This stream was left: another turn of the conversation began before it was read to its end."
 
 
-def _current_task() -> Any:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+class LeavableStream(Iterator[T]):
+    """What an exchange tells as it happens; leaving it early, or closing it, frees the connection and the conversation.
 
+    Raises:
+        StreamInterruptedError: It was left for another turn of the same reader, and is read on.
+    """
 
-class _Reader:
-    """Who reads a stream, and since when nobody does."""
+    def __init__(self, generate: Callable[[Hold], Generator[T, None, None]]) -> None:
+        self._hold = Hold(stream=ref(self))
+        self._events = generate(self._hold)
+        self._left = self._running = False
 
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
-        self._task = _current_task()
-        self._reading = False
-        self._left_at = time.monotonic()
-        self._given_up = False
+    def __iter__(self) -> Self:
+        return self
 
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        if self._given_up:
-            raise StreamInterruptedError(_GIVEN_UP)
-        self._thread, self._task, self._reading = threading.get_ident(), _current_task(), True
+    def __next__(self) -> T:
+        if self._left:
+            raise StreamInterruptedError(_LEFT)
+        self._hold.reader, self._running = current_reader(), True
         try:
-            yield
-        finally:
-            self._reading, self._left_at = False, time.monotonic()
-
-    def _is_left(self, patience: float) -> bool:
-        if self._reading or self._given_up:
-            return False
-        own = (self._thread, self._task) == (threading.get_ident(), _current_task())
-        return own or time.monotonic() - self._left_at >= patience
-
-
-class ExchangeEvents(_Reader, Iterator[JsonDict]):
-    """Events of an exchange; leaving the loop and dropping the object frees the connection and the conversation."""
-
-    def __init__(self, events: Generator[JsonDict, None, None]) -> None:
-        super().__init__()
-        self._events = events
-
-    def __next__(self) -> JsonDict:
-        with self._asking():
             return next(self._events)
+        finally:
+            self._running = False
 
     def close(self) -> None:
-        """End the exchange here."""
+        """Leave the stream."""
         self._events.close()
 
-    def give_up(self, patience: float) -> None:
-        """See `Hold`."""
-        if self._is_left(patience):
-            try:
-                self._events.close()
-            except ValueError:  # its reader asked for an event just now
-                return
-            self._given_up = True
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it waits for its reader."""
+        return not self._running
+
+    def leave(self) -> None:
+        """Close it for its reader."""
+        self._left = True
+        self.close()
+        self._hold.release()
+
+    async def aleave(self) -> None:
+        """As `leave`, which needs no event loop."""
+        self.leave()
 
 
-class AsyncExchangeEvents(_Reader, AsyncIterator[JsonDict]):
-    """As `ExchangeEvents`, without blocking."""
+class AsyncLeavableStream(AsyncIterator[T]):
+    """As `LeavableStream`, without blocking."""
 
-    def __init__(self, events: AsyncGenerator[JsonDict, None]) -> None:
-        super().__init__()
-        self._events = events
+    def __init__(self, generate: Callable[[Hold], AsyncGenerator[T, None]]) -> None:
+        self._hold = Hold(stream=ref(self))
+        self._events = generate(self._hold)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._left = self._running = False
 
-    async def __anext__(self) -> JsonDict:
-        self._loop = asyncio.get_running_loop()
-        with self._asking():
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._left:
+            raise StreamInterruptedError(_LEFT)
+        self._hold.reader, self._loop, self._running = current_reader(), asyncio.get_running_loop(), True
+        try:
             return await anext(self._events)
+        finally:
+            self._running = False
 
     async def aclose(self) -> None:
-        """End the exchange here."""
+        """Leave the stream."""
         await self._events.aclose()
 
-    def give_up(self, patience: float) -> None:
-        """See `Hold`; it is closed by the event loop it is read on."""
-        if self._is_left(patience) and self._loop is not None and not self._loop.is_closed():
-            self._given_up = True
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._close_soon)
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it waits for its reader."""
+        return not self._running
 
-    def _close_soon(self) -> None:
-        closing = asyncio.ensure_future(self._events.aclose())
-        closing.add_done_callback(lambda task: task.cancelled() or task.exception())
+    def leave(self) -> None:
+        """Close it for its reader; its connection is closed by its own event loop, where that still runs."""
+        self._left = True
+        loop, events = self._loop, self._events
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(_close_later, loop, events)
+        self._hold.release()
+
+    async def aleave(self) -> None:
+        """Close it for its reader."""
+        if self._loop is not asyncio.get_running_loop():
+            self.leave()
+            return
+        self._left = True
+        await self.aclose()
+        self._hold.release()
 
 
-class WeakHold:
-    """A hold that does not keep its stream alive, so that one which is dropped ends by itself."""
+_closing: set[asyncio.Task[None]] = set()
 
-    def __init__(self) -> None:
-        self._held: weakref.ref[Any] | None = None
 
-    def set(self, hold: Hold) -> None:
-        """Say which stream it is."""
-        self._held = weakref.ref(hold)
+def _close_later(loop: asyncio.AbstractEventLoop, events: AsyncGenerator[Any, None]) -> None:
+    task = loop.create_task(_close(events))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
 
-    def give_up(self, patience: float) -> None:
-        """See `Hold`."""
-        held = self._held() if self._held is not None else None
-        if held is not None:
-            held.give_up(patience)
+
+async def _close(events: AsyncGenerator[Any, None]) -> None:
+    await events.aclose()
