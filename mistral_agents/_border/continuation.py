@@ -37,6 +37,9 @@ _EDITED = "messages before the last answer were edited"
 _GONE_ON = "the conversation has gone on since"
 _NO_ANSWER = "none of its answers is among the messages"
 _NOTHING_NEW = "There is nothing new to send: no new message is among the messages."
+_CONFIRM = (
+    "Only calls at the end of a stored conversation (store=True) can be confirmed; go on from before the question."
+)
 _STILL_RUNS = "The same turn was sent before, was not answered in time and may still be at work."
 _PERHAPS_SAID = "The conversation holds these words, and it is not known whether an earlier request of them said them."
 
@@ -315,7 +318,7 @@ class Continuation:
             raise LateConfirmationError(
                 f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
                 conversation_id=self.conversation_id,
-                hint="Only calls at the end of a conversation can be confirmed; go on from before the question.",
+                hint=_CONFIRM,
             )
         inputs, confirmations = say(position)
         if not inputs and not confirmations:
