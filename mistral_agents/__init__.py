@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mistral_agents._version import __version__ as __version__
 from mistral_agents.client import MistralAgents
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
@@ -20,7 +21,6 @@ from mistral_agents.tools import (
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Prices
 
-__version__ = "0.1.0"
 __all__ = [
     "AgentSpec",
     "CodeInterpreter",

@@ -45,10 +45,7 @@ _FIRST_LOST = (
 
 
 def _turn(reply: Reply) -> Turn:
-    data = reply.json()
-    if not isinstance(data, dict):
-        raise ResponseFormatError("The service sent no conversation response.", status_code=reply.status, body=data)
-    return Turn.from_response(data, headers=reply.headers)
+    return Turn.from_response(reply.answer(), headers=reply.headers)
 
 
 def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:

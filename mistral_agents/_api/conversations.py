@@ -26,7 +26,8 @@ class TurnOptions(TypedDict, total=False):
         store: Whether the service keeps the conversation; one that is not kept can't be continued.
         handoff_execution: Who runs handoffs; only with an agent.
         completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
-        timeout: Seconds to wait for the whole reply (a stream: for its next bytes); None takes the client's setting.
+        timeout: Seconds that the whole call may take, retries included; of a stream, seconds until it begins, and of
+            silence where the client has no `stream_idle_timeout`. None takes the client's setting.
         headers: Further HTTP headers.
     """
 
@@ -135,6 +136,7 @@ def _turn_request(
         conversation_id=conversation_id,
         timeout=options.get("timeout"),
         headers=options.get("headers"),
+        turn=True,
     )
 
 
