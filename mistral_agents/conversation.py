@@ -83,7 +83,7 @@ class Conversation(Talk):
 
     async def arepair(self) -> list[FunctionCall]:
         """As `repair`, without blocking."""
-        async with self._aheld():
+        with await self._aheld():
             self._dialog.reconcile(await self.ahistory())
         return self.open_calls
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
@@ -128,7 +128,7 @@ class Talk:
 
     async def aappend(self, inputs: Any = None) -> Turn:
         """As `append`, without blocking."""
-        async with self._aheld():
+        with await self._aheld():
             steps = Steps(self._dialog.exchange(inputs))
             action = steps.first()
             while action is not None:
@@ -191,7 +191,7 @@ class Talk:
         return events
 
     async def _arun_stream(self, inputs: Any, hold: WeakHold) -> AsyncGenerator[JsonDict, None]:
-        async with self._aheld(hold):
+        with await self._aheld(hold):
             steps, stream = Steps(self._dialog.exchange(inputs)), None
             action = steps.first()
             while action is not None:
@@ -232,21 +232,24 @@ class Talk:
         given = self._per_turn.get("timeout")
         return float(given) if isinstance(given, (int, float)) and given > 0 else self._client.timeout
 
-    @contextmanager
-    def _held(self, hold: WeakHold | None = None) -> Iterator[None]:
+    def _held(self, hold: WeakHold | None = None) -> ExitStack:
+        """Hold the conversation until the `with` block of what is returned ends."""
         with ExitStack() as stack:
             stack.enter_context(self._lock.held(hold, self._patience))
             if self.id is not None:
                 stack.enter_context(lock_of(self._client.base_url, self.id).held(hold, self._patience))
-            yield
+            return stack.pop_all()
 
-    @asynccontextmanager
-    async def _aheld(self, hold: WeakHold | None = None) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lock.aheld(hold, self._patience))
+    async def _aheld(self, hold: WeakHold | None = None) -> ExitStack:
+        """As `_held`, without blocking; to let go needs no waiting, so that a stream can be closed anywhere."""
+        with ExitStack() as stack:
+            await self._lock.aacquire(hold, self._patience)
+            stack.callback(self._lock.release)
             if self.id is not None:
-                await stack.enter_async_context(lock_of(self._client.base_url, self.id).aheld(hold, self._patience))
-            yield
+                shared = lock_of(self._client.base_url, self.id)
+                await shared.aacquire(hold, self._patience)
+                stack.callback(shared.release)
+            return stack.pop_all()
 
     def _send(self, action: Send, *, stream: bool = False, prefix: str = "") -> Any:
         """Call `start`, `append` or `restart` of the client, in the form asked for."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -118,15 +118,6 @@ class TurnLock:
     def held(self, hold: Hold | None = None, patience: float = _PATIENCE) -> Iterator[None]:
         """Hold the lock in a `with` block."""
         self.acquire(hold, patience)
-        try:
-            yield
-        finally:
-            self.release()
-
-    @asynccontextmanager
-    async def aheld(self, hold: Hold | None = None, patience: float = _PATIENCE) -> AsyncIterator[None]:
-        """Hold the lock in an `async with` block."""
-        await self.aacquire(hold, patience)
         try:
             yield
         finally:
