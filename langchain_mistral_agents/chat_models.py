@@ -217,8 +217,8 @@ class ChatMistralAgent(AgentSettings):
         self._sending(request)
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
-            for event in stream:
-                yield from chunks.feed(event)
+            for _ in stream:
+                yield from chunks.feed(stream.records)
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
@@ -246,8 +246,8 @@ class ChatMistralAgent(AgentSettings):
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
             async with aopen_stream(self.mistral, request) as stream:
-                async for event in stream:
-                    for message in chunks.feed(event):
+                async for _ in stream:
+                    for message in chunks.feed(stream.records):
                         yield message
                     if chunks.stopped and not request.sent.stored:
                         break
@@ -269,8 +269,8 @@ class ChatMistralAgent(AgentSettings):
         self._sending(request)
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
-            for event in stream:
-                chunk, made = protocol.feed(event)
+            for _ in stream:
+                chunk, made = protocol.feed(stream.records)
                 if run_manager is not None and chunk is not None:
                     run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                 yield from made
@@ -292,8 +292,8 @@ class ChatMistralAgent(AgentSettings):
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored):
             async with aopen_stream(self.mistral, request) as stream:
-                async for event in stream:
-                    chunk, made = protocol.feed(event)
+                async for _ in stream:
+                    chunk, made = protocol.feed(stream.records)
                     if run_manager is not None and chunk is not None:
                         await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                     for each in made:

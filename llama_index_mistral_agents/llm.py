@@ -216,7 +216,7 @@ class MistralAgentLLM(StructuredPrediction):
             progress = Progress(request, self._watch)
             with open_stream(self.client, request) as events:
                 for event in events:
-                    response = progress.take(event)
+                    response = progress.take(event, events.records)
                     if response is not None:
                         yield response
                 turn = events.turn
@@ -231,7 +231,7 @@ class MistralAgentLLM(StructuredPrediction):
             progress = Progress(request, self._watch)
             async with open_stream(self.client, request, asynchronous=True) as events:
                 async for event in events:
-                    response = progress.take(event)
+                    response = progress.take(event, events.records)
                     if response is not None:
                         yield response
                 turn = events.turn

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import Self
 
+from mistral_agents._border.events import STARTED, Record
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.fold import STARTED, EventFold
+from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents._http.transport import Call, Transport, headers_of, reason
@@ -43,7 +44,12 @@ class Watch:
 
 
 class _Reading:
-    """What both streams share: bytes to events, the turn so far, and how a stream may end."""
+    """What both streams share: bytes to events, the turn so far, and how a stream may end.
+
+    Attributes:
+        headers: The reply's headers.
+        records: What the event given last added, typed; for those who show a turn as it comes.
+    """
 
     def __init__(self, call: Call, watch: Watch | None) -> None:
         self._call = call
@@ -52,6 +58,7 @@ class _Reading:
         self._decoder = EventDecoder()
         self._fold = EventFold()
         self.headers: dict[str, str] = {}
+        self.records: Sequence[Record] = ()
 
     @property
     def conversation_id(self) -> str | None:
@@ -78,7 +85,7 @@ class _Reading:
         return self._decoder.flush() if chunk is None else self._decoder.feed(chunk)
 
     def _apply(self, event: JsonDict) -> None:
-        self._fold.apply(event)
+        self.records = self._fold.apply(event)
         if self._watch is not None and event.get("type") == STARTED:
             self._watch.met(self.conversation_id, self._watch.policy)
         if self._fold.error is not None:

@@ -1,0 +1,1 @@
+"""What both wings must decide alike is decided here, once: the wings translate."""
