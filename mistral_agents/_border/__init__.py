@@ -1,1 +1,1 @@
-"""What both wings must decide alike is decided here, once: the wings translate."""
+"""The border: what both frameworks must know of the service is decided here, once; the wings ask."""
