@@ -19,6 +19,7 @@ from langchain_core.exceptions import (
 )
 
 from mistral_agents import errors
+from mistral_agents.errors import DivergenceError, LateConfirmationError
 
 __all__ = [
     "AgentAuthenticationError",
@@ -106,14 +107,6 @@ class AgentTimeoutError(errors.TimeoutExceededError, ModelTimeoutError):
 
 class AgentBudgetError(errors.ToolBudgetExceededError, ModelError):
     """A limit on tool runs was passed; `.turn` holds what had arrived."""
-
-
-class DivergenceError(errors.ConfigurationError):
-    """The messages are no continuation of the stored conversation, and `on_divergence` forbids to branch."""
-
-
-class LateConfirmationError(DivergenceError):
-    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
 
 
 _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] = {

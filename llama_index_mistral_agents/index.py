@@ -27,7 +27,7 @@ from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderReport, FolderSync
-from mistral_agents.retrieval.jobs import arun, run
+from mistral_agents._steps import arun, run
 from mistral_agents.retrieval.progress import counting
 
 

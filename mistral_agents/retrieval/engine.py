@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
 from mistral_agents.retrieval.flight import SingleFlight
-from mistral_agents.retrieval.jobs import Steps, Work, arun, run
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import PageReader

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import QueryTerm
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import fields
-from mistral_agents.retrieval.jobs import Steps, Work, arun, run
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Hit, Query, Snapshot, StoredText

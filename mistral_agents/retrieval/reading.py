@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from mistral_agents._steps import Job
 from mistral_agents.errors import InvalidRequestError, NotFoundError
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.chunking import Page
 from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.jobs import Job
 
 Counting = tuple[int, bool]
 """Number of the first page, and whether `page_end` is itself part of the answer."""
