@@ -1,17 +1,19 @@
 # The commands of this project: the same in the README, on a developer's machine and in CI.
 PYTHON ?= python3
-VENV := .venv
+# One environment per Python: `make test PYTHON=python3.12` never reuses another version's.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
-LOWEST := .venv-lowest
-BENCH := .venv-bench
-PEERS := .venv-peers
-ENGINE := .venv-engine
+LOWEST := .venv/lowest-$(VERSION)
+BENCH := .venv/bench-$(VERSION)
+PEERS := .venv/peers-$(VERSION)
+ENGINE := .venv/engine-$(VERSION)
 export UV_LINK_MODE = copy
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest test-model lint format bench peers docs record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench peers docs dist smoke record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -38,10 +40,10 @@ demo: setup  ## Run the main job (stand-in without a key, live service with MIST
 	$(BIN)/python examples/demo.py --docs "$(DOCS)"
 
 test: setup  ## Run all tests offline
-	$(BIN)/python -m pytest $(TESTS) --cov --cov-report=term
+	$(BIN)/python -m pytest $(TESTS) -n auto --cov --cov-report=term
 
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
-	$(LOWEST)/bin/python -m pytest $(TESTS)
+	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto
 
 $(ENGINE)/.done:
 	$(PYTHON) -m venv $(ENGINE)
@@ -51,11 +53,14 @@ $(ENGINE)/.done:
 test-model: setup $(ENGINE)/.done  ## Opt-in: try --model-url on a real engine with a tiny model (builds it once, some minutes)
 	ENGINE_PYTHON=$(ENGINE)/bin/python ENGINE_MODEL="$$($(ENGINE)/bin/python -m scripts.check_model --weights)" $(BIN)/python -m scripts.check_model
 
-lint: setup  ## ruff, strict types, import arrows
+lint: setup  ## ruff, strict types, import arrows, dead code, unused dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.dead_code
+	$(BIN)/deptry .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -84,6 +89,20 @@ $(VENV)/.docs: $(VENV)/.done
 docs: $(VENV)/.docs  ## Build the documentation site into site/; broken links fail
 	$(BIN)/mkdocs build --strict --quiet
 
+$(VENV)/.dist: $(VENV)/.done
+	$(BIN)/python -m pip install --quiet --group dist --constraint constraints.txt
+	@touch $@
+
+dist: $(VENV)/.dist  ## Build the wheel, the source archive and the alias distributions into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --quiet --outdir dist .
+	for alias in packaging/*/; do $(BIN)/python -m build --quiet --outdir dist $$alias; done
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents --ignore W009 dist/mistral_agents-*.whl
+
+smoke: setup  ## Install the built wheel with each extra alone and use it (needs a package index)
+	$(BIN)/python -m scripts.smoke
+
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
 
@@ -92,10 +111,13 @@ notebook: setup  ## Execute the notebook again against a stand-in and keep its o
 
 lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --group dist --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group bench --group bench-vectors --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-bench.txt --upgrade
 	printf 'langchain-openai\nlangchain-mistralai\n' | $(BIN)/uv pip compile - pyproject.toml --extra langchain --constraint constraints.txt --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints-peers.txt --upgrade
 
 clean:
+<<<<<<< HEAD
 	rm -rf $(VENV) $(LOWEST) $(BENCH) $(PEERS) $(ENGINE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+=======
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,10 +6,10 @@ import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import ToolExecution, parse_entry
 from mistral_agents.turn import Citation, FileRef
 
-Wire = dict[str, Any]
 PROVIDER = "mistral_agents"
 """The `model_provider` of our messages; the translator that others register as `mistralai` loses citations."""
 VERSION = {"model_provider": PROVIDER, "output_version": "v1"}
@@ -31,16 +31,16 @@ def standard_name(name: str) -> str:
     return _STANDARD_NAMES.get(name, "remote_mcp")
 
 
-def _said(**values: Any) -> Wire:
+def _said(**values: Any) -> JsonDict:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def run_extras(name: str, function: str | None) -> Wire:
+def run_extras(name: str, function: str | None) -> JsonDict:
     """What a hosted run's blocks keep of the service's own words."""
     return _said(name=name, function=function)
 
 
-def result_block(run: ToolExecution, call_id: str) -> Wire:
+def result_block(run: ToolExecution, call_id: str) -> JsonDict:
     """The `server_tool_result` of a finished run."""
     return {
         "type": "server_tool_result",
@@ -58,7 +58,7 @@ def parsed_output(block: Mapping[str, Any]) -> Any:
     return run.result if isinstance(run, ToolExecution) else info
 
 
-def citation_block(citation: Citation, offset: int | None) -> Wire:
+def citation_block(citation: Citation, offset: int | None) -> JsonDict:
     """A citation as an annotation. The service gives no span; `extras["offset"]` is where the reference stood."""
     extras = _said(
         origin=citation.origin,
@@ -76,7 +76,7 @@ def citation_block(citation: Citation, offset: int | None) -> Wire:
     return {"type": "citation", **said, "extras": extras}
 
 
-def file_block(ref: FileRef) -> Wire:
+def file_block(ref: FileRef) -> JsonDict:
     """A file that a tool made."""
     mime, _ = mimetypes.guess_type(f"x.{ref.declared_type}" if ref.declared_type else ref.name)
     where = _said(file_id=ref.file_id, url=ref.url, mime_type=mime)
@@ -84,12 +84,12 @@ def file_block(ref: FileRef) -> Wire:
     return {"type": "image" if ref.is_image else "file", **where, "extras": extras}
 
 
-def handoff_block(data: Mapping[str, Any]) -> Wire:
+def handoff_block(data: Mapping[str, Any]) -> JsonDict:
     """A handoff, for which LangChain has no standard block."""
     names = ("id", "previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
     return non_standard({"type": "agent_handoff", **{name: data[name] for name in names if data.get(name) is not None}})
 
 
-def non_standard(value: Any) -> Wire:
+def non_standard(value: Any) -> JsonDict:
     """A block for what has no standard form, with everything in it."""
     return {"type": "non_standard", "value": value if isinstance(value, dict) else {"value": value}}

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_mistral_agents._messages import Sent, chunk_of, last_chunk
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
-from mistral_agents._fold import STARTED
+from mistral_agents._http.fold import STARTED
 from mistral_agents.turn import Turn
 
 

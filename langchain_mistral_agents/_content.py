@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 
-
-def human_content(content: str | list[Any]) -> str | list[Wire]:
+def human_content(content: str | list[Any]) -> str | list[JsonDict]:
     """A human message's content as the service takes it.
 
     Raises:
@@ -24,22 +23,22 @@ def human_content(content: str | list[Any]) -> str | list[Wire]:
     return "\n".join(chunk["text"] for chunk in chunks) if only_text else chunks
 
 
-def _chunk(block: Any) -> Wire | None:
+def _chunk(block: Any) -> JsonDict | None:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     kind = block.get("type")
     reader = _READERS.get(kind)
     if reader is None:
         raise ConfigurationError(f"The service takes no {kind!r} content; it takes text, images and documents.")
-    found: Wire | None = reader(block)
+    found: JsonDict | None = reader(block)
     return found
 
 
-def _text(block: Mapping[str, Any]) -> Wire:
+def _text(block: Mapping[str, Any]) -> JsonDict:
     return {"type": "text", "text": str(block.get("text", ""))}
 
 
-def _image_url(block: Mapping[str, Any]) -> Wire:
+def _image_url(block: Mapping[str, Any]) -> JsonDict:
     value = block.get("image_url")
     url = value.get("url") if isinstance(value, Mapping) else value
     return {"type": "image_url", "image_url": url}
@@ -63,14 +62,14 @@ def _file_id(block: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _image(block: Mapping[str, Any]) -> Wire:
+def _image(block: Mapping[str, Any]) -> JsonDict:
     file_id = _file_id(block)
     if file_id is not None:
         return {"type": "tool_file", "tool": "image_generation", "file_id": file_id}
     return {"type": "image_url", "image_url": _data_uri(block, "image/png")}
 
 
-def _document(block: Mapping[str, Any]) -> Wire:
+def _document(block: Mapping[str, Any]) -> JsonDict:
     nested = block.get("file")
     if isinstance(nested, Mapping):  # OpenAI's dialect
         name = nested.get("filename")

@@ -12,13 +12,13 @@ from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._blocks import VERSION
-from langchain_mistral_agents._state import chain
+from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
+from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
 
-Wire = dict[str, Any]
 _DELTAS = frozenset({"text", "reasoning", "tool_call_chunk", "server_tool_call_chunk"})
 
 
@@ -40,7 +40,7 @@ def chunk_of(steps: Sequence[Step], **fields: Any) -> AIMessageChunk:
     return AIMessageChunk(content=blocks, tool_call_chunks=calls, response_metadata=metadata, **fields)
 
 
-def _increment(step: Step) -> Wire | None:
+def _increment(step: Step) -> JsonDict | None:
     """What a step adds to the message built of chunks."""
     kind = step.block["type"]
     if step.kind == "add":
@@ -64,6 +64,7 @@ class Sent:
         model: The model asked for (or the agent), where the answer names none.
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
+        continues: The conversation that the turn branches from.
     """
 
     stored: bool
@@ -72,9 +73,10 @@ class Sent:
     model: str | None
     stop: tuple[str, ...] = ()
     headers: bool = False
+    continues: str | None = None
 
 
-def _without_none(values: Wire) -> Wire:
+def _without_none(values: JsonDict) -> JsonDict:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -98,8 +100,9 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "stored": sent.stored or None,
             "last_entry_id": turn.last_entry_id,
             "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
-            "history_digest": chain([answer], systems=False, start=sent.prefix)[0] if sent.stored else None,
+            "history_digest": history_digest([answer], systems=False, start=sent.prefix) if sent.stored else None,
             "setup_digest": sent.setup if sent.stored else None,
+            "continues": sent.continues,
             "pending_confirmations": pending or None,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,

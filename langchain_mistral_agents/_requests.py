@@ -12,10 +12,10 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_text
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
 from mistral_agents.errors import ConfigurationError, PendingCallsError
 
-Wire = dict[str, Any]
 _CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
@@ -31,7 +31,7 @@ def instructions_of(messages: Sequence[BaseMessage], own: str | None) -> str | N
     return "\n\n".join(parts) if parts else None
 
 
-def to_entries(messages: Sequence[BaseMessage], *, keep_ids: bool, systems: bool) -> list[Wire]:
+def to_entries(messages: Sequence[BaseMessage], *, keep_ids: bool, systems: bool) -> list[JsonDict]:
     """Messages as entries, in order.
 
     Args:
@@ -47,7 +47,7 @@ def to_entries(messages: Sequence[BaseMessage], *, keep_ids: bool, systems: bool
     return [entry for message in messages for entry in _entries(message, keep_ids, systems)]
 
 
-def _entries(message: BaseMessage, keep_ids: bool, systems: bool) -> Iterator[Wire]:
+def _entries(message: BaseMessage, keep_ids: bool, systems: bool) -> Iterator[JsonDict]:
     if isinstance(message, SystemMessage):
         if systems:
             yield user_message(message.text)
@@ -69,11 +69,11 @@ def _id(call_id: str | None, keep: bool) -> str:
     return text if keep or _CALL_ID.fullmatch(text) else short_call_id(text)
 
 
-def _result(call_id: str, text: str, keep: bool) -> Wire:
+def _result(call_id: str, text: str, keep: bool) -> JsonDict:
     return function_result(_id(call_id, keep), text)
 
 
-def _human(message: HumanMessage, keep_ids: bool) -> Iterator[Wire]:
+def _human(message: HumanMessage, keep_ids: bool) -> Iterator[JsonDict]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):
@@ -86,10 +86,10 @@ def _human(message: HumanMessage, keep_ids: bool) -> Iterator[Wire]:
     yield user_message(human_content(content))
 
 
-def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[Wire]:
+def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[JsonDict]:
     """An answer: text and thoughts as messages, calls after the words before them."""
-    words: list[Wire] = []
-    hosted: dict[str, Wire] = {}
+    words: list[JsonDict] = []
+    hosted: dict[str, JsonDict] = {}
     for block in _blocks(message):
         chunk = _word(block, ours=is_ours(message))
         if chunk is not None:
@@ -110,7 +110,7 @@ def _blocks(message: AIMessage) -> list[Any]:
     return blocks + [{**call, "type": "tool_call"} for call in missing]
 
 
-def _said(words: list[Wire]) -> Iterator[Wire]:
+def _said(words: list[JsonDict]) -> Iterator[JsonDict]:
     if not words:
         return
     if all(chunk["type"] == "text" for chunk in words):
@@ -121,7 +121,7 @@ def _said(words: list[Wire]) -> Iterator[Wire]:
         yield assistant_message(words)
 
 
-def _word(block: Wire, *, ours: bool) -> Wire | None:
+def _word(block: JsonDict, *, ours: bool) -> JsonDict | None:
     kind = block.get("type")
     if kind in ("text", "text-plain"):
         return {"type": "text", "text": block.get("text", "")}
@@ -131,7 +131,7 @@ def _word(block: Wire, *, ours: bool) -> Wire | None:
     return None
 
 
-def _actions(block: Wire, hosted: dict[str, Wire], keep: bool, *, ours: bool) -> Iterator[Wire]:
+def _actions(block: JsonDict, hosted: dict[str, JsonDict], keep: bool, *, ours: bool) -> Iterator[JsonDict]:
     kind = block.get("type")
     if kind == "tool_call":
         yield function_call(_id(block.get("id"), keep), block["name"], block["args"])
@@ -143,7 +143,7 @@ def _actions(block: Wire, hosted: dict[str, Wire], keep: bool, *, ours: bool) ->
         warnings.warn(f"A {kind} block of another provider's answer is left out.", UserWarning, stacklevel=8)
 
 
-def _hosted_run(call: Wire, result: Wire) -> Iterator[Wire]:
+def _hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
     """A run of a hosted tool as call and result: the service refuses execution entries as inputs."""
     output = result.get("output")
     value = output.get("result", output) if isinstance(output, dict) else output

@@ -21,7 +21,8 @@ from langchain_mistral_agents._blocks import (
     run_extras,
     standard_name,
 )
-from mistral_agents._fold import DONE, ERROR, STARTED
+from mistral_agents._http.fold import DONE, ERROR, STARTED
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     ToolExecution,
     chunk_text,
@@ -32,7 +33,6 @@ from mistral_agents.entries import (
 )
 from mistral_agents.turn import Citation, FileRef, Turn, library_citation, reference_citation, search_hits
 
-Wire = dict[str, Any]
 _logger = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ class Step:
 
     kind: Literal["open", "add", "close"]
     index: int
-    block: Wire
+    block: JsonDict
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class _Prose:
     index: int
     parts: list[str] = field(default_factory=list)
     length: int = 0
-    annotations: list[Wire] = field(default_factory=list)
+    annotations: list[JsonDict] = field(default_factory=list)
     sealed: bool = False
 
 
@@ -69,9 +69,9 @@ class _Call:
     """A function call or hosted run that is being written."""
 
     index: int
-    block: Wire
+    block: JsonDict
     hosted: bool
-    run: Wire
+    run: JsonDict
     written: str = ""
     streams: bool = True
     closed: bool = False
@@ -85,17 +85,17 @@ class Assembler:
         self._count = 0
         self._prose: _Prose | None = None
         self._calls: dict[Any, _Call] = {}
-        self._handoffs: dict[Any, Wire] = {}
-        self._waiting: list[Wire] = []
+        self._handoffs: dict[Any, JsonDict] = {}
+        self._waiting: list[JsonDict] = []
         self._cited: set[str] = set()
         self._linked: list[FileRef] = []
         self._drew = False
-        self._unknown: list[Wire] = []
+        self._unknown: list[JsonDict] = []
         self.first_id: str | None = None
 
     # events ------------------------------------------------------------------------------------------------------
 
-    def take(self, event: Wire) -> list[Step]:
+    def take(self, event: JsonDict) -> list[Step]:
         """The steps that an event makes."""
         handler = _HANDLERS.get(str(event.get("type")))
         if handler is None:
@@ -127,26 +127,26 @@ class Assembler:
         steps, self._steps = self._steps, []
         return steps
 
-    def _step(self, kind: Literal["open", "add", "close"], index: int, block: Wire) -> None:
+    def _step(self, kind: Literal["open", "add", "close"], index: int, block: JsonDict) -> None:
         self._steps.append(Step(kind, index, block))
 
     def _next(self) -> int:
         self._count += 1
         return self._count - 1
 
-    def _whole(self, block: Wire) -> None:
+    def _whole(self, block: JsonDict) -> None:
         index = self._next()
         self._step("open", index, block)
         self._step("close", index, block)
 
     # messages ----------------------------------------------------------------------------------------------------
 
-    def _message_delta(self, event: Wire) -> None:
+    def _message_delta(self, event: JsonDict) -> None:
         key = (event.get("id"), event.get("content_index"))
         for chunk in content_chunks(event.get("content")):
             self._chunk(chunk, key)
 
-    def _chunk(self, chunk: Wire, key: tuple[Any, Any]) -> None:
+    def _chunk(self, chunk: JsonDict, key: tuple[Any, Any]) -> None:
         kind = chunk.get("type", "text")
         if kind == "text" and isinstance(chunk.get("text"), str):
             self._write("text", key, chunk_text(chunk))
@@ -163,7 +163,7 @@ class Assembler:
             self._close_prose()
             self._whole(non_standard(chunk))
 
-    def _think(self, key: tuple[Any, Any], chunk: Wire) -> None:
+    def _think(self, key: tuple[Any, Any], chunk: JsonDict) -> None:
         self._write("reasoning", key, thinking_text(chunk))
         parts = chunk.get("thinking")
         for part in parts if isinstance(parts, list) else ():
@@ -194,12 +194,12 @@ class Assembler:
     def _close_prose(self) -> None:
         prose, self._prose = self._prose, None
         if prose is not None:
-            block: Wire = {"type": prose.kind, prose.kind: "".join(prose.parts)}
+            block: JsonDict = {"type": prose.kind, prose.kind: "".join(prose.parts)}
             if prose.annotations:
                 block["annotations"] = prose.annotations
             self._step("close", prose.index, block)
 
-    def _cite(self, entry_id: Any, chunk: Wire) -> None:
+    def _cite(self, entry_id: Any, chunk: JsonDict) -> None:
         """A reference belongs to the text before it; where none is, to the next."""
         citation = reference_citation(chunk)
         self._cited.add(citation.key)
@@ -218,12 +218,12 @@ class Assembler:
 
     # calls -------------------------------------------------------------------------------------------------------
 
-    def _open_run(self, event: Wire) -> _Call:
+    def _open_run(self, event: JsonDict) -> _Call:
         name, function = str(event.get("name", "")), event.get("function")
         block = {"id": event.get("id"), "name": standard_name(name), "extras": run_extras(name, function)}
         return self._open_call(event.get("id"), block, hosted=True, run=event)
 
-    def _open_call(self, key: Any, block: Wire, *, hosted: bool, run: Wire) -> _Call:
+    def _open_call(self, key: Any, block: JsonDict, *, hosted: bool, run: JsonDict) -> _Call:
         call = _Call(self._next(), block, hosted, dict(run))
         self._calls[key] = call
         kind = "server_tool_call_chunk" if hosted else "tool_call_chunk"
@@ -253,11 +253,11 @@ class Assembler:
             self._add_arguments(call, json.dumps(parse_arguments(call.written), ensure_ascii=False))
         self._step("close", call.index, _closed(call))
 
-    def _tool_started(self, event: Wire) -> None:
+    def _tool_started(self, event: JsonDict) -> None:
         call = self._calls.get(event.get("id"))
         self._arguments(call if call is not None else self._open_run(event), event.get("arguments"))
 
-    def _tool_done(self, event: Wire) -> None:
+    def _tool_done(self, event: JsonDict) -> None:
         call = self._calls.get(event.get("id"))
         if call is None:
             call = self._open_run(event)
@@ -275,13 +275,13 @@ class Assembler:
         self._cite_library([library_citation(hit) for hit in _library_hits(run)])
         self._linked.extend(ref for ref in turn.files if ref.url is not None)
 
-    def _function_delta(self, event: Wire) -> None:
+    def _function_delta(self, event: JsonDict) -> None:
         call = self._calls.get(event.get("id"))
         if call is None:
             call = self._open_function(event)
         self._arguments(call, event.get("arguments"))
 
-    def _open_function(self, event: Wire) -> _Call:
+    def _open_function(self, event: JsonDict) -> _Call:
         name = str(event.get("name", ""))
         call_id = event.get("tool_call_id")
         status = event.get("confirmation_status")
@@ -291,21 +291,21 @@ class Assembler:
         block = {"id": call_id, "name": standard_name(name), "extras": extras}
         return self._open_call(event.get("id"), block, hosted=True, run=event)
 
-    def _handoff(self, event: Wire) -> None:
+    def _handoff(self, event: JsonDict) -> None:
         key = event.get("id")
         known = self._handoffs.setdefault(key, {})
         known.update({name: value for name, value in event.items() if value is not None})
         if event.get("type") == "agent.handoff.done":
             self._whole(handoff_block(self._handoffs.pop(key)))
 
-    def _ignore(self, event: Wire) -> None:
+    def _ignore(self, event: JsonDict) -> None:
         """Events that make no block."""
 
     # a whole turn ------------------------------------------------------------------------------------------------
 
     def take_turn(self, turn: Turn) -> list[Step]:
         """All steps of a turn that came as a call, in the order in which things happened by the service's clock."""
-        running: list[Wire] = []
+        running: list[JsonDict] = []
         for place, entry in enumerate(turn.entries):
             raw = _sound(entry.raw, place)
             running = self._end_runs(running, str(raw.get("created_at") or ""))
@@ -324,10 +324,10 @@ class Assembler:
         steps = self._taken()
         return steps + self.finish()
 
-    def _end_runs(self, running: list[Wire], now: str | None) -> list[Wire]:
+    def _end_runs(self, running: list[JsonDict], now: str | None) -> list[JsonDict]:
         """End the runs that were over at a time (None: all); those without times count as over."""
 
-        def ended(run: Wire) -> str:
+        def ended(run: JsonDict) -> str:
             return str(run.get("completed_at") or "")
 
         over = [run for run in running if now is None or not now or ended(run) <= now]
@@ -335,17 +335,17 @@ class Assembler:
             self._tool_done(run)
         return [run for run in running if run not in over]
 
-    def _message_entry(self, raw: Wire) -> None:
+    def _message_entry(self, raw: JsonDict) -> None:
         for place, chunk in enumerate(content_chunks(raw.get("content"))):
             self._chunk(chunk, (raw.get("id"), place))
 
-    def _handoff_entry(self, raw: Wire) -> None:
+    def _handoff_entry(self, raw: JsonDict) -> None:
         self._whole(handoff_block(raw))
 
 
-def _sound(data: Wire, place: int | None) -> Wire:
+def _sound(data: JsonDict, place: int | None) -> JsonDict:
     """An event or entry whose id and names are text, whatever was sent; without an id its place tells it apart."""
-    fixed: Wire = {}
+    fixed: JsonDict = {}
     if not isinstance(data.get("id"), str):
         kind = str(data.get("type")).removesuffix(".started").removesuffix(".delta").removesuffix(".done")
         fixed["id"] = f"{kind}@{data.get('output_index', place)}"
@@ -357,16 +357,16 @@ def _sound(data: Wire, place: int | None) -> Wire:
 
 
 def _library_hits(run: ToolExecution) -> list[Any]:
-    from mistral_agents._searches import search_origin
+    from mistral_agents._turn.sources import search_origin
 
     return search_hits(run) if search_origin(run) == "library" and run.error is None else []
 
 
-def _file_ref(chunk: Wire) -> FileRef:
+def _file_ref(chunk: JsonDict) -> FileRef:
     return Turn.from_response({"outputs": [{"type": "message.output", "content": [chunk]}]}).files[0]
 
 
-def _closed(call: _Call) -> Wire:
+def _closed(call: _Call) -> JsonDict:
     if call.hosted:
         return {"type": "server_tool_call", **call.block, "args": parse_arguments(call.written)}
     try:
@@ -379,7 +379,7 @@ def _closed(call: _Call) -> Wire:
     return {"type": "invalid_tool_call", **call.block, "args": call.written, "error": error}
 
 
-_HANDLERS: dict[str, Callable[[Assembler, Wire], None]] = {
+_HANDLERS: dict[str, Callable[[Assembler, JsonDict], None]] = {
     STARTED: Assembler._ignore,
     DONE: Assembler._ignore,
     ERROR: Assembler._ignore,
@@ -391,7 +391,7 @@ _HANDLERS: dict[str, Callable[[Assembler, Wire], None]] = {
     "agent.handoff.started": Assembler._handoff,
     "agent.handoff.done": Assembler._handoff,
 }
-_ENTRIES: dict[str, Callable[[Assembler, Wire], None]] = {
+_ENTRIES: dict[str, Callable[[Assembler, JsonDict], None]] = {
     "message.output": Assembler._message_entry,
     "tool.execution": Assembler._tool_started,
     "function.call": Assembler._function_delta,

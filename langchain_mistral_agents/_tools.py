@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, SecretStr
 
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 _CHOICES = {"auto": "auto", "none": "none", "any": "any", "required": "required"}
 SAMPLING = (
     "temperature",
@@ -28,7 +28,7 @@ SAMPLING = (
 """Options of the service's `completion_args` that may be given per call."""
 
 
-def as_tool(tool: Any, *, strict: bool | None = None) -> Wire:
+def as_tool(tool: Any, *, strict: bool | None = None) -> JsonDict:
     """A tool in any of LangChain's forms, our builders, the SDK's objects or a dict, as the service takes it.
 
     A connector's credential is sealed (`SecretStr`), so that traces and `dumps` don't show it; see `unsealed`.
@@ -41,7 +41,7 @@ def as_tool(tool: Any, *, strict: bool | None = None) -> Wire:
     return convert_to_openai_tool(tool, strict=strict)
 
 
-def _sealed(tool: Wire) -> Wire:
+def _sealed(tool: JsonDict) -> JsonDict:
     secret = tool.get("authorization")
     if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), str):
         return tool
@@ -50,7 +50,7 @@ def _sealed(tool: Wire) -> Wire:
     return made
 
 
-def unsealed(tool: Wire) -> Wire:
+def unsealed(tool: JsonDict) -> JsonDict:
     """The tool as it is sent."""
     secret = tool.get("authorization")
     if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), SecretStr):
@@ -64,7 +64,7 @@ def _is_json_schema(tool: Mapping[str, Any]) -> bool:
     return tool["type"] == "object" or ("title" in tool and "properties" in tool)
 
 
-def _copied(tool: Mapping[str, Any]) -> Wire:
+def _copied(tool: Mapping[str, Any]) -> JsonDict:
     """Our builders stay what they are, since their text forms hide secrets; a plain dict is copied."""
     return tool if isinstance(tool, dict) and type(tool) is not dict else dict(tool)
 
@@ -75,7 +75,7 @@ def function_name(tool: Mapping[str, Any]) -> str | None:
     return function.get("name") if tool.get("type") == "function" and isinstance(function, Mapping) else None
 
 
-def choose(tools: list[Wire], choice: Any) -> tuple[list[Wire], str | None]:
+def choose(tools: list[JsonDict], choice: Any) -> tuple[list[JsonDict], str | None]:
     """The tools to offer and the service's word for a tool choice.
 
     The service knows no named tool: then only that one is offered, and must be called.
@@ -112,7 +112,7 @@ def _named(choice: Any) -> str | None:
     raise ConfigurationError(f"tool_choice must be auto, none, any, required or a function's name, not {choice!r}.")
 
 
-def completion_options(given: Wire) -> Wire:
+def completion_options(given: JsonDict) -> JsonDict:
     """Take the sampling options out of a call's keyword arguments.
 
     Raises:
@@ -126,50 +126,9 @@ def completion_options(given: Wire) -> Wire:
     return {name: value for name, value in taken.items() if value is not None}
 
 
-def _refuse(given: Wire) -> None:
+def _refuse(given: JsonDict) -> None:
     n, parallel = given.pop("n", None), given.pop("parallel_tool_calls", None)
     if n not in (None, 1):
         raise ConfigurationError(f"n={n} is not possible: the service gives one answer per turn.")
     if parallel is False:
         raise ConfigurationError("parallel_tool_calls=False can't be asked of the conversations API.")
-
-
-class AgentTools:
-    """The tools that agents were seen to have, so that each agent is read once; bounded."""
-
-    def __init__(self, limit: int = 1_000) -> None:
-        self._limit = limit
-        self._known: dict[tuple[str, str, str], set[str]] = {}
-
-    def covers(self, agent: tuple[str, str, str], declared: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the agent is known to have all of these."""
-        return {_tool_name(tool) for tool in declared} <= self._known.get(agent, set())
-
-    def learn(self, agent: tuple[str, str, str], record: Mapping[str, Any]) -> None:
-        """Remember what the service told of an agent."""
-        if len(self._known) >= self._limit:
-            self._known.clear()
-        self._known[agent] = {_tool_name(tool) for tool in record.get("tools") or []}
-
-
-def _tool_name(tool: Mapping[str, Any]) -> str:
-    name = function_name(tool)
-    return name if name is not None else str(tool.get("type"))
-
-
-AGENT_TOOLS = AgentTools()
-
-
-def check_agent_tools(declared: Sequence[Mapping[str, Any]], agent: Mapping[str, Any]) -> None:
-    """Compare tools bound locally with those of the agent, which alone decide what it can call.
-
-    Raises:
-        ConfigurationError: The agent lacks one; it would never be called.
-    """
-    own = {_tool_name(tool) for tool in agent.get("tools") or []}
-    missing = [_tool_name(tool) for tool in declared if _tool_name(tool) not in own]
-    if missing:
-        raise ConfigurationError(
-            f"The agent {agent.get('id')} has no tool {', '.join(missing)}: tools of an agent are set on the agent "
-            "(client.agents.update), not by the request."
-        )

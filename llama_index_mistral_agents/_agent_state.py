@@ -11,11 +11,11 @@ from weakref import WeakValueDictionary
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer, is_result, short_hash
+from mistral_agents._json import JsonDict
 
-Wire = dict[str, Any]
 KEY = "mistral_conversation"
 _KNOWN = 256
-_MARKS = frozenset({"stored", "memory", "branch"})
+_MARKS = frozenset({"stored", "memory", "branch", "covers"})
 _MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
@@ -36,12 +36,12 @@ class AgentState:
     """
 
     conversation_id: str | None = None
-    answer: Wire | None = None
+    answer: JsonDict | None = None
     known: list[str] = field(default_factory=list)
     asked: str = ""
     memory: str = ""
-    pad: list[Wire] = field(default_factory=list)
-    unsent: list[Wire] = field(default_factory=list)
+    pad: list[JsonDict] = field(default_factory=list)
+    unsent: list[JsonDict] = field(default_factory=list)
     under_way: bool = False
     v: int = 1
 
@@ -111,13 +111,13 @@ def _same_entry(one: ChatMessage, other: ChatMessage) -> bool:
     return one.additional_kwargs.get("entry_id") == other.additional_kwargs.get("entry_id")
 
 
-def _same_call(one: Wire, other: ChatMessage) -> bool:
+def _same_call(one: JsonDict, other: ChatMessage) -> bool:
     return bool(one["additional_kwargs"]["tool_call_id"] == other.additional_kwargs.get("tool_call_id"))
 
 
-def _start_marks(message: ChatMessage | None) -> Wire:
+def _start_marks(message: ChatMessage | None) -> JsonDict:
     kwargs = message.additional_kwargs if message is not None else {}
-    return {name: kwargs[name] for name in ("tools", "system") if name in kwargs}
+    return {name: kwargs[name] for name in ("setup_digest", "system") if name in kwargs}
 
 
 def prints(messages: Sequence[ChatMessage]) -> list[str]:
@@ -131,12 +131,12 @@ def asked_by(messages: Sequence[ChatMessage]) -> str:
     return short_hash("\0".join(prints(said)))
 
 
-def dumped(message: ChatMessage) -> Wire:
+def dumped(message: ChatMessage) -> JsonDict:
     """A message as plain JSON."""
     return message.model_dump(mode="json")
 
 
-def undumped(messages: Sequence[Wire]) -> list[ChatMessage]:
+def undumped(messages: Sequence[JsonDict]) -> list[ChatMessage]:
     """Messages out of plain JSON."""
     return [ChatMessage.model_validate(message) for message in messages]
 

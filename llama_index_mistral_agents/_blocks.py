@@ -13,6 +13,7 @@ from typing import Any
 from llama_index.core.base.llms import types
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
 
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     Entry,
     FunctionCall,
@@ -24,7 +25,6 @@ from mistral_agents.entries import (
 )
 from mistral_agents.turn import Citation, FileRef, Turn
 
-Wire = dict[str, Any]
 # Older releases of llama-index-core 0.14 have neither; there `additional_kwargs` alone holds what they would.
 THINKING: Any = getattr(types, "ThinkingBlock", None)
 TOOL_CALL: Any = getattr(types, "ToolCallBlock", None)
@@ -42,7 +42,7 @@ def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, *
     """
     calls = turn.function_calls
     kept = calls[:1] if first_call_only else calls
-    kwargs: Wire = {
+    kwargs: JsonDict = {
         "citations": [citation_dict(citation) for citation in turn.citations],
         "server_tools": [server_tool(entry) for entry in turn.tool_executions],
         "usage": usage_dict(turn),
@@ -84,13 +84,13 @@ def call_block(name: str, call_id: str, arguments: str) -> Any:
     )
 
 
-def tool_call(call: FunctionCall) -> Wire:
+def tool_call(call: FunctionCall) -> JsonDict:
     """A function call in the form that LlamaIndex and most providers keep in `additional_kwargs`."""
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": call.tool_call_id, "type": "function", "function": function}
 
 
-def citation_dict(citation: Citation) -> Wire:
+def citation_dict(citation: Citation) -> JsonDict:
     """A citation as plain JSON, without what is not known."""
     found = {name: getattr(citation, name) for name in _CITED}
     known = {name: value for name, value in found.items() if value is not None}
@@ -108,7 +108,7 @@ def citation_block(citation: Citation) -> CitationBlock:
     )
 
 
-def server_tool(entry: ToolExecution) -> Wire:
+def server_tool(entry: ToolExecution) -> JsonDict:
     """One run of a hosted tool as plain JSON."""
     return {
         "id": entry.id,
@@ -120,7 +120,7 @@ def server_tool(entry: ToolExecution) -> Wire:
     }
 
 
-def usage_dict(turn: Turn) -> Wire:
+def usage_dict(turn: Turn) -> JsonDict:
     """Tokens and connector calls as the service reported them."""
     usage = turn.usage
     return {
@@ -132,7 +132,7 @@ def usage_dict(turn: Turn) -> Wire:
     }
 
 
-def file_dict(ref: FileRef) -> Wire:
+def file_dict(ref: FileRef) -> JsonDict:
     """A file that the turn made; fetch it with `MistralAgentLLM.fetch_files`."""
     return {
         "file_id": ref.file_id,
@@ -167,7 +167,7 @@ def _close(messages: list[ChatMessage], answer: list[Entry], conversation_id: st
 
 
 def _input_message(entry: MessageInput | FunctionResult, conversation_id: str) -> ChatMessage:
-    mark: Wire = {"conversation_id": conversation_id, "stored": True, "entry_id": entry.id}
+    mark: JsonDict = {"conversation_id": conversation_id, "stored": True, "entry_id": entry.id}
     if isinstance(entry, FunctionResult):
         mark["tool_call_id"] = entry.tool_call_id
         return ChatMessage(role=MessageRole.TOOL, content=entry.result, additional_kwargs=mark)

@@ -12,7 +12,7 @@ from llama_index_mistral_agents._blocks import usage_dict
 from llama_index_mistral_agents._nodes import node_of_passage
 from llama_index_mistral_agents.turn_events import announce
 from mistral_agents.client import MistralAgents
-from mistral_agents.errors import ConfigurationError, StreamInterruptedError, TurnFailedError
+from mistral_agents.errors import ConfigurationError, PartialTurn, StreamInterruptedError, TurnFailedError
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.errors import PassagesUnavailableError
@@ -126,13 +126,13 @@ class ConversationBackend:
         rows = [vocabulary.add(analyzer.terms(passage.text)) for passage in passages]
         if not rows:
             return []
-        scores = KeywordIndex(vocabulary, rows, range(len(rows))).scores(analyzer.terms(text))
+        scores = KeywordIndex(vocabulary, rows, range(len(rows))).scores(analyzer.query_terms(text))
         for node, score in zip(nodes, scores, strict=True):
             node.score = float(score)
         return sorted(nodes, key=lambda node: -node.get_score())
 
 
-def _unavailable(outcome: str, turn: Turn | None) -> PassagesUnavailableError:
+def _unavailable(outcome: str, turn: PartialTurn | None) -> PassagesUnavailableError:
     return PassagesUnavailableError(
         f"The agent's search gave no passages: {_WHY.get(outcome, outcome)}.",
         outcome=outcome,

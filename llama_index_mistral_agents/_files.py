@@ -10,8 +10,6 @@ from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBl
 from mistral_agents.files import FileData
 from mistral_agents.turn import FileRef
 
-Wire = dict[str, Any]
-
 
 def file_refs(message: ChatMessage) -> list[FileRef]:
     """The files an answer names in `additional_kwargs["files"]`."""

@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
     function_call,
@@ -27,7 +28,6 @@ from mistral_agents.entries import (
 )
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 SYSTEM = frozenset({MessageRole.SYSTEM, MessageRole.DEVELOPER})
 _ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
 _RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
@@ -88,7 +88,7 @@ def system_text(messages: Sequence[ChatMessage]) -> str:
     return "\n\n".join(text for message in messages if message.role in SYSTEM and (text := text_of(message).strip()))
 
 
-def to_inputs(messages: Sequence[ChatMessage]) -> list[Wire]:
+def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     """Messages as entries, system messages left out; the messages are not changed.
 
     Hosted runs go in as a function call with its result (accepted in a recording); citations and files are not sent,
@@ -98,7 +98,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[Wire]:
     Raises:
         ConfigurationError: A message holds something the service can't take.
     """
-    entries: list[Wire] = []
+    entries: list[JsonDict] = []
     for message in messages:
         if message.role in SYSTEM or is_confirmation(message):
             continue
@@ -109,7 +109,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[Wire]:
     return answered(entries)
 
 
-def answered(entries: list[Wire], open_calls: Sequence[str] = ()) -> list[Wire]:
+def answered(entries: list[JsonDict], open_calls: Sequence[str] = ()) -> list[JsonDict]:
     """Give every call a result: those in `entries`, and calls the conversation already waits for."""
     results = {entry["tool_call_id"] for entry in entries if entry["type"] == "function.result"}
     sent = [function_result(call_id, NO_RESULT) for call_id in open_calls if call_id not in results]
@@ -120,22 +120,31 @@ def answered(entries: list[Wire], open_calls: Sequence[str] = ()) -> list[Wire]:
     return sent
 
 
-def _result(message: ChatMessage) -> Wire:
+def _result(message: ChatMessage) -> JsonDict:
     call_id = message.additional_kwargs.get("tool_call_id")
     if not isinstance(call_id, str) or not call_id:
         raise ConfigurationError("A message with the role tool needs additional_kwargs={'tool_call_id': ...}.")
     return function_result(call_id, text_of(message))
 
 
-def _user(message: ChatMessage) -> list[Wire]:
+def _user(message: ChatMessage) -> list[JsonDict]:
+    content = user_content(message)
+    return [user_message(content)] if content else []
+
+
+def user_content(message: ChatMessage) -> str | list[JsonDict]:
+    """What a user's message says, as the service takes it.
+
+    Raises:
+        ConfigurationError: It holds something the service can't take.
+    """
     chunks = [chunk for block in message.blocks for chunk in _chunks(block)]
     if all(chunk["type"] == "text" for chunk in chunks):
-        text = "\n".join(chunk["text"] for chunk in chunks)
-        return [user_message(text)] if text else []
-    return [user_message(chunks)]
+        return "\n".join(chunk["text"] for chunk in chunks)
+    return chunks
 
 
-def _chunks(block: Any) -> list[Wire]:
+def _chunks(block: Any) -> list[JsonDict]:
     if isinstance(block, TextBlock):
         return [{"type": "text", "text": block.text}] if block.text else []
     if isinstance(block, ImageBlock):
@@ -166,7 +175,7 @@ def _document_url(block: DocumentBlock) -> str:
     return f"data:{block.document_mimetype or 'application/octet-stream'};base64,{data}"
 
 
-def _answer(message: ChatMessage) -> list[Wire]:
+def _answer(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
     entries = [entry for run in kwargs.get("server_tools", ()) for entry in _hosted_run(run)]
     thinking = [_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)]
@@ -177,13 +186,13 @@ def _answer(message: ChatMessage) -> list[Wire]:
     return [*entries, *(function_call(*call) for call in tool_calls(message))]
 
 
-def _thinking(block: Any) -> Wire | None:
+def _thinking(block: Any) -> JsonDict | None:
     if not block.content:
         return None
     return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
 
 
-def _hosted_run(run: Wire) -> list[Wire]:
+def _hosted_run(run: JsonDict) -> list[JsonDict]:
     call_id = short_call_id(run["id"] if run.get("id") is not None else run["arguments"])
     result = run["info"].get("result", run["info"])
     return [function_call(call_id, run["name"], run["arguments"] or "{}"), function_result(call_id, result)]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 COMPLETION = frozenset(
     {
         "stop",
@@ -47,8 +47,8 @@ class CallOptions:
         first_call_only: Whether one function call at a time is wanted.
     """
 
-    completion_args: Wire
-    tools: list[Wire]
+    completion_args: JsonDict
+    tools: list[JsonDict]
     first_call_only: bool = False
 
     @property

@@ -16,9 +16,9 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ResponseFormatError
 
-Wire = dict[str, Any]
 dispatcher = get_dispatcher(__name__)
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
@@ -51,7 +51,7 @@ class Structure:
         schema = self._parser.get_format_string(escape_json=False).strip()
         return [*messages, ChatMessage(role=MessageRole.SYSTEM, content=schema)]
 
-    def kwargs(self, llm_kwargs: Wire | None) -> Wire:
+    def kwargs(self, llm_kwargs: JsonDict | None) -> JsonDict:
         """The call's options: the caller's, and the schema for a model."""
         given = {k: v for k, v in llm_kwargs.items() if k not in _PROGRAM_ONLY} if llm_kwargs is not None else {}
         if self._is_agent:
@@ -92,12 +92,12 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
             return None
         return Structure(output_cls, is_agent=self.agent_id is not None)
 
-    def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: Wire) -> list[ChatMessage]:
+    def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: JsonDict) -> list[ChatMessage]:
         return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
 
     @dispatcher.span
     def structured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
     ) -> Any:
         """Answer a prompt with an object of a pydantic class.
 
@@ -119,7 +119,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
 
     @dispatcher.span
     async def astructured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
     ) -> Any:
         """As `structured_predict`, without blocking."""
         structure = self._structure(output_cls)
@@ -130,7 +130,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         return _ends(structure.read(await self.achat(messages, **structure.kwargs(llm_kwargs))))
 
     def _structured_stream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -139,7 +139,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         return _partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     async def _structured_astream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: Wire | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -148,7 +148,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         return _apartials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
 
 
-def _starts(output_cls: type[Any], prompt: PromptTemplate, prompt_args: Wire) -> None:
+def _starts(output_cls: type[Any], prompt: PromptTemplate, prompt_args: JsonDict) -> None:
     dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
 
 

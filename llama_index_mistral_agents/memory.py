@@ -13,15 +13,16 @@ from typing_extensions import Self
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._memory_state import KnownHistory, Unsaved, common_start
 from llama_index_mistral_agents._messages import is_answer, text_of
 from llama_index_mistral_agents._sessions import register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 _LOCK = threading.RLock()
 _NO_ANSWER = "Empty Response"
 """What LlamaIndex's synthesizers say without asking any model, where nothing was retrieved."""
@@ -61,7 +62,7 @@ class MistralConversationMemory(BaseMemory):
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
     _history: KnownHistory = PrivateAttr(default_factory=KnownHistory)
     _unsaved: Unsaved = PrivateAttr(default_factory=Unsaved)
-    _marks: Wire = PrivateAttr(default_factory=dict)
+    _marks: JsonDict = PrivateAttr(default_factory=dict)
     _stale: bool = PrivateAttr(default=True)
     _under_way: bool = PrivateAttr(default=False)
     _branch_at: int | None = PrivateAttr(default=None)
@@ -76,7 +77,7 @@ class MistralConversationMemory(BaseMemory):
         base_url: str | None = None,
     ) -> None:
         made = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
-        fields: Wire = {"conversation_id": conversation_id, "client": made}
+        fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -148,12 +149,12 @@ class MistralConversationMemory(BaseMemory):
         """How many entries of histories have been made messages so far."""
         return self._history.converted
 
-    def export(self) -> Wire:
+    def export(self) -> JsonDict:
         """The id and the unsaved messages as plain JSON, for `from_export`."""
         return {"v": 1, "conversation_id": self.conversation_id, "unsaved": [dumped(m) for m in self.unsaved]}
 
     @classmethod
-    def from_export(cls, data: Wire, **kwargs: Any) -> Self:
+    def from_export(cls, data: JsonDict, **kwargs: Any) -> Self:
         """A memory that goes on where an exported one stopped."""
         memory = cls(data["conversation_id"], **kwargs)
         memory._unsaved.messages = undumped(data["unsaved"])
@@ -174,11 +175,11 @@ class MistralConversationMemory(BaseMemory):
             register(key, self)
             self._unsaved.new_round()
             kept = self._history.messages[: self._branch_at]
-            messages = [_marked(message, {"memory": key}) for message in [*kept, *self._unsaved.messages]]
+            messages = [with_marks(message, memory=key) for message in [*kept, *self._unsaved.messages]]
             if kept:
                 branch = {"branch": True} if self._branch_at is not None else {}
                 known = {name: value for name, value in self._marks.items() if value}
-                messages[len(kept) - 1] = _marked(messages[len(kept) - 1], {**known, **branch})
+                messages[len(kept) - 1] = with_marks(messages[len(kept) - 1], **known, **branch)
             self._round = turns_made() if messages else None
             return messages
 
@@ -270,10 +271,6 @@ class MistralConversationMemory(BaseMemory):
             self._under_way = False
             self._marks = dict(marks)
             self._unsaved.applied(sent, answer)
-
-
-def _marked(message: ChatMessage, marks: Wire) -> ChatMessage:
-    return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})
 
 
 # Reading only -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from llama_index.core.readers.base import BaseReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
 from llama_index_mistral_agents._nodes import EXCLUDED
-from mistral_agents._resource import uuid_text
+from mistral_agents._api.paging import uuid_text
 from mistral_agents.client import MistralAgents
 from mistral_agents.retrieval.documents import LibraryDocument
 

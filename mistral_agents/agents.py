@@ -10,16 +10,16 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
-from mistral_agents import _agent_calls as calls
-from mistral_agents._agent_body import agent_body
-from mistral_agents._planning import Planner
-from mistral_agents._policy import Policy
-from mistral_agents._records import Agent, Record, as_record, rows_of
-from mistral_agents._resource import awalk, by_number, by_token, walk
-from mistral_agents._transport import Reply, Transport
+from mistral_agents._api import agents as calls
+from mistral_agents._api.agents import agent_body
+from mistral_agents._api.paging import awalk, by_number, by_token, walk
+from mistral_agents._api.planner import Planner
+from mistral_agents._api.records import Agent, Record, as_record, rows_of
+from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
 from mistral_agents.specs import AgentSpec, Ask, Change, Plan, ensure_steps, in_order, plan_steps
 
-Wire = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -72,7 +72,7 @@ class Agents:
             self._planner.book.set_agent(agent["id"], policy)
         return agent
 
-    def _new(self, model: str, name: str, options: Mapping[str, Any]) -> tuple[Wire, Policy | None]:
+    def _new(self, model: str, name: str, options: Mapping[str, Any]) -> tuple[JsonDict, Policy | None]:
         known = calls.wire_options(options, calls.AgentOptions, "create")
         body, policy = agent_body({"model": model, "name": name, **known})
         self._planner.safeguards.check_tools(body.get("tools"))

@@ -11,13 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from mistral_agents._lineage import FROM_ENTRY, parent_of
+from mistral_agents._conversation.lineage import FROM_ENTRY, parent_of
 from mistral_agents.history import Event, History
-
-if TYPE_CHECKING:
-    from mistral_agents.conversation import Conversation
 
 _WIDTH = 100  # characters of a comparison
 _ROW, _INDENT, _CHAR = 28, 24, 7.5  # pixels of a drawing
@@ -170,7 +167,17 @@ def compare_histories(left: History, right: History) -> Comparison:
     return Comparison(left.conversation_id, right.conversation_id, one[:shared], one[shared:], other[shared:])
 
 
-def compare(left: Conversation, right: Conversation) -> Comparison:
+class Readable(Protocol):
+    """Whatever has a history; `mistral_agents.Conversation` does."""
+
+    def history(self) -> History:
+        """Every entry so far."""
+
+    async def ahistory(self) -> History:
+        """As `history`, without blocking."""
+
+
+def compare(left: Readable, right: Readable) -> Comparison:
     """Read two conversations and put them side by side.
 
     Raises:
@@ -179,6 +186,6 @@ def compare(left: Conversation, right: Conversation) -> Comparison:
     return compare_histories(left.history(), right.history())
 
 
-async def acompare(left: Conversation, right: Conversation) -> Comparison:
+async def acompare(left: Readable, right: Readable) -> Comparison:
     """As `compare`, without blocking."""
     return compare_histories(await left.ahistory(), await right.ahistory())

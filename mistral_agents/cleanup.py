@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mistral_agents._records import ConversationInfo
+from mistral_agents._api.records import ConversationInfo
+from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFoundError
-from mistral_agents.turn import parse_time
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents

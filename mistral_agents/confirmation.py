@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 Decision = Literal["allow", "deny"]
 Ask = Callable[[FunctionCall], "bool | Decision | Awaitable[bool | Decision]"]
 Rule = Decision | Ask
@@ -22,7 +22,7 @@ def _rule(rules: Rules, call: FunctionCall) -> Rule | None:
     return rules.get(call.name, rules.get("*")) if isinstance(rules, Mapping) else rules
 
 
-def _decided(call: FunctionCall, answer: Any) -> Wire:
+def _decided(call: FunctionCall, answer: Any) -> JsonDict:
     if isinstance(answer, bool):
         answer = "allow" if answer else "deny"
     if answer not in ("allow", "deny"):
@@ -30,13 +30,13 @@ def _decided(call: FunctionCall, answer: Any) -> Wire:
     return {"tool_call_id": call.tool_call_id, "confirmation": answer}
 
 
-def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wire] | None:
+def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[JsonDict] | None:
     """The service's `tool_confirmations` for all calls; None where a rule is missing, so that the caller decides.
 
     Raises:
         ConfigurationError: A rule gave something else than allow or deny, or is asynchronous.
     """
-    found: list[Wire] = []
+    found: list[JsonDict] = []
     for call in calls:
         rule = _rule(rules, call) if rules is not None else None
         if rule is None:
@@ -50,9 +50,9 @@ def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wire] | N
     return found
 
 
-async def adecide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wire] | None:
+async def adecide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[JsonDict] | None:
     """As `decide`; rules may be asynchronous, others run in a thread."""
-    found: list[Wire] = []
+    found: list[JsonDict] = []
     for call in calls:
         rule = _rule(rules, call) if rules is not None else None
         if rule is None:
@@ -65,6 +65,6 @@ async def adecide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[Wi
     return found
 
 
-def denied(calls: Sequence[FunctionCall]) -> list[Wire]:
+def denied(calls: Sequence[FunctionCall]) -> list[JsonDict]:
     """A denial of each call."""
     return [{"tool_call_id": call.tool_call_id, "confirmation": "deny"} for call in calls]

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mistral_agents._records import Record, as_record, rows_of
-from mistral_agents._resource import awalk, given, walk
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, Reply, Transport, path_of
+from mistral_agents._api.paging import awalk, given, walk
+from mistral_agents._api.records import Record, as_record, rows_of
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._json import JsonDict
 from mistral_agents.entries import chunk_text
 from mistral_agents.errors import MistralAgentsError, ResponseFormatError
 
-Wire = dict[str, Any]
 _ONE = "/v1/connectors/{connector}"
 
 
@@ -29,12 +29,12 @@ class ConnectorTool(Record):
     """
 
     @property
-    def schema(self) -> Wire:
+    def schema(self) -> JsonDict:
         """The JSON schema of its arguments; an object without fields where the service sends none."""
         found = self.get("inputSchema", self.get("jsonschema"))
         return found if isinstance(found, dict) else {"type": "object", "properties": {}}
 
-    def as_function(self) -> Wire:
+    def as_function(self) -> JsonDict:
         """The tool as a `function` tool, for any model: run it with `client.connectors.call`."""
         described = given(name=self.get("name"), description=self.get("description"))
         return {"type": "function", "function": {**described, "parameters": self.schema}}
@@ -54,9 +54,9 @@ class ConnectorResult:
         raw: The whole reply.
     """
 
-    content: list[Wire]
-    metadata: Wire = field(default_factory=dict)
-    raw: Wire = field(default_factory=dict, repr=False)
+    content: list[JsonDict]
+    metadata: JsonDict = field(default_factory=dict)
+    raw: JsonDict = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -88,13 +88,13 @@ def _run(connector: str, tool: str, arguments: Mapping[str, Any], credentials: s
     return _call(f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True)
 
 
-def _by_cursor(call: Call, data: Any, rows: list[Wire]) -> Call | None:
+def _by_cursor(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
     told = data.get("pagination") if isinstance(data, dict) else None
     cursor = told.get("next_cursor") if isinstance(told, Mapping) else None
     return replace(call, params={**call.params, "cursor": cursor}) if cursor and rows else None
 
 
-def _by_page(call: Call, _: Any, rows: list[Wire]) -> Call | None:
+def _by_page(call: Call, _: Any, rows: list[JsonDict]) -> Call | None:
     full = len(rows) >= call.params["page_size"]
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None
 

@@ -5,42 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents.errors import ToolBudgetExceededError
 from mistral_agents.turn import Turn
-from mistral_agents.usage import WINDOW_SECONDS, Quota, Usage
+from mistral_agents.usage import WINDOW_SECONDS, Prices, Quota, Usage
+
+__all__ = ["BudgetExceededError", "Meter", "Prices"]
 
 _HINT = "Raise the limit, or start with a new Meter."
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """A price table of your own: none is built in, since prices change and depend on the plan.
-
-    Attributes:
-        tokens: Per model: price of a million tokens read, and of a million written. `*` stands for the rest.
-        calls: Per connector, by the keys of `usage.connectors`: price of one call.
-        currency: For display.
-    """
-
-    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    calls: Mapping[str, float] = field(default_factory=dict)
-    currency: str = "USD"
-
-    def of(self, usage: Usage, model: str | None) -> float | None:
-        """The price of a turn; None where the table has no price for its model.
-
-        Tokens that connectors added are counted as read, which they are by the model; how the service bills them is
-        not documented. A connector that is not in the table costs nothing here.
-        """
-        found = self.tokens.get(model if model is not None else "*", self.tokens.get("*"))
-        if found is None:
-            return None
-        read, written = found
-        total = (usage.prompt_tokens + usage.connector_tokens) * read + usage.completion_tokens * written
-        return total / 1e6 + sum(self.calls.get(name, 0.0) * count for name, count in usage.connectors.items())
 
 
 class BudgetExceededError(ToolBudgetExceededError):

@@ -1,4 +1,4 @@
-"""Wire dicts ↔ small typed entries, and the dicts that may be sent.
+"""JsonDict dicts ↔ small typed entries, and the dicts that may be sent.
 
 Reading is tolerant: no field is required, an unknown kind becomes an `UnknownEntry`, and every entry keeps the dict it
 was made of in `.raw`, so fields this module has never heard of survive.
@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mistral_agents._content import (
+from mistral_agents._json import JsonDict
+from mistral_agents._turn.content import (
     as_json_text,
     chunk_text,
     content_chunks,
@@ -48,7 +49,6 @@ __all__ = [
     "user_message",
 ]
 
-Wire = dict[str, Any]
 ERROR_MARK = "Error executing tool"
 """How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
 
@@ -79,7 +79,7 @@ class Entry:
     completed_at: str | None = None
     model: str | None = None
     agent_id: str | None = None
-    raw: Wire = field(default_factory=dict, repr=False)
+    raw: JsonDict = field(default_factory=dict, repr=False)
 
     @property
     def role(self) -> str | None:
@@ -87,7 +87,7 @@ class Entry:
         return None
 
 
-def _common(data: Wire) -> dict[str, Any]:
+def _common(data: JsonDict) -> dict[str, Any]:
     names = ("id", "created_at", "completed_at", "model", "agent_id")
     return {"type": str(data.get("type", "")), "raw": data, **{name: _text(data.get(name)) for name in names}}
 
@@ -101,7 +101,7 @@ class Message(Entry):
     prefix: bool = False
 
     @property
-    def chunks(self) -> list[Wire]:
+    def chunks(self) -> list[JsonDict]:
         """The content as a list of chunk dicts, whichever form it came in."""
         return content_chunks(self.content)
 
@@ -141,10 +141,10 @@ class ToolExecution(Entry):
     name: str = ""
     function: str | None = None
     arguments: str = ""
-    info: Wire = field(default_factory=dict)
+    info: JsonDict = field(default_factory=dict)
 
     @property
-    def args(self) -> Wire:
+    def args(self) -> JsonDict:
         """The arguments as a dict; text that is no JSON object becomes `{"input": text}`."""
         return parse_arguments(self.arguments)
 
@@ -189,7 +189,7 @@ class FunctionCall(Entry):
     confirmation_status: str | None = None
 
     @property
-    def args(self) -> Wire:
+    def args(self) -> JsonDict:
         """The arguments as a dict; text that is no JSON object becomes `{"input": text}`."""
         return parse_arguments(self.arguments)
 
@@ -226,12 +226,12 @@ class UnknownEntry(Entry):
     """An entry of a kind this version does not know; see `.raw`."""
 
 
-def _message(kind: type[Message], data: Wire) -> Message:
+def _message(kind: type[Message], data: JsonDict) -> Message:
     role = _text(data.get("role")) or ("user" if kind is MessageInput else "assistant")
     return kind(**_common(data), role=role, content=data.get("content"), prefix=data.get("prefix") is True)
 
 
-def _tool_execution(data: Wire) -> ToolExecution:
+def _tool_execution(data: JsonDict) -> ToolExecution:
     info = data.get("info")
     return ToolExecution(
         **_common(data),
@@ -242,7 +242,7 @@ def _tool_execution(data: Wire) -> ToolExecution:
     )
 
 
-def _function_call(data: Wire) -> FunctionCall:
+def _function_call(data: JsonDict) -> FunctionCall:
     return FunctionCall(
         **_common(data),
         name=_text(data.get("name")) or "",
@@ -252,7 +252,7 @@ def _function_call(data: Wire) -> FunctionCall:
     )
 
 
-def _function_result(data: Wire) -> FunctionResult:
+def _function_result(data: JsonDict) -> FunctionResult:
     return FunctionResult(
         **_common(data),
         tool_call_id=_text(data.get("tool_call_id")) or "",
@@ -260,7 +260,7 @@ def _function_result(data: Wire) -> FunctionResult:
     )
 
 
-def _handoff(data: Wire) -> Handoff:
+def _handoff(data: JsonDict) -> Handoff:
     names = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
     agents: dict[str, Any] = {name: _text(data.get(name)) for name in names}
     return Handoff(**_common(data), **agents)
@@ -292,41 +292,41 @@ def parse_entries(data: Any) -> list[Entry]:
 # What may be sent ---------------------------------------------------------------------------------------------------
 
 
-def user_message(content: str | Sequence[Mapping[str, Any]]) -> Wire:
+def user_message(content: str | Sequence[Mapping[str, Any]]) -> JsonDict:
     """A `message.input` of the user."""
     value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
     return {"type": "message.input", "role": "user", "content": value}
 
 
-def assistant_message(content: str | Sequence[Mapping[str, Any]]) -> Wire:
+def assistant_message(content: str | Sequence[Mapping[str, Any]]) -> JsonDict:
     """A `message.output` to replay; without an id, since ids are refused as inputs."""
     value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
     return {"type": "message.output", "role": "assistant", "content": value}
 
 
-def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, Any]) -> Wire:
+def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, Any]) -> JsonDict:
     """A `function.call` to replay."""
     return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": as_json_text(arguments)}
 
 
-def function_result(tool_call_id: str, result: Any) -> Wire:
+def function_result(tool_call_id: str, result: Any) -> JsonDict:
     """A `function.result`; anything but a string is sent as JSON text."""
     return {"type": "function.result", "tool_call_id": tool_call_id, "result": as_json_text(result)}
 
 
-def replayable(entries: Iterable[Entry]) -> list[Wire]:
+def replayable(entries: Iterable[Entry]) -> list[JsonDict]:
     """Entries as inputs that the service accepts.
 
     A hosted run goes in as `function.call` + `function.result` without ids (a recording shows it accepted); ids,
     execution entries and reference chunks are refused as inputs, so references are left out.
     """
-    sent: list[Wire] = []
+    sent: list[JsonDict] = []
     for entry in entries:
         sent.extend(_replay(entry))
     return sent
 
 
-def _replay(entry: Entry) -> list[Wire]:
+def _replay(entry: Entry) -> list[JsonDict]:
     if isinstance(entry, MessageInput):
         return [user_message(entry.content if isinstance(entry.content, str) else entry.chunks)]
     if isinstance(entry, MessageOutput):
@@ -349,7 +349,7 @@ def short_call_id(seed: str) -> str:
     return hashlib.sha256(seed.encode()).hexdigest()[:9]
 
 
-def as_inputs(inputs: Any) -> str | list[Wire]:
+def as_inputs(inputs: Any) -> str | list[JsonDict]:
     """Check what a caller gives as `inputs`: a non-empty text, one entry, or a list of entries.
 
     Raises:
@@ -368,7 +368,7 @@ def as_inputs(inputs: Any) -> str | list[Wire]:
     return [_input_entry(item, place) for place, item in enumerate(inputs)]
 
 
-def _input_entry(item: Any, place: int) -> Wire:
+def _input_entry(item: Any, place: int) -> JsonDict:
     if isinstance(item, str):
         return user_message(item)
     if isinstance(item, Mapping):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mistral_agents._json import JsonDict
+from mistral_agents._turn.content import parse_time
 from mistral_agents.entries import (
     Entry,
     FunctionCall,
@@ -20,9 +22,7 @@ from mistral_agents.entries import (
     parse_entry,
 )
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.turn import open_calls, parse_time
-
-Wire = dict[str, Any]
+from mistral_agents.turn import open_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Event:
     agent: str | None
     text: str
     id: str | None = None
-    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+    raw: JsonDict = field(default_factory=dict, repr=False, hash=False, compare=False)
 
     @classmethod
     def of(cls, entry: Entry) -> Event:
@@ -114,7 +114,7 @@ class History:
 
     conversation_id: str
     entries: list[Entry]
-    raw: Wire = field(default_factory=dict, repr=False)
+    raw: JsonDict = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -164,7 +164,7 @@ class History:
             last=max(times, default=None),
         )
 
-    def to_messages(self) -> list[Wire]:
+    def to_messages(self) -> list[JsonDict]:
         """The history as chat messages in OpenAI's form; a hosted run becomes a call with its result."""
         return chat_messages(self.entries)
 
@@ -196,11 +196,11 @@ class EntryCache:
         self._known: dict[str, Entry] = {}
         self.converted = 0
 
-    def entries(self, rows: Iterable[Wire]) -> list[Entry]:
+    def entries(self, rows: Iterable[JsonDict]) -> list[Entry]:
         """The rows as entries; one that changed since (a confirmation, say) is read anew."""
         return [self._entry(row) for row in rows]
 
-    def _entry(self, row: Wire) -> Entry:
+    def _entry(self, row: JsonDict) -> Entry:
         key = row.get("id")
         known = self._known.get(key) if isinstance(key, str) else None
         if known is not None and known.raw == row:
@@ -212,9 +212,9 @@ class EntryCache:
         return entry
 
 
-def chat_messages(entries: Iterable[Entry]) -> list[Wire]:
+def chat_messages(entries: Iterable[Entry]) -> list[JsonDict]:
     """Entries as chat messages in OpenAI's form."""
-    messages: list[Wire] = []
+    messages: list[JsonDict] = []
     for entry in entries:
         if isinstance(entry, Message):
             messages.append({"role": entry.role, "content": entry.text})
@@ -229,6 +229,6 @@ def chat_messages(entries: Iterable[Entry]) -> list[Wire]:
     return messages
 
 
-def _call_message(key: str, name: str, arguments: str) -> Wire:
+def _call_message(key: str, name: str, arguments: str) -> JsonDict:
     call = {"id": key, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
     return {"role": "assistant", "content": "", "tool_calls": [call]}

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mistral_agents import _library_calls as calls
-from mistral_agents._library_calls import Level, ShareWith
-from mistral_agents._records import Document, Library, Record, as_record, rows_of
-from mistral_agents._resource import FileContent, awalk, by_number, by_token, walk
-from mistral_agents._transport import Reply, Transport
-from mistral_agents._waiting import DocumentOutcome, Progress, Waiting, state_of
+from mistral_agents._api import libraries as calls
+from mistral_agents._api.libraries import Level, ShareWith
+from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, walk
+from mistral_agents._api.records import Document, Library, Record, as_record, rows_of
+from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, state_of
+from mistral_agents._http.transport import Reply, Transport
 from mistral_agents.errors import ResponseFormatError
 
 __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
-
-Wire = dict[str, Any]
 
 
 class LibraryNotAllowedError(MistralAgentsError):
@@ -67,7 +66,7 @@ class Safeguards:
             return self._text(inputs)
         return [self._entry(entry) for entry in inputs]
 
-    def _entry(self, entry: Wire) -> Wire:
+    def _entry(self, entry: JsonDict) -> JsonDict:
         changed = dict(entry)
         for key in ("content", "result"):
             if key in entry:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from mistral_agents import _agent_calls as calls
-from mistral_agents._agent_body import agent_body
-from mistral_agents._records import masked
-from mistral_agents._transport import Call
+from mistral_agents._api import agents as calls
+from mistral_agents._api.agents import agent_body
+from mistral_agents._api.records import masked
+from mistral_agents._http.transport import Call
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-Wire = dict[str, Any]
 Action = Literal["create", "update", "keep"]
 
 
@@ -64,7 +64,7 @@ class AgentSpec:
             raise ConfigurationError(f"agent {name}: give its model.")
         return cls(**{**spec, "name": name})
 
-    def options(self, ids: Mapping[str, str]) -> Wire:
+    def options(self, ids: Mapping[str, str]) -> JsonDict:
         """Its fields as `create` takes them, names in `handoffs` replaced by ids."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         if self.handoffs is not None:
@@ -221,7 +221,7 @@ def _find(name: str) -> Ask:
     return Ask(calls.list_call(100, name, None, None), rows=True)
 
 
-def _changed(options: Wire, found: Mapping[str, Any]) -> tuple[Wire, dict[str, tuple[Any, Any]]]:
+def _changed(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
     """What to send for an agent that is there, and which of it differs; metadata of others is kept."""
     if "metadata" in options:
         options = {**options, "metadata": {**(found.get("metadata") or {}), **options["metadata"]}}

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._citations import (
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
+from mistral_agents._turn.content import parse_time
+from mistral_agents._turn.sources import (
     Citation,
+    Search,
+    SearchHit,
     cite,
     library_citation,
     limited,
     reference_citation,
+    search_hits,
+    search_of,
+    search_origin,
+    text_or_none,
     with_footnotes,
 )
-from mistral_agents._explain import Explanation, explain
-from mistral_agents._policy import Policy
-from mistral_agents._searches import Search, SearchHit, search_hits, search_of, search_origin, text_or_none
+from mistral_agents._turn.timeline import Explanation, explain
 from mistral_agents.entries import (
     Entry,
     FunctionCall,
@@ -31,7 +37,7 @@ from mistral_agents.entries import (
 from mistral_agents.usage import Quota, Usage, quotas_from_headers
 
 if TYPE_CHECKING:
-    from mistral_agents.costs import Prices
+    from mistral_agents.usage import Prices
 
 __all__ = [
     "Citation",
@@ -48,8 +54,6 @@ __all__ = [
     "reference_citation",
     "search_hits",
 ]
-
-Wire = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class FileRef:
     declared_type: str | None = None
     tool: str | None = None
     url: str | None = None
-    raw: Wire = field(default_factory=dict, repr=False, hash=False, compare=False)
+    raw: JsonDict = field(default_factory=dict, repr=False, hash=False, compare=False)
 
     @property
     def is_image(self) -> bool:
@@ -130,8 +134,8 @@ class Turn:
     entries: list[Entry]
     usage: Usage = field(default_factory=Usage)
     guardrails: Any = None
-    raw: Wire = field(default_factory=dict, repr=False)
-    unknown_events: list[Wire] = field(default_factory=list, repr=False)
+    raw: JsonDict = field(default_factory=dict, repr=False)
+    unknown_events: list[JsonDict] = field(default_factory=list, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     complete: bool = True
     policy: Policy | None = None
@@ -139,10 +143,10 @@ class Turn:
     @classmethod
     def from_response(
         cls,
-        data: Wire,
+        data: JsonDict,
         *,
         headers: Mapping[str, str] | None = None,
-        unknown_events: list[Wire] | None = None,
+        unknown_events: list[JsonDict] | None = None,
         complete: bool = True,
     ) -> Turn:
         """Read a reply's JSON; no field is required."""
@@ -263,7 +267,7 @@ class Turn:
 
     def explain(self, prices: Prices | None = None) -> Explanation:
         """A timeline: who, which tool, which code or query, seconds, tokens, and the price by your own table."""
-        return explain(self, prices)
+        return explain(self.entries, self.usage, self.model, prices)
 
     def footnotes(self) -> str:
         """The text with a number at each reference, and the sources listed below it."""
@@ -305,7 +309,7 @@ def _code_run(entry: ToolExecution) -> CodeRun:
     )
 
 
-def _file(chunk: Wire) -> FileRef:
+def _file(chunk: JsonDict) -> FileRef:
     file_id = text_or_none(chunk.get("file_id"))
     return FileRef(
         file_id=file_id,
@@ -324,19 +328,7 @@ def _linked_image(entry: ToolExecution) -> FileRef | None:
     return FileRef(None, "image", tool="image_generation", url=url, raw=entry.raw) if isinstance(url, str) else None
 
 
-_FRACTION = re.compile(r"\.(\d+)")
 """Of a second: Python 3.10 reads three or six digits only."""
-
-
-def parse_time(value: str | None) -> datetime | None:
-    """An aware time from the service's ISO 8601 text; None where it can't be read."""
-    if value is None:
-        return None
-    exact = _FRACTION.sub(lambda found: f".{found[1][:6]:<06}", value.replace("Z", "+00:00"))
-    try:
-        return datetime.fromisoformat(exact)
-    except ValueError:
-        return None
 
 
 def _timing(entry: Entry) -> Timing | None:

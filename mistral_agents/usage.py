@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 WINDOW_SECONDS = {"minute": 60.0, "day": 86_400.0, "month": 2_592_000.0}
 """Length of each quota window, in seconds."""
 _QUOTA = re.compile(r"^x-ratelimit-(limit|remaining)-(.+)-(minute|day|month)$")
+_WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 
 
 def _count(value: Any) -> int:
@@ -85,11 +87,42 @@ class Quota:
 
 
 def quotas_from_headers(headers: dict[str, str]) -> list[Quota]:
-    """Every quota named by `x-ratelimit-{limit,remaining}-<name>-<window>` headers (streams carry none)."""
+    """Every quota named by `x-ratelimit-{limit,remaining}-<name>-<window>` headers (streams carry none).
+
+    A value that is no whole number is passed over: an answer is never lost for a header.
+    """
     found: dict[tuple[str, str], dict[str, int]] = {}
     for key, value in headers.items():
         match = _QUOTA.match(key.lower())
-        if match and value.strip().lstrip("-").isdigit():
+        if match and _WHOLE.fullmatch(value):
             side, name, window = match.groups()
             found.setdefault((name, window), {})[side] = int(value)
     return [Quota(name, window, q.get("limit"), q.get("remaining")) for (name, window), q in sorted(found.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """A price table of your own: none is built in, since prices change and depend on the plan.
+
+    Attributes:
+        tokens: Per model: price of a million tokens read, and of a million written. `*` stands for the rest.
+        calls: Per connector, by the keys of `usage.connectors`: price of one call.
+        currency: For display.
+    """
+
+    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    calls: Mapping[str, float] = field(default_factory=dict)
+    currency: str = "USD"
+
+    def of(self, usage: Usage, model: str | None) -> float | None:
+        """The price of a turn; None where the table has no price for its model.
+
+        Tokens that connectors added are counted as read, which they are by the model; how the service bills them is
+        not documented. A connector that is not in the table costs nothing here.
+        """
+        found = self.tokens.get(model if model is not None else "*", self.tokens.get("*"))
+        if found is None:
+            return None
+        read, written = found
+        total = (usage.prompt_tokens + usage.connector_tokens) * read + usage.completion_tokens * written
+        return total / 1e6 + sum(self.calls.get(name, 0.0) * count for name, count in usage.connectors.items())

@@ -21,6 +21,7 @@ PACKAGES = {
     "python_multipart": "python-multipart",
     "numpy": "numpy",
     "bm25s": "bm25s",
+    "regex": "regex",
     "Stemmer": "PyStemmer",
     "PIL": "pillow",
     "pypdf": "pypdf",

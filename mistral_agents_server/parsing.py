@@ -145,11 +145,3 @@ def html_text(source: str) -> str:
 def _squeezed(text: str) -> str:
     lines = (re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-def html_title(source: str) -> str | None:
-    """The title of an HTML page, if it has one."""
-    from bs4 import BeautifulSoup
-
-    found = BeautifulSoup(source, "html.parser").title
-    return found.get_text().strip() or None if found is not None else None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.sse import EventDecoder
 from scripts.skeleton import Schema, Skeletons, order_of
 
 OUT = Path(__file__).parent.parent / "tests" / "shapes"

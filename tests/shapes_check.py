@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, validators
 
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.sse import EventDecoder
 from scripts.skeleton import lives_of
 
 SHAPES = Path(__file__).parent / "shapes"

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import Any
 
-from mistral_agents._records import Document
-from mistral_agents._waiting import State, state_of
-from mistral_agents.turn import parse_time
+from mistral_agents._api.records import Document
+from mistral_agents._api.waiting import State, state_of
+from mistral_agents._turn.content import parse_time
 
 Metadata = dict[str, Any]
 HIDDEN = ("library_id", "document_id", "file_size", "creation_date", "last_modified_date")

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, Literal
 from uuid import NAMESPACE_DNS, uuid5
 
-from mistral_agents._searches import SearchHit, search_hits, search_origin
+from mistral_agents._turn.sources import SearchHit, search_hits, search_origin
 from mistral_agents.entries import ToolExecution
 from mistral_agents.turn import Turn
 

@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from mistral_agents._records import Record, as_record, rows_of
-from mistral_agents._sdk import Operation
-from mistral_agents._transport import Call, Transport, path_of
+from mistral_agents._api.records import Record, as_record, rows_of
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, Transport, path_of
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
 from mistral_agents.retrieval.filters import Condition, Filter, refused
 
-Wire = dict[str, Any]
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 _PAUSE = 0.3  # seconds between looks at an index that is being made
 _BASE = "/v1/context/search-indexes"
@@ -156,12 +156,12 @@ class SearchIndexes:
         """As `delete_documents`, without blocking."""
         await self._transport.asend(_deletion(name, source_ids))
 
-    def search(self, name: str, retriever: Mapping[str, Any]) -> list[Wire]:
+    def search(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
         """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
         call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of(self._transport.send(call).json(), "hits")
 
-    async def asearch(self, name: str, retriever: Mapping[str, Any]) -> list[Wire]:
+    async def asearch(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
         """As `search`, without blocking."""
         call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of((await self._transport.asend(call)).json(), "hits")
@@ -217,7 +217,7 @@ _BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _NUMBERS = ("int", "long", "float")
 
 
-def compile_filter(filter_: Filter, types: Mapping[str, str]) -> Wire:
+def compile_filter(filter_: Filter, types: Mapping[str, str]) -> JsonDict:
     """A filter in the index's language.
 
     Args:
@@ -237,7 +237,7 @@ def compile_filter(filter_: Filter, types: Mapping[str, str]) -> Wire:
     return {"type": filter_.operator, "matches": parts}
 
 
-def _condition(condition: Condition, types: Mapping[str, str]) -> Wire:
+def _condition(condition: Condition, types: Mapping[str, str]) -> JsonDict:
     kind = types.get(condition.field)
     if kind is None:
         raise refused(condition, "index", "can filter by declared fields only")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents import MistralAgents
-from mistral_agents._stream import AsyncTurnStream, TurnStream
+from mistral_agents._http.stream import AsyncTurnStream, TurnStream
 from mistral_agents.errors import MistralAgentsError
 
 

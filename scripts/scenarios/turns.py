@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mistral_agents.connectors import CodeInterpreter, DocumentLibrary, ImageGeneration, WebSearch
 from mistral_agents.entries import function_result
+from mistral_agents.tools import CodeInterpreter, DocumentLibrary, ImageGeneration, WebSearch
 from scripts.scenarios._driver import Steps, scenario, step
 
 MODEL = "mistral-small-latest"

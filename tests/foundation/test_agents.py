@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mistral_agents import CodeInterpreter, DocumentLibrary, MistralAgents, WebSearch
-from mistral_agents._policy import POLICY_KEY, Policy
-from mistral_agents.connectors import Connector, TranslationWarning
+from mistral_agents._tools.policy import POLICY_KEY, Policy
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.security import LibraryNotAllowedError, Safeguards
+from mistral_agents.tools import Connector, TranslationWarning
 from tests.conftest import API_KEY
 
 LIBRARY = "01a07bff-b1ed-70bd-b7d4-34b652c070bb"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistral_agents._fold import EventFold
+from mistral_agents._http.fold import EventFold
 
 
 def test_a_thinking_piece_without_text_is_taken() -> None:

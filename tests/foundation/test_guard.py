@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents._guard import TurnGuard
-from mistral_agents._policy import POLICY_KEY, Policy
-from mistral_agents.connectors import CodeInterpreter, WebSearch
+from mistral_agents._http.guard import TurnGuard
+from mistral_agents._tools.policy import POLICY_KEY, Policy
 from mistral_agents.errors import ToolBudgetExceededError
+from mistral_agents.tools import CodeInterpreter, WebSearch
 from tests.wire.conftest import Wire
 
 Make = Callable[..., MistralAgents]
@@ -146,7 +146,7 @@ async def test_an_overdue_run_ends_a_silent_asynchronous_stream() -> None:
 
 def test_only_the_run_is_timed_not_the_thinking_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("mistral_agents._guard.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mistral_agents._http.guard.time.monotonic", lambda: now[0])
     guard = TurnGuard(Policy(tool_seconds={"code_interpreter": 5}))
     guard.take(BEGIN)
     now[0] += 60

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents._waiting import state_of
+from mistral_agents._api.waiting import state_of
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError, ServerFailureError
 from mistral_agents.turn import FileRef, Turn
 from tests.wire.conftest import Wire
@@ -247,7 +247,7 @@ def test_an_expired_link_and_a_foreign_scheme_are_errors(make_client: Make, wire
     wire.answer((404, b"gone"))
     with pytest.raises(NotFoundError, match="expires within the hour"):
         make_client().files.read(FileRef(None, "image", url="https://blob.test/x"))
-    with pytest.raises(ConfigurationError, match="no https address"):
+    with pytest.raises(ConfigurationError, match="no http or https address"):
         make_client().files.read(FileRef(None, "image", url="file:///etc/passwd"))
 
 

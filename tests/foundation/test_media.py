@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mistral_agents import _media
-from mistral_agents._media import FileData
+from mistral_agents._turn import media as _media
+from mistral_agents._turn.media import FileData
 from mistral_agents.errors import ConfigurationError
 
 

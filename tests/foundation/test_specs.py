@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import CodeInterpreter, MistralAgents, WebSearch
-from mistral_agents._policy import Policy
+from mistral_agents._tools.policy import Policy
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.specs import AgentSpec, in_order, load_specs

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mistral_agents._policy import POLICY_KEY, Policy, PolicyBook
-from mistral_agents.connectors import (
+from mistral_agents._tools.policy import POLICY_KEY, Policy, PolicyBook
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.tools import (
     CodeInterpreter,
     Connector,
     DocumentLibrary,
@@ -24,7 +25,6 @@ from mistral_agents.connectors import (
     hybrid_tools,
     translate_tools,
 )
-from mistral_agents.errors import ConfigurationError
 
 LIBRARY = "01a07bff-b1ed-70bd-b7d4-34b652c070bb"
 OTHER = "01a07bff-b1ed-70bd-b7d4-34b652c070bc"
@@ -235,7 +235,7 @@ def test_metadata_that_is_no_policy_is_an_error(text: Any) -> None:
 
 
 def test_the_book_forgets_the_oldest_conversation_and_survives_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mistral_agents._policy._KEPT", 2)
+    monkeypatch.setattr("mistral_agents._tools.policy._KEPT", 2)
     book, policy = PolicyBook(), Policy(max_citations=1)
     for name in ("a", "b", "a", "c"):
         book.set_conversation(name, policy)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents.connectors import TranslationWarning
+from mistral_agents.tools import TranslationWarning
 from tests.conftest import API_KEY
 from tests.support.scripted import ScriptedModel
 

@@ -16,10 +16,10 @@ import pytest
 
 from mistral_agents import MistralAgents as Mistral
 from mistral_agents import translate_tools
-from mistral_agents.connectors import MissingLibraryError, TranslationWarning
 from mistral_agents.conversation import Conversation
 from mistral_agents.errors import RateLimitedError
 from mistral_agents.files import ImageSizeWarning
+from mistral_agents.tools import MissingLibraryError, TranslationWarning
 from mistral_agents_server.settings import Quota
 from tests.support.scripted import ScriptedModel, call, calls, say
 

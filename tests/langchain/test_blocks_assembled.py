@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from langchain_mistral_agents._blocks import parsed_output
 from langchain_mistral_agents._chunks import Chunks
 from langchain_mistral_agents._messages import Sent, merged, message_of
-from mistral_agents._fold import EventFold
+from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 
 Wire = dict[str, Any]

@@ -13,7 +13,7 @@ import pytest
 from langchain_mistral_agents._chunks import Chunks
 from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import Sent, message_of
-from mistral_agents._fold import EventFold
+from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 
 from .turns import REPLY, events

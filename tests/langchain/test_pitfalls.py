@@ -21,8 +21,8 @@ from pydantic import BaseModel
 
 from langchain_mistral_agents import ChatMistralAgent
 from mistral_agents import MistralAgents, WebSearch
-from mistral_agents.connectors import Connector
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError, TurnFailedError
+from mistral_agents.tools import Connector
 from tests.support.running import Standin
 from tests.wire.conftest import REPLY, Wire
 
@@ -182,7 +182,7 @@ def test_errors_are_of_langchains_kinds_and_keep_the_facts(prepared: Make, wire:
 
 
 def test_a_timeout_of_a_stored_turn_is_not_retryable(prepared: Make, wire: Wire) -> None:
-    from mistral_agents import _sdk
+    from mistral_agents._http import sdk as _sdk
 
     wire.answer(_sdk.http().ReadTimeout("late"))
     for stored in (False, True):

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents._conversation_calls import append_call, restart_call, start_call
-from mistral_agents._sse import EventDecoder
-from mistral_agents.connectors import CodeInterpreter, DocumentLibrary, WebSearch
+from mistral_agents._api.conversations import append_call, restart_call, start_call
+from mistral_agents._http.sse import EventDecoder
+from mistral_agents.tools import CodeInterpreter, DocumentLibrary, WebSearch
 from tests.support.scripted import call, say
 
 from .description import OVERLAY, SHARED, event_violations, overlaid, violations

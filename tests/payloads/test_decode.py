@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mistral_agents import Turn
-from mistral_agents._fold import EventFold
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.fold import EventFold
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents.entries import UnknownEntry, parse_entry, replayable
 
 SHARED = Path(__file__).parents[3] / "shared" / "payloads"

@@ -84,7 +84,11 @@ def test_wrong_libraries_are_422(http, body, field):
     assert reply.json()["detail"][0]["loc"] == ["body", field]
 
 
-@pytest.mark.parametrize("place", ["x", "x/documents", f"{uuid4()}/documents/x", f"{uuid4()}/documents/x/status"])
+@pytest.mark.parametrize(
+    "place",
+    ["x", "x/documents", f"{uuid4()}/documents/x", f"{uuid4()}/documents/x/status"],
+    ids=["library", "documents", "document", "status"],
+)
 def test_ids_that_are_no_uuids_are_422(http, place):
     reply = http.get(f"/v1/libraries/{place}")
     assert reply.status_code == 422

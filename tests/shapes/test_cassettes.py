@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from mistral_agents import Turn
-from mistral_agents._fold import EventFold
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.fold import EventFold
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents.entries import replayable
 from scripts.cassettes import FOLDER
 from tests.shapes_check import differences, header_differences, sse_differences, unproven

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.sse import EventDecoder
 from scripts.shapes import derive, replies, streams, written
 from tests.shapes_check import (
     SHAPES,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mistral_agents.connectors import CodeInterpreter, DocumentLibrary, ImageGeneration, WebSearch
 from mistral_agents.errors import MistralAgentsError
+from mistral_agents.tools import CodeInterpreter, DocumentLibrary, ImageGeneration, WebSearch
 from tests.shapes_check import differences, header_differences, stream_differences, unproven
 
 ID = "0" * 32

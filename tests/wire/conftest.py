@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mistral_agents import MistralAgents, _sdk
+from mistral_agents import MistralAgents
+from mistral_agents._http import sdk as _sdk
 
 REPLY = {
     "object": "conversation.response",
@@ -77,6 +78,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         asked.append(seconds)
 
     # The module's names are replaced, not the functions of `time`: servers in other threads of the tests sleep too.
-    monkeypatch.setattr("mistral_agents._transport.time", SimpleNamespace(sleep=asked.append))
-    monkeypatch.setattr("mistral_agents._transport.asyncio", SimpleNamespace(sleep=asleep))
+    monkeypatch.setattr("mistral_agents._http.transport.time", SimpleNamespace(sleep=asked.append))
+    monkeypatch.setattr("mistral_agents._http.transport.asyncio", SimpleNamespace(sleep=asleep))
     return asked

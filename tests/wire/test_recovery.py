@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mistral_agents import _sdk
+from mistral_agents._http import sdk as _sdk
 from mistral_agents.errors import ServerFailureError, TimeoutExceededError, UnknownOutcomeError
 
 OLD = [

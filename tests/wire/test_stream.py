@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mistral_agents import MistralAgents
-from mistral_agents._fold import EventFold
-from mistral_agents._sse import EventDecoder
+from mistral_agents._http.fold import EventFold
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents.errors import StreamInterruptedError, TimeoutExceededError, TurnFailedError
 
 EVENTS = [

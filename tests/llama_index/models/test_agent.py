@@ -23,8 +23,8 @@ from llama_index_mistral_agents.agent_events import (
     ServerToolCall,
     ServerToolResult,
 )
-from mistral_agents.connectors import ImageGeneration
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.tools import ImageGeneration
 from tests.support.scripted import call, calls, say
 
 

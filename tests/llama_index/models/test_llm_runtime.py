@@ -20,8 +20,8 @@ from pydantic import Field
 from llama_index_mistral_agents import MistralAgentLLM
 from llama_index_mistral_agents.turn_events import ServerHandoffEvent, ServerToolExecutionEvent, TurnUsageEvent
 from mistral_agents import MistralAgents
-from mistral_agents.connectors import Connector, ImageGeneration
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError
+from mistral_agents.tools import Connector, ImageGeneration
 from tests.support.scripted import call, say
 
 QUESTION = [ChatMessage(role="user", content="Hi")]

@@ -11,8 +11,8 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 
 from llama_index_mistral_agents import MistralAgentLLM
-from mistral_agents.connectors import ImageGeneration
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.tools import ImageGeneration
 from tests.support.scripted import call, calls, say
 
 
@@ -95,7 +95,7 @@ def test_an_unanswered_call_gets_an_answer(stored: MistralAgentLLM, service: Any
     scripted.script(SIX_BY_SEVEN, say("Never mind."))
     history = [user("6 times 7?")]
     history += [stored.chat_with_tools([TIMES], chat_history=history).message, user("Forget it.")]
-    assert stored.chat(history).message.content == "Never mind."
+    assert stored.chat_with_tools([TIMES], chat_history=history).message.content == "Never mind."
     assert [entry["type"] for entry in service.turns[-1][1]["inputs"]] == ["function.result", "message.input"]
 
 

@@ -20,8 +20,8 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 
 from llama_index_mistral_agents import MistralConversationMemory, MistralWorkflowAgent
 from llama_index_mistral_agents.memory import ConversationHistoryBlock, load_conversation_history
-from mistral_agents.connectors import ImageGeneration
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.tools import ImageGeneration
 from tests.llama_index.models.test_llm_engines import OnePassage
 from tests.support.scripted import call, say
 

@@ -1,0 +1,169 @@
+"""What each call of the agents API takes and sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy
+from mistral_agents._tools.translate import translate_tools
+from mistral_agents.errors import ConfigurationError
+
+
+def agent_body(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> tuple[JsonDict, Policy | None]:
+    """What to send for an agent: tools translated, hints added, the policy in the metadata.
+
+    Args:
+        options: The fields given.
+        before: The agent as it is, for an update.
+
+    Returns:
+        The body, and the policy; None where no tools were given, so that the policy stays as it is.
+    """
+    body = {name: value for name, value in options.items() if value is not None}
+    old = before if before is not None else {}
+    kept = Policy.from_metadata(old.get("metadata"))
+    if body.get("tools") is None:
+        if "metadata" in body:
+            body["metadata"] = {**body["metadata"], **kept.to_metadata()}
+        return body, None
+    done = translate_tools(body["tools"])
+    body["tools"] = done.tools
+    instructions = done.added_to(body.get("instructions", old.get("instructions")))
+    if "instructions" in body or instructions != old.get("instructions"):
+        body["instructions"] = instructions
+    if done.policy or kept:
+        metadata = {**(old.get("metadata") or {}), **(body.get("metadata") or {})}
+        metadata = {key: value for key, value in metadata.items() if key not in kept.to_metadata()}
+        body["metadata"] = {**metadata, **done.policy.to_metadata()}
+    return {name: value for name, value in body.items() if value is not None}, done.policy
+
+
+_TAG = "beta.agents"
+_ONE = "/v1/agents/{agent_id}"
+
+
+class AgentOptions(TypedDict, total=False):
+    """What an agent has, beside its model and name.
+
+    Attributes:
+        instructions: System prompt.
+        tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
+            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
+            the metadata.
+        description: What the agent is for; other agents decide by it whether to hand over.
+        completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
+        handoffs: Ids of agents it may hand over to.
+        guardrails: As the service takes them.
+        metadata: Your own keys.
+        version_message: A note on this version.
+    """
+
+    instructions: str | None
+    tools: Sequence[Mapping[str, Any]] | None
+    description: str | None
+    completion_args: Mapping[str, Any] | None
+    handoffs: Sequence[str] | None
+    guardrails: Sequence[Mapping[str, Any]] | None
+    metadata: Mapping[str, Any] | None
+    version_message: str | None
+
+
+class AgentChanges(AgentOptions, total=False):
+    """What `update` can change: also the model and the name. None leaves a field as it is."""
+
+    model: str | None
+    name: str | None
+
+
+def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
+    """The options that are not None.
+
+    Raises:
+        ConfigurationError: One is not known.
+    """
+    unknown = sorted(set(options) - set(known.__annotations__) - set(AgentOptions.__annotations__))
+    if unknown:
+        names = ", ".join(sorted({*known.__annotations__, *AgentOptions.__annotations__}))
+        raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
+    return Call(what, method, path, Operation(f"agents_api_v1_agents_{operation}", _TAG), **facts)
+
+
+def _one(agent_id: str, suffix: str = "") -> str:
+    return path_of(_ONE, agent_id=agent_id) + suffix
+
+
+def create_call(body: JsonDict) -> Call:
+    """A new agent."""
+    for name in ("model", "name"):
+        if not isinstance(body.get(name), str) or not body[name].strip():
+            raise ConfigurationError(f"{name} must be a non-empty text, not {body.get(name)!r}.")
+    return _call("Creating the agent", "POST", "/v1/agents", "create", body=body, once=True)
+
+
+def get_call(agent_id: str, agent_version: int | str | None = None) -> Call:
+    """One agent, at a version or alias."""
+    params = {"agent_version": agent_version}
+    return _call("Reading the agent", "GET", _one(agent_id), "get", params=params)
+
+
+def list_call(page_size: int, name: str | None, search: str | None, metadata: Mapping[str, Any] | None) -> Call:
+    """The first page of the agents."""
+    # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
+    wanted = json.dumps(dict(metadata) if metadata is not None else {})
+    params = {"page_size": page_size, "name": name, "search": search, "metadata": wanted}
+    return _call("Listing agents", "GET", "/v1/agents/pages", "list_pages", params=params)
+
+
+def update_call(agent_id: str, body: JsonDict) -> Call:
+    """A new version of an agent."""
+    if not body:
+        raise ConfigurationError("update was given nothing to change.")
+    return _call("Updating the agent", "PATCH", _one(agent_id), "update", body=body, once=True)
+
+
+def delete_call(agent_id: str) -> Call:
+    """Deleting."""
+    return _call("Deleting the agent", "DELETE", _one(agent_id), "delete")
+
+
+def versions_call(agent_id: str, page_size: int) -> Call:
+    """The first page of an agent's versions."""
+    params = {"page": 0, "page_size": page_size}
+    return _call("Listing the agent's versions", "GET", _one(agent_id, "/versions"), "list_versions", params=params)
+
+
+def version_call(agent_id: str, version: int | str) -> Call:
+    """An agent at a version."""
+    path = path_of(_ONE + "/versions/{version}", agent_id=agent_id, version=str(version))
+    return _call("Reading the agent's version", "GET", path, "get_version")
+
+
+def switch_call(agent_id: str, version: int) -> Call:
+    """Which version an agent's id stands for."""
+    params = {"version": version}
+    return _call("Switching the agent's version", "PATCH", _one(agent_id, "/version"), "update_version", params=params)
+
+
+def aliases_call(agent_id: str) -> Call:
+    """An agent's aliases."""
+    return _call("Listing the agent's aliases", "GET", _one(agent_id, "/aliases"), "list_version_aliases")
+
+
+def set_alias_call(agent_id: str, alias: str, version: int) -> Call:
+    """A name for a version."""
+    params = {"alias": alias, "version": version}
+    return _call("Setting the alias", "PUT", _one(agent_id, "/aliases"), "create_or_update_alias", params=params)
+
+
+def delete_alias_call(agent_id: str, alias: str) -> Call:
+    """Deleting an alias."""
+    return _call("Deleting the alias", "DELETE", _one(agent_id, "/aliases"), "delete_alias", params={"alias": alias})

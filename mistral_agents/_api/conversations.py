@@ -1,0 +1,200 @@
+"""What each call of the conversations API takes and sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
+from mistral_agents._json import JsonDict
+from mistral_agents.entries import as_inputs
+from mistral_agents.errors import ConfigurationError
+
+HandoffExecution = Literal["server", "client"]
+_OURS = frozenset({"timeout", "headers", "after_entry_id"})
+_TAG = "beta.conversations"
+_BOTH = "Give agent_id or model, not both: an agent brings its own model (the service refuses a request with the two)."
+_AGENT_ONLY = "With agent_id, {} cannot be given: the service refuses it with 422. Set it on the agent, or use model=."
+
+
+class TurnOptions(TypedDict, total=False):
+    """What every turn takes.
+
+    Attributes:
+        store: Whether the service keeps the conversation; one that is not kept can't be continued.
+        handoff_execution: Who runs handoffs; only with an agent.
+        completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
+        timeout: Seconds that the whole call may take, retries included; of a stream, seconds until it begins, and of
+            silence where the client has no `stream_idle_timeout`. None takes the client's setting.
+        headers: Further HTTP headers.
+    """
+
+    store: bool | None
+    handoff_execution: HandoffExecution | None
+    completion_args: Mapping[str, Any] | None
+    timeout: float | None
+    headers: Mapping[str, str] | None
+
+
+class StartOptions(TurnOptions, total=False):
+    """What `start` takes.
+
+    Attributes:
+        model: The model; give this or `agent_id`.
+        agent_id: The agent; it brings its own model, instructions and tools.
+        agent_version: A version number (they start at 0) or an alias.
+        instructions: System prompt; only with `model`.
+        tools: Tools as dicts (see `mistral_agents.tools`); fixed for the life of the conversation.
+        guardrails: As the service takes them.
+        name: A name for the conversation.
+        description: A description of it.
+        metadata: Your own keys, kept with the conversation.
+    """
+
+    model: str | None
+    agent_id: str | None
+    agent_version: int | str | None
+    instructions: str | None
+    tools: Sequence[Mapping[str, Any]] | None
+    guardrails: Sequence[Mapping[str, Any]] | None
+    name: str | None
+    description: str | None
+    metadata: Mapping[str, Any] | None
+
+
+class AppendOptions(TurnOptions, total=False):
+    """What `append` takes.
+
+    Attributes:
+        tool_confirmations: Answers to pending hosted tools: `{"tool_call_id", "confirmation": "allow"|"deny"}` each.
+    """
+
+    tool_confirmations: Sequence[Mapping[str, Any]] | None
+
+
+class CallOptions(AppendOptions, total=False):
+    """What `append` takes when it is no stream.
+
+    Attributes:
+        after_entry_id: The last entry you know of. With it, an answer lost on the way (timeout, broken connection,
+            5xx) is looked up in the history; without it such a failure is raised as it is.
+    """
+
+    after_entry_id: str | None
+
+
+class RestartOptions(TurnOptions, total=False):
+    """What `restart` takes.
+
+    Attributes:
+        agent_version: A version number or an alias.
+        guardrails: As the service takes them.
+        metadata: Your own keys, kept with the new conversation.
+    """
+
+    agent_version: int | str | None
+    guardrails: Sequence[Mapping[str, Any]] | None
+    metadata: Mapping[str, Any] | None
+
+
+def _operation(name: str) -> Operation:
+    return Operation(f"agents_api_v1_conversations_{name}", _TAG)
+
+
+def _wire(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
+    allowed = known.__annotations__
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        names = ", ".join(sorted(allowed))
+        raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    return {name: value for name, value in options.items() if value is not None and name not in _OURS}
+
+
+def _check_start(body: JsonDict) -> None:
+    if ("agent_id" in body) == ("model" in body):
+        raise ConfigurationError(_BOTH if "model" in body else "Give agent_id= or model=.")
+    if "agent_id" in body:
+        refused = [name for name in ("completion_args", "instructions") if name in body]
+        if refused:
+            raise ConfigurationError(_AGENT_ONLY.format(" and ".join(refused)))
+    elif "handoff_execution" in body:
+        raise ConfigurationError("handoff_execution needs agent_id: the service refuses it beside model (422).")
+
+
+def _turn_request(
+    what: str, path: str, operation: str, body: JsonDict, options: Mapping[str, Any], conversation_id: str | None = None
+) -> Call:
+    return Call(
+        what,
+        "POST",
+        path,
+        _operation(operation),
+        body=body,
+        once=True,
+        conversation_id=conversation_id,
+        timeout=options.get("timeout"),
+        headers=options.get("headers"),
+        turn=True,
+    )
+
+
+def start_call(inputs: Any, options: Mapping[str, Any]) -> Call:
+    """A conversation's first turn."""
+    body = {"inputs": as_inputs(inputs), **_wire(options, StartOptions, "start")}
+    _check_start(body)
+    return _turn_request("Starting the conversation", "/v1/conversations", "start", body, options)
+
+
+def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, Any]) -> Call:
+    """A further turn."""
+    body = _wire(options, CallOptions, "append")
+    if inputs is not None or not body.get("tool_confirmations"):
+        body["inputs"] = as_inputs("" if inputs is None else inputs)
+    path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
+    return _turn_request("Appending to the conversation", path, "append", body, options, conversation_id)
+
+
+def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
+    """A branch."""
+    if not isinstance(from_entry_id, str) or not from_entry_id:
+        raise ConfigurationError(f"from_entry_id must be the id of an entry, not {from_entry_id!r}.")
+    known = _wire(options, RestartOptions, "restart")
+    body = {"inputs": as_inputs(inputs), "from_entry_id": from_entry_id, **known}
+    path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
+    # The branch has no id before the reply tells it, and its parent's is not its own.
+    return _turn_request(f"Branching from {conversation_id}", path, "restart", body, options)
+
+
+def _plain(method: str, conversation_id: str, operation: str, what: str, suffix: str = "") -> Call:
+    path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id) + suffix
+    return Call(what, method, path, _operation(operation), conversation_id=conversation_id)
+
+
+def get_call(conversation_id: str) -> Call:
+    """Reading what the service tells of a conversation."""
+    return _plain("GET", conversation_id, "get", "Reading the conversation")
+
+
+def get_history_call(conversation_id: str) -> Call:
+    """Reading every entry."""
+    return _plain("GET", conversation_id, "history", "Reading the conversation's history", "/history")
+
+
+def get_messages_call(conversation_id: str) -> Call:
+    """Reading the messages."""
+    return _plain("GET", conversation_id, "messages", "Reading the conversation's messages", "/messages")
+
+
+def delete_call(conversation_id: str) -> Call:
+    """Deleting."""
+    return _plain("DELETE", conversation_id, "delete", "Deleting the conversation")
+
+
+def page_call(page: int, page_size: int, metadata: Mapping[str, Any] | None) -> Call:
+    """One page of the list."""
+    # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
+    wanted = json.dumps(dict(metadata) if metadata is not None else {})
+    params = {"page": page, "page_size": page_size, "metadata": wanted}
+    return Call("Listing conversations", "GET", "/v1/conversations", _operation("list"), params=params)

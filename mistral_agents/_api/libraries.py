@@ -1,0 +1,145 @@
+"""What each call of the libraries API takes and sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from mistral_agents._api.paging import FileContent, file_part, given, time_text, uuid_text
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, path_of
+from mistral_agents.errors import ConfigurationError
+
+Level = Literal["Viewer", "Editor"]
+ShareWith = Literal["User", "Workspace", "Org"]
+_TAG = "beta.libraries"
+
+
+def _library(method: str, library_id: str, operation: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+    path = path_of("/v1/libraries/{library_id}", library_id=uuid_text("library_id", library_id))
+    return Call(what, method, path, Operation(f"libraries_{operation}_v1", _TAG), body=body)
+
+
+def create_call(name: str, description: str | None, chunk_size: int | None) -> Call:
+    """A new library."""
+    if not name.strip():
+        raise ConfigurationError("name must not be empty.")
+    if chunk_size is not None and not 256 <= chunk_size <= 32768:
+        raise ConfigurationError(f"chunk_size must be 256 to 32768 characters, not {chunk_size}.")
+    body = given(name=name, description=description, chunk_size=chunk_size)
+    operation = Operation("libraries_create_v1", _TAG)
+    return Call("Creating the library", "POST", "/v1/libraries", operation, body=body, once=True)
+
+
+def list_call(page_size: int, search: str | None) -> Call:
+    """The first page of the libraries."""
+    params = {"page_size": page_size, "search": search}
+    return Call("Listing libraries", "GET", "/v1/libraries", Operation("libraries_list_v1", _TAG), params=params)
+
+
+def get_call(library_id: str) -> Call:
+    """One library."""
+    return _library("GET", library_id, "get", "Reading the library")
+
+
+def update_call(library_id: str, name: str | None, description: str | None) -> Call:
+    """A new name or description."""
+    return _library("PATCH", library_id, "patch", "Updating the library", given(name=name, description=description))
+
+
+def delete_call(library_id: str) -> Call:
+    """Deleting, documents included."""
+    return _library("DELETE", library_id, "delete", "Deleting the library")
+
+
+def _documents(method: str, library_id: str, operation: str, what: str, **facts: Any) -> Call:
+    path = path_of("/v1/libraries/{library_id}/documents", library_id=uuid_text("library_id", library_id))
+    return Call(what, method, path, Operation(f"libraries_documents_{operation}_v1", f"{_TAG}.documents"), **facts)
+
+
+def documents_call(library_id: str, page_size: int, search: str | None) -> Call:
+    """The first page of a library's documents."""
+    params = {"page_size": page_size, "page": 0, "search": search}
+    return _documents("GET", library_id, "list", "Listing the library's documents", params=params)
+
+
+def upload_call(library_id: str, file: FileContent, name: str | None) -> Call:
+    """A new document."""
+    part = file_part(file, name)
+    return _documents("POST", library_id, "upload", f"Uploading {part[0]!r}", files={"file": part}, once=True)
+
+
+def _document(
+    method: str, library_id: str, document_id: str, operation: str, what: str, suffix: str = "", **facts: Any
+) -> Call:
+    path = path_of(
+        "/v1/libraries/{library_id}/documents/{document_id}",
+        library_id=uuid_text("library_id", library_id),
+        document_id=uuid_text("document_id", document_id),
+    )
+    operation_of = Operation(f"libraries_documents_{operation}_v1", f"{_TAG}.documents")
+    return Call(what, method, path + suffix, operation_of, **facts)
+
+
+def document_call(library_id: str, document_id: str) -> Call:
+    """One document."""
+    return _document("GET", library_id, document_id, "get", "Reading the document")
+
+
+def status_call(library_id: str, document_id: str) -> Call:
+    """How far a document is processed."""
+    return _document("GET", library_id, document_id, "get_status", "Reading the document's status", "/status")
+
+
+def text_call(library_id: str, document_id: str, page_start: int | None, page_end: int | None) -> Call:
+    """A document's text."""
+    for name, page in (("page_start", page_start), ("page_end", page_end)):
+        if page is not None and page < 0:
+            raise ConfigurationError(f"{name} must not be negative.")
+    params = {"page_start": page_start, "page_end": page_end}
+    what, suffix = "Reading the document's text", "/text_content"
+    return _document("GET", library_id, document_id, "get_text_content", what, suffix, params=params)
+
+
+def update_document_call(
+    library_id: str,
+    document_id: str,
+    name: str | None,
+    attributes: Mapping[str, Any] | None,
+    expires_at: datetime | str | None,
+) -> Call:
+    """A document's name, attributes or expiry."""
+    moment = time_text("expires_at", expires_at) if expires_at is not None else None
+    body = given(name=name, attributes=dict(attributes) if attributes is not None else None, expires_at=moment)
+    return _document("PATCH", library_id, document_id, "patch", "Updating the document", body=body)
+
+
+def delete_document_call(library_id: str, document_id: str) -> Call:
+    """Deleting a document."""
+    return _document("DELETE", library_id, document_id, "delete", "Deleting the document")
+
+
+def reprocess_call(library_id: str, document_id: str) -> Call:
+    """Processing a document again."""
+    return _document("POST", library_id, document_id, "reprocess", "Reprocessing the document", "/reprocess")
+
+
+def signed_url_call(library_id: str, document_id: str, *, extracted_text: bool) -> Call:
+    """A link to a document, or to the text taken from it."""
+    kind = "extracted-text-signed-url" if extracted_text else "signed-url"
+    operation = "get_extracted_text_signed_url" if extracted_text else "get_signed_url"
+    return _document("GET", library_id, document_id, operation, "Reading the document's link", f"/{kind}")
+
+
+def share_call(method: str, library_id: str, operation: str, body: Mapping[str, Any] | None = None) -> Call:
+    """The list of who may use a library (GET), a new right (PUT) or a right withdrawn (DELETE)."""
+    path = path_of("/v1/libraries/{library_id}/share", library_id=uuid_text("library_id", library_id))
+    operation_of = Operation(f"libraries_share_{operation}_v1", f"{_TAG}.accesses")
+    return Call("Reading or changing the library's sharing", method, path, operation_of, body=body)
+
+
+def share_body(share_with: str, share_with_type: ShareWith, level: Level) -> dict[str, Any]:
+    """Who gets which right; the service wants the level in a withdrawal too."""
+    known = uuid_text("share_with", share_with)
+    return {"share_with_uuid": known, "share_with_type": share_with_type, "level": level}

@@ -1,0 +1,143 @@
+"""What the resources of the service share: ids checked before a request, lists walked to their end, file contents."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from mistral_agents._api.records import rows_of
+from mistral_agents._http.transport import Call, Reply
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import ConfigurationError
+
+FileContent = str | os.PathLike[str] | bytes | tuple[str, bytes]
+"""A file to send: its path, its bytes, or a name with bytes."""
+_TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "application/jsonl"}
+
+
+def given(**values: Any) -> JsonDict:
+    """The values that are not None: None means not sent."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def uuid_text(name: str, value: Any) -> str:
+    """An id that must be a UUID, as libraries, documents and files have.
+
+    Raises:
+        ConfigurationError: It is none; the service itself answers 422, or for some tools nothing at all.
+    """
+    try:
+        UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        message = f"{name} must be a UUID such as 01a07bff-b1ed-70bd-b7d4-34b652c070bb, not {value!r}."
+        raise ConfigurationError(message) from None
+    return str(value)
+
+
+def time_text(name: str, value: datetime | str) -> str:
+    """A moment as the service takes it (ISO 8601 with an offset).
+
+    Raises:
+        ConfigurationError: It is a `datetime` without a time zone.
+    """
+    if isinstance(value, str):
+        return value
+    if value.tzinfo is None:
+        raise ConfigurationError(f"{name} has no time zone; use for example datetime.now(timezone.utc).")
+    return value.isoformat()
+
+
+def file_part(file: FileContent, name: str | None = None) -> tuple[str, bytes, str]:
+    """A file as a multipart part: its name, bytes and media type.
+
+    Raises:
+        ConfigurationError: There is no such file, or bytes came without a name.
+    """
+    if isinstance(file, tuple):
+        found, data = file
+    elif isinstance(file, bytes):
+        found, data = "", file
+    else:
+        found, data = _read(Path(file))
+    chosen = name if name is not None else found
+    if not chosen:
+        raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
+    suffix = Path(chosen).suffix.lower()
+    kind = _TYPES.get(suffix) or mimetypes.guess_type(chosen)[0] or "application/octet-stream"
+    return chosen, data, kind
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"file {str(path)!r} can't be read: {error.strerror}.") from error
+
+
+NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
+
+
+def by_token(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
+    """The next page of a list that hands out `next_page_token`."""
+    token = data.get("next_page_token") if isinstance(data, dict) else None
+    return replace(call, params={**call.params, "page_token": token}) if token and rows else None
+
+
+def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
+    """The next page of a list with page numbers from 0, which may or may not tell whether there is more."""
+    told = data.get("pagination") if isinstance(data, dict) else None
+    more = told.get("has_more") if isinstance(told, Mapping) else None
+    if more is None:
+        more = len(rows) >= call.params["page_size"]
+    return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more and rows else None
+
+
+def _key(row: JsonDict) -> tuple[Any, Any]:
+    return row.get("id"), row.get("version")
+
+
+class _Fresh:
+    """Lets each id through once: a list that repeats a page (reported of the service) ends instead of looping."""
+
+    def __init__(self) -> None:
+        self._seen: set[Any] = set()
+
+    def rows(self, rows: list[JsonDict]) -> list[JsonDict]:
+        fresh = [row for row in rows if row.get("id") is None or _key(row) not in self._seen]
+        self._seen.update(_key(row) for row in fresh)
+        return fresh
+
+
+def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str) -> Iterator[JsonDict]:
+    """Every row of a list, page after page; `keys` name the array in a page."""
+    fresh, page = _Fresh(), call
+    while True:
+        data = send(page).json()
+        rows = fresh.rows(rows_of(data, *keys))
+        yield from rows
+        later = following(page, data, rows)
+        if later is None:
+            return
+        page = later
+
+
+async def awalk(
+    send: Callable[[Call], Awaitable[Reply]], call: Call, following: NextCall, *keys: str
+) -> AsyncIterator[JsonDict]:
+    """As `walk`, without blocking."""
+    fresh, page = _Fresh(), call
+    while True:
+        data = (await send(page)).json()
+        rows = fresh.rows(rows_of(data, *keys))
+        for row in rows:
+            yield row
+        later = following(page, data, rows)
+        if later is None:
+            return
+        page = later

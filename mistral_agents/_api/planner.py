@@ -1,0 +1,85 @@
+"""From what a caller gives to a call to send: tools translated, policies found, safeguards applied."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mistral_agents._api import conversations as calls
+from mistral_agents._border.turns import TurnRequest
+from mistral_agents._http.transport import Call
+from mistral_agents._json import JsonDict
+from mistral_agents._tools.policy import Policy, PolicyBook
+from mistral_agents._tools.translate import TranslationWarning, translate_tools
+from mistral_agents.entries import as_inputs
+from mistral_agents.security import Safeguards
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A turn ready to be sent.
+
+    Attributes:
+        call: The request.
+        policy: What is enforced while its reply comes.
+        agent_id: An agent whose libraries must be checked first; None where there is nothing to check.
+    """
+
+    call: Call
+    policy: Policy
+    agent_id: str | None = None
+
+
+class Planner:
+    """Plans the turns of one client."""
+
+    def __init__(self, book: PolicyBook, safeguards: Safeguards) -> None:
+        self.book = book
+        self.safeguards = safeguards
+
+    def _redact(self, inputs: Any) -> Any:
+        if self.safeguards.redact is None or inputs is None:
+            return inputs
+        return self.safeguards.redacted(as_inputs(inputs))
+
+    def plan(self, request: TurnRequest) -> Planned:
+        """The call of a turn.
+
+        Raises:
+            ConfigurationError: The request can't be sent so.
+        """
+        if request.operation == "start":
+            return self._plan_start(request)
+        conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
+        policy = self.book.of_conversation(conversation_id)
+        if request.operation == "append":
+            return Planned(calls.append_call(conversation_id, inputs, options), policy)
+        given = options.get("metadata")
+        ready = {**options, "metadata": {**given, **policy.to_metadata()}} if given is not None else options
+        return Planned(calls.restart_call(conversation_id, request.entry_id, inputs, ready), policy)
+
+    def _plan_start(self, request: TurnRequest) -> Planned:
+        agent_id = request.options.get("agent_id")
+        ready, policy = _with_tools(request.options)
+        self.safeguards.check_tools(ready.get("tools"))
+        policy = self.book.of_agent(agent_id).joined(policy)
+        checks = agent_id if self.safeguards.allowed_library_ids is not None else None
+        return Planned(calls.start_call(self._redact(request.inputs), ready), policy, checks)
+
+
+def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
+    tools = options.get("tools")
+    if tools is None:
+        return options, Policy()
+    done = translate_tools(tools)
+    ready: JsonDict = {**options, "tools": done.tools}
+    if options.get("agent_id") is None:
+        ready["instructions"] = done.added_to(options.get("instructions"))
+    elif done.instructions:
+        text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
+        warnings.warn(text, TranslationWarning, stacklevel=6)
+    if done.policy:
+        ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
+    return ready, done.policy

@@ -1,0 +1,97 @@
+"""Objects of the service as dicts that also give their keys as attributes; unknown fields are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from mistral_agents._turn.content import parse_time
+from mistral_agents.errors import ResponseFormatError
+
+_TIMES = frozenset({"created_at", "updated_at", "completed_at", "last_processed_at", "expires_at"})
+
+
+class Record(dict[str, Any]):
+    """An object as the service sent it: `record["id"]` and `record.id` are the same.
+
+    Times read as attributes are aware `datetime`s (`record.created_at`); as keys they stay the text that was sent.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            value = self[name]
+        except KeyError:
+            known = ", ".join(sorted(self)) or "nothing"
+            raise AttributeError(f"{type(self).__name__} has no field {name!r}; the service sent: {known}") from None
+        return _time(value) if name in _TIMES else value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({masked(dict(self))!r})"
+
+
+_SECRET = frozenset({"authorization", "connection_credentials"})
+
+
+def masked(value: Any) -> Any:
+    """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
+    if isinstance(value, dict):
+        return {key: "***" if key in _SECRET and item else masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _time(value: Any) -> datetime | Any:
+    parsed = parse_time(value) if isinstance(value, str) else None
+    return parsed if parsed is not None else value
+
+
+class Agent(Record):
+    """An agent: `id`, `name`, `model`, `instructions`, `tools`, `version`, `handoffs`, ...; versions start at 0."""
+
+
+class ConversationInfo(Record):
+    """What the service tells of a conversation: its id, times, and its model or agent."""
+
+    @property
+    def conversation_id(self) -> str:
+        """The conversation's id."""
+        return str(self["id"])
+
+
+class Library(Record):
+    """A document library: `id` (a UUID), `name`, `nb_documents`, ..."""
+
+
+class Document(Record):
+    """A document of a library: `id` (a UUID), `name`, `process_status`, `attributes`, ..."""
+
+
+class FileInfo(Record):
+    """A stored file: `id`, `filename`, `bytes` (its size), ..."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+def as_record(kind: type[R], data: Any) -> R:
+    """A record of a reply's JSON.
+
+    Raises:
+        ResponseFormatError: The reply is no JSON object.
+    """
+    if not isinstance(data, dict):
+        raise ResponseFormatError(f"The service sent no {kind.__name__} object.", body=data)
+    return kind(data)
+
+
+def rows_of(data: Any, *keys: str) -> list[dict[str, Any]]:
+    """The rows of a list reply: a bare array, or the array under one of `keys`.
+
+    Raises:
+        ResponseFormatError: There is no such array.
+    """
+    rows = data
+    if isinstance(data, dict):
+        rows = next((data[key] for key in keys if key in data), None)
+    if not isinstance(rows, list):
+        raise ResponseFormatError("The service sent no list.", body=data)
+    return [row for row in rows if isinstance(row, dict)]

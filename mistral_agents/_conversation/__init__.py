@@ -1,0 +1,1 @@
+"""What a conversation does between two turns: functions, locks, archives, branches."""

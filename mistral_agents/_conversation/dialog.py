@@ -1,0 +1,336 @@
+"""What happens in one exchange of a conversation, without any I/O: which requests, which calls answered, what is owed.
+
+`Dialog.exchange` is a generator of actions; the conversation's sync and async drivers carry them out and send the
+results back in. The state it keeps makes sure that a conversation can't get stuck: every open call is answered with
+the next request, at the latest with "interrupted", and after a lost reply the history is read before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_agents._api.recovery import find_turn, was_said
+from mistral_agents._conversation.functions import interrupted
+from mistral_agents._json import JsonDict
+from mistral_agents.confirmation import denied
+from mistral_agents.entries import Entry, FunctionCall, Handoff, as_inputs, parse_entries, user_message
+from mistral_agents.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    MistralAgentsError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ToolBudgetExceededError,
+)
+from mistral_agents.history import History
+from mistral_agents.turn import Turn, open_calls
+from mistral_agents.usage import Usage
+
+NOT_APPLIED = (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+)
+"""Failures after which the conversation is surely as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a turn; the result is a `Turn`. One that was found in the history is only shown."""
+
+    inputs: list[JsonDict]
+    confirmations: list[JsonDict] = field(default_factory=list)
+    found: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Read the history; the result is a `History`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFunctions:
+    """Run the client's functions; the result is a list of `function.result` dicts."""
+
+    calls: list[FunctionCall]
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Ask about hosted tools; the result is a list of confirmations, or None where nobody decides."""
+
+    calls: list[FunctionCall]
+
+
+Action = Send | ReadHistory | RunFunctions | Decide
+Exchange = Generator[Action, Any, Turn]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A request whose outcome is not known.
+
+    Attributes:
+        asked: What the caller wanted to say in that exchange.
+        sent: What went out.
+        after_entry_id: The last entry known before; None for a conversation's first request.
+        confirms: Whether confirmations went out.
+        said: Whether an earlier request of the exchange had said what was asked.
+    """
+
+    asked: list[JsonDict]
+    sent: list[JsonDict]
+    after_entry_id: str | None
+    confirms: bool
+    said: bool
+
+
+@dataclass(slots=True)
+class Dialog:
+    """The state of one conversation.
+
+    Attributes:
+        conversation_id: None until it is started.
+        has_functions: Whether calls are answered here; else they are left to the caller.
+        max_rounds: How often in one exchange functions may be answered before it is given up.
+        on_handoff: For handoffs on the client's side: what to say to the next agent; None ends the exchange there.
+        last_entry_id: The last entry known, from which a lost answer is found again.
+        seed: Entries that go before the first input of a conversation that is not started yet.
+        unsure: Whether the history must be read before anything is sent: after a lost reply, and when resumed.
+    """
+
+    conversation_id: str | None = None
+    has_functions: bool = False
+    max_rounds: int = 20
+    on_handoff: Callable[[Handoff], str | None] | None = None
+    last_entry_id: str | None = None
+    seed: list[JsonDict] = field(default_factory=list)
+    unsure: bool = False
+    _open: list[FunctionCall] = field(default_factory=list)
+    _answers: dict[str, JsonDict] = field(default_factory=dict)
+    _broken_start: bool = False
+    _under_way: bool = False
+    _lost: _Lost | None = None
+
+    @property
+    def open_calls(self) -> list[FunctionCall]:
+        """Calls that the next request will answer."""
+        return list(self._open)
+
+    def exchange(self, inputs: Any) -> Exchange:
+        """Say something and go on until there is an answer, or the caller must act.
+
+        The same words said again after a request of unknown outcome are a repetition: where the history shows that
+        request, its answer is taken from there and nothing is said twice.
+        """
+        turns: list[Turn] = []
+        asked = _entries(inputs)
+        entries, found = asked, None
+        if self.unsure:
+            entries, found = yield from self._make_sure(asked)
+        said = self._take_results(entries)
+        for _ in range(self.max_rounds + 1):
+            turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
+            found = None
+            said, ready = yield from self._answered(turn)
+            if not ready:
+                return merge_turns(turns)
+        raise ToolBudgetExceededError(
+            f"The model called functions {self.max_rounds} times in one exchange without an answer.",
+            conversation_id=self.conversation_id,
+            turn=merge_turns(turns),
+            hint="Raise max_rounds, or look at the functions' results in `.turn`.",
+        )
+
+    def _make_sure(self, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], Turn | None]]:
+        """Read the history; what is still to be said, and the answer that is there already.
+
+        A start whose stream broke off may have left nothing behind, and is then begun anew.
+        """
+        lost = self._lost if self._lost is not None and self._lost.asked == asked else None
+        try:
+            history: History = yield ReadHistory()
+        except NotFoundError:
+            if not self._broken_start:
+                raise
+            self.conversation_id, self.unsure, self._broken_start, self._lost = None, False, False, None
+            return asked, None
+        found = self._find_lost(history, lost) if lost is not None else None
+        self.reconcile(history)
+        self._broken_start, self._lost = False, None
+        return ([] if lost is not None and lost.said else asked), found
+
+    def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
+        if not (lost.confirms or was_said(history.entries, lost.after_entry_id, lost.sent)):
+            return None
+        conversation_id = str(self.conversation_id)
+        return find_turn(conversation_id, history.entries, lost.after_entry_id, lost.sent, confirms=lost.confirms)
+
+    def _show(self, found: Turn, turns: list[Turn]) -> Generator[Action, Any, Turn]:
+        turn: Turn = yield Send([], found=found)
+        self.take(turn)
+        turns.append(turn)
+        return turn
+
+    def _take_results(self, entries: list[JsonDict]) -> list[JsonDict]:
+        """The entries but for results of open calls, which are put where they belong."""
+        known = {call.tool_call_id for call in self._open}
+        for entry in entries:
+            if entry.get("type") == "function.result" and entry.get("tool_call_id") in known:
+                self._answers[entry["tool_call_id"]] = entry
+        return [e for e in entries if e.get("type") != "function.result" or e.get("tool_call_id") not in known]
+
+    def keep(self, answers: dict[str, JsonDict]) -> None:
+        """Keep answers to open calls for the next request, by call id."""
+        self._answers.update(answers)
+
+    def leave_open(self, calls: list[FunctionCall]) -> None:
+        """Begin with open calls, which the first request answers."""
+        self._open = calls
+
+    def _request(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+        """Send; where that is refused with 400 because of calls that are not known here, answer them and send again."""
+        try:
+            return (yield from self._send(asked, said, turns))
+        except InvalidRequestError as error:
+            if self.conversation_id is None or error.status_code != 400:
+                raise
+            known = {call.tool_call_id for call in self._open}
+            self.reconcile((yield ReadHistory()))
+            if known == {call.tool_call_id for call in self._open}:
+                raise
+        return (yield from self._send(asked, said, turns))
+
+    def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+        results = [self._answers.get(c.tool_call_id) or interrupted([c])[0] for c in self._open if not _waits(c)]
+        confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in self._open if _waits(c)]
+        sent = [*self.seed, *results, *said]
+        lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
+        self._under_way = True
+        try:
+            turn: Turn = yield Send(sent, confirmations)
+        except NOT_APPLIED as error:
+            self._note(error, turns)
+            raise
+        except BaseException as error:
+            if isinstance(error, MistralAgentsError):
+                self._note(error, turns)
+            if self._under_way:
+                self.unsure = self.conversation_id is not None
+                self._lost = lost if self.unsure and not isinstance(error, GeneratorExit) else None
+            raise
+        finally:
+            self._under_way = False
+        self.take(turn)
+        if results:
+            turns.append(Turn(turn.conversation_id, parse_entries(results)))
+        turns.append(turn)
+        return turn
+
+    def note_begun(self, conversation_id: str | None) -> None:
+        """Keep the id of a new conversation as soon as its stream tells it, whatever becomes of the stream."""
+        if self.conversation_id is None and conversation_id is not None:
+            self.conversation_id = conversation_id
+            self._broken_start = True
+
+    def _note(self, error: MistralAgentsError, turns: list[Turn]) -> None:
+        """Keep what is known although the request failed: the new id, and the answers of earlier requests."""
+        self.note_begun(error.conversation_id)
+        if error.turn is None and turns:
+            error.turn = merge_turns(turns)
+
+    def take(self, turn: Turn) -> None:
+        """A request is answered; for a stream that is when its end was seen, whatever its reader does then."""
+        self.conversation_id = turn.conversation_id if turn.conversation_id is not None else self.conversation_id
+        self._under_way, self._broken_start, self.unsure, self._lost = False, False, False, None
+        self.last_entry_id = turn.last_entry_id if turn.last_entry_id is not None else self.last_entry_id
+        if self.conversation_id is not None:
+            self.seed = []
+        self._open = open_calls(turn.entries)
+        self._answers = {}
+
+    def _answered(self, turn: Turn) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
+        """Answer what the turn asks for; what to say next, and whether to go on."""
+        calls, pending = turn.function_calls, turn.pending_confirmations
+        if not calls and not pending:
+            return self._next_hop(turn)
+        if calls and not self.has_functions:
+            return [], False
+        if pending:
+            decisions = yield Decide(pending)
+            if decisions is None:
+                return [], False
+            self._answers.update({decision["tool_call_id"]: decision for decision in decisions})
+        if calls:
+            results = yield RunFunctions(calls)
+            self._answers.update({result["tool_call_id"]: result for result in results})
+        return [], True
+
+    def _next_hop(self, turn: Turn) -> tuple[list[JsonDict], bool]:
+        last = turn.entries[-1] if turn.entries else None
+        if self.on_handoff is None or not isinstance(last, Handoff):
+            return [], False
+        text = self.on_handoff(last)
+        return ([], False) if text is None else ([user_message(text)], True)
+
+    def reconcile(self, history: History) -> None:
+        """Take the service's word for where the conversation stands."""
+        self._open = history.open_calls
+        known = {call.tool_call_id for call in self._open}
+        self._answers = {key: answer for key, answer in self._answers.items() if key in known}
+        self.last_entry_id = history.last_entry_id
+        self.unsure = False
+
+
+def _entries(inputs: Any) -> list[JsonDict]:
+    if inputs is None:
+        return []
+    given = as_inputs(inputs)
+    return [user_message(given)] if isinstance(given, str) else given
+
+
+def _waits(call: FunctionCall) -> bool:
+    return call.needs_confirmation
+
+
+def merge_turns(turns: Sequence[Turn]) -> Turn:
+    """Several turns of one exchange as one: all entries (results of functions included), usage added up."""
+    if len(turns) == 1:
+        return turns[0]
+    entries: list[Entry] = [entry for turn in turns for entry in turn.entries]
+    usage = Usage()
+    for turn in turns:
+        usage = usage + turn.usage
+    last = turns[-1]
+    raw = {**last.raw, "outputs": [entry.raw for entry in entries], "usage": _usage_wire(usage)}
+    return Turn(
+        last.conversation_id,
+        entries,
+        usage,
+        last.guardrails,
+        raw,
+        [event for turn in turns for event in turn.unknown_events],
+        last.headers,
+        last.complete,
+        last.policy,
+    )
+
+
+def _usage_wire(usage: Usage) -> JsonDict:
+    base: JsonDict = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.connectors:
+        base.update(connector_tokens=usage.connector_tokens, connectors=usage.connectors)
+    return base

@@ -1,0 +1,284 @@
+"""The exchanges of a conversation: carries out what `Dialog` asks for, as a call or a stream, blocking or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mistral_agents._border.turns import TurnRequest
+from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
+from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
+from mistral_agents._conversation.lineage import lineage
+from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
+from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._http.fold import DONE
+from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps, Walk, arun, run
+from mistral_agents.confirmation import Rules, adecide, decide
+from mistral_agents.entries import Handoff, user_message
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.history import EntryCache, History
+from mistral_agents.turn import Turn
+from mistral_agents.usage import Usage
+
+if TYPE_CHECKING:
+    from mistral_agents.client import MistralAgents
+    from mistral_agents.costs import Meter
+
+_PER_TURN = ("timeout", "headers", "handoff_execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the exchanges of a conversation are held.
+
+    Attributes:
+        functions: The client's functions by name; None leaves calls to the caller.
+        confirm: Who decides about hosted tools.
+        meter: Counts turns, and stops before a limit.
+        on_handoff: What to say to the next agent.
+        max_rounds: How often in one exchange functions may be answered.
+        per_turn: Options of every turn.
+    """
+
+    functions: Functions | None = None
+    confirm: Rules | None = None
+    meter: Meter | None = None
+    on_handoff: Callable[[Handoff], str | None] | None = None
+    max_rounds: int = 20
+    per_turn: JsonDict = field(default_factory=dict)
+
+    def new_dialog(self, conversation_id: str | None = None) -> Dialog:
+        """The state of a conversation held so."""
+        return Dialog(conversation_id, self.functions is not None, self.max_rounds, self.on_handoff)
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
+    """Options of the start, and those of every turn."""
+    given = {name: value for name, value in options.items() if value is not None}
+    per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
+    return given, per_turn
+
+
+class Exchanges:
+    """Holds the exchanges of one conversation, one at a time.
+
+    Args:
+        client: The client.
+        settings: How.
+        dialog: The conversation's state.
+        start_options: What it is started with.
+        origin: The conversation and the entry it branches from.
+
+    Attributes:
+        usage: Tokens of all turns made here.
+        last_turn: The last exchange's turn.
+    """
+
+    def __init__(
+        self,
+        client: MistralAgents,
+        settings: Settings,
+        dialog: Dialog,
+        start_options: JsonDict,
+        origin: tuple[str, str] | None = None,
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.dialog = dialog
+        self.start_options = start_options
+        self.origin = origin
+        self.cache = EntryCache()
+        self.usage = Usage()
+        self.last_turn: Turn | None = None
+        self._lock = TurnLock()
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation's id; None before the first turn."""
+        return self.dialog.conversation_id
+
+    def require_id(self) -> str:
+        """The conversation's id.
+
+        Raises:
+            ConfigurationError: It has not begun.
+        """
+        if self.dialog.conversation_id is None:
+            raise ConfigurationError("The conversation has not begun: call append first.")
+        return self.dialog.conversation_id
+
+    # in four ways ------------------------------------------------------------------------------------------------
+
+    def append(self, inputs: Any) -> Turn:
+        """One exchange."""
+        with self.held():
+            self.last_turn = run(self._carry_out(inputs))
+            return self.last_turn
+
+    async def aappend(self, inputs: Any) -> Turn:
+        """As `append`, without blocking."""
+        async with self.aheld():
+            self.last_turn = await arun(self._carry_out(inputs))
+            return self.last_turn
+
+    def stream(self, inputs: Any) -> LeavableStream[JsonDict]:
+        """One exchange event by event."""
+        return LeavableStream(partial(self._stream, inputs))
+
+    def astream(self, inputs: Any) -> AsyncLeavableStream[JsonDict]:
+        """As `stream`, without blocking."""
+        return AsyncLeavableStream(partial(self._astream, inputs))
+
+    def _carry_out(self, inputs: Any) -> Steps[Turn]:
+        walk = Walk(self.dialog.exchange(inputs))
+        action = walk.begin()
+        while action is not None:
+            try:
+                result = yield self._job(action)
+            except BaseException as error:  # noqa: BLE001 - the exchange notes it and raises it again
+                action = walk.throw(error)
+            else:
+                action = walk.send(result)
+        return walk.result
+
+    def _stream(self, inputs: Any, hold: Hold) -> Generator[JsonDict, None, None]:
+        with self.held(hold):
+            exchange: Exchange = self.dialog.exchange(inputs)
+            walk = Walk(exchange)
+            action = walk.begin()
+            while action is not None:
+                try:
+                    if isinstance(action, Send):
+                        result: Any = yield from self._stream_turn(action)
+                    else:
+                        result = self._job(action).call()
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = walk.throw(error)
+                else:
+                    action = walk.send(result)
+            self.last_turn = walk.result
+
+    async def _astream(self, inputs: Any, hold: Hold) -> AsyncGenerator[JsonDict, None]:
+        async with self.aheld(hold):
+            walk = Walk(self.dialog.exchange(inputs))
+            action = walk.begin()
+            while action is not None:
+                try:
+                    if isinstance(action, Send):
+                        async with self.client.conversations.aopen(self._request(action)) as stream:
+                            async for event in stream:
+                                self._watch(event, stream)
+                                yield event
+                        result: Any = stream.turn
+                    else:
+                        result = await self._job(action).acall()
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = walk.throw(error)
+                else:
+                    action = walk.send(result)
+            self.last_turn = walk.result
+
+    def _stream_turn(self, action: Send) -> Generator[JsonDict, None, Turn]:
+        with self.client.conversations.open(self._request(action)) as stream:
+            for event in stream:
+                self._watch(event, stream)
+                yield event
+            return stream.turn
+
+    def _watch(self, event: JsonDict, stream: Any) -> None:
+        """Keep what an event tells before its reader can leave: the new id, and at the end the turn with its usage."""
+        self.dialog.note_begun(stream.conversation_id)
+        if event.get("type") == DONE:
+            turn: Turn = stream.turn
+            self.dialog.take(turn)
+            self.last_turn = self._count(turn)
+
+    # what an exchange asks for -------------------------------------------------------------------------------------
+
+    def _job(self, action: Action) -> Job:
+        if isinstance(action, Send):
+            request = self._request(action)
+            return Job(lambda: self.send(request), lambda: self.asend(request))
+        if isinstance(action, ReadHistory):
+            return Job(self.history, self.ahistory)
+        calls, settings = action.calls, self.settings
+        if isinstance(action, RunFunctions):
+            functions = settings.functions if settings.functions is not None else {}
+            return Job(lambda: run_functions(calls, functions), lambda: arun_functions(calls, functions))
+        return Job(lambda: decide(settings.confirm, calls), lambda: adecide(settings.confirm, calls))
+
+    def _request(self, action: Send) -> TurnRequest:
+        """The turn to make: of the conversation, of a new branch, or the first of a new one."""
+        self.check_meter()
+        inputs: Any = action.inputs
+        if len(inputs) == 1 and inputs[0] == user_message(inputs[0].get("content", "")):
+            inputs = inputs[0]["content"] if isinstance(inputs[0]["content"], str) else inputs
+        per_turn = self.settings.per_turn
+        if self.conversation_id is not None:
+            options = {**per_turn, "tool_confirmations": action.confirmations or None}
+            known = self.dialog.last_entry_id
+            return TurnRequest("append", inputs or None, options, self.conversation_id, known, found=action.found)
+        if self.origin is not None:
+            metadata = {**self.start_options.get("metadata", {}), **lineage(*self.origin)}
+            return TurnRequest("restart", inputs, {**per_turn, "metadata": metadata}, *self.origin)
+        return TurnRequest("start", inputs, {**self.start_options, **per_turn})
+
+    def check_meter(self) -> None:
+        """Ask the meter, before a turn."""
+        if self.settings.meter is not None:
+            self.settings.meter.check()
+
+    def send(self, request: TurnRequest) -> Turn:
+        """Make one turn, and count it."""
+        return self._count(self.client.conversations.send(request))
+
+    async def asend(self, request: TurnRequest) -> Turn:
+        """As `send`, without blocking."""
+        return self._count(await self.client.conversations.asend(request))
+
+    def _count(self, turn: Turn) -> Turn:
+        self.usage = self.usage + turn.usage
+        if self.settings.meter is not None:
+            self.settings.meter.add(turn)
+        return turn
+
+    def history(self) -> History:
+        """Every entry so far."""
+        return self.client.conversations.get_history(self.require_id(), cache=self.cache)
+
+    async def ahistory(self) -> History:
+        """As `history`, without blocking."""
+        return await self.client.conversations.aget_history(self.require_id(), cache=self.cache)
+
+    # one at a time -------------------------------------------------------------------------------------------------
+
+    @property
+    def _patience(self) -> float:
+        given = self.settings.per_turn.get("timeout")
+        return float(given if given is not None else self.client.timeout)
+
+    @contextmanager
+    def held(self, hold: Hold | None = None) -> Iterator[None]:
+        """Hold the conversation, so that its turns follow one another."""
+        mine = hold if hold is not None else Hold()
+        with ExitStack() as stack:
+            stack.enter_context(self._lock.held(mine, self._patience))
+            if self.conversation_id is not None:
+                shared = lock_of(self.client.base_url, self.conversation_id)
+                stack.enter_context(shared.held(mine, self._patience))
+            yield
+
+    @asynccontextmanager
+    async def aheld(self, hold: Hold | None = None) -> AsyncIterator[None]:
+        """As `held`, without blocking."""
+        mine = hold if hold is not None else Hold()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._lock.aheld(mine, self._patience))
+            if self.conversation_id is not None:
+                shared = lock_of(self.client.base_url, self.conversation_id)
+                await stack.enter_async_context(shared.aheld(mine, self._patience))
+            yield

@@ -1,0 +1,1 @@
+"""The road to the service: the SDK's clients, bytes in and out, events of a stream."""

@@ -1,0 +1,26 @@
+"""Names that look unused and are not: `scripts.dead_code` reads this file as if it used them. One line for each reason.
+
+A test holds that each of them is still defined; what is gone from the code goes from here.
+"""
+
+# Public names that nothing here calls, not even a test: async twins, what a tool spec of LlamaIndex lists.
+_.acreate_agent, _.adocument, _.afetch_file, _.aget_last_messages, _.alist_accesses, _.areprocess, _.arestart
+_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir
+_.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_documents
+
+# Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
+_.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
+
+# Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
+_.version_message, _.previous_agent_id, _.answered_in
+
+# Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
+_.block_on_error, _.deployment_chat, _.document_name, _.document_url, _.dtype, _.favicon, _.file_type
+_.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
+_.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
+
+# Read or called by matplotlib, bm25s and fpdf.
+_.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified
+
+# Dead; they go when the modules that hold them are written anew.
+_.needs_answer, _.parsed_output
