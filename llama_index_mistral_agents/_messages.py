@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
@@ -74,7 +75,7 @@ def text_of(message: ChatMessage) -> str:
 
 def short_hash(text: str) -> str:
     """A short fingerprint, for comparisons only."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(mend_text(text).encode()).hexdigest()[:12]
 
 
 def fingerprint(message: ChatMessage) -> str:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
+from mistral_agents._border.calls import answer_unrun
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
-from mistral_agents._conversation.functions import interrupted
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.confirmation import denied
@@ -372,7 +372,7 @@ def _close_calls(
     """Answer the calls that a conversation waits for and that nothing given answers, since it takes nothing before."""
     given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
     left = [call for call in calls if call.tool_call_id not in given]
-    results = interrupted([call for call in left if not call.needs_confirmation])
+    results = answer_unrun([call for call in left if not call.needs_confirmation])
     return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mistral_agents._api.recovery import LOST
+from mistral_agents._border.calls import INTERRUPTED
 from mistral_agents._border.fingerprints import digest
-from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
 from mistral_agents.turn import Turn

@@ -208,7 +208,8 @@ class Exchanges:
         calls, settings = action.calls, self.settings
         if isinstance(action, RunFunctions):
             functions = settings.functions if settings.functions is not None else {}
-            return Job(lambda: run_functions(calls, functions), lambda: arun_functions(calls, functions))
+            done = action.results
+            return Job(lambda: run_functions(calls, functions, done), lambda: arun_functions(calls, functions, done))
         return Job(lambda: decide(settings.confirm, calls), lambda: adecide(settings.confirm, calls))
 
     def _request(self, action: Send) -> TurnRequest:
