@@ -8,17 +8,21 @@ takes no further input before every call has its result.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from mistral_agents._border.text import mend_json
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import FunctionCall, function_result
+from mistral_agents.entries import FunctionCall, function_result, short_call_id
 from mistral_agents.errors import PendingCallsError
 
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
-UNREADABLE_RESULT = "unreadable: the call was not run, since {}"
+UNNAMED = "unnamed"
+"""What stands for the name of a call that has none, where it must be sent again."""
+UNREADABLE = "unreadable: the call was not run"
+UNREADABLE_RESULT = UNREADABLE + ", since {}"
+_CALL_ID = re.compile("[a-zA-Z0-9]{9}")
 
 
 class UnreadableCallError(ValueError):
@@ -102,50 +106,64 @@ def _why_unrun(call: FunctionCall) -> str:
 # Calls and results in what is sent ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """How the calls and results of a history fit together.
+def is_unrun_answer(entry: Any) -> bool:
+    """Whether an input is one of ours to a call that got no other answer."""
+    said = str(entry.get("result", "")) if isinstance(entry, Mapping) else ""
+    return INTERRUPTED in said or UNREADABLE in said
 
-    Attributes:
-        open_ids: Calls without a result.
-        orphan_ids: Results without a call before them.
+
+def close_history(entries: Sequence[JsonDict], *, whole: bool) -> list[JsonDict]:
+    """The entries of a history so that the service takes them: every call has its result, every result its call.
+
+    Args:
+        entries: What is to be sent. An unreadable call that nothing answers is answered here.
+        whole: Whether they are the whole history; else results may belong to calls that the service holds. In a whole
+            history ids of a form that Mistral's models don't make are replaced by stable ones that they do.
+
+    Raises:
+        PendingCallsError: A readable call has no result, or a result no call; it names the ids.
     """
+    results = {entry.get("tool_call_id") for entry in entries if entry.get("type") == "function.result"}
+    closed: list[JsonDict] = []
+    for entry in entries:
+        closed.append(entry)
+        if entry.get("type") == "function.call" and entry.get("tool_call_id") not in results:
+            fault = find_call_fault(entry.get("name"), entry.get("arguments"))
+            if fault is not None:
+                closed.append(
+                    function_result(str(entry.get("tool_call_id")), {"error": UNREADABLE_RESULT.format(fault)})
+                )
+    _check_pairs(closed, whole)
+    return [_with_short_id(entry) for entry in closed] if whole else closed
 
-    open_ids: tuple[str, ...]
-    orphan_ids: tuple[str, ...]
 
-
-def pair_calls(entries: Iterable[JsonDict]) -> Pairing:
-    """Match the calls and results of entries, in order."""
+def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
     waiting: dict[str, None] = {}
     orphans: list[str] = []
     for entry in entries:
-        call_id = entry.get("tool_call_id")
-        if entry.get("type") == "function.call" and isinstance(call_id, str):
+        call_id, kind = str(entry.get("tool_call_id")), entry.get("type")
+        if kind == "function.call":
             waiting[call_id] = None
-        elif entry.get("type") == "function.result" and isinstance(call_id, str):
-            if call_id in waiting:
-                del waiting[call_id]
-            else:
-                orphans.append(call_id)
-    return Pairing(tuple(waiting), tuple(orphans))
-
-
-def check_pairs(open_ids: Sequence[str], orphan_ids: Sequence[str]) -> None:
-    """Refuse a history of the user's whose calls and results don't fit, as the service would with an unclear 400.
-
-    Raises:
-        PendingCallsError: It names the ids.
-    """
-    if open_ids:
+        elif kind == "function.result" and call_id in waiting:
+            del waiting[call_id]
+        elif kind == "function.result":
+            orphans.append(call_id)
+    if waiting:
         raise PendingCallsError(
-            f"These tool calls have no result: {', '.join(open_ids)}.",
-            call_ids=list(open_ids),
+            f"These tool calls have no result: {', '.join(waiting)}.",
+            call_ids=list(waiting),
             hint="Add the result of each of them before the next message.",
         )
-    if orphan_ids:
+    if orphans and whole:
         raise PendingCallsError(
-            f"These tool results belong to no call in the history: {', '.join(orphan_ids)}.",
-            call_ids=list(orphan_ids),
+            f"These tool results belong to no call in the history: {', '.join(orphans)}.",
+            call_ids=orphans,
             hint="Keep a call and its result together when a history is shortened, or leave both out.",
         )
+
+
+def _with_short_id(entry: JsonDict) -> JsonDict:
+    call_id = entry.get("tool_call_id")
+    if call_id is None or _CALL_ID.fullmatch(call_id):
+        return entry
+    return {**entry, "tool_call_id": short_call_id(call_id)}

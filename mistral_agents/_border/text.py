@@ -1,8 +1,8 @@
 """Which text may pass: well-formed Unicode, in both directions.
 
-JSON can name half a character (`"\\ud83d"`), and a stream may cut one in two. Python keeps such halves as lone surrogates,
-which no encoder takes: a history that holds one can never be sent again. A half waits for its other half in the next
-delta; what stays alone becomes U+FFFD, the replacement character (Unicode 15, section 3.9, D93b).
+JSON can name half a character (a surrogate), and a stream may cut one in two. Python keeps such halves, which no
+encoder takes: a history that holds one can never be sent again. A half waits for its other half in the next delta; what
+stays alone becomes U+FFFD, the replacement character (Unicode 15, section 3.9, D93b).
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ class DeltaMender:
 def _growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | None:
     """What holds the text that an event adds to, its key there, and what tells this text from others."""
     kind = event.get("type")
+    holder: Any = None
+    name: Any = None
     if kind in _ARGUMENTS:
         holder, name = event, "arguments"
     elif kind == _CONTENT:
         holder, name = _last_text(event, "content")
-    else:
-        return None
-    if holder is None or not isinstance(holder[name], str):
+    if holder is None or not isinstance(holder.get(name) if isinstance(holder, dict) else holder[name], str):
         return None
     return holder, name, (event.get("id"), event.get("output_index"), event.get("content_index"), name == "arguments")
 

@@ -94,7 +94,7 @@ def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Res
         for call, future in running:
             try:
                 done[call.tool_call_id] = future.result()
-            except Exception as error:  # only what steers a run comes out of `_run`; the others are let to their end
+            except Exception as error:  # noqa: BLE001 - what steers the run is raised when the others have ended
                 stopped = stopped if stopped is not None else error
         if stopped is not None:
             raise stopped
