@@ -79,7 +79,7 @@ class LoopKeeper:
         self._users = 0
         self._unused = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._started = False
+        self._started = asyncio.Event()
 
     async def enter(self) -> None:
         """Announce a stream before it is opened; `keep` or `leave` follows.
@@ -89,11 +89,10 @@ class LoopKeeper:
         self._users += 1
         self._unused.clear()
         if self._task is None or self._task.done():
-            self._started = False
+            self._started.clear()
             self._task = self._loop.create_task(self._wait())
         try:
-            while not self._started:
-                await asyncio.sleep(0)
+            await self._started.wait()
         except BaseException:
             self.leave()
             raise
@@ -122,8 +121,13 @@ class LoopKeeper:
             with contextlib.suppress(RuntimeError):  # the loop was closed just now
                 self._loop.call_soon_threadsafe(opened.start_closing)
 
+    async def settle(self) -> None:
+        """Wait until no stream of this loop is open."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _wait(self) -> None:
-        self._started = True
+        self._started.set()
         try:
             while self._users:
                 await self._unused.wait()

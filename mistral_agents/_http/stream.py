@@ -21,6 +21,7 @@ from mistral_agents._http.replies import (
     failure_in,
     headers_of,
     is_answer,
+    is_error_object,
     is_failure,
     parse_json,
     unreadable,
@@ -171,7 +172,7 @@ class _Reading:
             self._watch.met(self.conversation_id, self._watch.policy)
         if self._fold.error is not None:
             raise self._failed(self._fold.error)
-        if kind == "error" or is_failure(event):
+        if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
             raise self._failed(event)
         if kind not in _KNOWN and (event.get("error") or event.get("detail")) and "id" not in event:
             self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes after all

@@ -316,6 +316,11 @@ class Transport:
             return error
         if isinstance(error, RuntimeError) and sdk_layer.is_closed(client):
             return ConfigurationError(f"{call.what}: the HTTP client given to MistralAgents is closed.")
+        if isinstance(error, RuntimeError) and "loop" in str(error):
+            return ConfigurationError(
+                f"{call.what}: async_http_client was used on another event loop before: {error}",
+                hint="A client of yours serves one event loop; without async_http_client each loop gets its own.",
+            )
         if not sdk_layer.is_transport_error(error):
             raise error
         if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
