@@ -18,15 +18,13 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from mistral_agents._http.sdk import loses_cancelled_requests
+
 
 class OpenStream:
-    """A response that is being read, and the iterators that read it.
+    """A response that is being read, and the iterators that read it."""
 
-    Attributes:
-        chunks: The iterator to read from.
-    """
-
-    __slots__ = ("_closed", "_closing", "_inner", "_keeper", "_response", "chunks")
+    __slots__ = ("_chunks", "_closed", "_closing", "_inner", "_keeper", "_reading", "_response")
 
     def __init__(self, keeper: LoopKeeper, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> None:
         self._keeper = keeper
@@ -34,7 +32,19 @@ class OpenStream:
         self._inner = inner
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
-        self.chunks = chunks
+        self._reading: asyncio.Task[bytes | None] | None = None
+        self._chunks = chunks
+
+    async def read(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        if not loses_cancelled_requests():
+            return await anext(self._chunks, None)
+        self._reading = asyncio.ensure_future(_take_next(self._chunks))
+        try:
+            return await asyncio.shield(self._reading)
+        except asyncio.CancelledError:
+            self._reading.cancel()  # once: it cleans up undisturbed, however often the caller is cancelled
+            raise
 
     async def aclose(self) -> None:
         """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on.
@@ -57,7 +67,9 @@ class OpenStream:
         await self._close()
 
     async def _close(self) -> None:
-        for one in (self.chunks, self._inner):
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+        for one in (self._chunks, self._inner):
             with contextlib.suppress(Exception):  # errors of reading were raised where it was read
                 await one.aclose()
         with contextlib.suppress(Exception):
@@ -68,6 +80,10 @@ class OpenStream:
     def abandon(self) -> None:
         """Nobody reads any more: close on the loop that reads, if it still runs. Called from any thread."""
         self._keeper.close_soon(self)
+
+
+async def _take_next(chunks: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(chunks, None)
 
 
 class LoopKeeper:

@@ -449,7 +449,7 @@ class AsyncTurnStream(_Reading):
             self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
-        chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]
+        chunk = await self._open_stream.read() if self._open_stream is not None else None
         if chunk is None:
             self._at_end = True
             self._take_end()

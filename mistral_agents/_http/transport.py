@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
@@ -475,7 +476,10 @@ class Transport:
         request = await hooks.arun_before(request)
         self._shorten_waits(request, deadline)
         try:
-            return await self._aexchange(client, hooks, request, call, deadline, stream), None
+            exchange = self._aexchange(client, hooks, request, call, deadline, stream)
+            if sdk_layer.loses_cancelled_requests():
+                return await run_to_a_safe_end(request, exchange, self._aclose), None
+            return await exchange, None
         except Exception as raised:  # noqa: BLE001 - typed, or raised again
             other = await hooks.arun_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
@@ -485,6 +489,10 @@ class Transport:
             else:
                 hooks.leave_span(call.conversation_id)
             raise
+
+    @staticmethod
+    async def _aclose(opened: Opened) -> None:
+        await opened.response.aclose()
 
     async def _aexchange(
         self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool

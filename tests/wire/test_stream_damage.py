@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_comments_keep_a_stream_open_only_for_so_long(make_client, wire, way, mo
         now[0] += 250.0
         return now[0]
 
-    monkeypatch.setattr("mistral_agents._http.stream.time.monotonic", tick)
+    monkeypatch.setattr("mistral_agents._http.stream.time", SimpleNamespace(monotonic=tick))
     from mistral_agents._http import sdk
 
     library = sdk.http()
