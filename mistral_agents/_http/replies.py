@@ -163,11 +163,17 @@ def is_answer(value: Any) -> bool:
     return "outputs" in value or value.get("object") == "conversation.response" or bool(value.get("conversation_id"))
 
 
+def is_error_object(value: JsonDict) -> bool:
+    """Whether an object calls itself an error, as the service's error bodies do."""
+    kind = value.get("object")
+    return isinstance(kind, str) and kind.lower() == "error"
+
+
 def is_failure(value: Any) -> bool:
     """Whether a body is nothing but the report of a failure, whatever its status says."""
     if not isinstance(value, dict):
         return False
-    if isinstance(value.get("object"), str) and value["object"].lower() == "error":
+    if is_error_object(value):
         return True
     return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
 

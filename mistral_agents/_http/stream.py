@@ -22,6 +22,7 @@ from mistral_agents._http.replies import (
     failure_in,
     headers_of,
     is_answer,
+    is_error_object,
     is_failure,
     parse_json,
     unreadable,
@@ -178,7 +179,7 @@ class _Reading:
             self._watch.met(self.conversation_id, self._watch.policy)
         if self._fold.error is not None:
             raise self._failed(self._fold.error)
-        if kind == "error" or is_failure(event):
+        if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
             raise self._failed(event)
         if self._is_unknown() and (event.get("error") or event.get("detail")) and "id" not in event:
             self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes after all
@@ -448,7 +449,7 @@ class AsyncTurnStream(_Reading):
             self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
-        chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]
+        chunk = await self._open_stream.read() if self._open_stream is not None else None
         if chunk is None:
             self._at_end = True
             self._take_end()

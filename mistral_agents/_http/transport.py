@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from mistral_agents._border.text import mend_json
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
@@ -323,6 +324,11 @@ class Transport:
             return error
         if isinstance(error, RuntimeError) and sdk_layer.is_closed(client):
             return ConfigurationError(f"{call.what}: the HTTP client given to MistralAgents is closed.")
+        if isinstance(error, RuntimeError) and "loop" in str(error):
+            return ConfigurationError(
+                f"{call.what}: async_http_client was used on another event loop before: {error}",
+                hint="A client of yours serves one event loop; without async_http_client each loop gets its own.",
+            )
         if not sdk_layer.is_transport_error(error):
             raise error
         if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
@@ -477,7 +483,10 @@ class Transport:
         request = await hooks.arun_before(request)
         self._shorten_waits(request, deadline)
         try:
-            return await self._aexchange(client, hooks, request, call, deadline, stream), None
+            exchange = self._aexchange(client, hooks, request, call, deadline, stream)
+            if sdk_layer.loses_cancelled_requests():
+                return await run_to_a_safe_end(request, exchange, self._aclose), None
+            return await exchange, None
         except Exception as raised:  # noqa: BLE001 - typed, or raised again
             other = await hooks.arun_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
@@ -487,6 +496,10 @@ class Transport:
             else:
                 hooks.leave_span(call.conversation_id)
             raise
+
+    @staticmethod
+    async def _aclose(opened: Opened) -> None:
+        await opened.response.aclose()
 
     async def _aexchange(
         self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
