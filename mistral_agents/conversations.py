@@ -27,7 +27,6 @@ from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.errors import (
     MistralAgentsError,
-    ResponseFormatError,
     UnknownOutcomeError,
 )
 from mistral_agents.files import Files
