@@ -174,12 +174,17 @@ class Dialog:
         except NotFoundError:
             if not self._broken_start:
                 raise
-            self.conversation_id, self.unsure, self._broken_start, self._lost = None, False, False, None
+            self._forget_start()
             return asked, None
         found = self._find_lost(history, lost) if lost is not None else None
         self.reconcile(history)
-        self._broken_start, self._lost = False, None
+        self._lost = None
         return ([] if lost is not None and lost.said else asked), found
+
+    def _forget_start(self) -> None:
+        """Of a first turn that broke off the service kept nothing: the conversation is not begun."""
+        self.conversation_id, self.last_entry_id = None, None
+        self.unsure, self._broken_start, self._lost = False, False, None
 
     def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
         if not (lost.confirms or was_said(history.entries, lost.after_entry_id, lost.sent)):
@@ -213,6 +218,10 @@ class Dialog:
         """Send; where that is refused with 400 because of calls that are not known here, answer them and send again."""
         try:
             return (yield from self._send(asked, said, turns))
+        except NotFoundError:
+            if not self._broken_start:
+                raise
+            self._forget_start()
         except InvalidRequestError as error:
             if self.conversation_id is None or error.status_code != 400:
                 raise
