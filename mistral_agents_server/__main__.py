@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mistral_agents_server.settings import LOG_LEVELS, LocalConnector, Quota, Settings, package_version
+from mistral_agents_server.settings import LOG_LEVELS, LocalConnector, LocalModel, Quota, Settings, package_version
 
 PACKAGES = {
     "starlette": "starlette",
@@ -43,6 +43,13 @@ def _quota(text: str) -> Quota:
         return Quota.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _models(text: str) -> tuple[LocalModel, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"names of models are parted by commas, not {text!r}")
+    return tuple(LocalModel(name, embeds="embed" in name) for name in names)
 
 
 def _port(text: str) -> int:
@@ -101,6 +108,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--pages", type=_folder, help="folder of local pages that web search looks through")
     build.add_argument("--quota", type=_quota, action="append", default=[], metavar="TOOL=N/minute", help="a limit")
     build.add_argument("--connectors", metavar="MODULE:NAME", help="local connectors")
+    build.add_argument(
+        "--models", type=_models, default=(), metavar="NAME,…", help="the models there are; other names are refused"
+    )
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
     build.add_argument("--ready-file", type=Path, metavar="FILE", help="gets the address once requests are taken")

@@ -24,6 +24,7 @@ from mistral_agents_server.errors import (
     NOT_FOUND,
     ApiError,
     bad_request,
+    model_not_in_use,
     not_found,
 )
 from mistral_agents_server.messages import check_results, open_calls, stored_entry, user_entry
@@ -188,6 +189,8 @@ class ConversationsApi:
         conversation = Conversation(ids.new_id("conv"), {}, owner)
         conversation.body = _conversation_body(conversation.id, given)
         actor = self._actor(conversation, [])
+        if not self._services.models.knows(actor.model):
+            raise model_not_in_use(actor.model)
         check_tools(actor.tools, actor.args)
         check_configurations(actor.tools, self._services.sources)
         self._require_quota(actor)

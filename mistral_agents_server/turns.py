@@ -16,6 +16,7 @@ from mistral_agents_server.citations import CitationSplitter, marks_of
 from mistral_agents_server.draft import Author, CallDraft, HandoffDraft, MessageDraft, RunDraft, event
 from mistral_agents_server.errors import ApiError
 from mistral_agents_server.messages import chat_messages, open_calls
+from mistral_agents_server.models_api import Models
 from mistral_agents_server.offers import HostedTools, MadeFile, Offer, Outcome, failed, offers_of, run_hosted
 from mistral_agents_server.quota import QuotaBook
 from mistral_agents_server.thinking import Brain, CallPart, ChatRequest, Text, Thought, Tokens, count_tokens
@@ -46,6 +47,7 @@ class Services:
     agents: AgentStore
     files: FileKeeper
     quota: QuotaBook
+    models: Models
 
 
 @dataclass(slots=True)
