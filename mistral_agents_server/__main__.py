@@ -45,6 +45,20 @@ def _quota(text: str) -> Quota:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _guardrail_word(text: str) -> tuple[str, str]:
+    category, _, word = (part.strip() for part in text.partition("="))
+    if not (category and word):
+        raise argparse.ArgumentTypeError(f"a word of a guardrail is written CATEGORY=WORD, not {text!r}")
+    return category, word
+
+
+def _by_category(words: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for category, word in words:
+        found.setdefault(category, []).append(word)
+    return found
+
+
 def _models(text: str) -> tuple[LocalModel, ...]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
@@ -110,6 +124,14 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--connectors", metavar="MODULE:NAME", help="local connectors")
     build.add_argument(
         "--models", type=_models, default=(), metavar="NAME,…", help="the models there are; other names are refused"
+    )
+    build.add_argument(
+        "--guardrail-word",
+        type=_guardrail_word,
+        action="append",
+        default=[],
+        metavar="CATEGORY=WORD",
+        help="a word that guardrails find, such as violence_and_threats=bomb",
     )
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
@@ -184,6 +206,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         pages=arguments.pages,
         quotas=tuple(arguments.quota),
         connectors=load_connectors(arguments.connectors),
+        models=arguments.models,
+        guardrail_words=_by_category(arguments.guardrail_word),
         max_turns=arguments.max_turns,
     )
 

@@ -24,6 +24,7 @@ from mistral_agents_server.db import Database
 from mistral_agents_server.embeddings_api import EmbeddingsApi
 from mistral_agents_server.endpoint import Endpoint
 from mistral_agents_server.errors import ApiError, server_failure
+from mistral_agents_server.guardrails import Moderator
 from mistral_agents_server.guards import Guard
 from mistral_agents_server.health_api import HealthApi
 from mistral_agents_server.models_api import Models, ModelsApi
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings if settings is not None else Settings()
     brain = _brain(settings)
     connectors = Connectors(settings.connectors)
+    moderator = Moderator(settings.guardrail_words)
     _check_pages(settings.pages)
     check_quotas(settings.quotas, connectors.function_names())
     temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
@@ -98,7 +100,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     quota = QuotaBook(settings.quotas)
     upstream = Upstream(settings) if settings.model_url is not None else None
     models = Models(settings.models, upstream)
-    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota, models)
+    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota, models, moderator)
     queue = TurnQueue(settings.max_turns)
     routes = [
         *ConversationsApi(ConversationStore(database), services, queue).routes(),

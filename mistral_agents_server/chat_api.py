@@ -24,11 +24,11 @@ from mistral_agents_server.messages import content_text, input_content
 from mistral_agents_server.thinking import CallPart, ChatRequest, Part, Text, Thought, Tokens, count_tokens
 from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Services
-from mistral_agents_server.wire import FunctionTool, read_body, wire
+from mistral_agents_server.wire import FunctionTool, Guardrail, read_body, wire
 
 Wire = dict[str, Any]
 
-_NO_ARGUMENTS = ("model", "messages", "tools", "tool_choice", "stream")
+_NO_ARGUMENTS = ("model", "messages", "tools", "tool_choice", "stream", "guardrails")
 
 
 class ToolCall(BaseModel):
@@ -58,6 +58,7 @@ class ChatBody(BaseModel):
     tools: list[FunctionTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     stream: bool | None = None
+    guardrails: list[Guardrail] | None = None
 
 
 @dataclass(slots=True)
@@ -140,12 +141,18 @@ class ChatApi:
         if not self._services.models.knows(body.model):
             raise invalid_model(body.model)
         self._services.quota.require(["tokens"])
+        guardrails = [wire(one) for one in body.guardrails or []]
+        said = [content_text(message.content) for message in body.messages if message.content is not None]
+        self._services.moderator.check(guardrails, said)
         head = {
             "id": uuid.uuid4().hex,
             "created": int(time.time()),
             "model": self._services.brain.label(body.model),
         }
-        return ChatResponse(self._services, self._queue, _chat_request(body), head, bool(body.stream))
+        asked = _chat_request(body)
+        response = ChatResponse(self._services, self._queue, asked, head, bool(body.stream))
+        response.guardrails, response.said = guardrails, said
+        return response
 
 
 class ChatResponse(Response):
@@ -157,6 +164,10 @@ class ChatResponse(Response):
         asked: the request to the brain.
         head: what every reply and chunk begins with.
         stream: whether to send chunks.
+
+    Attributes:
+        guardrails: what checks the answer.
+        said: what was said before it.
     """
 
     def __init__(self, services: Services, queue: TurnQueue, asked: ChatRequest, head: Wire, stream: bool) -> None:
@@ -164,6 +175,8 @@ class ChatResponse(Response):
         self._services, self._queue = services, queue
         self._asked, self._head, self._stream = asked, head, stream
         self._answer = _Answer()
+        self.guardrails: list[Wire] = []
+        self.said: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer and send it."""
@@ -187,9 +200,15 @@ class ChatResponse(Response):
 
     def _whole(self) -> Response:
         usage = self._charge()
+        verdicts = self._check()
         choice = {"index": 0, "message": self._answer.message(), "finish_reason": self._answer.finish_reason}
         whole = {**self._head, "object": "chat.completion", "choices": [choice], "usage": usage}
+        if verdicts is not None:
+            whole["guardrails"] = verdicts
         return JSONResponse(whole, headers=self._services.quota.headers(["tokens"]))
+
+    def _check(self) -> list[Wire] | None:
+        return self._services.moderator.check(self.guardrails, [*self.said, self._answer.text])
 
     def _charge(self) -> Wire:
         usage = self._answer.usage(self._asked)
@@ -203,6 +222,7 @@ class ChatResponse(Response):
                 yield _chunk(self._head, first, None)
             async for delta in deltas:
                 yield _chunk(self._head, delta, None)
+            self._check()
         except ApiError as error:
             yield _data({**error.body, "object": "error"})
             return

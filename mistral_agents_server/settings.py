@@ -113,6 +113,7 @@ class Settings:
         quotas: limits that really run out.
         connectors: local connectors.
         models: the models there are, any other name is refused; empty takes every name.
+        guardrail_words: words and phrases by moderation category; what guardrails find.
         max_turns: turns at once, running and waiting; one more is answered with a 429.
     """
 
@@ -127,6 +128,7 @@ class Settings:
     quotas: Sequence[Quota] = field(default_factory=tuple)
     connectors: Sequence[LocalConnector] = field(default_factory=tuple)
     models: Sequence[LocalModel] = field(default_factory=tuple)
+    guardrail_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_turns: int = 256
 
     def __post_init__(self) -> None:

@@ -71,6 +71,13 @@ def test_the_stand_in_fits(client, tool):
     assert violations("ModelConversation", dict(client.conversations.get(turn.conversation_id))) == []
 
 
+def test_the_stand_ins_guardrails_fit(client):
+    rule = {"moderation_llm_v2": {"action": "none", "custom_category_thresholds": {"pii": 0.1}}}
+    turn = client.conversations.start("Hello", model="mistral-small-latest", guardrails=[rule])
+    assert turn.raw["guardrails"]
+    assert violations("ConversationResponse", turn.raw) == []
+
+
 def test_the_stand_ins_function_calls_fit(standin_factory, scripted):
     scripted.script(call("lookup", {"city": "Paris"}), say("It is mild."))
     client = MistralAgents(api_key="test-key", base_url=standin_factory(model_url=scripted.url).base_url)
