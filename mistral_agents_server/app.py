@@ -17,6 +17,8 @@ from starlette.types import ExceptionHandler
 
 from mistral_agents_server.agents import AgentStore
 from mistral_agents_server.agents_api import AgentsApi
+from mistral_agents_server.batch_api import BatchApi
+from mistral_agents_server.batch_store import BatchStore
 from mistral_agents_server.chat_api import ChatApi
 from mistral_agents_server.connectors_api import Connectors, ConnectorsApi
 from mistral_agents_server.conversations_api import ConversationsApi
@@ -102,9 +104,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     models = Models(settings.models, upstream)
     services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota, models, moderator)
     queue = TurnQueue(settings.max_turns)
+    batches = BatchApi(BatchStore(database), rooms.files)
     routes = [
         *ConversationsApi(ConversationStore(database), services, queue).routes(),
         *AgentsApi(agents, services.sources, models).routes(),
+        *batches.routes(),
         *ChatApi(services, queue).routes(),
         *EmbeddingsApi(models, upstream).routes(),
         *ModelsApi(models).routes(),
@@ -116,6 +120,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await batches.close()
         await run_in_threadpool(rooms.close)
         database.close()
         if temporary is not None:
