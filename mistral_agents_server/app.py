@@ -20,6 +20,8 @@ from mistral_agents_server.agents_api import AgentsApi
 from mistral_agents_server.batch_api import BatchApi
 from mistral_agents_server.batch_store import BatchStore
 from mistral_agents_server.chat_api import ChatApi
+from mistral_agents_server.connector_admin_api import ConnectorAdminApi
+from mistral_agents_server.connector_store import ConnectorStore
 from mistral_agents_server.connectors_api import Connectors, ConnectorsApi
 from mistral_agents_server.conversations_api import ConversationsApi
 from mistral_agents_server.db import Database
@@ -103,6 +105,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     upstream = Upstream(settings) if settings.model_url is not None else None
     models = Models(settings.models, upstream)
     services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota, models, moderator)
+    made_connectors = ConnectorStore(database)
+    connectors_api = ConnectorsApi(connectors, made_connectors)
     queue = TurnQueue(settings.max_turns)
     batches = BatchApi(BatchStore(database), rooms.files)
     routes = [
@@ -112,7 +116,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *ChatApi(services, queue).routes(),
         *EmbeddingsApi(models, upstream).routes(),
         *ModelsApi(models).routes(),
-        *ConnectorsApi(connectors).routes(),
+        *connectors_api.routes(),
+        *ConnectorAdminApi(made_connectors, connectors_api).routes(),
         *rooms.routes(quota),
         *HealthApi(settings).routes(),
     ]

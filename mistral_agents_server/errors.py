@@ -57,6 +57,11 @@ def not_found(msg: str, code: int = NOT_FOUND) -> ApiError:
     return _coded(404, msg, code)
 
 
+def conflict(msg: str) -> ApiError:
+    """A 409: what is to be made is there already."""
+    return _coded(409, msg, INVALID_ARGUMENT)
+
+
 def bad_request(msg: str, code: int = INVALID_ARGUMENT) -> ApiError:
     """A 400 with a code: 3001 wrong argument, 3230 calls and results differ."""
     return _coded(400, msg, code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from mistral_agents import MistralAgents
@@ -76,6 +77,19 @@ def test_the_stand_ins_guardrails_fit(client):
     turn = client.conversations.start("Hello", model="mistral-small-latest", guardrails=[rule])
     assert turn.raw["guardrails"]
     assert violations("ConversationResponse", turn.raw) == []
+
+
+def test_the_stand_ins_connectors_fit(standin_factory):
+    body = {"name": "tides", "description": "d", "server": "https://tides.example.org/mcp", "headers": {"X-Key": "k"}}
+    headers = {"Authorization": "Bearer k"}
+    with httpx.Client(base_url=f"{standin_factory().base_url}/v1", headers=headers) as http:
+        made = http.post("/connectors", json=body).json()
+        http.post("/connectors/tides/user/credentials", json={"name": "one"})
+        assert violations("Connector", made) == []
+        assert violations("PaginatedConnectors", http.get("/connectors").json()) == []
+        assert violations("CredentialsResponse", http.get("/connectors/tides/user/credentials").json()) == []
+        for method in http.get("/connectors/tides/authentication_methods").json():
+            assert violations("PublicAuthenticationMethod", method) == []
 
 
 def test_the_stand_ins_function_calls_fit(standin_factory, scripted):
