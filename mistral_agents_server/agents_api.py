@@ -101,6 +101,9 @@ class AgentsApi:
         if "deployment_chat" in query:
             wanted_chat = query["deployment_chat"].lower() == "true"
             found = [agent for agent in found if agent["deployment_chat"] is wanted_chat]
+        sources = query.getlist("sources")
+        if sources:
+            found = [agent for agent in found if agent["source"] in sources]
         wanted_metadata = metadata_filter(request)
         return [agent for agent in found if has_metadata(agent, wanted_metadata)]
 
