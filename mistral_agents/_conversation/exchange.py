@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mistral_agents._border.events import DONE
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
 from mistral_agents._conversation.lineage import lineage
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
-from mistral_agents._http.fold import DONE
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, arun, run
 from mistral_agents.confirmation import Rules, adecide, decide
@@ -151,7 +151,6 @@ class Exchanges:
             walk = Walk(exchange)
             action = walk.begin()
             while action is not None:
-                stream = None
                 try:
                     if isinstance(action, Send):
                         result: Any = yield from self._stream_turn(action)
