@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
@@ -19,6 +18,7 @@ from mistral_agents.retrieval.jobs import Steps, Work, arun, run
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import PageReader
+from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
 from mistral_agents.retrieval.snapshot import Hit, Preparation, Query, Snapshot
 from mistral_agents.retrieval.store import Store
@@ -50,7 +50,7 @@ class LibraryEngine:
 
     def __init__(
         self,
-        client: MistralAgents,
+        client: LibraryClient,
         settings: Settings,
         *,
         embedder: Embedder | None = None,

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from mistral_agents._api.records import Document
 from mistral_agents.errors import NotFoundError
-from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import LibraryNotFoundError
 from mistral_agents.retrieval.jobs import Job, Steps
+from mistral_agents.retrieval.service import LibraryApi
 
 PAGE_SIZE = 100
 """Documents per page of a listing; the service's most."""
@@ -99,7 +99,9 @@ class Plan:
     listed: Listed = field(default_factory=dict)
 
 
-def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Known, report: SyncReport) -> Steps[Listed]:
+def list_libraries(
+    libraries: LibraryApi, library_ids: Sequence[str], known: Known, report: SyncReport
+) -> Steps[Listed]:
     """List the documents of all libraries.
 
     Offset paging loses rows while documents are deleted, so before a document counts as deleted the libraries are
@@ -113,7 +115,7 @@ def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Know
     return listed
 
 
-def _list_once(libraries: Libraries, library_ids: Sequence[str], report: SyncReport) -> Steps[Listed]:
+def _list_once(libraries: LibraryApi, library_ids: Sequence[str], report: SyncReport) -> Steps[Listed]:
     listed: Listed = {}
     for library_id in library_ids:
         try:
@@ -126,7 +128,7 @@ def _list_once(libraries: Libraries, library_ids: Sequence[str], report: SyncRep
     return listed
 
 
-def _listing(libraries: Libraries, library_id: str) -> Job:
+def _listing(libraries: LibraryApi, library_id: str) -> Job:
     def call() -> list[Document]:
         return list(libraries.documents(library_id, page_size=PAGE_SIZE))
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents.errors import InvalidRequestError, NotFoundError
-from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.chunking import Page
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.jobs import Job
+from mistral_agents.retrieval.service import LibraryApi
 
 Counting = tuple[int, bool]
 """Number of the first page, and whether `page_end` is itself part of the answer."""
@@ -40,7 +40,7 @@ class PageReader:
     tried until the pieces of a document of several pages join to its text, and the way that fits is kept.
     """
 
-    libraries: Libraries
+    libraries: LibraryApi
     exact: bool = False
     counting: Counting | None = field(default=None)
 
