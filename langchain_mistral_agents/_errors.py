@@ -19,6 +19,7 @@ from langchain_core.exceptions import (
 )
 
 from mistral_agents import errors
+from mistral_agents.errors import DivergenceError, LateConfirmationError
 
 __all__ = [
     "AgentAuthenticationError",
@@ -31,6 +32,7 @@ __all__ = [
     "AgentPendingCallsError",
     "AgentPermissionError",
     "AgentRateLimitError",
+    "AgentRedirectError",
     "AgentResponseError",
     "AgentServerError",
     "AgentStreamError",
@@ -88,6 +90,10 @@ class AgentResponseError(errors.ResponseFormatError, ModelAPIError):
     """The reply was no JSON object."""
 
 
+class AgentRedirectError(errors.RedirectRefusedError, ModelInvalidRequestError):
+    """The address sent the request elsewhere; it was not followed."""
+
+
 class AgentConnectionError(errors.ConnectionFailedError, ModelConnectionError):
     """No connection could be made; nothing arrived."""
 
@@ -108,14 +114,6 @@ class AgentBudgetError(errors.ToolBudgetExceededError, ModelError):
     """A limit on tool runs was passed; `.turn` holds what had arrived."""
 
 
-class DivergenceError(errors.ConfigurationError):
-    """The messages are no continuation of the stored conversation, and `on_divergence` forbids to branch."""
-
-
-class LateConfirmationError(DivergenceError):
-    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
-
-
 _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] = {
     kind.__bases__[0]: kind
     for kind in (
@@ -123,6 +121,7 @@ _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] =
         AgentPermissionError,
         AgentNotFoundError,
         AgentConflictError,
+        AgentRedirectError,
         AgentRateLimitError,
         AgentInvalidRequestError,
         AgentPendingCallsError,

@@ -1,58 +1,28 @@
-"""Makes the turn of a request, as a call or event by event, and says it as LlamaIndex responses."""
+"""Turns as LlamaIndex responses, whole or event by event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
+from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
-from mistral_agents import MistralAgents
+from mistral_agents._border.events import CallDelta, Record, TextDelta, ThinkingDelta, arguments_text, name_of
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import chunk_text, content_chunks, thinking_text
 from mistral_agents.turn import Turn
 
 
-def _arguments(request: Request) -> tuple[tuple[Any, ...], JsonDict]:
-    if request.kind == "start":
-        return (request.inputs,), request.options
-    if request.kind == "append":
-        return (request.conversation_id, request.inputs), request.options
-    return (request.conversation_id, request.from_entry_id, request.inputs), request.options
-
-
-def send(client: MistralAgents, request: Request) -> Turn:
-    """Make the turn as a call."""
-    args, options = _arguments(request)
-    _begin(request)
-    turn: Turn = getattr(client.conversations, request.kind)(*args, **options)
-    return turn
-
-
-async def asend(client: MistralAgents, request: Request) -> Turn:
-    """As `send`, without blocking."""
-    args, options = _arguments(request)
-    _begin(request)
-    turn: Turn = await getattr(client.conversations, f"a{request.kind}")(*args, **options)
-    return turn
-
-
-def open_stream(client: MistralAgents, request: Request, *, asynchronous: bool = False) -> Any:
-    """The turn as a `TurnStream` (or `AsyncTurnStream`)."""
-    args, options = _arguments(request)
-    options = {name: value for name, value in options.items() if name != "after_entry_id"}
-    _begin(request)
-    prefix = "a" if asynchronous else ""
-    return getattr(client.conversations, f"{prefix}{request.kind}_stream")(*args, **options)
-
-
-def _begin(request: Request) -> None:
+def begin(request: Request) -> TurnRequest:
+    """The turn of a request, which is on its way from now on."""
     if request.session is not None:
         request.session.turn_begins()
+    return request.turn
 
 
 def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse:
@@ -60,9 +30,9 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
     if notify:
         announce(turn)
     marks = dict(request.marks) if request.stored else {}
-    if request.kind != "start" and turn.conversation_id != request.conversation_id:
-        marks["continues"] = request.conversation_id
     message = answer_message(turn, stored=request.stored, first_call_only=request.first_call_only, **marks)
+    if request.stored:
+        message = with_marks(message, history_digest=history_digest([message], request.prefix))
     count_turn()
     if request.stored and request.session is not None and turn.conversation_id is not None:
         request.session.turn_applied(turn.conversation_id, request.sent, message, request.marks)
@@ -71,50 +41,48 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
 
 
 class Progress:
-    """Turns events into responses whose message grows: the text so far, the calls so far, and what is new."""
+    """Turns the records of events into responses whose message grows: text and calls so far, and what is new."""
 
     def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
         self._first_call_only = request.first_call_only
         self._text = ""
         self._thinking = ""
-        self._calls: dict[str, list[str]] = {}
+        self._calls: dict[str, JsonDict] = {}
 
-    def take(self, event: JsonDict) -> ChatResponse | None:
+    def take(self, event: JsonDict, records: Sequence[Record]) -> ChatResponse | None:
         """The response after an event; None for events that change nothing of the message."""
         if self._watch is not None:
             self._watch(event)
-        kind = event.get("type")
-        if kind == "message.output.delta":
-            chunks = content_chunks(event.get("content"))
-            text = "".join(map(chunk_text, chunks))
-            thinking = "".join(map(thinking_text, chunks))
-            self._text += text
-            self._thinking += thinking
-            return self._response(event, text, thinking) if text or thinking else None
-        if kind == "function.call.delta" and event.get("confirmation_status") is None:
-            self._add_call(event)
-            return self._response(event, "", "")
-        return None
-
-    def _add_call(self, event: JsonDict) -> None:
-        call_id = str(event.get("tool_call_id"))
-        call = self._calls.setdefault(call_id, [str(event.get("name", "")), ""])
-        piece = event.get("arguments")
-        call[1] += piece if isinstance(piece, str) else ""
+        text = thinking = ""
+        called = False
+        for record in records:
+            if isinstance(record, TextDelta):
+                text += record.text
+            elif isinstance(record, ThinkingDelta):
+                thinking += record.text
+            elif isinstance(record, CallDelta) and record.entry.get("confirmation_status") is None:
+                self._calls[record.key] = record.entry
+                called = True
+        self._text += text
+        self._thinking += thinking
+        return self._response(event, text, thinking) if text or thinking or called else None
 
     def _response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
             blocks.append(TextBlock(text=self._text))
-        calls = list(self._calls.items())[: 1 if self._first_call_only else None]
+        calls = [
+            (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
+            for entry in list(self._calls.values())[: 1 if self._first_call_only else None]
+        ]
         kwargs: JsonDict = {}
         if calls:
             if TOOL_CALL is not None:
-                blocks.extend(call_block(name, call_id, arguments) for call_id, (name, arguments) in calls)
+                blocks.extend(call_block(name, call_id, arguments) for call_id, name, arguments in calls)
             kwargs["tool_calls"] = [
                 {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-                for call_id, (name, arguments) in calls
+                for call_id, name, arguments in calls
             ]
         message = ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs)
         extra = {"thinking_delta": thinking} if thinking else {}

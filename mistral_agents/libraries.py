@@ -22,8 +22,8 @@ from mistral_agents._api.shared_files import SharedFile, split_id
 from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
 from mistral_agents._api.writing import Writer, plain_upload
 from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ResponseFormatError
-from mistral_agents.retrieval.jobs import Steps, arun, run
 
 if TYPE_CHECKING:
     from mistral_agents.retrieval.folder import FolderOptions, FolderReport

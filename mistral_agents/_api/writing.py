@@ -13,8 +13,8 @@ from mistral_agents._api.records import Document, as_record
 from mistral_agents._api.shared_files import Row, SharedFile, split_id
 from mistral_agents._http.transport import Call, Reply, Transport
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import InvalidRequestError, NotFoundError
-from mistral_agents.retrieval.jobs import Job, Steps
 
 _TRIES = 3
 """How often an upload is begun anew when its record disappears before it has its attributes."""
@@ -59,7 +59,7 @@ def plain_upload(
 
 
 class Writer:
-    """Writes documents of libraries; each method gives steps for `jobs.run` or `jobs.arun`.
+    """Writes documents of libraries; each method gives steps for `_steps.run` or `_steps.arun`.
 
     A change reads the record first, since the service replaces a document's attributes as a whole.
     """

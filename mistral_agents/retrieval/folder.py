@@ -16,6 +16,7 @@ from mistral_agents._api.libraries import document_changes
 from mistral_agents._api.records import Document
 from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
+from mistral_agents._steps import Job, Many, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
 from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles
 from mistral_agents.retrieval.folder_plan import (
@@ -29,7 +30,6 @@ from mistral_agents.retrieval.folder_plan import (
     attributes_of,
     make_plan,
 )
-from mistral_agents.retrieval.jobs import Job, Many, Steps, Work, arun, run
 from mistral_agents.retrieval.service import LibraryApi
 
 Progress = Callable[[int, int], None]
@@ -146,7 +146,7 @@ class FolderSync:
             raise ConfigurationError(f"max_concurrency must be at least 1, not {self.max_concurrency}.")
 
     def steps(self) -> Steps[FolderReport]:
-        """The steps of the sync; run them with `jobs.run` or `jobs.arun`.
+        """The steps of the sync; run them with `_steps.run` or `_steps.arun`.
 
         Folder and library are compared again after a change, until nothing is left to do: files may change meanwhile.
 

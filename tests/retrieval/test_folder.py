@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
+from mistral_agents._steps import arun, run
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.retrieval.folder import FolderReport, FolderSync
 from mistral_agents.retrieval.folder_files import FolderFiles
 from mistral_agents.retrieval.folder_plan import Origin
-from mistral_agents.retrieval.jobs import arun, run
 from tests.retrieval.service import LIBRARY, LibraryService
 
 BOTH_SERVICES = pytest.mark.parametrize("knows_bytes", [True, False], ids=["bytes once", "bytes twice"])
