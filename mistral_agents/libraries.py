@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
 from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, named_bytes, uuid_text, walk
 from mistral_agents._api.records import Document, Library, Record, as_record, rows_of
@@ -71,7 +72,8 @@ class Libraries:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._writer = Writer(transport)
+        self.changes = ChangeLog()
+        self._writer = Writer(transport, self.changes)
 
     # libraries -------------------------------------------------------------------------------------------------
 
@@ -122,10 +124,12 @@ class Libraries:
     def delete(self, library_id: str) -> None:
         """Delete a library and all its documents."""
         self._transport.send(calls.delete_call(library_id))
+        self.changes.note(library_id)
 
     async def adelete(self, library_id: str) -> None:
         """As `delete`, without blocking."""
         await self._transport.asend(calls.delete_call(library_id))
+        self.changes.note(library_id)
 
     # documents -------------------------------------------------------------------------------------------------
 
@@ -287,6 +291,7 @@ class Libraries:
                 waiting.take(key, self.status(library_id, key))
             pause = waiting.pause()
             if pause is None:
+                self.changes.note(library_id)
                 return waiting.outcomes
             time.sleep(pause)
 
@@ -307,6 +312,7 @@ class Libraries:
                 waiting.take(key, await self.astatus(library_id, key))
             pause = waiting.pause()
             if pause is None:
+                self.changes.note(library_id)
                 return waiting.outcomes
             await asyncio.sleep(pause)
 
@@ -363,10 +369,12 @@ class Libraries:
     def reprocess(self, library_id: str, document_id: str) -> None:
         """Have a document processed again; its text may change."""
         self._transport.send(calls.reprocess_call(library_id, document_id))
+        self.changes.note(library_id)
 
     async def areprocess(self, library_id: str, document_id: str) -> None:
         """As `reprocess`, without blocking."""
         await self._transport.asend(calls.reprocess_call(library_id, document_id))
+        self.changes.note(library_id)
 
     def signed_url(self, library_id: str, document_id: str, *, extracted_text: bool = False) -> str:
         """A link to the document, or to its extracted text, that works for a while without a key: keep it secret."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.paging import given, time_text
 from mistral_agents._api.records import Document, as_record
 from mistral_agents._api.shared_files import Row, SharedFile, split_id
@@ -64,8 +65,9 @@ class Writer:
     A change reads the record first, since the service replaces a document's attributes as a whole.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, changes: ChangeLog) -> None:
         self._transport = transport
+        self._changes = changes
 
     def _job(self, call: Call) -> Job:
         return Job(lambda: self._transport.send(call), lambda: self._transport.asend(call))
@@ -78,6 +80,7 @@ class Writer:
         """
         for left in range(_TRIES - 1, -1, -1):
             reply: Reply = yield self._job(calls.upload_call(upload.library_id, upload.sent_as, upload.data))
+            self._changes.note(upload.library_id)
             record = as_record(Document, reply.json())
             try:
                 return (yield from self._name(upload, record, is_new=_is_new(upload, record, reply.status)))
@@ -109,13 +112,19 @@ class Writer:
         try:
             reply = yield self._job(calls.change_document_call(upload.library_id, key, changes))
         except InvalidRequestError:
-            yield self._job(calls.delete_document_call(upload.library_id, key))
+            yield from self._drop(upload.library_id, key)
             raise
+        self._changes.note(upload.library_id)
         return as_record(Document, reply.json())
+
+    def _drop(self, library_id: str, record_id: str) -> Steps[None]:
+        yield self._job(calls.delete_document_call(library_id, record_id))
+        self._changes.note(library_id, deleted=record_id)
 
     def _patch(self, library_id: str, shared: SharedFile, tag: str) -> Steps[Document]:
         call = calls.change_document_call(library_id, str(shared.record["id"]), shared.body())
         reply = yield self._job(call)
+        self._changes.note(library_id)
         told = SharedFile.read(as_record(Document, reply.json()))
         return (told if tag in told.rows else shared).document(tag)
 
@@ -134,6 +143,7 @@ class Writer:
         known = shared.known(tag)
         if not shared.is_shared and not shared.former:
             reply = yield self._job(calls.change_document_call(library_id, record_id, changes))
+            self._changes.note(library_id)
             return as_record(Document, reply.json())
         row = shared.rows[known]
         before = {"name": row.name, "attributes": row.attributes, "expires_at": row.expires_at}
@@ -155,7 +165,7 @@ class Writer:
         if rest.rows:
             yield from self._patch(library_id, rest, "")
         else:
-            yield self._job(calls.delete_document_call(library_id, record_id))
+            yield from self._drop(library_id, record_id)
         return True
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol
 
+from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.records import Document
 from mistral_agents._api.writing import Writer
 
 
 class LibraryApi(Protocol):
     """Reads documents of libraries, and writes them."""
+
+    @property
+    def changes(self) -> ChangeLog:
+        """What this client changed."""
 
     @property
     def writer(self) -> Writer:
