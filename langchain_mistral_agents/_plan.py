@@ -48,6 +48,7 @@ class Fields:
     on_divergence: OnDivergence
     base_url: str
     headers: bool = False
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Reque
         model=asked.model if fields.agent_id is None else fields.agent_id,
         stop=asked.stop,
         headers=fields.headers,
+        blocks=fields.blocks,
     )
     options = {**asked.options, **(_start(fields, asked) if starts else _goes_on(fields, asked, position))}
     return Request(position, inputs or None, options, sent)

@@ -218,7 +218,9 @@ class ChatMistralAgent(AgentSettings):
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
             for _ in stream:
-                yield from chunks.feed(stream.records)
+                chunk = chunks.feed(stream.records)
+                if chunk is not None:
+                    yield chunk
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
@@ -247,8 +249,9 @@ class ChatMistralAgent(AgentSettings):
         with model_errors(stored=request.sent.stored):
             async with aopen_stream(self.mistral, request) as stream:
                 async for _ in stream:
-                    for message in chunks.feed(stream.records):
-                        yield message
+                    chunk = chunks.feed(stream.records)
+                    if chunk is not None:
+                        yield chunk
                     if chunks.stopped and not request.sent.stored:
                         break
                 turn = stream.turn

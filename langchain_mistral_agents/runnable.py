@@ -13,8 +13,8 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
+from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
-from langchain_mistral_agents._messages import merged
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
@@ -208,7 +208,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 chunks.append(chunk)
                 self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
                 yield chunk
-            answer = merged(chunks)
+            answer = merge_chunks(chunks)
             trace_runs(answer, run_manager)
             if not runnable_here(answer, tools):
                 return
@@ -251,7 +251,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 chunks.append(chunk)
                 await self._aremember(chunk, config)
                 yield chunk
-            answer = merged(chunks)
+            answer = merge_chunks(chunks)
             await atrace_runs(answer, run_manager)
             if not runnable_here(answer, tools):
                 return
