@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, message_chunk_to_message
 from langchain_core.messages.ai import add_ai_message_chunks
-from langchain_core.messages.tool import InvalidToolCall, ToolCall, invalid_tool_call, tool_call
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 from typing_extensions import override
 
 from mistral_agents._json import JsonDict
@@ -96,8 +96,8 @@ def read_call(name: str | None, arguments: str | None, call_id: str | None) -> T
 def _finish_calls(whole: AIMessageChunk) -> None:
     """Read the calls of a finished sum strictly, where LangChain repaired them."""
     calls = [read_call(chunk["name"], chunk["args"], chunk["id"]) for chunk in whole.tool_call_chunks]
-    whole.tool_calls = [call for call in calls if call["type"] == "tool_call"]
-    whole.invalid_tool_calls = [call for call in calls if call["type"] == "invalid_tool_call"]
+    whole.tool_calls = [cast("ToolCall", call) for call in calls if call["type"] == "tool_call"]
+    whole.invalid_tool_calls = [cast("InvalidToolCall", call) for call in calls if call["type"] == "invalid_tool_call"]
     if whole.invalid_tool_calls:
         whole.tool_call_chunks = []  # else whatever copies the message (`loads`, a checkpoint) repairs them again
     if isinstance(whole.content, list):

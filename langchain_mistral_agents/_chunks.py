@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.utils._merge import merge_lists
 
@@ -28,6 +29,7 @@ class ChunkWriter:
 
     def __init__(self, *, blocks: bool) -> None:
         self._plain = not blocks
+        self._alone = True
 
     def write(self, steps: Sequence[Step], message_id: str | None, metadata: JsonDict) -> AnswerChunk | None:
         """The steps as one chunk; None where they add nothing.
@@ -36,23 +38,31 @@ class ChunkWriter:
         """
         if self._plain and all(step.index == 0 and _is_text(step) for step in steps):
             text = "".join(step.block["text"] for step in steps if step.kind == "add")
-            told = {"model_provider": PROVIDER, **metadata}
-            return AnswerChunk(content=text, id=message_id, response_metadata=told) if text else None
+            if not text:
+                return None
+            self._alone = False
+            return AnswerChunk(content=text, id=message_id, response_metadata={"model_provider": PROVIDER, **metadata})
         blocks = [{**block, "index": step.index} for step in steps if (block := _increment(step)) is not None]
         if not blocks:
             return None
-        self._plain = False
+        self._plain = self._alone = False
         calls = [_call_chunk(block) for block in blocks if block["type"] == "tool_call_chunk"]
         return AnswerChunk(
-            content=merge_lists([], blocks) or [],
-            tool_call_chunks=merge_lists([], calls) or [],
+            content=merge_lists([], [*blocks]) or [],
+            tool_call_chunks=merge_lists([], [*calls]) or [],
             id=message_id,
             response_metadata={**VERSION, **metadata},
         )
 
-    def end(self) -> str | list[Any]:
-        """The content of a last chunk that adds nothing."""
-        return "" if self._plain else []
+    def write_last(self, message_id: str | None, metadata: JsonDict, usage: UsageMetadata | None) -> AIMessageChunk:
+        """The last chunk, which adds no content; where it is the only one, it is its own sum."""
+        return (AIMessageChunk if self._alone else AnswerChunk)(
+            content="" if self._plain else [],
+            id=message_id,
+            usage_metadata=usage,
+            response_metadata={**({"model_provider": PROVIDER} if self._plain else VERSION), **metadata},
+            chunk_position="last",
+        )
 
 
 def _is_text(step: Step) -> bool:
@@ -98,22 +108,14 @@ class Chunks:
                 self._opening = {"conversation_id": record.event["conversation_id"]}
         return self._write(self._assembler.take(records))
 
-    def end(self, turn: Turn) -> Iterator[AnswerChunk]:
+    def end(self, turn: Turn) -> Iterator[AIMessageChunk]:
         """What was held back, then the last chunk: usage, and all metadata that was not told yet."""
         chunk = self._write(self._assembler.finish())
         if chunk is not None:
             yield chunk
-        yield AnswerChunk(
-            content=self._writer.end(),
-            id=self._assembler.first_id,
-            usage_metadata=usage_metadata(turn.usage),
-            response_metadata={
-                "model_provider": PROVIDER,
-                **closing_metadata(turn, self._sent, message_of(turn, self._sent)),
-                **self._opening,
-            },
-            chunk_position="last",
-        )
+        closing = closing_metadata(turn, self._sent, message_of(turn, self._sent))
+        metadata = {**closing, **self._opening}
+        yield self._writer.write_last(self._assembler.first_id, metadata, usage_metadata(turn.usage))
 
     def _write(self, steps: list[Step]) -> AnswerChunk | None:
         shown = self._stopper.steps(steps)

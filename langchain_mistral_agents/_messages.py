@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_mistral_agents._blocks import PROVIDER, VERSION
-from langchain_mistral_agents._state import chain
+from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
 from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -28,6 +30,7 @@ class Sent:
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
         blocks: Whether the content is blocks always, a text alone too (`output_version="v1"`).
+        continues: The conversation that the turn branches from.
     """
 
     stored: bool
@@ -37,6 +40,7 @@ class Sent:
     stop: tuple[str, ...] = ()
     headers: bool = False
     blocks: bool = False
+    continues: str | None = None
 
 
 def _without_none(values: JsonDict) -> JsonDict:
@@ -63,8 +67,9 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "stored": sent.stored or None,
             "last_entry_id": turn.last_entry_id,
             "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
-            "history_digest": chain([answer], systems=False, start=sent.prefix)[0] if sent.stored else None,
+            "history_digest": history_digest([answer], systems=False, start=sent.prefix) if sent.stored else None,
             "setup_digest": sent.setup if sent.stored else None,
+            "continues": sent.continues,
             "pending_confirmations": pending or None,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
@@ -92,16 +97,19 @@ def message_of(turn: Turn, sent: Sent) -> AIMessage:
 
 def _build_message(steps: Sequence[Step], message_id: str | None, *, blocks: bool) -> AIMessage:
     """The closed blocks as a message: text alone is a string, unless blocks are wanted."""
-    closed = [_index_block(step) for step in sorted(steps, key=lambda step: step.index) if step.kind == "close"]
+    shown = [step for step in steps if step.kind == "close" and not _is_empty(step.block)]
+    closed = [_add_index(step) for step in sorted(shown, key=lambda step: step.index)]
     if not blocks and is_plain(closed):
         text = "".join(block["text"] for block in closed)
         return AIMessage(content=text, id=message_id, response_metadata={"model_provider": PROVIDER})
     return AIMessage(
-        content=closed,
+        content=[*closed],
         id=message_id,
         response_metadata=dict(VERSION),
-        tool_calls=[block for block in closed if block["type"] == "tool_call"],
-        invalid_tool_calls=[block for block in closed if block["type"] == "invalid_tool_call"],
+        tool_calls=[tool_call(**_fields(block)) for block in closed if block["type"] == "tool_call"],
+        invalid_tool_calls=[
+            invalid_tool_call(**_fields(block)) for block in closed if block["type"] == "invalid_tool_call"
+        ],
     )
 
 
@@ -110,6 +118,17 @@ def is_plain(blocks: Sequence[JsonDict]) -> bool:
     return all(block["type"] == "text" and block["index"] == 0 and "annotations" not in block for block in blocks)
 
 
-def _index_block(step: Step) -> JsonDict:
+def _is_empty(block: JsonDict) -> bool:
+    """Whether nothing of a text is left before a stop sequence."""
+    return block["type"] == "text" and not block["text"] and "annotations" not in block
+
+
+def _add_index(step: Step) -> JsonDict:
     """A block with its index; LangChain's sums take it from calls."""
-    return step.block if step.block["type"] in ("tool_call", "invalid_tool_call") else {**step.block, "index": step.index}
+    if step.block["type"] in ("tool_call", "invalid_tool_call"):
+        return step.block
+    return {**step.block, "index": step.index}
+
+
+def _fields(call: JsonDict) -> JsonDict:
+    return {name: value for name, value in call.items() if name != "type"}

@@ -18,9 +18,10 @@ from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
 from langchain_mistral_agents._plan import Fields
-from langchain_mistral_agents._state import OnDivergence, digest
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
+from mistral_agents._border.continuation import OnDivergence
+from mistral_agents._border.fingerprints import digest
 from mistral_agents._http.clients import clean_base_url
 
 _translator.register()

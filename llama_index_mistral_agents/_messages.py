@@ -128,11 +128,20 @@ def _result(message: ChatMessage) -> JsonDict:
 
 
 def _user(message: ChatMessage) -> list[JsonDict]:
+    content = user_content(message)
+    return [user_message(content)] if content else []
+
+
+def user_content(message: ChatMessage) -> str | list[JsonDict]:
+    """What a user's message says, as the service takes it.
+
+    Raises:
+        ConfigurationError: It holds something the service can't take.
+    """
     chunks = [chunk for block in message.blocks for chunk in _chunks(block)]
     if all(chunk["type"] == "text" for chunk in chunks):
-        text = "\n".join(chunk["text"] for chunk in chunks)
-        return [user_message(text)] if text else []
-    return [user_message(chunks)]
+        return "\n".join(chunk["text"] for chunk in chunks)
+    return chunks
 
 
 def _chunks(block: Any) -> list[JsonDict]:

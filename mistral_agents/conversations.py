@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
+from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
@@ -27,7 +28,6 @@ from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.errors import (
     MistralAgentsError,
-    ResponseFormatError,
     UnknownOutcomeError,
 )
 from mistral_agents.files import Files
@@ -97,12 +97,16 @@ class FoundTurn:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.conversation_id = turn.conversation_id
+        self.records: Sequence[Record] = ()
+        self._reader = EventReader()
 
     def __iter__(self) -> Iterator[JsonDict]:
-        yield from turn_events(self.turn)
+        for event in turn_events(self.turn):
+            self.records = self._reader.read(event)
+            yield event
 
     async def __aiter__(self) -> AsyncIterator[JsonDict]:
-        for event in turn_events(self.turn):
+        for event in self:
             yield event
 
 
@@ -187,7 +191,7 @@ class Conversations:
             try:
                 yield stream
             finally:
-                self._settle(stream.turn)
+                HEADS.settle_stream(self._base_url, request, stream.turn)
 
     @asynccontextmanager
     async def aopen(self, request: TurnRequest) -> AsyncIterator[AsyncTurnStream | FoundTurn]:
@@ -202,12 +206,7 @@ class Conversations:
                 try:
                     yield stream
                 finally:
-                    self._settle(stream.turn)
-
-    def _settle(self, turn: Turn) -> None:
-        """Where a stream was read to its end, its conversation stands there, whatever the reader does then."""
-        if turn.complete:
-            HEADS.settle(self._base_url, turn)
+                    HEADS.settle_stream(self._base_url, request, stream.turn)
 
     @contextmanager
     def _watched(self, request: TurnRequest, planned: Planned) -> Iterator[None]:

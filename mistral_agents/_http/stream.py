@@ -28,9 +28,9 @@ from mistral_agents._http.replies import (
 )
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents._http.transport import Call, Opened, Transport, reason
-from mistral_agents._http.wholes import events_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
+from mistral_agents._turn.replay import reply_events
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
@@ -151,7 +151,7 @@ class _Reading:
             value = None
         if is_answer(value) and not is_failure(value):
             self._whole = value
-            self._pending.extend(events_of(value))
+            self._pending.extend(reply_events(value))
         elif isinstance(value, dict):
             raise self._add_facts(failure_in(value, self._reply(content), turn=True))
         else:
@@ -435,11 +435,17 @@ class AsyncTurnStream(_Reading):
         if self._opened is None and not self._over:
             if self._before is not None:
                 await self._before()
-            opened = await self._transport.aopen(self._call, stream=True)
+            keeper = keeper_of()
+            await keeper.enter()
+            try:
+                opened = await self._transport.aopen(self._call, stream=True)
+            except BaseException:
+                keeper.leave()
+                raise
             self._begin(opened)
             arriving = opened.response.aiter_bytes()
             chunks = arriving if self._guard is None else self._guard.awatch(arriving)
-            self._open_stream = keeper_of().keep(opened.response, chunks, arriving)
+            self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
         chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]

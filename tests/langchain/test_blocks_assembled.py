@@ -400,4 +400,4 @@ def test_messages_before_and_after_a_tool_stay_in_order() -> None:
 
 
 def test_an_answer_without_words_has_no_blocks() -> None:
-    assert both(text("")).content == []
+    assert both(text("")).content == ""
