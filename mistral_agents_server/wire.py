@@ -143,7 +143,7 @@ class CompletionArgs(Strict):
     prediction: Prediction | None = None
     response_format: ResponseFormat | None = None
     tool_choice: Literal["auto", "none", "any", "required"] = "auto"
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
 
 class Guardrail(BaseModel):
