@@ -51,6 +51,7 @@ class Fields:
     on_divergence: OnDivergence
     base_url: str
     headers: bool = False
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ class Plan:
             model=asked.model if fields.agent_id is None else fields.agent_id,
             stop=asked.stop,
             headers=fields.headers,
+            blocks=fields.blocks,
             continues=turn.conversation_id if turn.operation == "restart" else None,
         )
         return Request(turn, sent)

@@ -13,8 +13,8 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
+from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
-from langchain_mistral_agents._messages import merged
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
@@ -217,7 +217,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     chunks.append(chunk)
                     self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
                     yield chunk
-                rounds.answer = merged(chunks)
+                rounds.answer = merge_chunks(chunks)
                 trace_runs(rounds.answer, run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
@@ -263,7 +263,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     chunks.append(chunk)
                     await self._aremember(chunk, config)
                     yield chunk
-                rounds.answer = merged(chunks)
+                rounds.answer = merge_chunks(chunks)
                 await atrace_runs(rounds.answer, run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
