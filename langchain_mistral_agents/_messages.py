@@ -64,6 +64,7 @@ class Sent:
         model: The model asked for (or the agent), where the answer names none.
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
+        first_call_only: Whether only the first function call of the turn is kept.
     """
 
     stored: bool
@@ -72,6 +73,7 @@ class Sent:
     model: str | None
     stop: tuple[str, ...] = ()
     headers: bool = False
+    first_call_only: bool = False
 
 
 def _without_none(values: JsonDict) -> JsonDict:
@@ -87,6 +89,7 @@ def finish_reason(turn: Turn) -> str:
 
 def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any]:
     """What is known of an answer at its end; `conversation_id` is told at its beginning."""
+    skipped = [call.tool_call_id for call in turn.function_calls[1:]] if sent.first_call_only else []
     pending = [
         {"tool_call_id": call.tool_call_id, "name": call.name, "args": call.args} for call in turn.pending_confirmations
     ]
@@ -101,6 +104,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "history_digest": chain([answer], systems=False, start=sent.prefix)[0] if sent.stored else None,
             "setup_digest": sent.setup if sent.stored else None,
             "pending_confirmations": pending or None,
+            "skipped_calls": skipped or None,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
             "quotas": _quotas(turn) or None,
@@ -117,7 +121,7 @@ def _quotas(turn: Turn) -> dict[str, Any]:
 def message_of(turn: Turn, sent: Sent) -> AIMessage:
     """The answer of a turn that came as a call."""
     assembler = Assembler()
-    steps = Stopper(sent.stop).steps(assembler.take_turn(turn))
+    steps = Stopper(sent.stop, first_call_only=sent.first_call_only).steps(assembler.take_turn(turn))
     message = merged([chunk_of(steps, id=assembler.first_id), AIMessageChunk(content=[], chunk_position="last")])
     message.usage_metadata = usage_metadata(turn.usage)
     opening = {"conversation_id": turn.conversation_id} if turn.conversation_id is not None else {}

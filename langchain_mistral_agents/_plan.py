@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +12,19 @@ from langchain_mistral_agents._errors import LateConfirmationError
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
 from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
-from langchain_mistral_agents._tools import choose, completion_options, unsealed
+from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
+from mistral_agents._border.options import (
+    SKIPPED,
+    check_agent_options,
+    choose_tools,
+    fit_options,
+    resolve_options,
+    take_completion,
+)
 from mistral_agents._json import JsonDict
+from mistral_agents.entries import function_result
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.tools import translate_tools
-
-_CALL = (
-    "timeout",
-    "headers",
-    "guardrails",
-    "name",
-    "description",
-    "tool_confirmations",
-    "handoff_execution",
-    "metadata",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,8 @@ class Fields:
     on_divergence: OnDivergence
     base_url: str
     headers: bool = False
+    guardrails: Sequence[Any] | None = None
+    parallel_tool_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,7 @@ class Asked:
         stored: Whether the conversation is kept.
         wanted: What is asked of a kept conversation.
         model: The model, after an override.
+        first_call_only: Whether one function call at a time is wanted.
     """
 
     tools: list[JsonDict]
@@ -73,6 +73,7 @@ class Asked:
     stored: bool
     wanted: Wanted
     model: str | None
+    first_call_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,65 +110,48 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
     Raises:
         ConfigurationError: An option can't be honoured; it names it.
     """
-    given = dict(kwargs)
-    given.pop("strict", None)
-    store = given.pop("store", None)
-    stored = fields.store if store is None else bool(store)
-    explicit = given.pop("conversation_id", None)
+    given = resolve_options(kwargs, what="ChatMistralAgent", where="call", others=("stream",))
+    given.pop("stream", None)
+    completion = {**fields.completion_args, **take_completion(given)}
+    choice = completion.pop("tool_choice", None)
+    stored, explicit = given.pop("store", fields.store), given.pop("conversation_id", None)
     model = given.pop("model", None)
-    choice = given.pop("tool_choice", None)
-    tools = [*fields.connectors, *(given.pop("tools", None) or ())]
-    extra = given.pop("completion_args", None) or {}
-    completion = {**fields.completion_args, **extra, **completion_options(given)}
+    if fields.guardrails is not None:
+        given.setdefault("guardrails", fields.guardrails)
+    parallel, strict = given.pop("parallel_tool_calls", fields.parallel_tool_calls), given.pop("strict", None)
+    tools = [*fields.connectors, *(as_tool(tool, strict=strict) for tool in given.pop("tools", ()))]
     words = [stop, completion.pop("stop", None), fields.stop]
     stops = next((found for found in words if found is not None), None)
-    options = {name: given.pop(name) for name in _CALL if given.get(name) is not None}
-    given = {name: value for name, value in given.items() if value is not None and name not in _CALL}
-    if given:
-        raise ConfigurationError(f"ChatMistralAgent takes no {', '.join(sorted(given))} per call.")
     in_agent_mode = fields.agent_id is not None
     if in_agent_mode:
-        _check_agent(fields, model, choice, completion)
+        own = {"model": model, "instructions": fields.instructions, "connectors": list(fields.connectors)}
+        check_agent_options({**own, **completion, "tool_choice": choice}, enforced=("stop",))
         instructions = None
     else:
-        tools, word = choose(tools, choice)
+        tools, word = choose_tools(tools, choice)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stops} if stops else {}
         instructions = instructions_of(messages, fields.instructions)
     kept = stored or explicit is not None or fields.conversation_id is not None
-    setup = _setup(fields, instructions, [] if in_agent_mode else tools)
+    setup = _setup(fields, instructions, [] if in_agent_mode else tools, given.get("guardrails"))
     return Asked(
         tools=tools,
         instructions=instructions,
         completion=completion,
-        stop=tuple(stops or ()) if in_agent_mode else (),
-        options=options,
+        stop=tuple([stops] if isinstance(stops, str) else stops or ()) if in_agent_mode else (),
+        options=given,
         stored=kept,
         wanted=Wanted(explicit, fields.conversation_id, setup, in_agent_mode, fields.on_divergence, fields.base_url),
         model=model if model is not None else fields.model,
+        first_call_only=not parallel,
     )
 
 
-def _setup(fields: Fields, instructions: str | None, tools: list[JsonDict]) -> str:
+def _setup(fields: Fields, instructions: str | None, tools: list[JsonDict], guardrails: Sequence[Any] | None) -> str:
     """Digest of what is fixed at a conversation's start, as the service is told it."""
     told = translate_tools(tools).added_to(instructions) if any("config" in tool for tool in tools) else instructions
-    return digest(fields.agent_id, str(fields.agent_version), told, tool_keys(tools))
-
-
-def _check_agent(fields: Fields, model: str | None, choice: Any, completion: JsonDict) -> None:
-    """An agent brings its own model and options; the service refuses them in the request."""
-    named = {"model": model, "instructions": fields.instructions, **completion}
-    named["connectors"] = list(fields.connectors) or None
-    named["tool_choice"] = choice if choice == "none" else None
-    refused = sorted(name for name, value in named.items() if value is not None)
-    if refused:
-        raise ConfigurationError(
-            f"With agent_id, {', '.join(refused)} can't be given: the service refuses such a request (422).",
-            hint="Set it on the agent (client.agents.update), or use model= instead of agent_id=.",
-        )
-    if choice not in (None, False, "auto"):
-        text = f"tool_choice={choice!r} can't be forced on an agent: it decides itself, by its own completion_args."
-        warnings.warn(text, UserWarning, stacklevel=6)
+    rules = [list(guardrails)] if guardrails is not None else []
+    return digest(fields.agent_id, str(fields.agent_version), told, tool_keys(tools), *rules)
 
 
 def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Request:
@@ -184,6 +168,9 @@ def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Reque
     starts = position.operation == "start"
     _check_calls(messages, position, confirms=confirms)
     inputs = to_entries(tail, keep_ids=not starts, systems=asked.wanted.systems)
+    if not starts and position.first > 0:
+        skipped = messages[position.first - 1].response_metadata.get("skipped_calls") or ()
+        inputs = [function_result(call_id, SKIPPED) for call_id in skipped] + inputs
     if not inputs and not confirms:
         raise ConfigurationError("There is no new message to send.", conversation_id=position.conversation_id)
     sent = Sent(
@@ -193,8 +180,12 @@ def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Reque
         model=asked.model if fields.agent_id is None else fields.agent_id,
         stop=asked.stop,
         headers=fields.headers,
+        first_call_only=asked.first_call_only,
     )
-    options = {**asked.options, **(_start(fields, asked) if starts else _goes_on(fields, asked, position))}
+    options = {
+        **_call_options(asked, position),
+        **(_start(fields, asked) if starts else _goes_on(fields, asked, position)),
+    }
     return Request(position, inputs or None, options, sent)
 
 
@@ -210,20 +201,25 @@ def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirm
         )
 
 
+def _call_options(asked: Asked, position: Position) -> JsonDict:
+    """Options of this call that go out as they are."""
+    options = fit_options(asked.options, position.operation)
+    return {**options, "headers": unsealed_headers(options["headers"])} if "headers" in options else options
+
+
 def _start(fields: Fields, asked: Asked) -> JsonDict:
     options: JsonDict = {"store": asked.stored}
     if fields.agent_id is not None:
         options |= {"agent_id": fields.agent_id, "agent_version": fields.agent_version}
-        options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
     else:
         options |= {"model": asked.model, "instructions": asked.instructions}
         options |= {
             "tools": [unsealed(tool) for tool in asked.tools] or None,
             "completion_args": asked.completion or None,
         }
-        options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
-    if asked.stored:
-        options["metadata"] = {**fields.metadata, **asked.options.get("metadata", {})} or None
+    options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
+    kept = fields.metadata if asked.stored else {}
+    options["metadata"] = {**kept, **asked.options.get("metadata", {})} or None
     return {name: value for name, value in options.items() if value is not None}
 
 

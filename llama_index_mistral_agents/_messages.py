@@ -32,7 +32,6 @@ SYSTEM = frozenset({MessageRole.SYSTEM, MessageRole.DEVELOPER})
 _ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
 _RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
 NO_RESULT = "The client gave no result for this call."
-SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
 
 
 def is_answer(message: ChatMessage) -> bool:

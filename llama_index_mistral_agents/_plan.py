@@ -14,7 +14,6 @@ from typing import Any, Literal
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._messages import (
-    SKIPPED,
     SYSTEM,
     answered,
     fingerprint,
@@ -28,6 +27,7 @@ from llama_index_mistral_agents._messages import (
 )
 from llama_index_mistral_agents._options import CallOptions, tool_name
 from llama_index_mistral_agents._sessions import Session, session_of
+from mistral_agents._border.options import SKIPPED, fit_options
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import function_result, user_message
 from mistral_agents.errors import ConfigurationError
@@ -221,6 +221,7 @@ class Draft:
     def _made(
         self, kind: Kind, inputs: list[JsonDict] | None, options: JsonDict, sent: Sequence[ChatMessage], system: str
     ) -> Request:
+        options |= fit_options(self._options.request, kind)
         if self._options.completion_args:
             options["completion_args"] = self._options.completion_args
         tools = self._options.tool_names if kind == "start" else self._mark("tools") or self._options.tool_names
