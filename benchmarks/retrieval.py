@@ -63,7 +63,7 @@ def _row(name: str, collection: _cisi.Collection, rank: Rank) -> list[str]:
 def _ranking(snapshot: Snapshot, analyzer: Analyzer, strategy: Strategy, embed: Any = None) -> Rank:
     def rank(question: str) -> list[str]:
         vector = embed([question])[0] if embed is not None else None
-        hits = snapshot.search(Query(question, DEPTH, strategy, vector), analyzer.terms(question))
+        hits = snapshot.search(Query(question, DEPTH, strategy, vector), analyzer.query_terms(question))
         return list(dict.fromkeys(hit.document.document_id for hit in hits))
 
     return rank

@@ -19,6 +19,7 @@ from langchain_core.exceptions import (
 )
 
 from mistral_agents import errors
+from mistral_agents.errors import DivergenceError, LateConfirmationError
 
 __all__ = [
     "AgentAuthenticationError",
@@ -26,6 +27,7 @@ __all__ = [
     "AgentConflictError",
     "AgentConnectionError",
     "AgentContextError",
+    "AgentGuardrailError",
     "AgentInvalidRequestError",
     "AgentNotFoundError",
     "AgentPendingCallsError",
@@ -50,6 +52,10 @@ class AgentAuthenticationError(errors.AuthenticationError, ModelAuthenticationEr
 
 class AgentPermissionError(errors.PermissionDeniedError, ModelPermissionDeniedError):
     """The key may not do this (403)."""
+
+
+class AgentGuardrailError(errors.GuardrailBlockedError, ModelPermissionDeniedError):
+    """A guardrail blocked the input or the answer; `.violations` says which."""
 
 
 class AgentNotFoundError(errors.NotFoundError, ModelNotFoundError):
@@ -108,19 +114,12 @@ class AgentBudgetError(errors.ToolBudgetExceededError, ModelError):
     """A limit on tool runs was passed; `.turn` holds what had arrived."""
 
 
-class DivergenceError(errors.ConfigurationError):
-    """The messages are no continuation of the stored conversation, and `on_divergence` forbids to branch."""
-
-
-class LateConfirmationError(DivergenceError):
-    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
-
-
 _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] = {
     kind.__bases__[0]: kind
     for kind in (
         AgentAuthenticationError,
         AgentPermissionError,
+        AgentGuardrailError,
         AgentNotFoundError,
         AgentConflictError,
         AgentRateLimitError,

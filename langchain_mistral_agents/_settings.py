@@ -46,7 +46,6 @@ _COMPLETION = (
     "prediction",
     "tool_choice",
 )
-_ASKED_FOR_NOTHING = ("n", "stream_usage")
 
 
 @lru_cache(maxsize=64)
@@ -135,10 +134,8 @@ class AgentSettings(BaseChatModel):
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that options say: under one name, None left out, what asks for nothing special taken away."""
+        """The fields that options say: under one name, None left out."""
         found = resolve_options(given, what=cls.__name__, where="constructor", others=cls.model_fields)
-        for name in _ASKED_FOR_NOTHING:
-            found.pop(name, None)
         if isinstance(found.get("stop"), str):
             found["stop"] = [found["stop"]]
         return {_FIELDS.get(name, name): value for name, value in found.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -22,6 +23,8 @@ from langchain_mistral_agents.threads import ConversationStore, InMemoryConversa
 from mistral_agents import MistralAgents
 from mistral_agents._api.conversations import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
+from mistral_agents._conversation.lock import Hold, lock_of
+from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from mistral_agents.options import ClientOptions
 
@@ -51,7 +54,8 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     The conversation is kept by the service. Which one a call goes on with is told by
     `config["configurable"]["conversation_id"]`, or by `"thread_id"` through `conversations`, or by an earlier answer
-    among the messages; else the call begins a new one, whose id the answer carries in `response_metadata`.
+    among the messages; else the call begins a new one, whose id the answer carries in `response_metadata`. Calls of
+    one thread follow one another within this process.
 
     The agent's function tools run here, all calls of a turn at once; what a tool raises goes back as its result.
     Calls of functions that are not in `tools` are returned for you to answer.
@@ -169,6 +173,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _invoke(
         self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
+        with self._held(config):
+            return self._run(given, run_manager, config, kwargs)
+
+    def _run(
+        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
+    ) -> AIMessage:
         messages, options, tools = self._begin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
@@ -183,6 +193,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+    ) -> AIMessage:
+        async with self._aheld(config):
+            return await self._arun(given, run_manager, config, kwargs)
+
+    async def _arun(
+        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AIMessage:
         messages, options, tools = await self._abegin(given, config, kwargs)
         catcher = TurnCatcher()
@@ -215,16 +231,33 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _stream(
         self, given: Iterator[Input], run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        messages, options, tools = self._begin(next(iter(given)), config, kwargs)
+        question = next(iter(given))
+        yield from LeavableStream(lambda hold: self._chunks(question, run_manager, config, kwargs, hold))
+
+    def _chunks(
+        self,
+        given: Input,
+        run_manager: CallbackManagerForChainRun,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+        hold: Hold,
+    ) -> Generator[AIMessageChunk, None, None]:
+        with self._held(config, hold):
+            yield from self._run_stream(given, run_manager, config, kwargs)
+
+    def _run_stream(
+        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
+    ) -> Generator[AIMessageChunk, None, None]:
+        messages, options, tools = self._begin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
         for _ in range(self.max_rounds + 1):
             chunks: list[AIMessageChunk] = []
             for chunk in self._model.stream(messages, child, **options):
                 chunks.append(chunk)
+                self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
                 yield chunk
             answer = merged(chunks)
             trace_runs(answer, run_manager)
-            self._remember(answer, config)
             if not runnable_here(answer, tools):
                 return
             messages = [*messages, answer, *run_tools(answer, tools, child)]
@@ -237,16 +270,37 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         config: RunnableConfig,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
-        messages, options, tools = await self._abegin(await anext(aiter(given)), config, kwargs)
+        question = await anext(aiter(given))
+        stream = AsyncLeavableStream(lambda hold: self._achunks(question, run_manager, config, kwargs, hold))
+        async with aclosing(stream):
+            async for chunk in stream:
+                yield chunk
+
+    async def _achunks(
+        self,
+        given: Input,
+        run_manager: AsyncCallbackManagerForChainRun,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+        hold: Hold,
+    ) -> AsyncGenerator[AIMessageChunk, None]:
+        async with self._aheld(config, hold), aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _arun_stream(
+        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
+    ) -> AsyncGenerator[AIMessageChunk, None]:
+        messages, options, tools = await self._abegin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
         for _ in range(self.max_rounds + 1):
             chunks: list[AIMessageChunk] = []
             async for chunk in self._model.astream(messages, child, **options):
                 chunks.append(chunk)
+                await self._aremember(chunk, config)
                 yield chunk
             answer = merged(chunks)
             await atrace_runs(answer, run_manager)
-            await self._aremember(answer, config)
             if not runnable_here(answer, tools):
                 return
             messages = [*messages, answer, *await arun_tools(answer, tools, child)]
@@ -289,6 +343,25 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _thread(self, config: RunnableConfig) -> str | None:
         """The thread whose conversation the map tells; None where the call names a conversation, or no thread."""
         return _configurable(config, "thread_id") if _configurable(config, "conversation_id") is None else None
+
+    @contextmanager
+    def _held(self, config: RunnableConfig, hold: Hold | None = None) -> Iterator[None]:
+        """Hold the thread: its calls follow one another, so that many first ones at once make one conversation."""
+        thread_id = self._thread(config)
+        if thread_id is None:
+            yield
+        else:
+            with lock_of(self._model.mistral.base_url, self._agent_key, thread_id).held(hold, self.timeout):
+                yield
+
+    @asynccontextmanager
+    async def _aheld(self, config: RunnableConfig, hold: Hold | None = None) -> AsyncIterator[None]:
+        thread_id = self._thread(config)
+        if thread_id is None:
+            yield
+        else:
+            async with lock_of(self._model.mistral.base_url, self._agent_key, thread_id).aheld(hold, self.timeout):
+                yield
 
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]

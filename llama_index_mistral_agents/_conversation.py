@@ -126,7 +126,7 @@ class ConversationBackend:
         rows = [vocabulary.add(analyzer.terms(passage.text)) for passage in passages]
         if not rows:
             return []
-        scores = KeywordIndex(vocabulary, rows, range(len(rows))).scores(analyzer.terms(text))
+        scores = KeywordIndex(vocabulary, rows, range(len(rows))).scores(analyzer.query_terms(text))
         for node, score in zip(nodes, scores, strict=True):
             node.score = float(score)
         return sorted(nodes, key=lambda node: -node.get_score())

@@ -10,10 +10,10 @@ from llama_index.core.schema import Document
 
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import DocumentOutcome
+from mistral_agents._steps import Job, Steps
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
-from mistral_agents.retrieval.jobs import Job, Steps
 
 REF_ID, REF_HASH = "ref_doc_id", "ref_doc_hash"
 _TEXT_SUFFIXES = (".txt", ".md")

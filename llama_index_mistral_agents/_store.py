@@ -25,10 +25,10 @@ from llama_index.core.vector_stores.types import (
 from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
 from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._nodes import node_of
+from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.jobs import Job, Steps
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy

@@ -23,11 +23,11 @@ from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.paging import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import DocumentOutcome
+from mistral_agents._steps import arun, run
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderReport, FolderSync
-from mistral_agents.retrieval.jobs import arun, run
 from mistral_agents.retrieval.progress import counting
 
 

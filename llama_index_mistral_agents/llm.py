@@ -170,8 +170,6 @@ class MistralAgentLLM(StructuredPrediction):
             others=type(self).model_fields,
             without=("instructions",),
         )
-        for name in ("n", "stream_usage"):
-            found.pop(name, None)
         if ("model" in found) == ("agent_id" in found):
             raise ConfigurationError(_BOTH)
         own = {name: found.pop(name) for name in _CLIENT_OPTIONS if name in found}

@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from mistral_agents._api.planner import Planner
 from mistral_agents._http.clients import ApiKey, Clients
+from mistral_agents._http.concealed import conceal
 from mistral_agents._http.transport import Transport
 from mistral_agents._tools.policy import PolicyBook
 from mistral_agents.agents import Agents
@@ -31,9 +32,14 @@ class MistralAgents:
         api_key: The key, or a function that returns it (an asynchronous one serves asynchronous calls only); None
             reads MISTRAL_API_KEY at each request, else a service account's token as the SDK does.
         base_url: Address of the service without `/v1`; None reads MISTRAL_BASE_URL, else the service's own.
-        timeout: Seconds to wait for a reply.
+        timeout: Seconds that a call may take in all, from the first byte sent to the last one read, with its retries
+            and pauses; of a stream, seconds until it begins. Transfers of files have no end but silence of this
+            length. None takes the default, 300.
         max_retries: How often a request is sent again after a failure that makes this safe; 0 turns it off.
         stream_idle_timeout: Seconds without a byte after which a stream is given up; None takes `timeout`.
+        stream_event_timeout: Seconds without a whole event after which a stream is given up, although comments come;
+            None takes the default, 600.
+        max_body_bytes: The largest reply, event or file that is read, in bytes; None takes the default, 512 MiB.
         http_client: Your own HTTP client (proxies, certificates) of the library the SDK uses: `httpx2.Client` with
             mistralai 3, `httpx.Client` with 2. Never closed here.
         async_http_client: The same for asynchronous calls; it serves one event loop only.
@@ -55,21 +61,28 @@ class MistralAgents:
         *,
         api_key: ApiKey = None,
         base_url: str | None = None,
-        timeout: float = 300.0,
-        max_retries: int = 2,
+        timeout: float | None = None,
+        max_retries: int | None = None,
         stream_idle_timeout: float | None = None,
+        stream_event_timeout: float | None = None,
+        max_body_bytes: int | None = None,
         http_client: Any = None,
         async_http_client: Any = None,
         sdk: Any = None,
         headers: Mapping[str, str] | None = None,
         safeguards: Safeguards | None = None,
     ) -> None:
+        # Rebound at once: an error tracker that keeps local variables shall not find them here.
+        key, api_key = conceal(api_key), None
+        address, base_url = conceal(base_url), None
         self._clients = Clients(
-            api_key=api_key,
-            base_url=base_url,
+            api_key=key,
+            base_url=address,
             timeout=timeout,
             max_retries=max_retries,
             stream_idle_timeout=stream_idle_timeout,
+            stream_event_timeout=stream_event_timeout,
+            max_body_bytes=max_body_bytes,
             http_client=http_client,
             async_http_client=async_http_client,
             sdk=sdk,
@@ -115,8 +128,13 @@ class MistralAgents:
 
     @property
     def base_url(self) -> str:
-        """The service's address."""
+        """The service's address, without credentials it may have been given with."""
         return self._clients.base_url
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for a reply."""
+        return self._clients.timeout
 
     @property
     def sdk(self) -> Any:
@@ -149,4 +167,5 @@ class MistralAgents:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"MistralAgents(base_url={self.base_url!r})"
+        clients = self.__dict__.get("_clients")  # None where the constructor failed
+        return f"MistralAgents(base_url={clients.base_url!r})" if clients is not None else "MistralAgents()"

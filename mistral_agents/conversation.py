@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
 
-from mistral_agents._api.conversations import StartOptions
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
-from mistral_agents._conversation.dialog import Dialog
-from mistral_agents._conversation.exchange import Talk
+from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
+from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, lineage
-from mistral_agents._conversation.lock import TurnLock
 from mistral_agents._json import JsonDict
-from mistral_agents._turn.media import FileData
+from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
-from mistral_agents.entries import FunctionCall
-from mistral_agents.history import EntryCache, History, Stats
-from mistral_agents.turn import open_calls
+from mistral_agents.confirmation import Rules
+from mistral_agents.entries import FunctionCall, Handoff
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.history import History, Stats
+from mistral_agents.options import ConversationOptions
+from mistral_agents.turn import Turn, open_calls
 from mistral_agents.usage import Usage
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
+    from mistral_agents.costs import Meter
+
+_FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
 
-class Conversation(Talk):
+class Conversation:
     """One conversation, new or resumed.
 
     The service keeps it: another process goes on with `Conversation(client, conversation_id)`. Methods that talk to the
@@ -49,12 +53,10 @@ class Conversation(Talk):
         meter: Counts tokens and money, and stops before a limit.
         on_handoff: With `handoff_execution="client"`: what to say to the next agent, None to stop there.
         max_rounds: How often in one exchange functions may be answered.
-        options: What `start` takes (`model` or `agent_id`, `tools`, ...); `timeout`, `headers` and
-            `handoff_execution` go with every turn.
+        options: What `start` takes (`model` or `agent_id`, `tools`, ...), and completion options by their own names
+            (`temperature`, `seed`, ...); `timeout`, `headers` and `handoff_execution` go with every turn.
 
     Attributes:
-        usage: Tokens and connector calls of all turns made through this object.
-        last_turn: The last exchange's turn.
         summary: For a compacted conversation: the summary it begins with.
 
     Raises:
@@ -67,6 +69,122 @@ class Conversation(Talk):
         >>> Conversation(client, conversation.id).append("Who am I?").text
     """
 
+    def __init__(
+        self,
+        client: MistralAgents,
+        conversation_id: str | None = None,
+        *,
+        functions: Functions | None = None,
+        confirm: Rules | None = None,
+        meter: Meter | None = None,
+        on_handoff: Callable[[Handoff], str | None] | None = None,
+        max_rounds: int = 20,
+        **options: Unpack[ConversationOptions],
+    ) -> None:
+        given, per_turn = split_options(options)
+        if conversation_id is not None and given:
+            raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
+        if conversation_id is None and not {"model", "agent_id"} & set(given):
+            raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
+        settings = Settings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
+        dialog = settings.new_dialog(conversation_id)
+        dialog.unsure = conversation_id is not None
+        self._client = client
+        self._exchanges = Exchanges(client, settings, dialog, given)
+        self._imported: archive.Imported | None = None
+        self.summary: str | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The conversation's id; None before the first turn."""
+        return self._exchanges.conversation_id
+
+    @property
+    def conversation_id(self) -> str | None:
+        """As `id`, by the service's name."""
+        return self._exchanges.conversation_id
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and connector calls of all turns made through this object."""
+        return self._exchanges.usage
+
+    @property
+    def last_turn(self) -> Turn | None:
+        """The last exchange's turn; None before one."""
+        return self._exchanges.last_turn
+
+    @property
+    def open_calls(self) -> list[FunctionCall]:
+        """Calls that wait for an answer; the next request answers what you leave open."""
+        return self._exchanges.dialog.open_calls
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of the conversation so far, by its last turn's usage; None before one. See `compact`."""
+        last = self.last_turn
+        return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
+
+    @property
+    def converted(self) -> int:
+        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
+        return self._exchanges.cache.converted
+
+    # one exchange ----------------------------------------------------------------------------------------------
+
+    def append(self, inputs: Any = None) -> Turn:
+        """Say something and wait for the answer.
+
+        The same words said again after an `UnknownOutcomeError` or its like are looked for in the history first: an
+        answer that was lost is taken from there, and nothing is said twice.
+
+        Args:
+            inputs: A text or entries; None only answers open calls.
+
+        Returns:
+            All that was added, over all requests of the exchange: functions' results included, usage added up.
+        """
+        return self._exchanges.append(inputs)
+
+    async def aappend(self, inputs: Any = None) -> Turn:
+        """As `append`, without blocking."""
+        return await self._exchanges.aappend(inputs)
+
+    def stream(self, inputs: Any = None) -> Iterator[JsonDict]:
+        """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`.
+
+        The stream may be left: the conversation is known from its first event on, and counted once its end was seen.
+        Another turn closes a stream that its reader has left.
+        """
+        return self._exchanges.stream(inputs)
+
+    def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
+        """As `stream`, without blocking."""
+        return self._exchanges.astream(inputs)
+
+    def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
+        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it."""
+        kinds = {True: "allow", False: "deny"}
+        self._exchanges.dialog.keep(
+            {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}
+        )
+        return self
+
+    def history(self) -> History:
+        """Every entry so far. The service sends all at once; only entries not seen before are turned into objects."""
+        return self._exchanges.history()
+
+    async def ahistory(self) -> History:
+        """As `history`, without blocking."""
+        return await self._exchanges.ahistory()
+
+    def _history_job(self) -> Job:
+        return Job(self.history, self.ahistory)
+
+    def _info_job(self) -> Job:
+        key, conversations = self._exchanges.require_id(), self._client.conversations
+        return Job(lambda: conversations.get(key), lambda: conversations.aget(key))
+
     def stats(self) -> Stats:
         """Counts of the history."""
         return self.history().stats()
@@ -77,36 +195,32 @@ class Conversation(Talk):
 
     def repair(self) -> list[FunctionCall]:
         """Read the history and take note of calls that someone left open; the next `append` answers them."""
-        with self._held():
-            self._dialog.reconcile(self.history())
+        with self._exchanges.held():
+            self._exchanges.dialog.reconcile(self.history())
         return self.open_calls
 
     async def arepair(self) -> list[FunctionCall]:
         """As `repair`, without blocking."""
-        async with self._aheld():
-            self._dialog.reconcile(await self.ahistory())
+        async with self._exchanges.aheld():
+            self._exchanges.dialog.reconcile(await self.ahistory())
         return self.open_calls
 
     def delete(self) -> None:
         """Delete the conversation; this object can't be used afterwards."""
-        self._client.conversations.delete(self._require_id())
+        self._client.conversations.delete(self._exchanges.require_id())
 
     async def adelete(self) -> None:
         """As `delete`, without blocking."""
-        await self._client.conversations.adelete(self._require_id())
+        await self._client.conversations.adelete(self._exchanges.require_id())
 
     # branches --------------------------------------------------------------------------------------------------
 
-    def _child(self, options: JsonDict) -> Self:
+    def _child(self, options: JsonDict, origin: tuple[str, str] | None = None) -> Self:
         child = object.__new__(type(self))
         child.__dict__.update(self.__dict__)
-        settings = self._settings
-        child._dialog = Dialog(None, settings["functions"] is not None, settings["max_rounds"], settings["on_handoff"])
-        child._options = options
-        child._origin = None
-        child._imported = None
-        child._lock, child._cache = TurnLock(), EntryCache()
-        child.usage, child.last_turn, child.summary = Usage(), None, None
+        settings = self._exchanges.settings
+        child._exchanges = Exchanges(self._client, settings, settings.new_dialog(), options, origin)
+        child._imported, child.summary = None, None
         return child
 
     def branch(self, at: At = None) -> Self:
@@ -131,18 +245,19 @@ class Conversation(Talk):
 
     def _branched(self, history: History, at: At) -> Self:
         place = branch_point(history, at)
-        child = self._child({"metadata": self._options["metadata"]} if "metadata" in self._options else {})
-        child._origin = (self._require_id(), str(history.entries[place].id))
-        child._dialog.leave_open(open_calls(history.entries[: place + 1]))
+        own = self._exchanges.start_options
+        origin = (self._exchanges.require_id(), str(history.entries[place].id))
+        child = self._child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
+        child._exchanges.dialog.leave_open(open_calls(history.entries[: place + 1]))
         return child
 
     def tree(self) -> Branch:
         """The conversations this one was branched from and those branched from it; it reads the list of all."""
-        return family(self._require_id(), self._client.conversations.list())
+        return family(self._exchanges.require_id(), self._client.conversations.list())
 
     async def atree(self) -> Branch:
         """As `tree`, without blocking."""
-        return family(self._require_id(), [info async for info in self._client.conversations.alist()])
+        return family(self._exchanges.require_id(), [info async for info in self._client.conversations.alist()])
 
     def summarise(self, *, model: str | None = None) -> str:
         """A summary of the conversation, written in one turn of its own, which is not stored.
@@ -156,21 +271,20 @@ class Conversation(Talk):
         Raises:
             ConfigurationError: No model is known.
         """
-        history, info = self.history(), self._client.conversations.get(self._require_id())
-        return self._written(archive.request_summary(history, info, model))
+        return run(self._summarise(model))[0]
 
     async def asummarise(self, *, model: str | None = None) -> str:
         """As `summarise`, without blocking."""
-        history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        return await self._awritten(archive.request_summary(history, info, model))
+        return (await arun(self._summarise(model)))[0]
 
-    def _written(self, request: JsonDict) -> str:
-        self._allow()
-        return self._counted(self._client.conversations.start(**request)).text
-
-    async def _awritten(self, request: JsonDict) -> str:
-        self._allow()
-        return self._counted(await self._client.conversations.astart(**request)).text
+    def _summarise(self, model: str | None) -> Steps[tuple[str, History, JsonDict]]:
+        history = yield self._history_job()
+        info = yield self._info_job()
+        options = archive.request_summary(history, info, model)
+        request = TurnRequest("start", options.pop("inputs"), options)
+        self._exchanges.check_meter()
+        turn = yield Job(lambda: self._exchanges.send(request), lambda: self._exchanges.asend(request))
+        return turn.text, history, info
 
     def compact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """Go on in a new conversation that begins with a summary, for when the context window nears its end.
@@ -185,19 +299,19 @@ class Conversation(Talk):
         Raises:
             ConfigurationError: No model is known.
         """
-        history, info = self.history(), self._client.conversations.get(self._require_id())
-        return self._compacted(history, info, keep, self._written(archive.request_summary(history, info, model)))
+        return run(self._compact(keep, model))
 
     async def acompact(self, *, keep: int = 4, model: str | None = None) -> Self:
         """As `compact`, without blocking."""
-        history, info = await self.ahistory(), await self._client.conversations.aget(self._require_id())
-        return self._compacted(history, info, keep, await self._awritten(archive.request_summary(history, info, model)))
+        return await arun(self._compact(keep, model))
 
-    def _compacted(self, history: History, info: Mapping[str, Any], keep: int, summary: str) -> Self:
-        options = {**archive.start_options(info), **self._options}
-        options["metadata"] = {**options.get("metadata", {}), **lineage(self._require_id(), history.last_entry_id)}
+    def _compact(self, keep: int, model: str | None) -> Steps[Self]:
+        summary, history, info = yield from self._summarise(model)
+        options = {**archive.start_options(info), **self._exchanges.start_options}
+        origin = lineage(self._exchanges.require_id(), history.last_entry_id)
+        options["metadata"] = {**options.get("metadata", {}), **origin}
         child = self._child(options)
-        child._dialog.seed = archive.seed_compacted(summary, history, keep)
+        child._exchanges.dialog.seed = archive.seed_compacted(summary, history, keep)
         child.summary = summary
         return child
 
@@ -210,32 +324,27 @@ class Conversation(Talk):
             path: Where to write it as well; the file is replaced in one step.
             files: Whether to download the files made in it and put them in.
         """
-        info, history = self._client.conversations.get(self._require_id()), self.history()
-        found = [self._client.files.read(ref) for ref in archive.file_refs(history.entries)] if files else []
-        return self._exported(path, info, history, found)
+        return run(self._export(path, files=files))
 
     async def aexport(self, path: str | os.PathLike[str] | None = None, *, files: bool = False) -> JsonDict:
         """As `export`, without blocking."""
-        info, history = await self._client.conversations.aget(self._require_id()), await self.ahistory()
-        refs = archive.file_refs(history.entries) if files else []
-        found = list(await asyncio.gather(*(self._client.files.aread(ref) for ref in refs)))
-        return await asyncio.to_thread(self._exported, path, info, history, found)
+        return await arun(self._export(path, files=files))
 
-    def _exported(
-        self,
-        path: str | os.PathLike[str] | None,
-        info: Mapping[str, Any],
-        history: History,
-        files: list[FileData],
-    ) -> JsonDict:
-        document = archive.document(info, history, files, self._imported)
+    def _export(self, path: str | os.PathLike[str] | None, *, files: bool) -> Steps[JsonDict]:
+        info = yield self._info_job()
+        history = yield self._history_job()
+        found = (yield from archive.read_files(self._client.files, history)) if files else []
+        document = archive.document(info, history, found, self._imported)
         if path is not None:
-            archive.write(path, document)
+            yield Work(lambda: archive.write(path, document))
         return document
 
     @classmethod
     def import_(
-        cls, client: MistralAgents, source: str | os.PathLike[str] | Mapping[str, Any], **options: Unpack[StartOptions]
+        cls,
+        client: MistralAgents,
+        source: str | os.PathLike[str] | Mapping[str, Any],
+        **options: Unpack[ConversationOptions],
     ) -> Conversation:
         """A new conversation that goes on where an exported one ended.
 
@@ -253,11 +362,11 @@ class Conversation(Talk):
         """
         imported = archive.read(source)
         kept = archive.start_options(imported.info)
-        if {"model", "agent_id"} & set(options):
+        if {"model", "model_name", "agent_id"} & set(options):
             kept = {name: kept[name] for name in ("name", "description", "metadata") if name in kept}
         merged: Any = {**kept, **options}
         merged["metadata"] = {**(merged.get("metadata") or {}), **lineage(imported.conversation_id, None)}
         found = cls(client, **merged)
-        found._dialog.seed = imported.seed
+        found._exchanges.dialog.seed = imported.seed
         found._imported = imported
         return found

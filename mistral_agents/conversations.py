@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,17 @@ from mistral_agents._api.agents import get_call as get_agent_call
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, as_record, rows_of
-from mistral_agents._api.recovery import LOST, recovered_turn
-from mistral_agents._conversation.archive import document, file_refs, written
+from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
+from mistral_agents._border.turns import HEADS, TurnRequest
+from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
+from mistral_agents._turn.replay import turn_events
 from mistral_agents.errors import (
     MistralAgentsError,
-    ResponseFormatError,
-    StreamInterruptedError,
     UnknownOutcomeError,
 )
 from mistral_agents.files import Files
@@ -36,11 +37,14 @@ from mistral_agents.turn import Turn
 __all__ = ["Conversations", "History"]
 
 
+_FIRST_LOST = (
+    "The turn may have been applied, and no history can tell: nobody was told the id of a lost first turn. Sending it "
+    "once more may make a second conversation; let frameworks retry on RateLimitedError and ConnectionFailedError only."
+)
+
+
 def _turn(reply: Reply) -> Turn:
-    data = reply.json()
-    if not isinstance(data, dict):
-        raise ResponseFormatError("The service sent no conversation response.", status_code=reply.status, body=data)
-    return Turn.from_response(data, headers=reply.headers)
+    return Turn.from_response(reply.answer(), headers=reply.headers)
 
 
 def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:
@@ -49,15 +53,30 @@ def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None
     return History(conversation_id, entries, data if isinstance(data, dict) else {"entries": data})
 
 
-@contextmanager
-def _instead_of(lost: MistralAgentsError) -> Iterator[None]:
-    """Looking a lost answer up may fail too; then the first failure is the one to report."""
+def _explain_first(request: TurnRequest, error: MistralAgentsError) -> None:
+    """Say of a lost turn that has no known conversation what that means."""
+    if request.operation != "append" and error.conversation_id is None and request.options.get("store") is not False:
+        error.hint = _FIRST_LOST
+
+
+def _look_up(
+    conversations: Conversations, request: TurnRequest, sent: Any, lost: MistralAgentsError
+) -> Generator[Job, Any, Turn]:
+    """Look for a lost answer in the history; where that fails too, the first failure is the one to report."""
+    conversation_id = str(request.conversation_id)
     try:
-        yield
+        history = yield Job(
+            lambda: conversations.get_history(conversation_id), lambda: conversations.aget_history(conversation_id)
+        )
+        confirms = bool(request.options.get("tool_confirmations"))
+        found = find_turn(conversation_id, history.entries, str(request.entry_id), sent, confirms=confirms)
+        if found is None:
+            raise unknown_outcome(conversation_id, "The history does not hold the turn (yet).")
     except UnknownOutcomeError as error:
-        raise error from lost
+        raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
+    return found
 
 
 def _wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent_id: str | None) -> bool:
@@ -67,11 +86,23 @@ def _wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent_id
     return metadata is None or (isinstance(kept, Mapping) and all(kept.get(k) == v for k, v in metadata.items()))
 
 
-def _next(asking: Generator[str, Any, None], agent: Any) -> str | None:
-    try:
-        return asking.send(agent)
-    except StopIteration:
-        return None
+def _append_request(conversation_id: str, inputs: Any, options: Mapping[str, Any]) -> TurnRequest:
+    return TurnRequest("append", inputs, options, conversation_id, options.get("after_entry_id"))
+
+
+class FoundTurn:
+    """A turn that was made before, read like a stream of one that is being made; it holds no connection."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.conversation_id = turn.conversation_id
+
+    def __iter__(self) -> Iterator[JsonDict]:
+        yield from turn_events(self.turn)
+
+    async def __aiter__(self) -> AsyncIterator[JsonDict]:
+        for event in turn_events(self.turn):
+            yield event
 
 
 class Conversations:
@@ -89,19 +120,105 @@ class Conversations:
         self._transport = transport
         self._planner = planner if planner is not None else Planner(PolicyBook(), Safeguards())
 
-    def _send(self, planned: Planned) -> Turn:
+    # any turn --------------------------------------------------------------------------------------------------
+
+    @property
+    def _base_url(self) -> str:
+        return self._transport.clients.base_url
+
+    def send(self, request: TurnRequest) -> Turn:
+        """Make a turn.
+
+        Args:
+            request: The turn; of `append` with its `entry_id`, an answer lost on the way is looked up in the history.
+
+        Raises:
+            UnknownOutcomeError: It may have been applied, and its answer is not in the history (yet).
+        """
+        return run(self._make(request))
+
+    async def asend(self, request: TurnRequest) -> Turn:
+        """As `send`, without blocking."""
+        return await arun(self._make(request))
+
+    def _make(self, request: TurnRequest) -> Steps[Turn]:
+        if request.found is not None:
+            HEADS.settle(self._base_url, request.found)
+            return request.found
+        planned = self._planner.plan(request)
+        sent = (planned.call.body or {}).get("inputs")
+        with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
+            try:
+                turn: Turn = yield Job(lambda: self._perform(planned), lambda: self._aperform(planned))
+            except LOST as error:
+                _explain_first(request, error)
+                if request.operation != "append" or request.entry_id is None:
+                    raise
+                turn = yield from _look_up(self, request, sent, error)
+        HEADS.settle(self._base_url, turn)
+        return turn
+
+    def _patience(self, request: TurnRequest) -> float:
+        given = request.options.get("timeout")
+        return float(given if given is not None else self._transport.clients.timeout)
+
+    def _perform(self, planned: Planned) -> Turn:
         self._check(planned)
         if planned.policy.watches_stream:
             return self._stream(planned).read()
-        return self._met(_turn(self._transport.send(planned.call)), planned.policy)
+        return self._keep_policy(_turn(self._transport.send(planned.call)), planned.policy)
 
-    async def _asend(self, planned: Planned) -> Turn:
+    async def _aperform(self, planned: Planned) -> Turn:
         await self._acheck(planned)
         if planned.policy.watches_stream:
             return await self._astream(planned).aread()
-        return self._met(_turn(await self._transport.asend(planned.call)), planned.policy)
+        return self._keep_policy(_turn(await self._transport.asend(planned.call)), planned.policy)
 
-    def _met(self, turn: Turn, policy: Policy) -> Turn:
+    @contextmanager
+    def open(self, request: TurnRequest) -> Iterator[TurnStream | FoundTurn]:
+        """Make a turn event by event: `with conversations.open(request) as stream`, then read `stream.turn`."""
+        if request.found is not None:
+            HEADS.settle(self._base_url, request.found)
+            yield FoundTurn(request.found)
+            return
+        planned = self._planner.plan(request)
+        with self._watched(request, planned), self._stream(planned) as stream:
+            try:
+                yield stream
+            finally:
+                self._settle(stream.turn)
+
+    @asynccontextmanager
+    async def aopen(self, request: TurnRequest) -> AsyncIterator[AsyncTurnStream | FoundTurn]:
+        """As `open`, without blocking."""
+        if request.found is not None:
+            HEADS.settle(self._base_url, request.found)
+            yield FoundTurn(request.found)
+            return
+        planned = self._planner.plan(request)
+        with self._watched(request, planned):
+            async with self._astream(planned) as stream:
+                try:
+                    yield stream
+                finally:
+                    self._settle(stream.turn)
+
+    def _settle(self, turn: Turn) -> None:
+        """Where a stream was read to its end, its conversation stands there, whatever the reader does then."""
+        if turn.complete:
+            HEADS.settle(self._base_url, turn)
+
+    @contextmanager
+    def _watched(self, request: TurnRequest, planned: Planned) -> Iterator[None]:
+        sent = (planned.call.body or {}).get("inputs")
+        with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
+            try:
+                yield
+            except LOST as error:
+                _explain_first(request, error)
+                raise
+
+    def _keep_policy(self, turn: Turn, policy: Policy) -> Turn:
         self._planner.book.set_conversation(turn.conversation_id, policy)
         turn.policy = policy if policy else None
         return turn
@@ -120,37 +237,37 @@ class Conversations:
         return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
 
     def _check(self, planned: Planned) -> None:
+        run(self._read_agents(planned))
+
+    async def _acheck(self, planned: Planned) -> None:
+        await arun(self._read_agents(planned))
+
+    def _read_agents(self, planned: Planned) -> Steps[None]:
         """Read the agents a turn may reach and compare their libraries with the allow-list."""
         if planned.agent_id is None:
             return
-        asking = self._planner.safeguards.agents_to_check(planned.agent_id)
-        wanted: str | None = next(asking)
+        walk = Walk(self._planner.safeguards.agents_to_check(planned.agent_id))
+        wanted = walk.begin()
         while wanted is not None:
-            wanted = _next(asking, self._transport.send(get_agent_call(wanted)).json())
-
-    async def _acheck(self, planned: Planned) -> None:
-        if planned.agent_id is None:
-            return
-        asking = self._planner.safeguards.agents_to_check(planned.agent_id)
-        wanted: str | None = next(asking)
-        while wanted is not None:
-            wanted = _next(asking, (await self._transport.asend(get_agent_call(wanted))).json())
+            call = get_agent_call(wanted)
+            reply: Reply = yield Job(partial(self._transport.send, call), partial(self._transport.asend, call))
+            wanted = walk.send(reply.json())
 
     def start(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
-        return self._send(self._planner.start(inputs, options))
+        return self.send(TurnRequest("start", inputs, options))
 
     async def astart(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
         """As `start`, without blocking."""
-        return await self._asend(self._planner.start(inputs, options))
+        return await self.asend(TurnRequest("start", inputs, options))
 
     def start_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> TurnStream:
         """As `start`, event by event."""
-        return self._stream(self._planner.start(inputs, options))
+        return self._stream(self._planner.plan(TurnRequest("start", inputs, options)))
 
     def astart_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
-        return self._astream(self._planner.start(inputs, options))
+        return self._astream(self._planner.plan(TurnRequest("start", inputs, options)))
 
     def append(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
         """Go on with a stored conversation; see `calls.CallOptions`.
@@ -158,52 +275,44 @@ class Conversations:
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
         both; results of open function calls go in as `function.result` entries, all together.
         """
-        try:
-            return self._send(self._planner.append(conversation_id, inputs, options))
-        except (*LOST, StreamInterruptedError) as error:
-            known = options.get("after_entry_id")
-            if known is None:
-                raise
-            with _instead_of(error):
-                return self.recover(conversation_id, known)
+        return self.send(_append_request(conversation_id, inputs, options))
 
     async def aappend(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
         """As `append`, without blocking."""
-        try:
-            return await self._asend(self._planner.append(conversation_id, inputs, options))
-        except (*LOST, StreamInterruptedError) as error:
-            known = options.get("after_entry_id")
-            if known is None:
-                raise
-            with _instead_of(error):
-                return await self.arecover(conversation_id, known)
+        return await self.asend(_append_request(conversation_id, inputs, options))
 
-    def recover(self, conversation_id: str, after_entry_id: str) -> Turn:
+    def recover(self, conversation_id: str, after_entry_id: str, inputs: Any = None) -> Turn:
         """Find a lost answer: what the history holds after the last entry you know of.
 
         The turn found has no usage and no headers, which the history does not keep.
 
-        Raises:
-            UnknownOutcomeError: There is no finished answer after that entry (yet).
-        """
-        return recovered_turn(conversation_id, self.get_history(conversation_id).entries, after_entry_id)
+        Args:
+            conversation_id: The conversation.
+            after_entry_id: The last entry known before the turn was sent.
+            inputs: What was sent. Give it where others write to the conversation too: an answer to something else is
+                not yours. None takes the turn that stands there, where it is the only one.
 
-    async def arecover(self, conversation_id: str, after_entry_id: str) -> Turn:
+        Raises:
+            UnknownOutcomeError: There is no finished answer after that entry (yet), or not to these inputs.
+        """
+        return recovered_turn(conversation_id, self.get_history(conversation_id).entries, after_entry_id, inputs)
+
+    async def arecover(self, conversation_id: str, after_entry_id: str, inputs: Any = None) -> Turn:
         """As `recover`, without blocking."""
         history = await self.aget_history(conversation_id)
-        return recovered_turn(conversation_id, history.entries, after_entry_id)
+        return recovered_turn(conversation_id, history.entries, after_entry_id, inputs)
 
     def append_stream(
         self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
-        return self._stream(self._planner.append(conversation_id, inputs, options))
+        return self._stream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def aappend_stream(
         self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
-        return self._astream(self._planner.append(conversation_id, inputs, options))
+        return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def restart(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
@@ -212,25 +321,27 @@ class Conversations:
 
         The returned turn carries the new conversation's id; see `calls.RestartOptions`.
         """
-        return self._send(self._planner.restart(conversation_id, from_entry_id, inputs, options))
+        return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """As `restart`, without blocking."""
-        return await self._asend(self._planner.restart(conversation_id, from_entry_id, inputs, options))
+        return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> TurnStream:
         """As `restart`, event by event."""
-        return self._stream(self._planner.restart(conversation_id, from_entry_id, inputs, options))
+        request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
+        return self._stream(self._planner.plan(request))
 
     def arestart_stream(
         self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
-        return self._astream(self._planner.restart(conversation_id, from_entry_id, inputs, options))
+        request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
+        return self._astream(self._planner.plan(request))
 
     def get(self, conversation_id: str) -> ConversationInfo:
         """What the service tells of a conversation: times, model or agent, metadata."""
@@ -280,20 +391,19 @@ class Conversations:
         Returns:
             The file; `Conversation.import_` goes on from it.
         """
-        info, history = self.get(conversation_id), self.get_history(conversation_id)
-        reader = Files(self._transport)
-        found = [reader.read(ref) for ref in file_refs(history.entries)] if files else []
-        path = written(archive_to, document(info, history, found))
-        self.delete(conversation_id)
-        return path
+        return run(self._archive(conversation_id, archive_to, files=files))
 
     async def aarchive(self, conversation_id: str, archive_to: str | os.PathLike[str], *, files: bool = False) -> Path:
         """As `archive`, without blocking."""
-        info, history = await self.aget(conversation_id), await self.aget_history(conversation_id)
-        reader = Files(self._transport)
-        found = [await reader.aread(ref) for ref in file_refs(history.entries)] if files else []
-        path = await asyncio.to_thread(written, archive_to, document(info, history, found))
-        await self.adelete(conversation_id)
+        return await arun(self._archive(conversation_id, archive_to, files=files))
+
+    def _archive(self, conversation_id: str, archive_to: str | os.PathLike[str], *, files: bool) -> Steps[Path]:
+        key = conversation_id
+        info = yield Job(lambda: self.get(key), lambda: self.aget(key))
+        history = yield Job(lambda: self.get_history(key), lambda: self.aget_history(key))
+        found = (yield from read_files(Files(self._transport), history)) if files else []
+        path: Path = yield Work(lambda: write_into(archive_to, document(info, history, found)))
+        yield Job(lambda: self.delete(key), lambda: self.adelete(key))
         return path
 
     def list(

@@ -7,6 +7,7 @@ body and a hint. The wings add their framework's own kinds to these classes by i
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Protocol
 
 from mistral_agents.usage import WINDOW_SECONDS, Quota, quotas_from_headers
@@ -17,12 +18,16 @@ __all__ = [
     "ConflictError",
     "ConnectionFailedError",
     "ContextWindowExceededError",
+    "DivergenceError",
+    "GuardrailBlockedError",
     "InvalidRequestError",
+    "LateConfirmationError",
     "MistralAgentsError",
     "NotFoundError",
     "PendingCallsError",
     "PermissionDeniedError",
     "RateLimitedError",
+    "RedirectRefusedError",
     "ResponseFormatError",
     "ServerFailureError",
     "StreamInterruptedError",
@@ -115,6 +120,14 @@ class ConfigurationError(MistralAgentsError, ValueError):
     """An argument or setting is wrong; nothing was sent."""
 
 
+class DivergenceError(ConfigurationError):
+    """The messages are no continuation of the stored conversation, and `on_divergence` forbids to begin another."""
+
+
+class LateConfirmationError(DivergenceError):
+    """A decision about a call that is no longer at the end of its conversation; the service takes none there."""
+
+
 class ConnectionFailedError(MistralAgentsError):
     """The request surely did not arrive: no connection could be made."""
 
@@ -141,7 +154,18 @@ class UnknownOutcomeError(MistralAgentsError):
 
 
 class ResponseFormatError(MistralAgentsError):
-    """The reply was no JSON object; `.body` keeps the text."""
+    """The reply can't be read: no JSON object, damaged, nested too deeply or too large; `.body` keeps its text."""
+
+
+class RedirectRefusedError(MistralAgentsError):
+    """The address answered with a redirect, which is not followed: the text and the key stay where they were sent.
+
+    `.location` is the new address, without credentials and query; None where the reply named none.
+    """
+
+    def __init__(self, message: str, *, location: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.location = location
 
 
 class InvalidRequestError(MistralAgentsError):
@@ -166,6 +190,18 @@ class AuthenticationError(MistralAgentsError):
 
 class PermissionDeniedError(MistralAgentsError):
     """The key may not do this (403)."""
+
+
+class GuardrailBlockedError(PermissionDeniedError):
+    """A guardrail blocked the input or the answer (403).
+
+    `.violations` has the decisions that led to it, by category: `threshold`, `score`, `violated`. It is empty where the
+    check itself failed and the rule has `block_on_error` (code 3201).
+    """
+
+    def __init__(self, message: str, *, violations: dict[str, Any] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.violations = violations if violations is not None else {}
 
 
 class NotFoundError(MistralAgentsError):
@@ -229,8 +265,13 @@ _HINTS: dict[type[MistralAgentsError], str] = {
         "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
         "a conversation started with store=False."
     ),
+    GuardrailBlockedError: (
+        "Nothing is wrong with the settings of the account: change the input, or the thresholds in guardrails=."
+    ),
     RateLimitedError: "Wait and send the same call again; nothing was applied.",
 }
+_CHECK_FAILED = "3201"
+"""The service's code where a guardrail could not be applied and `block_on_error` blocks then."""
 _PENDING_MARKS = (
     "function calls and responses",
     "function results are still missing",
@@ -241,34 +282,45 @@ _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too ma
 
 
 def message_of(body: Any) -> tuple[str | None, int | str | None]:
-    """The human message and the server's code in an error body, whichever of its three shapes it has."""
+    """The human message and the server's code in an error body, whichever of its four shapes it has."""
     if isinstance(body, str):
         return (body.strip()[:500] or None), None
     if not isinstance(body, dict):
         return None, None
     code = body.get("code")
-    for key in ("message", "detail"):
+    if isinstance(body.get("error"), dict) and not isinstance(code, (int, str)):
+        code = body["error"].get("code")
+    for key in ("message", "detail", "error"):
         found = _flatten(body.get(key))
         if found:
             return found, code if isinstance(code, (int, str)) else None
-    return json.dumps(body)[:500], code if isinstance(code, (int, str)) else None
+    return _shorten(body), code if isinstance(code, (int, str)) else None
 
 
 def _flatten(value: Any) -> str | None:
     if isinstance(value, str):
         return value or None
     if isinstance(value, dict):
-        return _flatten(value.get("detail")) or json.dumps(value)
+        inner = next((value[key] for key in ("detail", "message") if value.get(key)), None)
+        return (inner if isinstance(inner, str) else _flatten(inner)) or (_shorten(value) if value else None)
     if isinstance(value, list):
         return "; ".join(filter(None, (_detail_item(item) for item in value))) or None
     return None
 
 
+def _shorten(value: Any) -> str:
+    try:
+        return json.dumps(value)[:500]
+    except (ValueError, RecursionError):
+        return repr(type(value))
+
+
 def _detail_item(item: Any) -> str | None:
     if not isinstance(item, dict):
         return str(item)
-    place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
-    text = item.get("msg") or item.get("type") or json.dumps(item)
+    loc = item.get("loc")
+    place = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
+    text = item.get("msg") or item.get("type") or _shorten(item)
     return f"{place}: {text}" if place else str(text)
 
 
@@ -287,7 +339,9 @@ def error_for_status(
     unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
     """
     message, code = message_of(body)
-    kind = _kind_of(status, message or "")
+    violations = _find_violations(body)
+    blocked = violations or (isinstance(body, dict) and "guardrails" in body) or str(code) == _CHECK_FAILED
+    kind = GuardrailBlockedError if status == 403 and blocked else _kind_of(status, message or "")
     facts: dict[str, Any] = {
         "status_code": status,
         "code": code,
@@ -298,9 +352,25 @@ def error_for_status(
         "hint": _HINTS.get(kind),
     }
     if kind is RateLimitedError:
-        facts["retry_after"] = _retry_after(headers)
+        facts["retry_after"] = read_retry_after(headers.get("retry-after"))
         facts["exhausted"] = [quota for quota in quotas_from_headers(headers) if quota.remaining == 0]
+    if kind is GuardrailBlockedError:
+        facts["violations"] = violations
+        message = f"{message}: {', '.join(violations)}" if violations else message
     return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
+
+
+def _find_violations(body: Any) -> dict[str, Any]:
+    """The decisions of guardrails that were violated, by category."""
+    found = body.get("guardrails") if isinstance(body, dict) else None
+    results = found.get("results") if isinstance(found, dict) else None
+    violations: dict[str, Any] = {}
+    for result in results.values() if isinstance(results, dict) else ():
+        decisions = result.get("decisions") if isinstance(result, dict) else None
+        for category, decision in decisions.items() if isinstance(decisions, dict) else ():
+            if isinstance(decision, dict) and decision.get("violated") is True:
+                violations[str(category)] = decision
+    return violations
 
 
 def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
@@ -316,22 +386,27 @@ def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
     return InvalidRequestError
 
 
-def _retry_after(headers: dict[str, str]) -> float | None:
-    value = headers.get("retry-after")
+def read_retry_after(value: str | None) -> float | None:
+    """Seconds of a `Retry-After` header, in any of its forms (RFC 9110, 10.2.3); None where it tells no usable number.
+
+    A date without a zone is taken as GMT, which is what HTTP dates are.
+    """
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        return _seconds_until(value)
+        seconds = _seconds_until(value)
+    return seconds if 0.0 <= seconds < math.inf else None
 
 
-def _seconds_until(http_date: str) -> float | None:
+def _seconds_until(http_date: str) -> float:
     from datetime import datetime, timezone
     from email.utils import parsedate_to_datetime
 
     try:
         moment = parsedate_to_datetime(http_date)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+        return max(0.0, (aware - datetime.now(timezone.utc)).total_seconds())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return math.nan

@@ -9,20 +9,18 @@ import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mistral_agents._api.paging import FileContent, awalk, by_number, file_part, walk
 from mistral_agents._api.records import FileInfo, as_record
-from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.links import LinkReader
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, path_of, reply_of, status_error, transport_error
+from mistral_agents._http.transport import Call, Reply, Transport, path_of
 from mistral_agents._turn.media import FileData
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 from mistral_agents.turn import FileRef, Turn
 
 __all__ = ["FileData", "Files", "ImageSizeWarning"]
 _TAG = "files"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _file(method: str, file_id: str, operation: str, what: str, suffix: str = "", **facts: Any) -> Call:
@@ -31,7 +29,7 @@ def _file(method: str, file_id: str, operation: str, what: str, suffix: str = ""
 
 
 def _download(file_id: str) -> Call:
-    return _file("GET", file_id, "download_file", "Downloading the file", "/content")
+    return _file("GET", file_id, "download_file", "Downloading the file", "/content", transfer=True)
 
 
 def _signed_url(file_id: str, hours: int) -> Call:
@@ -75,18 +73,9 @@ def _url_of(reply: Reply) -> str:
     return url
 
 
-def _link_call(url: str) -> Call:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ConfigurationError("The link is no https address.")
-    return Call("Downloading the file by its link (which expires within the hour)", "GET", url, Operation("", _TAG))
-
-
-def _linked(call: Call, response: Any) -> bytes:
-    reply = reply_of(response)
-    if reply.status >= 400:
-        raise status_error(call, reply)
-    return reply.content
+def _link_call(ref: FileRef) -> Call:
+    what = "Downloading the file by its link (which expires within the hour)"
+    return Call(what, "GET", ref.url if ref.url is not None else "", Operation("", _TAG), transfer=True)
 
 
 def _as_ref(file: FileRef | str) -> FileRef:
@@ -137,36 +126,19 @@ class Files:
         """Download a file of a turn (or a file by its id), with a safe name and its true media type.
 
         An image that the service gave only as a link is fetched by that link, without the API key; such links expire
-        within the hour.
+        within the hour. A link to this machine or its network is refused, at every step it leads on to.
         """
         ref = _as_ref(file)
-        return FileData.of(ref.name, self.download(ref.file_id) if ref.file_id is not None else self._by_link(ref))
+        if ref.file_id is not None:
+            return FileData.of(ref.name, self.download(ref.file_id))
+        return FileData.of(ref.name, LinkReader(self._transport).read(_link_call(ref)))
 
     async def aread(self, file: FileRef | str) -> FileData:
         """As `read`, without blocking."""
         ref = _as_ref(file)
-        data = await self.adownload(ref.file_id) if ref.file_id is not None else await self._aby_link(ref)
-        return FileData.of(ref.name, data)
-
-    def _by_link(self, ref: FileRef) -> bytes:
-        call = _link_call(ref.url if ref.url is not None else "")
-        client = self._transport.clients.sync_sdk().sdk_configuration.client
-        try:
-            return _linked(call, client.send(client.build_request(call.method, call.path)))
-        except Exception as error:
-            if not sdk_layer.is_transport_error(error):
-                raise
-            raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
-
-    async def _aby_link(self, ref: FileRef) -> bytes:
-        call = _link_call(ref.url if ref.url is not None else "")
-        client = self._transport.clients.loop_sdk().sdk_configuration.async_client
-        try:
-            return _linked(call, await client.send(client.build_request(call.method, call.path)))
-        except Exception as error:
-            if not sdk_layer.is_transport_error(error):
-                raise
-            raise transport_error(call, error, str(urlsplit(call.path).hostname)) from error
+        if ref.file_id is not None:
+            return FileData.of(ref.name, await self.adownload(ref.file_id))
+        return FileData.of(ref.name, await LinkReader(self._transport).aread(_link_call(ref)))
 
     def save(self, files: FileSource, folder: str | os.PathLike[str]) -> builtins.list[Path]:
         """Download files (a turn's, or by their ids) into a folder; returns the paths written, in the same order.

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import socket
+import importlib.util
+import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-import uvicorn
+from mistral_agents_server.settings import LOG_LEVELS, LocalConnector, Quota, Settings, package_version
 
-from mistral_agents_server.app import create_app
-from mistral_agents_server.settings import LocalConnector, Quota, Settings
+PACKAGES = {
+    "starlette": "starlette",
+    "uvicorn": "uvicorn",
+    "pydantic": "pydantic",
+    "python_multipart": "python-multipart",
+    "numpy": "numpy",
+    "bm25s": "bm25s",
+    "regex": "regex",
+    "Stemmer": "PyStemmer",
+    "PIL": "pillow",
+    "pypdf": "pypdf",
+    "docx": "python-docx",
+    "bs4": "beautifulsoup4",
+    "pandas": "pandas",
+    "matplotlib": "matplotlib",
+}
+"""What the extra `server` brings, by import name."""
 
-
-def _connectors(path: str) -> Sequence[LocalConnector]:
-    module, _, name = path.partition(":")
-    found = getattr(importlib.import_module(module), name)
-    return found if isinstance(found, (list, tuple)) else [found]
+API_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_API_KEY"
+MODEL_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_MODEL_KEY"
+_USAGE_ERROR = 2
 
 
 def _quota(text: str) -> Quota:
@@ -28,62 +44,206 @@ def _quota(text: str) -> Quota:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 (any free one) to 65535, not {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 6 and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"a number from 1 to 999999 is wanted, not {text!r}")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        why = "is a file, not a folder" if path.exists() else "is not there"
+        raise argparse.ArgumentTypeError(f"the folder {path} {why}")
+    return path
+
+
+def _key_file(text: str) -> str:
+    try:
+        key = Path(text).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"the key can't be read from {text}: {_reason(error)}") from error
+    if not key or "\n" in key:
+        raise argparse.ArgumentTypeError(f"{text} must hold one key in one line")
+    return key
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     build = argparse.ArgumentParser(prog="python -m mistral_agents_server", description=__doc__)
-    build.add_argument("--port", type=int, default=8484, help="port; 0 picks a free one")
+    build.add_argument("--port", type=_port, default=8484, help="port; 0 picks a free one (default: 8484)")
     build.add_argument("--data", type=Path, help="folder of the database and files; without it nothing is kept")
-    build.add_argument("--host", default="127.0.0.1", help="address to bind; not loopback needs --api-key")
-    build.add_argument("--api-key", help="the only key accepted; without it any key is")
+    build.add_argument("--host", default="127.0.0.1", help="address to bind; not loopback needs a key of its own")
+    own = build.add_mutually_exclusive_group()
+    own.add_argument(
+        "--api-key-file",
+        type=_key_file,
+        metavar="FILE",
+        help=f"a file with the only key accepted (or ${API_KEY_VARIABLE})",
+    )
+    own.add_argument("--api-key", help="the same; but whoever lists this machine's processes sees it")
     build.add_argument("--model-url", help="OpenAI-compatible chat endpoint that does the thinking")
-    build.add_argument("--model-key", help="key for that endpoint")
+    model = build.add_mutually_exclusive_group()
+    model.add_argument(
+        "--model-key-file", type=_key_file, metavar="FILE", help=f"a file with its key (or ${MODEL_KEY_VARIABLE})"
+    )
+    model.add_argument("--model-key", help="the same; but whoever lists this machine's processes sees it")
     build.add_argument(
         "--allow-code", action="store_true", default=None, help="run Python off loopback or with a model"
     )
-    build.add_argument("--pages", type=Path, help="folder of local pages that web search looks through")
+    build.add_argument("--pages", type=_folder, help="folder of local pages that web search looks through")
     build.add_argument("--quota", type=_quota, action="append", default=[], metavar="TOOL=N/minute", help="a limit")
-    build.add_argument("--connectors", type=_connectors, default=(), metavar="MODULE:NAME", help="local connectors")
+    build.add_argument("--connectors", metavar="MODULE:NAME", help="local connectors")
+    build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
+    build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
+    build.add_argument("--ready-file", type=Path, metavar="FILE", help="gets the address once requests are taken")
+    build.add_argument("--version", action="version", version=f"mistral-agents {package_version()}")
     return build
 
 
-def settings_from(arguments: argparse.Namespace) -> Settings:
-    """The settings that the command line asks for.
+def _fail(message: str) -> NoReturn:
+    """End with one line and the exit code of a wrong command line."""
+    parser().exit(_USAGE_ERROR, f"{parser().prog}: error: {' '.join(message.split())}\n")
+
+
+def _reason(error: BaseException) -> str:
+    """The words of an error, without number and path where it is one of the system's."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said if said else type(error).__name__
+
+
+def require_packages() -> None:
+    """End with a line that says how to install what lacks, if anything does."""
+    lacking = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if lacking:
+        _fail(
+            f"the stand-in needs packages that are not installed ({', '.join(lacking)}): "
+            'pip install "mistral-agents[server]"'
+        )
+
+
+def load_connectors(path: str | None) -> tuple[LocalConnector, ...]:
+    """The connectors that `--connectors` names.
 
     Raises:
-        ValueError: the settings contradict each other.
+        ValueError: there is no such module or name, or it is no connector.
     """
+    if path is None:
+        return ()
+    name, colon, attribute = path.partition(":")
+    if not (name and colon and attribute):
+        raise ValueError(f"--connectors is written MODULE:NAME, such as my_tides:tides, not {path!r}")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ValueError(f"--connectors {path}: no module {name} here or on PYTHONPATH") from error
+        raise ValueError(f"--connectors {path}: {name} needs the module {error.name}, which is not there") from error
+    except Exception as error:  # whatever the user's module raises is told in one line
+        raise ValueError(f"--connectors {path}: {name} can't be loaded: {type(error).__name__}: {error}") from error
+    found = getattr(module, attribute, None)
+    connectors = tuple(found) if isinstance(found, (list, tuple)) else (found,)
+    if not all(isinstance(one, LocalConnector) for one in connectors):
+        what = "has nothing of that name" if found is None else f"holds a {type(found).__name__} there"
+        raise ValueError(f"--connectors {path}: {name} {what}, where a LocalConnector or a list of them is wanted")
+    return connectors
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings that the command line and the environment ask for.
+
+    Raises:
+        ValueError: the settings contradict each other, or the connectors can't be loaded.
+    """
+    own = arguments.api_key if arguments.api_key is not None else arguments.api_key_file
+    model = arguments.model_key if arguments.model_key is not None else arguments.model_key_file
     return Settings(
-        data=arguments.data,
+        data=arguments.data.expanduser() if arguments.data is not None else None,
         host=arguments.host,
-        api_key=arguments.api_key,
+        api_key=own if own is not None else os.environ.get(API_KEY_VARIABLE) or None,
         model_url=arguments.model_url,
-        model_key=arguments.model_key,
+        model_key=model if model is not None else os.environ.get(MODEL_KEY_VARIABLE) or None,
         allow_code=arguments.allow_code,
         pages=arguments.pages,
         quotas=tuple(arguments.quota),
-        connectors=tuple(arguments.connectors),
+        connectors=load_connectors(arguments.connectors),
+        max_turns=arguments.max_turns,
     )
+
+
+def start_line(url: str, code: str, arguments: argparse.Namespace) -> str:
+    """The line that is printed once requests are taken; the address is its first word."""
+    seen = [flag for flag, value in (("--api-key", arguments.api_key), ("--model-key", arguments.model_key)) if value]
+    notes = [f"code: {code}"]
+    if seen:
+        verb = "is" if len(seen) == 1 else "are"
+        notes.append(f"{' and '.join(seen)} {verb} visible in the process list ({seen[0]}-file is not)")
+    return f"{url}  {'; '.join(notes)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped. Prints one line once requests are taken: the base URL, and how code is run."""
     arguments = parser().parse_args(argv)
+    require_packages()
+    from mistral_agents_server.app import create_app
+    from mistral_agents_server.serving import base_url, listen, serve, write_ready_file
+
     try:
         settings = settings_from(arguments)
+        _remove_ready_file(arguments.ready_file)
+        listener = listen(settings.host, arguments.port)
+    except ValueError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(_port_trouble(error, arguments.host, arguments.port))
+    try:
         app = create_app(settings)
     except ValueError as error:
-        parser().error(str(error))
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small replies must not wait for an ACK (40 ms)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, arguments.port))
-    listener.listen(512)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    code = app.state.toolbox.code_description
-    print(f"http://{host}:{listener.getsockname()[1]}  code: {code}", flush=True)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    server.run(sockets=[listener])
+        _fail(str(error))
+    except (OSError, sqlite3.Error) as error:
+        _fail(f"the folder of --data, {arguments.data}, can't be used: {_reason(error)}")
+    url = base_url(settings.host, listener)
+    line = start_line(url, app.state.toolbox.code_description, arguments)
+
+    def announce() -> None:
+        if arguments.ready_file is not None:
+            write_ready_file(arguments.ready_file, url)
+        print(line, flush=True)
+
+    def retire() -> None:
+        _remove_ready_file(arguments.ready_file)
+
+    serve(app, listener, log_level=arguments.log_level, announce=announce, retire=retire)
     return 0
+
+
+def _remove_ready_file(path: Path | None) -> None:
+    """Take away what an earlier server left, or this one.
+
+    Raises:
+        ValueError: the file could not be written either.
+    """
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise ValueError(f"--ready-file {path}: the folder {path.parent} is not there")
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"--ready-file {path} can't be written: {_reason(error)}") from error
+
+
+def _port_trouble(error: OSError, host: str, port: int) -> str:
+    return (
+        f"port {port} of {host} can't be opened: {_reason(error)}. "
+        "Is another server running there? Choose another with --port, or --port 0 for a free one"
+    )
 
 
 if __name__ == "__main__":

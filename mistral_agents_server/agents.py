@@ -14,6 +14,7 @@ from typing import Any
 from mistral_agents_server import ids
 from mistral_agents_server.db import Database
 from mistral_agents_server.errors import not_found
+from mistral_agents_server.paging import LARGEST, whole_number
 
 Wire = dict[str, Any]
 
@@ -103,8 +104,15 @@ class AgentStore:
         return self._wire(rows[0], number, json.loads(kept[0]["body"]))
 
     def _number(self, agent_id: str, version: int | str) -> int:
-        if isinstance(version, int) or version.isdigit():
-            return int(version)
+        try:
+            number = version if isinstance(version, int) else whole_number(version)
+        except ValueError:
+            return self._aliased(agent_id, version)
+        if not 0 <= number <= LARGEST:
+            raise not_found(f"Agent {agent_id} has no version {version}")
+        return number
+
+    def _aliased(self, agent_id: str, version: int | str) -> int:
         rows = self._database.run(
             "SELECT version FROM agent_aliases WHERE agent_id = ? AND alias = ?", (agent_id, version)
         )

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
@@ -23,13 +23,15 @@ from mistral_agents_server.db import Database
 from mistral_agents_server.endpoint import Endpoint
 from mistral_agents_server.errors import ApiError, server_failure
 from mistral_agents_server.guards import Guard
+from mistral_agents_server.health_api import HealthApi
 from mistral_agents_server.planner import Planner
-from mistral_agents_server.quota import QuotaBook
+from mistral_agents_server.quota import QuotaBook, check_quotas
 from mistral_agents_server.rooms import Rooms
 from mistral_agents_server.settings import Settings
 from mistral_agents_server.signing import Located
 from mistral_agents_server.store import ConversationStore
 from mistral_agents_server.thinking import Brain
+from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Services
 
 
@@ -47,9 +49,15 @@ async def _crash(request: Request, _: Exception) -> Response:
     return await _api_error(request, server_failure("Internal Server Error"))
 
 
+async def _hung_up(*_: object) -> Response:
+    """The client went away before it had sent what it declared: nothing was done, and nobody reads this."""
+    return Response(status_code=400)
+
+
 _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     ApiError: _api_error,
     HTTPException: _http_error,
+    ClientDisconnect: _hung_up,
     Exception: _crash,
 }
 
@@ -60,28 +68,37 @@ def _brain(settings: Settings) -> Brain:
     return Endpoint(settings.model_url, settings.model_key, settings.model_timeout)
 
 
+def _check_pages(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"the folder of pages, {folder}, is not there")
+
+
 def create_app(settings: Settings | None = None) -> Starlette:
     """Build the application. Nothing is served until an ASGI server runs it; the database is opened at once.
 
     Raises:
-        ValueError: the settings contradict each other.
+        ValueError: the settings contradict each other, or name what is not there.
+        OSError, sqlite3.Error: the folder of data can't be used.
     """
     settings = settings if settings is not None else Settings()
+    brain = _brain(settings)
+    connectors = Connectors(settings.connectors)
+    _check_pages(settings.pages)
+    check_quotas(settings.quotas, connectors.function_names())
     temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
     folder = Path(temporary.name) if temporary is not None else Path(settings.data or ".")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(folder / "stand-in.sqlite3")
     agents = AgentStore(database)
-    connectors = Connectors(settings.connectors)
     rooms = Rooms(settings, database, folder)
     quota = QuotaBook(settings.quotas)
-    services = Services(_brain(settings), [rooms.toolbox, connectors], agents, rooms.files, quota)
+    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota)
     routes = [
-        *ConversationsApi(ConversationStore(database), services).routes(),
+        *ConversationsApi(ConversationStore(database), services, TurnQueue(settings.max_turns)).routes(),
         *AgentsApi(agents).routes(),
         *ConnectorsApi(connectors).routes(),
         *rooms.routes(quota),
-        *rooms.routes(quota),
+        *HealthApi(settings).routes(),
     ]
 
     @asynccontextmanager

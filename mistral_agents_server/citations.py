@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mistral_agents_server.messages import result_text
+from mistral_agents_server.strict_json import read_json
 
 Wire = dict[str, Any]
 
@@ -19,7 +19,7 @@ def marks_of(info: Wire, references: Sequence[Wire]) -> dict[str, Wire]:
     """The references of one run by the keys under which the result's text lists them."""
     by_url = {reference.get("url"): reference for reference in references}
     try:
-        listed = json.loads(result_text(info))
+        listed = read_json(result_text(info))
     except ValueError:
         return {}
     if not isinstance(listed, dict):

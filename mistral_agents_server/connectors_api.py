@@ -18,6 +18,7 @@ from mistral_agents_server import ids
 from mistral_agents_server.errors import not_found
 from mistral_agents_server.paging import number_of, offset_of, token_for
 from mistral_agents_server.settings import LocalConnector, LocalTool
+from mistral_agents_server.strict_json import mend_text
 from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.wire import read_body
 
@@ -59,6 +60,10 @@ class Connectors:
         """A connector by its id or name."""
         return self.all.get(id_or_name) or self._by_id.get(id_or_name)
 
+    def function_names(self) -> list[str]:
+        """All tools of all connectors, as conversations call them."""
+        return [f"{connector.name}_{tool.name}" for connector in self.all.values() for tool in connector.tools]
+
     def _of(self, tools: list[Wire]) -> list[tuple[LocalConnector, LocalTool]]:
         """The tools that declarations offer; an unknown connector offers none, as on the service."""
         found = [self.find(tool["connector_id"]) for tool in tools if tool["type"] == "connector"]
@@ -94,7 +99,7 @@ class Connectors:
 def _content(tool: LocalTool, function: str, arguments: Wire) -> Any:
     """The tool's text as a list of text items; a failure is plain text, as for every hosted tool."""
     try:
-        return [{"type": "text", "text": tool.run(arguments)}]
+        return [{"type": "text", "text": mend_text(tool.run(arguments))}]
     except Exception as error:  # noqa: BLE001  (whatever a tool raises is its result, and the turn goes on)
         return f"Error executing tool {function}: {error}"
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -30,6 +30,7 @@ from mistral_agents_server.errors import (
 from mistral_agents_server.messages import check_results, open_calls, stored_entry, user_entry
 from mistral_agents_server.paging import metadata_filter, page_of
 from mistral_agents_server.store import Conversation, ConversationStore
+from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Actor, Plan, Services, Turn
 from mistral_agents_server.wire import AppendRequest, RestartRequest, StartRequest, read_body, wire
 from mistral_agents_server.wire_entries import InputEntry
@@ -72,6 +73,7 @@ class TurnResponse(Response):
 
     Args:
         lock: held from reading the history until the reply is sent.
+        queue: where the turn finds its place and its thread.
         services: the server's rooms.
         prepare: reads and checks what the turn starts from; its errors become the reply.
         stream: whether to send events.
@@ -80,19 +82,24 @@ class TurnResponse(Response):
     def __init__(
         self,
         lock: asyncio.Lock,
+        queue: TurnQueue,
         services: Services,
         prepare: Callable[[], tuple[Plan, Callable[[Turn], None]]],
         stream: bool,
     ) -> None:
         super().__init__()
-        self._lock, self._services, self._prepare, self._stream = lock, services, prepare, stream
+        self._lock, self._queue, self._services = lock, queue, services
+        self._prepare, self._stream = prepare, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the turn and send it."""
-        async with self._lock:
-            plan, commit = await run_in_threadpool(self._prepare)
+        async with self._queue.place(), self._lock:
+            plan, commit = await self._queue.run(self._prepare)
             turn = Turn(self._services, plan, commit)
-            response = _streamed(turn) if self._stream else await run_in_threadpool(_called, turn, self._services)
+            if self._stream:
+                response = _streamed(turn, self._queue)
+            else:
+                response = await self._queue.run(_called, turn, self._services)
             await response(scope, receive, send)
 
 
@@ -102,8 +109,8 @@ def _called(turn: Turn, services: Services) -> Response:
     return JSONResponse(turn.response(), headers=services.quota.headers(["tokens", *turn.usage.connectors]))
 
 
-def _streamed(turn: Turn) -> Response:
-    return StreamingResponse(_sse(turn), media_type="text/event-stream; charset=utf-8")
+def _streamed(turn: Turn, queue: TurnQueue) -> Response:
+    return StreamingResponse(_sse(turn, queue), media_type="text/event-stream; charset=utf-8")
 
 
 def encode_event(data: Wire) -> bytes:
@@ -112,11 +119,11 @@ def encode_event(data: Wire) -> bytes:
     return f"event: {data['type']}\ndata: {text}\n\n".encode()
 
 
-async def _sse(turn: Turn) -> AsyncIterator[bytes]:
+async def _sse(turn: Turn, queue: TurnQueue) -> AsyncIterator[bytes]:
     """The events of a turn. A failure after the start is an event too, as the status has been sent."""
     events = turn.events()
     try:
-        async for item in iterate_in_threadpool(events):
+        async for item in queue.iterate(events):
             yield encode_event(item)
     except ApiError as error:
         code = error.body.get("code")
@@ -139,10 +146,12 @@ class ConversationsApi:
     Args:
         store: where conversations are kept.
         services: what turns need.
+        queue: where turns find their place.
     """
 
-    def __init__(self, store: ConversationStore, services: Services) -> None:
+    def __init__(self, store: ConversationStore, services: Services, queue: TurnQueue) -> None:
         self._store = store
+        self._queue = queue
         self._services = services
         self._locks = _Locks()
 
@@ -167,7 +176,12 @@ class ConversationsApi:
         body = await read_body(request, StartRequest)
         check_start(body)
         owner = owner_of(request)
-        return TurnResponse(asyncio.Lock(), self._services, lambda: self._start(body, owner), stream=bool(body.stream))
+        return self._turn(asyncio.Lock(), lambda: self._start(body, owner), bool(body.stream))
+
+    def _turn(
+        self, lock: asyncio.Lock, prepare: Callable[[], tuple[Plan, Callable[[Turn], None]]], stream: bool
+    ) -> Response:
+        return TurnResponse(lock, self._queue, self._services, prepare, stream)
 
     def _start(self, body: StartRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
         given = wire(body)
@@ -192,12 +206,8 @@ class ConversationsApi:
         body = await read_body(request, AppendRequest)
         if not body.tool_confirmations:
             require_inputs(body)
-        return TurnResponse(
-            self._locks.of(conversation_id),
-            self._services,
-            lambda: self._append(conversation_id, body, owner),
-            stream=body.stream,
-        )
+        lock = self._locks.of(conversation_id)
+        return self._turn(lock, lambda: self._append(conversation_id, body, owner), body.stream)
 
     def _append(self, conversation_id: str, body: AppendRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
         conversation = self._store.get(conversation_id, owner)
@@ -219,12 +229,7 @@ class ConversationsApi:
         """A new conversation that begins with a part of an old one."""
         conversation_id, owner = request.path_params["conversation_id"], owner_of(request)
         body = await read_body(request, RestartRequest)
-        return TurnResponse(
-            asyncio.Lock(),
-            self._services,
-            lambda: self._restart(conversation_id, body, owner),
-            stream=body.stream,
-        )
+        return self._turn(asyncio.Lock(), lambda: self._restart(conversation_id, body, owner), body.stream)
 
     def _restart(self, conversation_id: str, body: RestartRequest, owner: str) -> tuple[Plan, Callable[[Turn], None]]:
         source = self._store.get(conversation_id, owner)

@@ -17,7 +17,8 @@ from mistral_agents_server import ids
 from mistral_agents_server.blobs import Blobs
 from mistral_agents_server.db import Database
 from mistral_agents_server.errors import not_found
-from mistral_agents_server.parsing import UnreadableError, parse
+from mistral_agents_server.parsing import UnreadableError
+from mistral_agents_server.reading import DocumentReader, ReadingStoppedError
 from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.uploads import extension_of, mime_type_of
 
@@ -91,6 +92,7 @@ class Documents:
         self._database = database
         self.blobs = Blobs(folder)
         self._workers = ThreadPoolExecutor(workers, "documents")
+        self._reader = DocumentReader()
         self._lock = threading.Lock()
         self._version = 0
         database.script(_TABLES)
@@ -98,7 +100,8 @@ class Documents:
             self._workers.submit(self._process, row["id"])
 
     def close(self) -> None:
-        """Stop processing; what waits stays unprocessed until the next start."""
+        """Stop processing; what waits or is being read stays unprocessed until the next start."""
+        self._reader.close()
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     @property
@@ -223,11 +226,12 @@ class Documents:
         if not rows:
             return
         try:
-            pages = parse(rows[0]["file_name"], self.blobs.get(document_id))
+            pages = self._reader.read(rows[0]["file_name"], self.blobs.get(document_id))
             self._finish(document_id, "done", pages, _passages(pages, rows[0]["chunk_size"]))
-        except FileNotFoundError:
-            return  # deleted in the meantime
-        except UnreadableError:
+        except (FileNotFoundError, ReadingStoppedError):
+            return  # deleted in the meantime, or left for the next start
+        except UnreadableError as error:
+            _log.info("document %s can't be read: %s", document_id, error)
             self._finish(document_id, "error", [], [])
         except Exception:  # noqa: BLE001 (a parser may fail in any way; the document says so)
             _log.exception("document %s can't be processed", document_id)

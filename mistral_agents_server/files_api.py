@@ -11,12 +11,14 @@ from starlette.routing import Route
 
 from mistral_agents_server.errors import invalid
 from mistral_agents_server.file_store import HOUR, FileStore
-from mistral_agents_server.paging import number_of, page_of
+from mistral_agents_server.paging import number_of, page_of, whole_number
 from mistral_agents_server.signing import Signer, absolute
 from mistral_agents_server.uploads import Upload, read_upload, uuid_in_path
 
 PURPOSES = ("fine-tune", "batch", "ocr")
 VISIBILITIES = ("workspace", "user")
+_MAX_HOURS = 1_000_000
+"""More than a century; without a bound the time of expiry would not fit into the database."""
 _FILTERS = {"purpose": "purpose", "source": "source", "sample_type": "sample_type", "mimetypes": "mimetype"}
 
 
@@ -114,6 +116,10 @@ def _hours(given: Upload) -> int | None:
     text = given.fields.get("expiry")
     if text is None:
         return None
-    if not text.isdigit() or int(text) < 1:
-        raise invalid(("body", "expiry"), "int_parsing", "Input should be a valid integer of at least 1", text)
-    return int(text)
+    try:
+        hours = whole_number(text)
+    except ValueError as error:
+        raise invalid(("body", "expiry"), "int_parsing", "Input should be a valid integer", text) from error
+    if not 1 <= hours <= _MAX_HOURS:
+        raise invalid(("body", "expiry"), "value_error", f"Input should be between 1 and {_MAX_HOURS} hours", text)
+    return hours

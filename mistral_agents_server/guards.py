@@ -7,6 +7,7 @@ preflight, which is never granted here, and a foreign name that resolves to loop
 from __future__ import annotations
 
 import hmac
+import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -19,22 +20,48 @@ from mistral_agents_server.settings import LOOPBACK_NAMES, Settings
 SIGNED_PATH = "/signed/"
 """Paths below it carry their permission in the URL, as the service's signed URLs do, and need no key."""
 
+HEALTH_PATH = "/health"
+"""Says only that the server is there, so it needs no key."""
+
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 
 
-def _refused(status: int, detail: str) -> ApiError:
-    return ApiError(status, {"detail": detail})
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/@]+))(?::[0-9]{1,5})?")
+
+
+def _refused(status: int, detail: str, headers: dict[str, str] | None = None) -> ApiError:
+    return ApiError(status, {"detail": detail}, headers)
 
 
 def _host_name(value: str) -> str:
-    if value.startswith("["):
-        return value[1:].partition("]")[0].lower()
-    return value.rpartition(":")[0].lower() if ":" in value else value.lower()
+    """The name in a Host header, without its port; empty for what is none, which is served nowhere."""
+    found = _HOST.fullmatch(value)
+    return (found["address"] or found["name"]).lower() if found is not None else ""
+
+
+_CLOSE = {"connection": "close"}
+"""With a refusal that leaves a body unread: what follows on this connection can't be told from the next request."""
 
 
 def _is_upload(path: str) -> bool:
     return path == "/v1/files" or (path.startswith("/v1/libraries/") and path.endswith("/documents"))
+
+
+def _counted(receive: Receive, headers: Headers) -> Receive:
+    """`receive`, checking at the end of a body that it was as long as declared."""
+    declared, arrived = int(headers.get("content-length", "0")), 0
+
+    async def counting() -> Message:
+        nonlocal arrived
+        message = await receive()
+        if message["type"] == "http.request":
+            arrived += len(message.get("body", b""))
+            if arrived > declared or (arrived < declared and not message.get("more_body", False)):
+                raise _refused(400, f"The body should have {declared} bytes, as declared.", _CLOSE)
+        return message
+
+    return counting
 
 
 class Guard:
@@ -63,12 +90,12 @@ class Guard:
         except ApiError as error:
             await JSONResponse(error.body, error.status, error.headers)(scope, receive, named)
             return
-        await self._app(scope, receive, named)
+        await self._app(scope, _counted(receive, headers), named)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if _host_name(headers.get("host", "")) not in self._names:
             raise _refused(403, "This host name is not served here.")
-        if not scope["path"].startswith(SIGNED_PATH):
+        if scope["path"] != HEALTH_PATH and not scope["path"].startswith(SIGNED_PATH):
             self._check_key(headers.get("authorization", ""))
         self._check_body(scope["path"], headers)
 
@@ -82,6 +109,8 @@ class Guard:
 
     def _check_body(self, path: str, headers: Headers) -> None:
         length = headers.get("content-length")
+        if "transfer-encoding" in headers and length is not None:
+            raise _refused(400, "A body has a Content-Length or is sent in chunks, not both.", _CLOSE)
         if "transfer-encoding" not in headers and (length is None or length == "0"):
             return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -90,6 +119,6 @@ class Guard:
             raise _refused(415, f"The content type must be {wanted}.")
         limit = MAX_UPLOAD_BYTES if _is_upload(path) else MAX_JSON_BYTES
         if length is None or not length.isdigit():
-            raise _refused(411, "The body needs a Content-Length.")
-        if int(length) > limit:
-            raise _refused(413, f"The body is larger than {limit} bytes.")
+            raise _refused(411, "The body needs a Content-Length.", _CLOSE)
+        if len(length) > 18 or int(length) > limit:
+            raise _refused(413, f"The body is larger than {limit} bytes.", _CLOSE)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from mistral_agents_server.strict_json import read_json
 
 Wire = dict[str, Any]
 
@@ -130,7 +131,7 @@ def _transfer_schema(agent: Wire) -> Wire:
 def run_hosted(offer: Offer, arguments: str) -> Outcome:
     """Run one hosted function with the arguments the brain wrote. Every failure is a result, as on the service."""
     try:
-        parsed = json.loads(arguments) if arguments.strip() else {}
+        parsed = read_json(arguments) if arguments.strip() else {}
     except ValueError as error:
         return failed(offer, f"the arguments are no JSON: {error}")
     if not isinstance(parsed, dict):

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
+import re
 from typing import Any
 
 from starlette.requests import Request
 
 from mistral_agents_server.errors import invalid
+from mistral_agents_server.strict_json import read_json
+
+LARGEST = 2**53 - 1
+"""The largest number taken where nothing else bounds it: what JSON's readers agree on, and SQLite can hold."""
 
 
-def number_of(request: Request, name: str, default: int, low: int, high: int | None = None) -> int:
+def whole_number(text: str) -> int:
+    """The whole number that a text from outside writes.
+
+    Raises:
+        ValueError: it writes none, or one of more digits than any number here has.
+    """
+    if re.fullmatch(r"[+-]?[0-9]{1,19}", text.strip()) is None:
+        raise ValueError(f"{text[:40]!r} is no whole number")
+    return int(text)
+
+
+def number_of(request: Request, name: str, default: int, low: int, high: int = LARGEST) -> int:
     """A number of the query.
 
     Raises:
@@ -22,12 +37,12 @@ def number_of(request: Request, name: str, default: int, low: int, high: int | N
     if text is None:
         return default
     try:
-        value = int(text)
+        value = whole_number(text)
     except ValueError as error:
         raise invalid(("query", name), "int_parsing", "Input should be a valid integer", text) from error
     if value < low:
         raise invalid(("query", name), "greater_than_equal", f"Input should be greater than or equal to {low}", text)
-    if high is not None and value > high:
+    if value > high:
         raise invalid(("query", name), "less_than_equal", f"Input should be less than or equal to {high}", text)
     return value
 
@@ -52,7 +67,7 @@ def offset_of(token: str | None, name: str = "page_token") -> int:
         return 0
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-        return int(text.removeprefix("o"))
+        return whole_number(text.removeprefix("o"))
     except (ValueError, binascii.Error) as error:
         raise invalid(("query", name), "value_error", "Invalid page token", token) from error
 
@@ -65,7 +80,7 @@ def metadata_filter(request: Request) -> dict[str, Any]:
     """
     text = request.query_params.get("metadata")
     try:
-        parsed = json.loads(text) if text is not None else None
+        parsed = read_json(text) if text is not None else None
     except ValueError as error:
         raise invalid(("query", "metadata"), "json_invalid", "metadata must be JSON", text) from error
     if parsed is None:

@@ -35,8 +35,21 @@ _SHOWN_PER_DAY = {
     "code_interpreter": 10_000,
     "document": 5_000,
 }
+_ALSO_COUNTED = ("web_search_premium",)
 _OTHER_PER_MINUTE = 30
 _OTHER_PER_DAY = 10_000
+
+
+def check_quotas(limits: Sequence[Quota], connector_functions: Sequence[str] = ()) -> None:
+    """Check that each limit is one of something that is counted.
+
+    Raises:
+        ValueError: nothing of that name is counted here.
+    """
+    known = {*_SHOWN_PER_MINUTE, *_ALSO_COUNTED, *connector_functions}
+    for limit in limits:
+        if limit.tool not in known:
+            raise ValueError(f"a quota of {limit.tool} would limit nothing; there are {', '.join(sorted(known))}")
 
 
 class QuotaBook:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabulary
 
 LANGUAGES = (
@@ -72,9 +72,9 @@ class Ranker:
         """Numbers of the best passages, best first; those without any word of the query are left out."""
         if self._index is None:
             return []
-        terms: Counter[str] = Counter()
+        terms: Counter[QueryTerm] = Counter()
         for language in self._languages:
-            terms |= Counter(_analyzer(language).terms(query))  # a word that is repeated in the query counts more
+            terms |= Counter(_analyzer(language).query_terms(query))  # a word that is repeated in the query counts more
         scores = self._index.scores(list(terms.elements()))
         order = sorted(range(len(scores)), key=lambda number: -scores[number])
         return [number for number in order[:count] if scores[number] > 0]

@@ -5,8 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+
+def package_version() -> str:
+    """The version of this package; `unknown` where it runs from a folder that was never installed."""
+    try:
+        return version("mistral-agents")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+"""From quiet to talkative."""
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -78,6 +91,7 @@ class Settings:
         pages: folder of local pages that web search looks through.
         quotas: limits that really run out.
         connectors: local connectors.
+        max_turns: turns at once, running and waiting; one more is answered with a 429.
     """
 
     data: Path | None = None
@@ -90,10 +104,13 @@ class Settings:
     pages: Path | None = None
     quotas: Sequence[Quota] = field(default_factory=tuple)
     connectors: Sequence[LocalConnector] = field(default_factory=tuple)
+    max_turns: int = 256
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK_NAMES and not self.api_key:
             raise ValueError(f"binding to {self.host} needs an api_key: anyone who reaches that address could use it")
+        if self.max_turns < 1:
+            raise ValueError(f"max_turns must be at least 1, not {self.max_turns}")
 
     @property
     def code_allowed(self) -> bool:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mistral_agents_server.errors import ApiError
 from mistral_agents_server.guards import SIGNED_PATH
+from mistral_agents_server.paging import number_of
 
 
 class Signer:
@@ -36,13 +37,11 @@ class Signer:
         """Check the URL of a request.
 
         Raises:
-            ApiError: 403 when it isn't ours, was changed, or has expired.
+            ApiError: 403 when it isn't ours, was changed, or has expired; 422 when its end is no time.
         """
-        end, signature = request.query_params.get("se", ""), request.query_params.get("sig", "")
-        good = end.isdigit() and hmac.compare_digest(
-            signature.encode(), self._signature(request.url.path, int(end)).encode()
-        )
-        if not good or int(end) < self._clock():
+        end, signature = number_of(request, "se", 0, 0), request.query_params.get("sig", "")
+        good = hmac.compare_digest(signature.encode(), self._signature(request.url.path, end).encode())
+        if not good or end < self._clock():
             raise ApiError(403, {"detail": "The signature of this URL is wrong or has expired."})
 
     def _signature(self, path: str, end: int) -> str:

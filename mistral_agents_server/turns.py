@@ -354,7 +354,8 @@ class Turn:
             outcome = failed(offer, "Rate limit exceeded")
         else:
             outcome = run_hosted(offer, draft.arguments)
-            self._services.quota.count(outcome.connector)
+            for name in {outcome.connector, offer.wire_name}:
+                self._services.quota.count(name)
         self.usage.ran(outcome.connector, outcome.tokens)
         self._collect(offer, outcome)
         yield from draft.done(outcome.info)

@@ -5,16 +5,20 @@ One field more is taken than the description names: `function` on a replayed too
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from mistral_agents_server.errors import ApiError, fault, faults, invalid
+from mistral_agents_server.strict_json import read_json
 from mistral_agents_server.wire_entries import Inputs, Strict
 
 Metadata = dict[str, Any]
+
+_AT_ONCE_BYTES = 64 * 1024
+"""A larger body is read in a thread, so that the others aren't kept waiting."""
 
 
 class ToolConfiguration(Strict):
@@ -139,7 +143,7 @@ class CompletionArgs(Strict):
     prediction: Prediction | None = None
     response_format: ResponseFormat | None = None
     tool_choice: Literal["auto", "none", "any", "required"] = "auto"
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
 
 class Guardrail(BaseModel):
@@ -253,8 +257,14 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
         ApiError: 422 with one item per fault, `extra_forbidden` for a field nobody knows.
     """
     raw = await request.body()
+    if len(raw) <= _AT_ONCE_BYTES:
+        return _checked(raw, kind)
+    return await run_in_threadpool(_checked, raw, kind)
+
+
+def _checked(raw: bytes, kind: type[Body]) -> Body:
     try:
-        parsed = json.loads(raw)
+        parsed = read_json(raw)
     except ValueError as error:
         raise invalid(("body",), "json_invalid", f"JSON decode error: {error}") from error
     try:

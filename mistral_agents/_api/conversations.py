@@ -26,7 +26,8 @@ class TurnOptions(TypedDict, total=False):
         store: Whether the service keeps the conversation; one that is not kept can't be continued.
         handoff_execution: Who runs handoffs; only with an agent.
         completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
-        timeout: Seconds to wait for the whole reply (a stream: for its next bytes); None takes the client's setting.
+        timeout: Seconds that the whole call may take, retries included; of a stream, seconds until it begins, and of
+            silence where the client has no `stream_idle_timeout`. None takes the client's setting.
         headers: Further HTTP headers.
     """
 
@@ -135,6 +136,7 @@ def _turn_request(
         conversation_id=conversation_id,
         timeout=options.get("timeout"),
         headers=options.get("headers"),
+        turn=True,
     )
 
 
@@ -145,7 +147,7 @@ def start_call(inputs: Any, options: Mapping[str, Any]) -> Call:
     return _turn_request("Starting the conversation", "/v1/conversations", "start", body, options)
 
 
-def append_call(conversation_id: str, inputs: Any, options: Mapping[str, Any]) -> Call:
+def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, Any]) -> Call:
     """A further turn."""
     body = _wire(options, CallOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
@@ -154,14 +156,15 @@ def append_call(conversation_id: str, inputs: Any, options: Mapping[str, Any]) -
     return _turn_request("Appending to the conversation", path, "append", body, options, conversation_id)
 
 
-def restart_call(conversation_id: str, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
+def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
     """A branch."""
     if not isinstance(from_entry_id, str) or not from_entry_id:
         raise ConfigurationError(f"from_entry_id must be the id of an entry, not {from_entry_id!r}.")
     known = _wire(options, RestartOptions, "restart")
     body = {"inputs": as_inputs(inputs), "from_entry_id": from_entry_id, **known}
     path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
-    return _turn_request("Restarting the conversation", path, "restart", body, options, conversation_id)
+    # The branch has no id before the reply tells it, and its parent's is not its own.
+    return _turn_request(f"Branching from {conversation_id}", path, "restart", body, options)
 
 
 def _plain(method: str, conversation_id: str, operation: str, what: str, suffix: str = "") -> Call:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._api import conversations as calls
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy, PolicyBook
@@ -38,31 +39,34 @@ class Planner:
         self.book = book
         self.safeguards = safeguards
 
-    def _inputs(self, inputs: Any) -> Any:
+    def _redact(self, inputs: Any) -> Any:
         if self.safeguards.redact is None or inputs is None:
             return inputs
         return self.safeguards.redacted(as_inputs(inputs))
 
-    def start(self, inputs: Any, options: Mapping[str, Any]) -> Planned:
-        """A conversation's first turn."""
-        agent_id = options.get("agent_id")
-        ready, policy = _with_tools(options)
+    def plan(self, request: TurnRequest) -> Planned:
+        """The call of a turn.
+
+        Raises:
+            ConfigurationError: The request can't be sent so.
+        """
+        if request.operation == "start":
+            return self._plan_start(request)
+        conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
+        policy = self.book.of_conversation(conversation_id)
+        if request.operation == "append":
+            return Planned(calls.append_call(conversation_id, inputs, options), policy)
+        given = options.get("metadata")
+        ready = {**options, "metadata": {**given, **policy.to_metadata()}} if given is not None else options
+        return Planned(calls.restart_call(conversation_id, request.entry_id, inputs, ready), policy)
+
+    def _plan_start(self, request: TurnRequest) -> Planned:
+        agent_id = request.options.get("agent_id")
+        ready, policy = _with_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)
         checks = agent_id if self.safeguards.allowed_library_ids is not None else None
-        return Planned(calls.start_call(self._inputs(inputs), ready), policy, checks)
-
-    def append(self, conversation_id: str, inputs: Any, options: Mapping[str, Any]) -> Planned:
-        """A further turn."""
-        call = calls.append_call(conversation_id, self._inputs(inputs), options)
-        return Planned(call, self.book.of_conversation(conversation_id))
-
-    def restart(self, conversation_id: str, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Planned:
-        """A branch, which keeps the policy."""
-        policy = self.book.of_conversation(conversation_id)
-        given = options.get("metadata")
-        ready = {**options, "metadata": {**given, **policy.to_metadata()}} if given is not None else options
-        return Planned(calls.restart_call(conversation_id, from_entry_id, self._inputs(inputs), ready), policy)
+        return Planned(calls.start_call(self._redact(request.inputs), ready), policy, checks)
 
 
 def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
@@ -75,7 +79,7 @@ def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
         ready["instructions"] = done.added_to(options.get("instructions"))
     elif done.instructions:
         text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
-        warnings.warn(text, TranslationWarning, stacklevel=5)
+        warnings.warn(text, TranslationWarning, stacklevel=6)
     if done.policy:
         ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
     return ready, done.policy

@@ -83,6 +83,10 @@ def _check_text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a text that is not empty is wanted"
 
 
+def _check_words_of_any_length(value: Any) -> str | None:
+    return None if isinstance(value, str) else "a text is wanted"
+
+
 def _check_flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false is wanted"
 
@@ -126,8 +130,8 @@ TABLE: tuple[Option, ...] = (
     _sampling(
         "tool_choice",
         "`auto`, `none`, `any` or `required` (or True), a function's name, or the dicts that name one: the service "
-        "knows no named tool, so only that one is offered then, and must be called. A forced choice is refused beside hosted "
-        "tools, as the service does. An agent decides itself: a forced choice gives a warning there.",
+        "knows no named tool, so only that one is offered then, and must be called. A forced choice is refused beside "
+        "hosted tools, as the service does. An agent decides itself: a forced choice gives a warning there.",
     ),
     Option(
         "parallel_tool_calls",
@@ -232,7 +236,13 @@ TABLE: tuple[Option, ...] = (
         given=frozenset({"call", "conversation"}),
         fault=_check_text,
     ),
-    Option("description", "request", "Its description.", given=frozenset({"call", "conversation"}), fault=_check_text),
+    Option(
+        "description",
+        "request",
+        "Its description.",
+        given=frozenset({"call", "conversation"}),
+        fault=_check_words_of_any_length,
+    ),
     Option(
         "tool_confirmations",
         "request",
@@ -291,6 +301,8 @@ TABLE: tuple[Option, ...] = (
     _refused("service_tier", "The conversations API has no such option.", "prompt_cache_key", "verbosity"),
     _refused("functions", "Give tools, and tool_choice.", "function_call"),
 )
+_NEEDLESS = ("n", "stream_usage")
+"""Options whose only good value is what happens anyway."""
 _BY_NAME: dict[str, Option] = {name: option for option in TABLE for name in (option.name, *option.aliases)}
 _COMPLETION = frozenset(
     option.name for option in TABLE if option.goes == "completion_args" and option.name != "completion_args"
@@ -306,7 +318,7 @@ _FIXED: dict[Where, str] = {
 def resolve_options(
     given: Mapping[str, Any], *, what: str, where: Where, others: Iterable[str] = (), without: Iterable[str] = ()
 ) -> JsonDict:
-    """Options under their own names, without those that are None; every value is checked.
+    """Options under their own names, without those that are None or ask for nothing; every value is checked.
 
     Args:
         given: Options as the caller wrote them.
@@ -340,7 +352,7 @@ def resolve_options(
             )
         else:
             found[option.name], spelt[option.name] = value, name
-    return found
+    return {name: value for name, value in found.items() if name not in _NEEDLESS}
 
 
 def _check_value(option: Option, name: str, value: Any, what: str, where: Where) -> None:

@@ -9,17 +9,23 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mistral_agents._conversation.functions import interrupted
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
 from mistral_agents.entries import Entry, FunctionCall, Handoff, MessageInput, parse_entries, replayable, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
 from mistral_agents.turn import FileRef, Turn, open_calls
 
+if TYPE_CHECKING:
+    from mistral_agents.files import Files
+
+_FILES_AT_ONCE = 4
 REQUEST = (
     "Summarise the conversation below for someone who has to carry it on: facts, decisions, preferences, names, "
     "numbers and open questions. Write only the summary.\n\n{}"
@@ -89,6 +95,15 @@ def file_refs(entries: Iterable[Entry]) -> list[FileRef]:
     return [ref for ref in Turn(None, list(entries)).files if ref.file_id is not None]
 
 
+def read_files(reader: Files, history: History) -> Steps[list[FileData]]:
+    """Download the files made in a conversation, in order."""
+    refs = file_refs(history.entries)
+    found: dict[int, FileData] = {}
+    jobs = ((place, Job(partial(reader.read, ref), partial(reader.aread, ref))) for place, ref in enumerate(refs))
+    yield Many(jobs, _FILES_AT_ONCE, found.__setitem__)
+    return [found[place] for place in range(len(refs))]
+
+
 def document(
     info: Mapping[str, Any], history: History, files: Sequence[FileData], imported: Imported | None = None
 ) -> JsonDict:
@@ -135,7 +150,7 @@ def write(path: str | os.PathLike[str], content: JsonDict) -> None:
         raise
 
 
-def written(folder: str | os.PathLike[str], content: JsonDict) -> Path:
+def write_into(folder: str | os.PathLike[str], content: JsonDict) -> Path:
     """Write a document into a folder, under the name of its conversation, and read it back."""
     path = Path(folder) / f"{safe_name(str(content['conversation'].get('id')))}.json"
     write(path, content)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
+from mistral_agents._api.recovery import find_turn, was_said
 from mistral_agents._conversation.functions import interrupted
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
@@ -44,10 +45,11 @@ NOT_APPLIED = (
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a turn; the result is a `Turn`."""
+    """Send a turn; the result is a `Turn`. One that was found in the history is only shown."""
 
     inputs: list[JsonDict]
     confirmations: list[JsonDict] = field(default_factory=list)
+    found: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,25 @@ class Decide:
 
 Action = Send | ReadHistory | RunFunctions | Decide
 Exchange = Generator[Action, Any, Turn]
-R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A request whose outcome is not known.
+
+    Attributes:
+        asked: What the caller wanted to say in that exchange.
+        sent: What went out.
+        after_entry_id: The last entry known before; None for a conversation's first request.
+        confirms: Whether confirmations went out.
+        said: Whether an earlier request of the exchange had said what was asked.
+    """
+
+    asked: list[JsonDict]
+    sent: list[JsonDict]
+    after_entry_id: str | None
+    confirms: bool
+    said: bool
 
 
 @dataclass(slots=True)
@@ -98,6 +118,8 @@ class Dialog:
     _open: list[FunctionCall] = field(default_factory=list)
     _answers: dict[str, JsonDict] = field(default_factory=dict)
     _broken_start: bool = False
+    _under_way: bool = False
+    _lost: _Lost | None = None
 
     @property
     def open_calls(self) -> list[FunctionCall]:
@@ -105,35 +127,61 @@ class Dialog:
         return list(self._open)
 
     def exchange(self, inputs: Any) -> Exchange:
-        """Say something and go on until there is an answer, or the caller must act."""
+        """Say something and go on until there is an answer, or the caller must act.
+
+        The same words said again after a request of unknown outcome are a repetition: where the history shows that
+        request, its answer is taken from there and nothing is said twice.
+        """
         turns: list[Turn] = []
-        entries = _entries(inputs)
+        asked = _entries(inputs)
+        entries, found = asked, None
         if self.unsure:
-            yield from self._made_sure()
-        said = self._taken(entries)
+            entries, found = yield from self._make_sure(asked)
+        said = self._take_results(entries)
         for _ in range(self.max_rounds + 1):
-            turn = yield from self._request(said, turns)
+            turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
+            found = None
             said, ready = yield from self._answered(turn)
             if not ready:
-                return merged(turns)
+                return merge_turns(turns)
         raise ToolBudgetExceededError(
             f"The model called functions {self.max_rounds} times in one exchange without an answer.",
             conversation_id=self.conversation_id,
-            turn=merged(turns),
+            turn=merge_turns(turns),
             hint="Raise max_rounds, or look at the functions' results in `.turn`.",
         )
 
-    def _made_sure(self) -> Generator[Action, Any, None]:
-        """Read the history; a start whose stream broke off may have left nothing behind, and is then begun anew."""
+    def _make_sure(self, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], Turn | None]]:
+        """Read the history; what is still to be said, and the answer that is there already.
+
+        A start whose stream broke off may have left nothing behind, and is then begun anew.
+        """
+        lost = self._lost if self._lost is not None and self._lost.asked == asked else None
         try:
-            self.reconcile((yield ReadHistory()))
+            history: History = yield ReadHistory()
         except NotFoundError:
             if not self._broken_start:
                 raise
-            self.conversation_id, self.unsure = None, False
-        self._broken_start = False
+            self.conversation_id, self.unsure, self._broken_start, self._lost = None, False, False, None
+            return asked, None
+        found = self._find_lost(history, lost) if lost is not None else None
+        self.reconcile(history)
+        self._broken_start, self._lost = False, None
+        return ([] if lost is not None and lost.said else asked), found
 
-    def _taken(self, entries: list[JsonDict]) -> list[JsonDict]:
+    def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
+        if not (lost.confirms or was_said(history.entries, lost.after_entry_id, lost.sent)):
+            return None
+        conversation_id = str(self.conversation_id)
+        return find_turn(conversation_id, history.entries, lost.after_entry_id, lost.sent, confirms=lost.confirms)
+
+    def _show(self, found: Turn, turns: list[Turn]) -> Generator[Action, Any, Turn]:
+        turn: Turn = yield Send([], found=found)
+        self.take(turn)
+        turns.append(turn)
+        return turn
+
+    def _take_results(self, entries: list[JsonDict]) -> list[JsonDict]:
         """The entries but for results of open calls, which are put where they belong."""
         known = {call.tool_call_id for call in self._open}
         for entry in entries:
@@ -149,10 +197,10 @@ class Dialog:
         """Begin with open calls, which the first request answers."""
         self._open = calls
 
-    def _request(self, said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+    def _request(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         """Send; where that is refused with 400 because of calls that are not known here, answer them and send again."""
         try:
-            return (yield from self._sent(said, turns))
+            return (yield from self._send(asked, said, turns))
         except InvalidRequestError as error:
             if self.conversation_id is None or error.status_code != 400:
                 raise
@@ -160,39 +208,53 @@ class Dialog:
             self.reconcile((yield ReadHistory()))
             if known == {call.tool_call_id for call in self._open}:
                 raise
-        return (yield from self._sent(said, turns))
+        return (yield from self._send(asked, said, turns))
 
-    def _sent(self, said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
+    def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         results = [self._answers.get(c.tool_call_id) or interrupted([c])[0] for c in self._open if not _waits(c)]
         confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in self._open if _waits(c)]
+        sent = [*self.seed, *results, *said]
+        lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
+        self._under_way = True
         try:
-            turn: Turn = yield Send([*self.seed, *results, *said], confirmations)
+            turn: Turn = yield Send(sent, confirmations)
         except NOT_APPLIED as error:
             self._note(error, turns)
             raise
         except BaseException as error:
             if isinstance(error, MistralAgentsError):
                 self._note(error, turns)
-            self.unsure = self.conversation_id is not None
+            if self._under_way:
+                self.unsure = self.conversation_id is not None
+                self._lost = lost if self.unsure and not isinstance(error, GeneratorExit) else None
             raise
-        self._took(turn)
+        finally:
+            self._under_way = False
+        self.take(turn)
         if results:
             turns.append(Turn(turn.conversation_id, parse_entries(results)))
         turns.append(turn)
         return turn
 
+    def note_begun(self, conversation_id: str | None) -> None:
+        """Keep the id of a new conversation as soon as its stream tells it, whatever becomes of the stream."""
+        if self.conversation_id is None and conversation_id is not None:
+            self.conversation_id = conversation_id
+            self._broken_start = True
+
     def _note(self, error: MistralAgentsError, turns: list[Turn]) -> None:
         """Keep what is known although the request failed: the new id, and the answers of earlier requests."""
-        if self.conversation_id is None:
-            self.conversation_id = error.conversation_id
-            self._broken_start = error.conversation_id is not None
+        self.note_begun(error.conversation_id)
         if error.turn is None and turns:
-            error.turn = merged(turns)
+            error.turn = merge_turns(turns)
 
-    def _took(self, turn: Turn) -> None:
-        self.conversation_id = turn.conversation_id
+    def take(self, turn: Turn) -> None:
+        """A request is answered; for a stream that is when its end was seen, whatever its reader does then."""
+        self.conversation_id = turn.conversation_id if turn.conversation_id is not None else self.conversation_id
+        self._under_way, self._broken_start, self.unsure, self._lost = False, False, False, None
         self.last_entry_id = turn.last_entry_id if turn.last_entry_id is not None else self.last_entry_id
-        self.seed = []
+        if self.conversation_id is not None:
+            self.seed = []
         self._open = open_calls(turn.entries)
         self._answers = {}
 
@@ -240,7 +302,7 @@ def _waits(call: FunctionCall) -> bool:
     return call.needs_confirmation
 
 
-def merged(turns: Sequence[Turn]) -> Turn:
+def merge_turns(turns: Sequence[Turn]) -> Turn:
     """Several turns of one exchange as one: all entries (results of functions included), usage added up."""
     if len(turns) == 1:
         return turns[0]
@@ -272,37 +334,3 @@ def _usage_wire(usage: Usage) -> JsonDict:
     if usage.connectors:
         base.update(connector_tokens=usage.connector_tokens, connectors=usage.connectors)
     return base
-
-
-class Steps:
-    """Walks an exchange: each step takes a result or an error and gives the next action, None at the end."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self.turn: Turn | None = None
-
-    def _step(self, move: Callable[..., Action], *value: Any) -> Action | None:
-        try:
-            return move(*value)
-        except StopIteration as end:
-            self.turn = end.value
-            return None
-
-    def first(self) -> Action | None:
-        """The first action."""
-        return self._step(next, self._exchange)
-
-    def send(self, result: Any) -> Action | None:
-        """What comes after an action that gave `result`."""
-        return self._step(self._exchange.send, result)
-
-    def throw(self, error: BaseException) -> Action | None:
-        """What comes after an action that failed."""
-        return self._step(self._exchange.throw, error)
-
-    @property
-    def done(self) -> Turn:
-        """The exchange's turn, at its end."""
-        if self.turn is None:
-            raise RuntimeError("the exchange is not at its end")
-        return self.turn

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import Self, Unpack
-
-from mistral_agents._api.conversations import StartOptions
-from mistral_agents._conversation.archive import Imported
-from mistral_agents._conversation.dialog import Action, Dialog, ReadHistory, RunFunctions, Send, Steps
+from mistral_agents._border.options import choose_tools, resolve_options, take_completion
+from mistral_agents._border.turns import TurnRequest
+from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
 from mistral_agents._conversation.lineage import lineage
-from mistral_agents._conversation.lock import TurnLock, lock_of
+from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
+from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._http.fold import DONE
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps, Walk, arun, run
 from mistral_agents.confirmation import Rules, adecide, decide
-from mistral_agents.entries import FunctionCall, Handoff, user_message
+from mistral_agents.entries import Handoff, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import EntryCache, History
 from mistral_agents.turn import Turn
@@ -27,236 +30,274 @@ if TYPE_CHECKING:
     from mistral_agents.costs import Meter
 
 _PER_TURN = ("timeout", "headers", "handoff_execution")
-_FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
 
-class Talk:
-    """What `Conversation` says and hears; its arguments are described there."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the exchanges of a conversation are held.
+
+    Attributes:
+        functions: The client's functions by name; None leaves calls to the caller.
+        confirm: Who decides about hosted tools.
+        meter: Counts turns, and stops before a limit.
+        on_handoff: What to say to the next agent.
+        max_rounds: How often in one exchange functions may be answered.
+        per_turn: Options of every turn.
+    """
+
+    functions: Functions | None = None
+    confirm: Rules | None = None
+    meter: Meter | None = None
+    on_handoff: Callable[[Handoff], str | None] | None = None
+    max_rounds: int = 20
+    per_turn: JsonDict = field(default_factory=dict)
+
+    def new_dialog(self, conversation_id: str | None = None) -> Dialog:
+        """The state of a conversation held so."""
+        return Dialog(conversation_id, self.functions is not None, self.max_rounds, self.on_handoff)
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
+    """Options of the start, and those of every turn.
+
+    Raises:
+        ConfigurationError: A name is unknown, or an option can't be honoured.
+    """
+    given = resolve_options(options, what="Conversation", where="conversation")
+    per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
+    completion = take_completion(given)
+    choice = completion.pop("tool_choice", None)
+    tools, word = choose_tools(given.get("tools", ()), choice)
+    if "tools" in given:
+        given["tools"] = tools
+    if word is not None:
+        completion["tool_choice"] = word
+    if completion:
+        given["completion_args"] = completion
+    return given, per_turn
+
+
+class Exchanges:
+    """Holds the exchanges of one conversation, one at a time.
+
+    Args:
+        client: The client.
+        settings: How.
+        dialog: The conversation's state.
+        start_options: What it is started with.
+        origin: The conversation and the entry it branches from.
+
+    Attributes:
+        usage: Tokens of all turns made here.
+        last_turn: The last exchange's turn.
+    """
 
     def __init__(
         self,
         client: MistralAgents,
-        conversation_id: str | None = None,
-        *,
-        functions: Functions | None = None,
-        confirm: Rules | None = None,
-        meter: Meter | None = None,
-        on_handoff: Callable[[Handoff], str | None] | None = None,
-        max_rounds: int = 20,
-        **options: Unpack[StartOptions],
+        settings: Settings,
+        dialog: Dialog,
+        start_options: JsonDict,
+        origin: tuple[str, str] | None = None,
     ) -> None:
-        given: JsonDict = {name: value for name, value in options.items() if value is not None}
-        self._per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
-        if conversation_id is not None and given:
-            raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
-        if conversation_id is None and not {"model", "agent_id"} & set(given):
-            raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
-        self._client = client
-        self._settings: JsonDict = {
-            "functions": functions,
-            "confirm": confirm,
-            "meter": meter,
-            "on_handoff": on_handoff,
-            "max_rounds": max_rounds,
-        }
-        self._options = given
-        self._dialog = Dialog(conversation_id, functions is not None, max_rounds, on_handoff)
-        self._dialog.unsure = conversation_id is not None
-        self._origin: tuple[str, str] | None = None
-        self._lock = TurnLock()
-        self._cache = EntryCache()
-        self._imported: Imported | None = None
+        self.client = client
+        self.settings = settings
+        self.dialog = dialog
+        self.start_options = start_options
+        self.origin = origin
+        self.cache = EntryCache()
         self.usage = Usage()
         self.last_turn: Turn | None = None
-        self.summary: str | None = None
-
-    @property
-    def id(self) -> str | None:
-        """The conversation's id; None before the first turn."""
-        return self._dialog.conversation_id
+        self._lock = TurnLock()
 
     @property
     def conversation_id(self) -> str | None:
-        """As `id`, by the service's name."""
-        return self._dialog.conversation_id
+        """The conversation's id; None before the first turn."""
+        return self.dialog.conversation_id
 
-    def _require_id(self) -> str:
-        if self._dialog.conversation_id is None:
-            raise ConfigurationError("The conversation has not begun: call append first.")
-        return self._dialog.conversation_id
+    def require_id(self) -> str:
+        """The conversation's id.
 
-    @property
-    def open_calls(self) -> list[FunctionCall]:
-        """Calls that wait for an answer; the next request answers what you leave open."""
-        return self._dialog.open_calls
-
-    @property
-    def context_tokens(self) -> int | None:
-        """Tokens of the conversation so far, by its last turn's usage; None before one. See `compact`."""
-        last = self.last_turn
-        return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
-
-    @property
-    def converted(self) -> int:
-        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
-        return self._cache.converted
-
-    # one exchange ----------------------------------------------------------------------------------------------
-
-    def append(self, inputs: Any = None) -> Turn:
-        """Say something and wait for the answer.
-
-        Args:
-            inputs: A text or entries; None only answers open calls.
-
-        Returns:
-            All that was added, over all requests of the exchange: functions' results included, usage added up.
+        Raises:
+            ConfigurationError: It has not begun.
         """
-        with self._held():
-            steps = Steps(self._dialog.exchange(inputs))
-            action = steps.first()
-            while action is not None:
-                try:
-                    result = self._carry_out(action)
-                except BaseException as error:  # noqa: BLE001 - the exchange notes it and raises it again
-                    action = steps.throw(error)
-                else:
-                    action = steps.send(result)
-            return self._finished(steps)
+        if self.dialog.conversation_id is None:
+            raise ConfigurationError("The conversation has not begun: call append first.")
+        return self.dialog.conversation_id
 
-    async def aappend(self, inputs: Any = None) -> Turn:
+    # in four ways ------------------------------------------------------------------------------------------------
+
+    def append(self, inputs: Any) -> Turn:
+        """One exchange."""
+        with self.held():
+            self.last_turn = run(self._carry_out(inputs))
+            return self.last_turn
+
+    async def aappend(self, inputs: Any) -> Turn:
         """As `append`, without blocking."""
-        async with self._aheld():
-            steps = Steps(self._dialog.exchange(inputs))
-            action = steps.first()
-            while action is not None:
-                try:
-                    result = await self._acarry_out(action)
-                except BaseException as error:  # noqa: BLE001 - as above
-                    action = steps.throw(error)
-                else:
-                    action = steps.send(result)
-            return self._finished(steps)
+        async with self.aheld():
+            self.last_turn = await arun(self._carry_out(inputs))
+            return self.last_turn
 
-    def stream(self, inputs: Any = None) -> Iterator[JsonDict]:
-        """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`."""
-        with self._held():
-            steps = Steps(self._dialog.exchange(inputs))
-            action = steps.first()
-            while action is not None:
-                try:
-                    if isinstance(action, Send):
-                        with self._send(action, stream=True) as stream:
-                            yield from stream
-                        result = self._counted(stream.turn)
-                    else:
-                        result = self._carry_out(action)
-                except BaseException as error:  # noqa: BLE001 - as above
-                    action = steps.throw(error)
-                else:
-                    action = steps.send(result)
-            self._finished(steps)
+    def stream(self, inputs: Any) -> LeavableStream[JsonDict]:
+        """One exchange event by event."""
+        return LeavableStream(partial(self._stream, inputs))
 
-    async def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
+    def astream(self, inputs: Any) -> AsyncLeavableStream[JsonDict]:
         """As `stream`, without blocking."""
-        async with self._aheld():
-            steps = Steps(self._dialog.exchange(inputs))
-            action = steps.first()
+        return AsyncLeavableStream(partial(self._astream, inputs))
+
+    def _carry_out(self, inputs: Any) -> Steps[Turn]:
+        walk = Walk(self.dialog.exchange(inputs))
+        action = walk.begin()
+        while action is not None:
+            try:
+                result = yield self._job(action)
+            except BaseException as error:  # noqa: BLE001 - the exchange notes it and raises it again
+                action = walk.throw(error)
+            else:
+                action = walk.send(result)
+        return walk.result
+
+    def _stream(self, inputs: Any, hold: Hold) -> Generator[JsonDict, None, None]:
+        with self.held(hold):
+            exchange: Exchange = self.dialog.exchange(inputs)
+            walk = Walk(exchange)
+            action = walk.begin()
+            while action is not None:
+                stream = None
+                try:
+                    if isinstance(action, Send):
+                        result: Any = yield from self._stream_turn(action)
+                    else:
+                        result = self._job(action).call()
+                except BaseException as error:  # noqa: BLE001 - as above
+                    action = walk.throw(error)
+                else:
+                    action = walk.send(result)
+            self.last_turn = walk.result
+
+    async def _astream(self, inputs: Any, hold: Hold) -> AsyncGenerator[JsonDict, None]:
+        async with self.aheld(hold):
+            walk = Walk(self.dialog.exchange(inputs))
+            action = walk.begin()
             while action is not None:
                 try:
                     if isinstance(action, Send):
-                        async with self._send(action, stream=True, prefix="a") as stream:
+                        async with self.client.conversations.aopen(self._request(action)) as stream:
                             async for event in stream:
+                                self._watch(event, stream)
                                 yield event
-                        result = self._counted(stream.turn)
+                        result: Any = stream.turn
                     else:
-                        result = await self._acarry_out(action)
+                        result = await self._job(action).acall()
                 except BaseException as error:  # noqa: BLE001 - as above
-                    action = steps.throw(error)
+                    action = walk.throw(error)
                 else:
-                    action = steps.send(result)
-            self._finished(steps)
+                    action = walk.send(result)
+            self.last_turn = walk.result
 
-    def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
-        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it."""
-        kinds = {True: "allow", False: "deny"}
-        self._dialog.keep(
-            {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}
-        )
-        return self
+    def _stream_turn(self, action: Send) -> Generator[JsonDict, None, Turn]:
+        with self.client.conversations.open(self._request(action)) as stream:
+            for event in stream:
+                self._watch(event, stream)
+                yield event
+            return stream.turn
 
-    def _finished(self, steps: Steps) -> Turn:
-        self.last_turn = steps.done
-        return steps.done
+    def _watch(self, event: JsonDict, stream: Any) -> None:
+        """Keep what an event tells before its reader can leave: the new id, and at the end the turn with its usage."""
+        self.dialog.note_begun(stream.conversation_id)
+        if event.get("type") == DONE:
+            turn: Turn = stream.turn
+            self.dialog.take(turn)
+            self.last_turn = self._count(turn)
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(self._lock.held())
-            if self.id is not None:
-                stack.enter_context(lock_of(self._client.base_url, self.id).held())
-            yield
+    # what an exchange asks for -------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _aheld(self) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lock.aheld())
-            if self.id is not None:
-                await stack.enter_async_context(lock_of(self._client.base_url, self.id).aheld())
-            yield
+    def _job(self, action: Action) -> Job:
+        if isinstance(action, Send):
+            request = self._request(action)
+            return Job(lambda: self.send(request), lambda: self.asend(request))
+        if isinstance(action, ReadHistory):
+            return Job(self.history, self.ahistory)
+        calls, settings = action.calls, self.settings
+        if isinstance(action, RunFunctions):
+            functions = settings.functions if settings.functions is not None else {}
+            return Job(lambda: run_functions(calls, functions), lambda: arun_functions(calls, functions))
+        return Job(lambda: decide(settings.confirm, calls), lambda: adecide(settings.confirm, calls))
 
-    def _send(self, action: Send, *, stream: bool = False, prefix: str = "") -> Any:
-        """Call `start`, `append` or `restart` of the client, in the form asked for."""
-        self._allow()
-        suffix, conversations = "_stream" if stream else "", self._client.conversations
+    def _request(self, action: Send) -> TurnRequest:
+        """The turn to make: of the conversation, of a new branch, or the first of a new one."""
+        self.check_meter()
         inputs: Any = action.inputs
         if len(inputs) == 1 and inputs[0] == user_message(inputs[0].get("content", "")):
             inputs = inputs[0]["content"] if isinstance(inputs[0]["content"], str) else inputs
-        if self.id is not None:
-            options = {**self._per_turn, "tool_confirmations": action.confirmations or None}
-            if not stream:
-                options["after_entry_id"] = self._dialog.last_entry_id
-            return getattr(conversations, f"{prefix}append{suffix}")(self.id, inputs or None, **options)
-        if self._origin is not None:
-            options = {**self._per_turn, "metadata": {**self._options.get("metadata", {}), **lineage(*self._origin)}}
-            return getattr(conversations, f"{prefix}restart{suffix}")(*self._origin, inputs, **options)
-        return getattr(conversations, f"{prefix}start{suffix}")(inputs, **self._options, **self._per_turn)
+        per_turn = self.settings.per_turn
+        if self.conversation_id is not None:
+            options = {**per_turn, "tool_confirmations": action.confirmations or None}
+            known = self.dialog.last_entry_id
+            return TurnRequest("append", inputs or None, options, self.conversation_id, known, found=action.found)
+        if self.origin is not None:
+            own = self.start_options
+            options = {
+                "guardrails": own.get("guardrails"),
+                "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
+            }
+            return TurnRequest("restart", inputs, {**per_turn, **options}, *self.origin)
+        return TurnRequest("start", inputs, {**self.start_options, **per_turn})
 
-    def _allow(self) -> None:
-        """Every turn asks the meter first, and is counted afterwards."""
-        meter = self._settings["meter"]
-        if meter is not None:
-            meter.check()
+    def check_meter(self) -> None:
+        """Ask the meter, before a turn."""
+        if self.settings.meter is not None:
+            self.settings.meter.check()
 
-    def _counted(self, turn: Turn) -> Turn:
+    def send(self, request: TurnRequest) -> Turn:
+        """Make one turn, and count it."""
+        return self._count(self.client.conversations.send(request))
+
+    async def asend(self, request: TurnRequest) -> Turn:
+        """As `send`, without blocking."""
+        return self._count(await self.client.conversations.asend(request))
+
+    def _count(self, turn: Turn) -> Turn:
         self.usage = self.usage + turn.usage
-        meter = self._settings["meter"]
-        if meter is not None:
-            meter.add(turn)
+        if self.settings.meter is not None:
+            self.settings.meter.add(turn)
         return turn
 
-    def _carry_out(self, action: Action) -> Any:
-        if isinstance(action, Send):
-            return self._counted(self._send(action))
-        if isinstance(action, ReadHistory):
-            return self.history()
-        if isinstance(action, RunFunctions):
-            return run_functions(action.calls, self._settings["functions"])
-        return decide(self._settings["confirm"], action.calls)
-
-    async def _acarry_out(self, action: Action) -> Any:
-        if isinstance(action, Send):
-            return self._counted(await self._send(action, prefix="a"))
-        if isinstance(action, ReadHistory):
-            return await self.ahistory()
-        if isinstance(action, RunFunctions):
-            return await arun_functions(action.calls, self._settings["functions"])
-        return await adecide(self._settings["confirm"], action.calls)
-
     def history(self) -> History:
-        """Every entry so far. The service sends all at once; only entries not seen before are turned into objects."""
-        return self._client.conversations.get_history(self._require_id(), cache=self._cache)
+        """Every entry so far."""
+        return self.client.conversations.get_history(self.require_id(), cache=self.cache)
 
     async def ahistory(self) -> History:
         """As `history`, without blocking."""
-        return await self._client.conversations.aget_history(self._require_id(), cache=self._cache)
+        return await self.client.conversations.aget_history(self.require_id(), cache=self.cache)
+
+    # one at a time -------------------------------------------------------------------------------------------------
+
+    @property
+    def _patience(self) -> float:
+        given = self.settings.per_turn.get("timeout")
+        return float(given if given is not None else self.client.timeout)
+
+    @contextmanager
+    def held(self, hold: Hold | None = None) -> Iterator[None]:
+        """Hold the conversation, so that its turns follow one another."""
+        mine = hold if hold is not None else Hold()
+        with ExitStack() as stack:
+            stack.enter_context(self._lock.held(mine, self._patience))
+            if self.conversation_id is not None:
+                shared = lock_of(self.client.base_url, self.conversation_id)
+                stack.enter_context(shared.held(mine, self._patience))
+            yield
+
+    @asynccontextmanager
+    async def aheld(self, hold: Hold | None = None) -> AsyncIterator[None]:
+        """As `held`, without blocking."""
+        mine = hold if hold is not None else Hold()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._lock.aheld(mine, self._patience))
+            if self.conversation_id is not None:
+                shared = lock_of(self.client.base_url, self.conversation_id)
+                await stack.enter_async_context(shared.aheld(mine, self._patience))
+            yield

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 from mistral_agents._json import JsonDict
@@ -92,7 +92,7 @@ class TurnGuard:
                 return
             yield chunk
 
-    async def awatch(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def awatch(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """As `watch`, without blocking."""
         while True:
             left = self.seconds_left

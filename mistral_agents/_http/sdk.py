@@ -1,17 +1,20 @@
-"""The only module that knows the SDK's inside and which HTTP library it is built on (2.x: httpx, 3.x: httpx2).
+"""With `hooks`, the only module that knows the SDK's inside, and its HTTP library (2.x: httpx, 3.x: httpx2).
 
-Requests are built here as plain HTTP and sent through the SDK's own `do_request`, so its authentication (service
-accounts too), tracing, proxies and user hooks keep working. `do_request` belongs to the SDK's `BaseSDK` and is not
-documented: where a later SDK lacks it, the HTTP client sends the request itself.
+Requests are built here as plain HTTP and sent by the SDK's own HTTP client, between the SDK's hooks (see `hooks`), so
+that its authentication (service accounts too), tracing, proxies and user hooks keep working. The SDK's `do_request`
+is not used: its asynchronous form runs hooks in the loop's default executor while it holds the open response, so that
+a cancelled call leaves its connection behind and a full executor stops every call.
 """
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from mistral_agents._http.concealed import Concealed
+from mistral_agents._http.deadline import LONGEST
+from mistral_agents._http.network import install_backend
 from mistral_agents._version import __version__
 from mistral_agents.errors import ConfigurationError
 
@@ -80,17 +83,24 @@ def _ssl_context() -> Any:
     return http().create_ssl_context()
 
 
-def make_http_client(base_url: str, *, asynchronous: bool) -> Any:
-    """A pooled HTTP client; loading certificates is the costly part, so it is done once a process."""
-    kind = http().AsyncClient if asynchronous else http().Client
-    return kind(follow_redirects=True, verify=_ssl_context() if base_url.startswith("https") else False)
+def make_http_client(*, asynchronous: bool) -> Any:
+    """A pooled HTTP client that verifies certificates and follows no redirect.
+
+    Loading certificates is the costly part, so it is done once a process.
+    """
+    library = http()
+    kind = library.AsyncClient if asynchronous else library.Client
+    client = kind(follow_redirects=False, verify=_ssl_context())
+    install_backend(client, asynchronous=asynchronous, connect_error=library.ConnectError)
+    return client
 
 
-def make_sdk(*, api_key: Any, base_url: str, client: Any, async_client: Any, timeout: float) -> Any:
+def make_sdk(*, api_key: Concealed | None, base_url: Concealed, client: Any, async_client: Any, timeout: float) -> Any:
     """An SDK client over the given HTTP clients; `timeout` is in seconds."""
-    return sdk_module().Mistral(
-        api_key=api_key,
-        server_url=base_url,
+    module = sdk_module()
+    return module.Mistral(
+        api_key=api_key.reveal() if api_key is not None else None,
+        server_url=base_url.reveal(),
         client=client,
         async_client=async_client,
         timeout_ms=int(timeout * 1000),
@@ -118,54 +128,26 @@ def user_agent() -> str:
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
 
 
-def _hook_context(sdk: Any, operation: Operation) -> Any:
-    from mistralai.client._hooks import HookContext
-
-    configuration = sdk.sdk_configuration
-    facts = {
-        "config": configuration,
-        "base_url": sdk_base_url(sdk),
-        "operation_id": operation.id,
-        "oauth2_scopes": None,
-        "security_source": configuration.security,
-        "tags": [operation.tag],
-        "extensions": None,
-    }
-    known = _hook_context_fields(HookContext)
-    return HookContext(**{name: value for name, value in facts.items() if name in known})
+def make_timeout(seconds: float | None) -> Any:
+    """The same bound for each wait of a request: for a place in the pool, the connection, each write and each read."""
+    return http().Timeout(min(seconds, LONGEST) if seconds is not None else None)
 
 
-@lru_cache(maxsize=1)
-def _hook_context_fields(kind: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(kind.__init__).parameters)
+def set_read_timeout(request: Any, seconds: float | None) -> None:
+    """How long the body of the reply to a request may be silent from now on, in seconds."""
+    waits = request.extensions.get("timeout")
+    if isinstance(waits, dict):
+        waits["read"] = seconds
 
 
-def _no_status_is_an_error(_: int) -> bool:
-    return False
+def keep_content(response: Any, content: bytes) -> None:
+    """Make `response.content` the bytes that were read here, as the library's own `read` does."""
+    response._content = content
 
 
-def send(sdk: Any, request: Any, operation: Operation, *, stream: bool) -> Any:
-    """Send a request; a reply of any status is returned, a transport failure raises the HTTP library's error."""
-    if not hasattr(sdk, "do_request"):
-        return sdk.sdk_configuration.client.send(request, stream=stream)
-    return sdk.do_request(
-        hook_ctx=_hook_context(sdk, operation),
-        request=request,
-        is_error_status_code=_no_status_is_an_error,
-        stream=stream,
-    )
-
-
-async def asend(sdk: Any, request: Any, operation: Operation, *, stream: bool) -> Any:
-    """As `send`, on the SDK's asynchronous client."""
-    if not hasattr(sdk, "do_request_async"):
-        return await sdk.sdk_configuration.async_client.send(request, stream=stream)
-    return await sdk.do_request_async(
-        hook_ctx=_hook_context(sdk, operation),
-        request=request,
-        is_error_status_code=_no_status_is_an_error,
-        stream=stream,
-    )
+def is_closed(client: Any) -> bool:
+    """Whether an HTTP client was closed."""
+    return bool(getattr(client, "is_closed", False))
 
 
 def never_arrived(error: BaseException) -> bool:
@@ -178,7 +160,22 @@ def timed_out(error: BaseException) -> bool:
     return isinstance(error, http().TimeoutException)
 
 
+def pool_is_full(error: BaseException) -> bool:
+    """Whether all connections of the client were taken for as long as the call could wait."""
+    return isinstance(error, http().PoolTimeout)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether there was a reply whose body can't be unpacked."""
+    return isinstance(error, http().DecodingError)
+
+
+def is_status_error(error: BaseException) -> bool:
+    """Whether the user's HTTP client (by a hook of it) raised for a status; `.response` is the reply."""
+    return isinstance(error, http().HTTPStatusError)
+
+
 def is_transport_error(error: BaseException) -> bool:
-    """Whether the error is the HTTP library's: no reply, or a reply that broke off."""
+    """Whether the error is the HTTP library's: no reply, or a reply that broke off or can't be read."""
     library = http()
-    return isinstance(error, (library.TransportError, library.StreamError, library.InvalidURL))
+    return isinstance(error, (library.HTTPError, library.StreamError, library.InvalidURL))

@@ -1,80 +1,136 @@
-"""Server-sent events: bytes in, events out, whatever the byte splits.
+"""Server-sent events: bytes in, events out, whatever the byte splits, in time that grows with the bytes alone.
 
 Tolerant on purpose: any of the three line endings, a byte order mark, comments, unknown fields, broken UTF-8 and a
-last event without its blank line are all read (the HTML standard, section 9.2, would drop the last).
+last event without its blank line are all read (the HTML standard, section 9.2, would drop the last). What is no line of
+a stream of events is kept: a gateway may answer with a page, or with the whole reply as JSON.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from mistral_agents._http.replies import parse_json
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import ResponseFormatError
 
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = frozenset({b"data", b"event", b"id", b"retry"})
+_END_OF_CHAT = b"[DONE]"
+"""What chat-completion streams end with; gateways add it to others."""
+UNREADABLE = "unreadable"
+"""The type of an event whose data is no JSON; it has the event's name and the data as text."""
 
 
 class EventDecoder:
     """Incremental decoder of one stream; yields each event's JSON as a dict.
 
-    An event whose data is no JSON object becomes `{"type": <event name>, "data": <text>}`, so nothing is lost.
+    An event whose data is no JSON becomes `{"type": "unreadable", "event": <name>, "data": <text>}` and is counted in
+    `damaged`; JSON that is no object becomes `{"type": <name>, "data": <value>}`.
+
+    Args:
+        most: The largest event, in bytes; None for no limit.
     """
 
-    __slots__ = ("_data", "_fresh", "_name", "_tail")
+    __slots__ = (
+        "_data",
+        "_fresh",
+        "_held",
+        "_most",
+        "_name",
+        "_size",
+        "_skip_newline",
+        "_stray",
+        "_stray_size",
+        "damaged",
+    )
 
-    def __init__(self) -> None:
-        self._tail = b""
+    def __init__(self, most: int | None = None) -> None:
+        self._held: list[bytes] = []  # the beginning of a line, in pieces: joined once, when its end is there
         self._name = b""
         self._data: list[bytes] = []
+        self._stray: list[bytes] = []
         self._fresh = True
+        self._skip_newline = False
+        self._most = most
+        self._size = 0
+        self._stray_size = 0
+        self.damaged = 0
 
-    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
-        """Take the next bytes and return the events they complete."""
-        buffer = self._tail + chunk
-        if self._fresh and len(buffer) >= len(_BOM):
+    @property
+    def stray(self) -> bytes:
+        """What came that is no line of a stream of events: a page, or a whole reply."""
+        return b"\n".join(self._stray)
+
+    def feed(self, chunk: bytes) -> list[JsonDict]:
+        """Take the next bytes and return the events they complete.
+
+        Raises:
+            ResponseFormatError: An event is larger than allowed.
+        """
+        if self._fresh:
+            chunk = b"".join((*self._held, chunk))
+            self._held.clear()
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._held.append(chunk)
+                return []
             self._fresh = False
-            buffer = buffer.removeprefix(_BOM)
-        if b"\r" in buffer:
-            buffer = self._normalized(buffer)
-            if buffer.endswith(b"\r"):
-                lines = buffer[:-1].split(b"\n")
-                self._tail = lines.pop() + b"\r"
-                return self._read(lines)
-        lines = buffer.split(b"\n")
-        self._tail = lines.pop()
+            chunk = chunk.removeprefix(_BOM)
+        if self._skip_newline and chunk:
+            chunk, self._skip_newline = chunk.removeprefix(b"\n"), False
+        self._measure(len(chunk))
+        if b"\r" in chunk:
+            self._skip_newline = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in chunk:
+            self._held.append(chunk)
+            return []
+        self._held.append(chunk)
+        lines = b"".join(self._held).split(b"\n")
+        self._held = [lines.pop()]
         return self._read(lines)
 
-    def flush(self) -> list[dict[str, Any]]:
+    def flush(self) -> list[JsonDict]:
         """The end of the stream: return what was left without its closing blank line."""
-        rest, self._tail = self._tail.rstrip(b"\r"), b""
+        rest = b"".join(self._held)
+        self._held = []
+        if any(field.startswith(rest) for field in _FIELDS):  # a line that was cut in the name of its field
+            rest = b""
         return self._read([rest, b""])
 
-    @staticmethod
-    def _normalized(buffer: bytes) -> bytes:
-        held = b"\r" if buffer.endswith(b"\r") else b""
-        body = buffer[: len(buffer) - len(held)]
-        return body.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
+    def _measure(self, more: int) -> None:
+        self._size += more
+        if self._most is not None and self._size > self._most:
+            message = f"An event of the stream is larger than {self._most} bytes (max_body_bytes)."
+            raise ResponseFormatError(message, hint="Allow more with MistralAgents(max_body_bytes=...).")
 
-    def _read(self, lines: list[bytes]) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = []
+    def _read(self, lines: list[bytes]) -> list[JsonDict]:
+        events: list[JsonDict] = []
         for line in lines:
             if not line:
                 if self._data:
-                    events.append(self._event())
+                    events.extend(self._take_event())
                 self._name = b""
+                self._size = self._stray_size + sum(map(len, self._held))
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip()
+            elif line.partition(b":")[0] not in _FIELDS and not line.startswith(b":"):
+                self._stray.append(line)
+                self._stray_size += len(line) + 1
         return events
 
-    def _event(self) -> dict[str, Any]:
+    def _take_event(self) -> list[JsonDict]:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        name = self._name.decode("utf-8", "replace")
         self._data = []
+        if not data or data.strip() == _END_OF_CHAT:
+            return []
         try:
-            value = json.loads(data)
+            value = parse_json(data)
         except ValueError:
-            value = None
+            self.damaged += 1
+            return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]
         if not isinstance(value, dict):
-            return {"type": self._name.decode("utf-8", "replace"), "data": data.decode("utf-8", "replace")}
-        if "type" not in value and self._name:
-            value["type"] = self._name.decode("utf-8", "replace")
-        return value
+            return [{"type": name, "data": value}]
+        if "type" not in value and name:
+            value["type"] = name
+        return [value]

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from typing_extensions import Self
 
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.fold import STARTED, EventFold
+from mistral_agents._http.closing import OpenStream, keeper_of
+from mistral_agents._http.concealed import mask_credentials
+from mistral_agents._http.fold import DONE, STARTED, EventFold
 from mistral_agents._http.guard import TurnGuard
+from mistral_agents._http.replies import (
+    AFTER,
+    Reply,
+    failure_in,
+    headers_of,
+    is_answer,
+    is_failure,
+    parse_json,
+    unreadable,
+)
 from mistral_agents._http.sse import EventDecoder
-from mistral_agents._http.transport import Call, Transport, headers_of, reason
+from mistral_agents._http.transport import Call, Opened, Transport, reason
+from mistral_agents._http.wholes import events_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents.errors import (
     MistralAgentsError,
+    ResponseFormatError,
     StreamInterruptedError,
     TimeoutExceededError,
     ToolBudgetExceededError,
@@ -26,7 +42,9 @@ from mistral_agents.errors import (
 from mistral_agents.turn import Turn
 
 _CUT = "The stream ended before `conversation.response.done`; the answer may be incomplete."
-_AFTER = "The turn may have been applied; read the conversation's history before sending it again."
+_DAMAGED = "An event of the stream arrived damaged ({}); the answer may be incomplete."
+_CUT_BY = "{}: the stream broke off before its end; what came last is no event: {!r}"
+_NOT_A_STREAM = "{}: the service answered the request for a stream with something else: {!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +63,20 @@ class Watch:
 class _Reading:
     """What both streams share: bytes to events, the turn so far, and how a stream may end."""
 
-    def __init__(self, call: Call, watch: Watch | None) -> None:
+    def __init__(self, transport: Transport, call: Call, watch: Watch | None) -> None:
+        self._transport = transport
         self._call = call
         self._watch = watch
         self._guard = TurnGuard(watch.policy) if watch is not None and watch.policy.watches_stream else None
-        self._decoder = EventDecoder()
+        self._decoder = EventDecoder(transport.clients.max_body_bytes)
         self._fold = EventFold()
+        self._pending: deque[JsonDict] = deque()
+        self._suspect: JsonDict | None = None
+        self._whole: JsonDict | None = None
+        self._opened: Opened | None = None
+        self._over = False
+        self._has_begun = False
+        self._last_event = 0.0
         self.headers: dict[str, str] = {}
 
     @property
@@ -60,13 +86,18 @@ class _Reading:
         return found if found is not None else self._call.conversation_id
 
     @property
+    def reply_conversation_id(self) -> str | None:
+        """The id that the reply tells, from its first event on; of a branch it is the new one, never the parent's."""
+        return self._fold.conversation_id
+
+    @property
     def turn(self) -> Turn:
         """What has arrived so far; `complete` is True once the stream has ended well."""
         turn = Turn.from_response(
-            self._fold.response(),
+            self._whole if self._whole is not None and self._fold.done else self._fold.response(),
             headers=self.headers,
             unknown_events=list(self._fold.unknown),
-            complete=self._fold.done,
+            complete=self._fold.done and not self._decoder.damaged,
         )
         if turn.conversation_id is None:
             turn.conversation_id = self.conversation_id
@@ -74,61 +105,196 @@ class _Reading:
             turn.policy = self._watch.policy
         return turn
 
-    def _events(self, chunk: bytes | None) -> list[JsonDict]:
-        return self._decoder.flush() if chunk is None else self._decoder.feed(chunk)
+    # from bytes to events --------------------------------------------------------------------------------------
 
-    def _apply(self, event: JsonDict) -> None:
+    def _begin(self, opened: Opened) -> None:
+        self._opened = opened
+        self.headers = headers_of(opened.response)
+        self._last_event = time.monotonic()
+
+    def _take_chunk(self, chunk: bytes) -> None:
+        """Decode the next bytes.
+
+        Raises:
+            TimeoutExceededError: Only comments, or parts of an event, have come for too long.
+        """
+        events = self._decoder.feed(chunk)
+        now = time.monotonic()
+        if events:
+            self._last_event = now
+            self._pending.extend(events)
+        elif now - self._last_event > self._transport.clients.stream_event_timeout:
+            seconds = self._transport.clients.stream_event_timeout
+            message = (
+                f"No event of the stream came for {seconds:g} s, only bytes that keep it open (stream_event_timeout)."
+            )
+            raise TimeoutExceededError(message, hint=AFTER, **self._facts())
+
+    def _take_end(self) -> None:
+        """The bytes are at their end: take what is left, or find out what came instead of a stream."""
+        self._pending.extend(self._decoder.flush())
+        if not self._pending and not self._fold.done and self._decoder.stray:
+            self._take_stray()
+
+    def _take_stray(self) -> None:
+        content = self._decoder.stray
+        try:
+            value = parse_json(content)
+        except ValueError:
+            value = None
+        if is_answer(value) and not is_failure(value):
+            self._whole = value
+            self._pending.extend(events_of(value))
+        elif isinstance(value, dict):
+            raise self._add_facts(failure_in(value, self._reply(content), turn=True))
+        else:
+            text = content.decode("utf-8", "replace")
+            began = self._has_begun
+            kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
+            told = message.format(self._call.what, text[:200])
+            raise kind(told, hint=AFTER, body=text[:1_000_000], **self._facts())
+
+    def _reply(self, content: bytes = b"") -> Reply:
+        response = self._opened.response if self._opened is not None else None
+        status = response.status_code if response is not None else 0
+        return Reply(status, self.headers, content, response, self._call.what, self.conversation_id)
+
+    # from events to a turn -------------------------------------------------------------------------------------
+
+    def _next_pending(self) -> JsonDict:
+        """The next decoded event, after it was taken into the turn."""
+        event = self._pending.popleft()
+        self._has_begun = True
         self._fold.apply(event)
-        if self._watch is not None and event.get("type") == STARTED:
+        kind = event.get("type")
+        if kind == STARTED and self._watch is not None:
             self._watch.met(self.conversation_id, self._watch.policy)
         if self._fold.error is not None:
             raise self._failed(self._fold.error)
+        if kind == "error" or is_failure(event):
+            raise self._failed(event)
+        if kind not in _KNOWN and (event.get("error") or event.get("detail")) and "id" not in event:
+            self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes after all
         if self._guard is not None:
             self._guard.take(event)
+        if kind == DONE:
+            self._finish()
+        return event
 
-    def _facts(self) -> dict[str, Any]:
+    def _finish(self) -> None:
+        """The closing event is there.
+
+        Raises:
+            StreamInterruptedError: An event before it can't be read, so that the answer may have a hole.
+        """
+        if self._decoder.damaged:
+            raise self._damaged()
+        if self._opened is not None and self._opened.hooks.traced:
+            self._opened.hooks.end_stream_span(self._opened.response, self.turn.raw)
+
+    def _damaged(self) -> StreamInterruptedError:
+        count = f"{self._decoder.damaged} of them unreadable"
+        return StreamInterruptedError(_DAMAGED.format(count), hint=AFTER, **self._facts())
+
+    def _check_end(self) -> None:
+        """The bytes are at their end and all events were taken.
+
+        Raises:
+            MistralAgentsError: The closing event is missing.
+        """
+        if self._fold.done:
+            return
+        if self._suspect is not None:
+            raise self._failed(self._suspect)
+        if self._decoder.damaged:
+            raise self._damaged()
+        raise StreamInterruptedError(_CUT, hint=AFTER, **self._facts())
+
+    def _facts(self) -> JsonDict:
         return {
             "conversation_id": self.conversation_id,
             "request_id": self.headers.get("mistral-correlation-id"),
             "turn": self.turn,
         }
 
-    def _stopped(self, error: ToolBudgetExceededError) -> ToolBudgetExceededError:
+    def _add_facts(self, error: MistralAgentsError) -> MistralAgentsError:
         for name, value in self._facts().items():
             setattr(error, name, value)
         return error
 
     def _failed(self, event: JsonDict) -> MistralAgentsError:
-        message, code = message_of(event)
+        message, code = message_of({key: value for key, value in event.items() if key != "type"} or event)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
             body=event,
-            hint=_AFTER,
+            hint=AFTER,
             **self._facts(),
         )
 
-    def _check_end(self) -> None:
-        if not self._fold.done:
-            raise StreamInterruptedError(_CUT, hint=_AFTER, **self._facts())
-
-    def _broken(self, error: Exception) -> MistralAgentsError:
+    def _type_failure(self, error: Exception) -> Exception:
+        """The error to raise for what went wrong while reading."""
+        if isinstance(error, (ToolBudgetExceededError, ResponseFormatError)):
+            return self._add_facts(error)
+        if isinstance(error, MistralAgentsError):
+            return error
+        if sdk_layer.is_unreadable(error):
+            return self._add_facts(unreadable(self._call.what, error, self.conversation_id, hint=AFTER))
         if sdk_layer.timed_out(error):
-            return TimeoutExceededError("The stream fell silent for too long.", hint=_AFTER, **self._facts())
-        return StreamInterruptedError(f"The stream broke off: {reason(error)}", hint=_AFTER, **self._facts())
+            seconds = self._transport.idle_seconds_of(self._call)
+            message = f"The stream fell silent for {seconds:g} s (stream_idle_timeout, else timeout)."
+            told = self._suspect if self._suspect is not None else {}
+            return TimeoutExceededError(_with_reason(message, told), hint=AFTER, **self._facts())
+        if sdk_layer.is_transport_error(error):
+            text = f"The stream broke off: {mask_credentials(reason(error))}"
+            told = self._suspect if self._suspect is not None else {}
+            return StreamInterruptedError(_with_reason(text, told), hint=AFTER, **self._facts())
+        return error
+
+    def _end_span(self, error: BaseException | None) -> None:
+        """Tell the trace how it ended; after a good end it was told already."""
+        if self._opened is None or not self._opened.hooks.traced:
+            return
+        if isinstance(error, Exception):
+            self._opened.hooks.fail_span(error, self._opened.response, self._fold.response())
+        else:
+            self._opened.hooks.leave_span(self.conversation_id)
+
+
+_KNOWN = frozenset(
+    {
+        STARTED,
+        DONE,
+        "tool.execution.started",
+        "tool.execution.delta",
+        "tool.execution.done",
+        "function.call.delta",
+        "agent.handoff.started",
+        "agent.handoff.done",
+        "message.output.delta",
+    }
+)
+
+
+def _with_reason(message: str, event: JsonDict) -> str:
+    told = message_of(event)[0] if event else None
+    return f"{message} The service had told of an error: {told}" if told is not None else message
 
 
 class TurnStream(_Reading):
     """One turn as it happens: iterate over the service's events, then read `.turn`.
 
     The request goes out at the first event asked for (or on `with`). Leaving the loop or the `with` block early frees
-    the connection; whether the service then stops working or billing is unverified.
+    the connection, and so does dropping the stream; whether the service then stops working or billing is unverified.
 
     Raises:
-        StreamInterruptedError: The stream ended before `conversation.response.done`; `.turn` holds what arrived.
-        TurnFailedError: The service sent `conversation.response.error`.
+        StreamInterruptedError: The stream ended before `conversation.response.done`, or an event of it can't be read;
+            `.turn` holds what arrived.
+        TurnFailedError: The service told of a failure.
+        ResponseFormatError: The reply is no stream of events, and no conversation response either.
         ToolBudgetExceededError: A limit of the policy was passed; `.turn` holds what arrived.
-        TimeoutExceededError: No bytes came for `stream_idle_timeout` (else `timeout`) seconds.
+        TimeoutExceededError: It did not begin within `timeout` seconds, no bytes came for `stream_idle_timeout` (else
+            `timeout`) seconds, or no event for `stream_event_timeout` seconds.
     """
 
     def __init__(
@@ -138,11 +304,9 @@ class TurnStream(_Reading):
         watch: Watch | None = None,
         before: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(call, watch)
-        self._transport = transport
+        super().__init__(transport, call, watch)
         self._before = before
-        self._response: Any = None
-        self._iterator = self._run()
+        self._chunks: Iterator[bytes] | None = None
 
     def __enter__(self) -> Self:
         self._open()
@@ -152,40 +316,51 @@ class TurnStream(_Reading):
         self.close()
 
     def __iter__(self) -> Iterator[JsonDict]:
-        return self._iterator
+        return self
 
     def __next__(self) -> JsonDict:
-        return next(self._iterator)
+        if self._over:
+            raise StopIteration
+        try:
+            self._open()
+            while not self._pending:
+                if self._chunks is None:
+                    self._check_end()
+                    raise StopIteration
+                self._read_chunk(self._chunks)
+            event = self._next_pending()
+        except StopIteration:
+            self.close()
+            raise
+        except Exception as error:
+            raised = self._type_failure(error)
+            self._close(raised)
+            if raised is error:
+                raise
+            raise raised from error
+        except BaseException as error:
+            self._close(error)
+            raise
+        if event.get("type") == DONE:
+            self.close()
+        return event
 
     def _open(self) -> None:
-        if self._response is None:
+        if self._opened is None and not self._over:
             if self._before is not None:
                 self._before()
-            self._response = self._transport.open(self._call, stream=True)
-            self.headers = headers_of(self._response)
+            opened = self._transport.open(self._call, stream=True)
+            self._begin(opened)
+            arriving = opened.response.iter_bytes()
+            self._chunks = arriving if self._guard is None else self._guard.watch(arriving)
 
-    def _run(self) -> Iterator[JsonDict]:
-        self._open()
-        try:
-            arriving = self._response.iter_bytes()
-            for chunk in arriving if self._guard is None else self._guard.watch(arriving):
-                for event in self._events(chunk):
-                    self._apply(event)
-                    yield event
-                if self._fold.done:
-                    return
-            for event in self._events(None):
-                self._apply(event)
-                yield event
-            self._check_end()
-        except ToolBudgetExceededError as error:
-            raise self._stopped(error) from None
-        except Exception as error:
-            if not sdk_layer.is_transport_error(error):
-                raise
-            raise self._broken(error) from error
-        finally:
-            self._response.close()
+    def _read_chunk(self, chunks: Iterator[bytes]) -> None:
+        chunk = next(chunks, None)
+        if chunk is None:
+            self._chunks = None
+            self._take_end()
+        else:
+            self._take_chunk(chunk)
 
     def read(self) -> Turn:
         """Read to the end and return the turn."""
@@ -194,9 +369,19 @@ class TurnStream(_Reading):
         return self.turn
 
     def close(self) -> None:
-        """Free the connection."""
-        if self._response is not None:
-            self._response.close()
+        """Free the connection; what has arrived stays in `.turn`."""
+        self._close(None)
+
+    def _close(self, error: BaseException | None) -> None:
+        self._over = True
+        self._end_span(error)
+        if self._opened is not None:
+            self._opened.response.close()
+
+    def __del__(self) -> None:
+        if not self.__dict__.get("_over", True):
+            with contextlib.suppress(Exception):
+                self.close()
 
 
 class AsyncTurnStream(_Reading):
@@ -209,11 +394,10 @@ class AsyncTurnStream(_Reading):
         watch: Watch | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        super().__init__(call, watch)
-        self._transport = transport
+        super().__init__(transport, call, watch)
         self._before = before
-        self._response: Any = None
-        self._iterator = self._run()
+        self._open_stream: OpenStream | None = None
+        self._at_end = False
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -223,40 +407,52 @@ class AsyncTurnStream(_Reading):
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[JsonDict]:
-        return self._iterator
+        return self
 
     async def __anext__(self) -> JsonDict:
-        return await self._iterator.__anext__()
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            await self._open()
+            while not self._pending:
+                if self._at_end:
+                    self._check_end()
+                    raise StopAsyncIteration
+                await self._read_chunk()
+            event = self._next_pending()
+        except StopAsyncIteration:
+            await self.aclose()
+            raise
+        except Exception as error:
+            raised = self._type_failure(error)
+            await self._aclose(raised)
+            if raised is error:
+                raise
+            raise raised from error
+        except BaseException as error:
+            await self._aclose(error)
+            raise
+        if event.get("type") == DONE:
+            await self.aclose()
+        return event
 
     async def _open(self) -> None:
-        if self._response is None:
+        if self._opened is None and not self._over:
             if self._before is not None:
                 await self._before()
-            self._response = await self._transport.aopen(self._call, stream=True)
-            self.headers = headers_of(self._response)
+            opened = await self._transport.aopen(self._call, stream=True)
+            self._begin(opened)
+            arriving = opened.response.aiter_bytes()
+            chunks = arriving if self._guard is None else self._guard.awatch(arriving)
+            self._open_stream = keeper_of().keep(opened.response, chunks, arriving)
 
-    async def _run(self) -> AsyncIterator[JsonDict]:
-        await self._open()
-        try:
-            arriving = self._response.aiter_bytes()
-            async for chunk in arriving if self._guard is None else self._guard.awatch(arriving):
-                for event in self._events(chunk):
-                    self._apply(event)
-                    yield event
-                if self._fold.done:
-                    return
-            for event in self._events(None):
-                self._apply(event)
-                yield event
-            self._check_end()
-        except ToolBudgetExceededError as error:
-            raise self._stopped(error) from None
-        except Exception as error:
-            if not sdk_layer.is_transport_error(error):
-                raise
-            raise self._broken(error) from error
-        finally:
-            await self._response.aclose()
+    async def _read_chunk(self) -> None:
+        chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]
+        if chunk is None:
+            self._at_end = True
+            self._take_end()
+        else:
+            self._take_chunk(chunk)
 
     async def aread(self) -> Turn:
         """Read to the end and return the turn."""
@@ -265,6 +461,18 @@ class AsyncTurnStream(_Reading):
         return self.turn
 
     async def aclose(self) -> None:
-        """Free the connection."""
-        if self._response is not None:
-            await self._response.aclose()
+        """Free the connection; what has arrived stays in `.turn`."""
+        await self._aclose(None)
+
+    async def _aclose(self, error: BaseException | None) -> None:
+        self._over = True
+        self._end_span(error)
+        if self._open_stream is not None:
+            await self._open_stream.aclose()
+
+    def __del__(self) -> None:
+        opened = self.__dict__.get("_open_stream")
+        if opened is not None and not self._over:
+            with contextlib.suppress(Exception):
+                self._end_span(None)
+            opened.abandon()

@@ -1,27 +1,35 @@
 """JSON out, bytes in: the one road to the service, with retries by what is safe and errors of one tree.
 
 `start`, `append` and `restart` are not idempotent: after a reply of 5xx, a lost connection or a timeout nobody knows
-whether the turn was applied, so it is not sent again. What surely did not arrive (no connection, 429) is.
+whether the turn was applied, so it is not sent again. What surely did not arrive (no connection, 429) is. All tries
+of a call, and the pauses between them, happen within one deadline. No redirect is followed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.clients import Clients
+from mistral_agents._http.clients import Clients, check_headers
+from mistral_agents._http.closing import aclose_surely
+from mistral_agents._http.concealed import mask_credentials
+from mistral_agents._http.deadline import Deadline, check_seconds
+from mistral_agents._http.hooks import HookChain
+from mistral_agents._http.replies import Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
     MistralAgentsError,
     RateLimitedError,
+    RedirectRefusedError,
     ResponseFormatError,
     ServerFailureError,
     TimeoutExceededError,
@@ -29,22 +37,37 @@ from mistral_agents.errors import (
     error_for_status,
 )
 
+__all__ = ["Call", "Reply", "Transport", "headers_of", "path_of", "reply_of"]
+
 MAX_WAIT = 60.0
 """The longest pause between two tries, in seconds; a longer Retry-After is given to the caller instead."""
 _FIRST_WAIT = 0.5
 _MAYBE = "It may have been applied and was not sent again; {} before sending it once more."
+_log = logging.getLogger("mistral_agents")
 
 
 def path_of(template: str, **parts: Any) -> str:
     """A path with its parts percent-encoded; the SDK itself does not encode them.
 
     Raises:
-        ConfigurationError: A part is empty or no text.
+        ConfigurationError: A part is empty, no text, or can't be part of an address.
     """
-    for name, value in parts.items():
-        if not isinstance(value, str) or not value.strip():
-            raise ConfigurationError(f"{name} must be a non-empty text, not {value!r}.")
-    return template.format(**{name: quote(value, safe="") for name, value in parts.items()})
+    return template.format(**{name: quote(check_id(name, value), safe="") for name, value in parts.items()})
+
+
+def check_id(name: str, value: Any) -> str:
+    """An id that can stand in an address.
+
+    Raises:
+        ConfigurationError: It is empty or no text, names another address (`.`, `..`), or holds control characters.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{name} must be a non-empty text, not {value!r}.")
+    if value.strip() in (".", ".."):
+        raise ConfigurationError(f"{name} must be an id, not {value!r}, which names another address.")
+    if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
+        raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
+    return value
 
 
 @dataclass(slots=True)
@@ -61,74 +84,34 @@ class Call:
         files: Multipart parts, as the HTTP library takes them.
         once: Whether a second application would do harm, so that only what surely did not arrive is sent again.
         conversation_id: The conversation concerned, for errors.
-        timeout: Seconds; None takes the client's setting.
+        timeout: Seconds for the whole call; None takes the client's setting.
         headers: Further headers.
+        transfer: Whether a file is fetched: then `timeout` bounds each silence, not the whole, as it does with `files`.
+        turn: Whether the reply must be a conversation response.
+
+    Raises:
+        ConfigurationError: `timeout` or `headers` can't be used.
     """
 
     what: str
     method: str
     path: str
     operation: sdk_layer.Operation
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
     params: Mapping[str, Any] = field(default_factory=dict)
-    files: Any = None
+    files: Any = field(default=None, repr=False)
     once: bool = False
     conversation_id: str | None = None
     timeout: float | None = None
     headers: Mapping[str, str] | None = None
+    transfer: bool = False
+    turn: bool = False
 
-
-@dataclass(slots=True)
-class Reply:
-    """A reply read to its end.
-
-    Attributes:
-        status: HTTP status.
-        headers: Lower-cased names.
-        content: The bytes.
-        response: The HTTP library's object.
-    """
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-    response: Any = None
-
-    def json(self) -> Any:
-        """The parsed JSON.
-
-        Raises:
-            ResponseFormatError: It is no JSON; the error's `body` keeps the text.
-        """
-        try:
-            return json.loads(self.content)
-        except ValueError as error:
-            text = self.content.decode("utf-8", "replace")
-            raise ResponseFormatError(
-                f"The service answered {self.status} with something that is no JSON.",
-                status_code=self.status,
-                request_id=self.headers.get("mistral-correlation-id"),
-                body=text,
-                response=self.response,
-            ) from error
-
-
-def headers_of(response: Any) -> dict[str, str]:
-    """A response's headers with lower-cased names."""
-    return {key.lower(): value for key, value in response.headers.items()}
-
-
-def reply_of(response: Any) -> Reply:
-    """A response that was read to its end."""
-    return Reply(response.status_code, headers_of(response), response.content, response)
-
-
-def _body_or_text(content: bytes) -> Any:
-    text = content.decode("utf-8", "replace")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            self.timeout = check_seconds("timeout", self.timeout)
+        if self.headers is not None:
+            self.headers = check_headers(self.headers)
 
 
 def _maybe(call: Call) -> str:
@@ -137,10 +120,12 @@ def _maybe(call: Call) -> str:
 
 
 def status_error(call: Call, reply: Reply) -> MistralAgentsError:
-    """The error for a reply with a status of 400 or more."""
+    """The error for a reply with a status of 300 or more."""
+    if reply.status < 400:
+        return _redirect_error(call, reply)
     error = error_for_status(
         reply.status,
-        _body_or_text(reply.content),
+        body_or_text(reply.content),
         what=call.what,
         headers=reply.headers,
         response=reply.response,
@@ -151,17 +136,55 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
     return error
 
 
+def _redirect_error(call: Call, reply: Reply) -> RedirectRefusedError:
+    place = show_address(reply.headers.get("location"))
+    where = f"to {place}" if place is not None else "that names no address"
+    return RedirectRefusedError(
+        f"{call.what}: the address answered with a redirect ({reply.status}) {where}, which is not followed.",
+        hint="Set base_url= to the service's own address; ask who runs the proxy in between.",
+        location=place,
+        **{**reply.facts(), "conversation_id": call.conversation_id},
+    )
+
+
+def show_address(url: str | None) -> str | None:
+    """An address without its credentials, query and fragment, which may be secrets."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        return mask_credentials(parts._replace(query="", fragment="").geturl())
+    except ValueError:
+        return "an address that can't be read"
+
+
 def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgentsError:
-    """The error for a request that got no reply."""
+    """The error for a request that got no reply, or one that broke off."""
     facts: dict[str, Any] = {"conversation_id": call.conversation_id}
+    if sdk_layer.is_status_error(error):
+        return status_error(call, _reply_in(error, call))
+    if sdk_layer.is_unreadable(error):
+        return unreadable(call.what, error, call.conversation_id, hint=_maybe(call) if call.once else None)
+    if sdk_layer.pool_is_full(error):
+        message = f"{call.what} failed: the pool is full: all connections of the HTTP client are taken."
+        hint = "Read streams to their end or close them; allow more connections with http_client= (Limits)."
+        return ConnectionFailedError(message, hint=hint, **facts)
     if sdk_layer.never_arrived(error):
         hint = "Is the address right, and is a server listening there?"
-        return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {error}", hint=hint, **facts)
+        text = mask_credentials(reason(error))
+        return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {text}", hint=hint, **facts)
     maybe = _maybe(call) if call.once else None
     if sdk_layer.timed_out(error):
         return TimeoutExceededError(f"{call.what}: no answer from {base_url} in time.", hint=maybe, **facts)
     kind = UnknownOutcomeError if call.once else ConnectionFailedError
-    return kind(f"{call.what}: the connection to {base_url} broke off: {reason(error)}", hint=maybe, **facts)
+    text = mask_credentials(reason(error))
+    return kind(f"{call.what}: the connection to {base_url} broke off: {text}", hint=maybe, **facts)
+
+
+def _reply_in(error: Any, call: Call) -> Reply:
+    response = error.response
+    content = response.content if response.is_stream_consumed or response.is_closed else b""
+    return Reply(response.status_code, headers_of(response), content, response, call.what, call.conversation_id)
 
 
 def reason(error: Exception) -> str:
@@ -172,13 +195,14 @@ def reason(error: Exception) -> str:
 class Retries:
     """Counts the tries of one call and says how long to wait before the next, or that there is none."""
 
-    def __init__(self, call: Call, max_retries: int) -> None:
+    def __init__(self, call: Call, max_retries: int, deadline: Deadline) -> None:
         self._call = call
         self._left = max_retries
         self._wait = _FIRST_WAIT
+        self._deadline = deadline
 
     def pause(self, error: MistralAgentsError) -> float:
-        """Seconds to wait before trying again.
+        """Seconds to wait before trying again; a log record says why.
 
         Raises:
             MistralAgentsError: The error itself, where the call must not or can not be sent again.
@@ -186,11 +210,20 @@ class Retries:
         if self._left <= 0 or not self._may_repeat(error):
             raise error
         told = getattr(error, "retry_after", None)
-        if told is not None and told > MAX_WAIT:
+        wait = float(told) if told is not None else self._wait * random.uniform(0.5, 1.0)  # noqa: S311
+        if wait > MAX_WAIT or wait >= self._deadline.left:
             raise error
         self._left -= 1
-        wait, self._wait = self._wait, min(self._wait * 2, MAX_WAIT)
-        return float(told) if told is not None else wait * random.uniform(0.5, 1.0)  # noqa: S311
+        self._wait = min(self._wait * 2, MAX_WAIT)
+        _log.info(
+            "%s: sent again in %.2f s after %s (status %s); %d more tries.",
+            self._call.what,
+            wait,
+            type(error).__name__,
+            error.status_code,
+            self._left,
+        )
+        return wait
 
     def _may_repeat(self, error: MistralAgentsError) -> bool:
         if self._call.once:
@@ -206,8 +239,17 @@ def json_bytes(body: Mapping[str, Any]) -> bytes:
     """
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
+
+
+@dataclass(slots=True)
+class Opened:
+    """A response of a good status, and the hooks that go with it; without `reply` its body is still to be read."""
+
+    response: Any
+    hooks: HookChain
+    reply: Reply | None = None
 
 
 class Transport:
@@ -216,85 +258,278 @@ class Transport:
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
 
-    def request(self, client: Any, call: Call, key: str | None, *, stream: bool = False) -> Any:
-        """The HTTP request of a call, built by an HTTP client."""
-        headers = self.clients.request_headers(key)
-        if call.headers is not None:
-            headers.update(call.headers)
+    # one request -----------------------------------------------------------------------------------------------
+
+    def build_request(self, client: Any, call: Call, *, stream: bool = False) -> Any:
+        """The HTTP request of a call, built by an HTTP client; the key comes later (see `Clients.authorize`).
+
+        Raises:
+            ConfigurationError: It can't be written.
+        """
+        headers = {"accept": "application/json", "user-agent": sdk_layer.user_agent()}
         content = None
         if call.body is not None:
-            body = {**call.body, "stream": True} if stream else call.body
-            content = json_bytes(body)
+            content = json_bytes({**call.body, "stream": True} if stream else call.body)
             headers["content-type"] = "application/json"
         if stream:
             headers["accept"] = "text/event-stream"
-        return client.build_request(
-            call.method,
-            self.clients.base_url + call.path,
-            params={name: value for name, value in call.params.items() if value is not None} or None,
-            content=content,
-            files=call.files,
-            headers=headers,
-            timeout=self._timeout(call, stream),
-        )
+        try:
+            request = client.build_request(
+                call.method,
+                self.clients.base_url + call.path,
+                params={name: value for name, value in call.params.items() if value is not None} or None,
+                content=content,
+                files=call.files,
+                headers=headers,
+                timeout=sdk_layer.make_timeout(self.seconds_of(call)),
+            )
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"{call.what}: the request can't be written: {error}") from error
+        request.headers.update(self.clients.headers)
+        if call.headers is not None:
+            request.headers.update(call.headers)
+        return request
 
-    def _timeout(self, call: Call, stream: bool) -> Any:
-        seconds = call.timeout if call.timeout is not None else self.clients.timeout
+    def seconds_of(self, call: Call) -> float:
+        """The timeout of a call."""
+        return call.timeout if call.timeout is not None else self.clients.timeout
+
+    def idle_seconds_of(self, call: Call) -> float:
+        """How long the stream of a call may be silent."""
         idle = self.clients.stream_idle_timeout
-        return sdk_layer.http().Timeout(seconds, read=idle if stream and idle is not None else seconds)
+        return idle if idle is not None else self.seconds_of(call)
 
-    def open(self, call: Call, *, stream: bool) -> Any:
-        """Send a call, again where that is safe; returns the HTTP response, of any status below 400.
+    def _deadline_of(self, call: Call) -> Deadline:
+        return Deadline(None if call.transfer or call.files is not None else self.seconds_of(call))
+
+    @staticmethod
+    def _shorten_waits(request: Any, deadline: Deadline) -> None:
+        waits = request.extensions.get("timeout")
+        if deadline.seconds is not None and isinstance(waits, dict):
+            waits.update(dict.fromkeys(waits, max(deadline.left, 0.001)))
+
+    def type_failure(
+        self, call: Call, error: Exception, client: Any, deadline: Deadline, *, place: str | None = None
+    ) -> MistralAgentsError:
+        """The typed error for what the HTTP library raised at the service or `place`; others are raised as they are."""
+        if isinstance(error, MistralAgentsError):
+            return error
+        if isinstance(error, RuntimeError) and sdk_layer.is_closed(client):
+            return ConfigurationError(f"{call.what}: the HTTP client given to MistralAgents is closed.")
+        if not sdk_layer.is_transport_error(error):
+            raise error
+        if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
+            return self._expired(call)
+        return transport_error(call, error, place if place is not None else self.clients.base_url)
+
+    def _expired(self, call: Call) -> TimeoutExceededError:
+        message = (
+            f"{call.what}: no whole answer from {self.clients.base_url} within {self.seconds_of(call):g} s (timeout)."
+        )
+        hint = _maybe(call) if call.once else None
+        return TimeoutExceededError(message, conversation_id=call.conversation_id, hint=hint)
+
+    # opening: with retries -------------------------------------------------------------------------------------
+
+    def open(self, call: Call, *, stream: bool) -> Opened:
+        """Send a call, again where that is safe; the response has a status below 300.
+
+        Without `stream` its body was read and, where the call wants a turn, is one.
 
         Raises:
             MistralAgentsError: See `mistral_agents.errors`.
         """
-        sdk, retries = self.clients.sync_sdk(), Retries(call, self.clients.max_retries)
+        sdk, deadline = self.clients.sync_sdk(), self._deadline_of(call)
+        retries = Retries(call, self.clients.max_retries, deadline)
         while True:
-            request = self.request(sdk.sdk_configuration.client, call, self.clients.key(), stream=stream)
+            with deadline.enforced():
+                opened, error = self._try(sdk, call, deadline, stream)
+            if error is None:
+                return opened  # type: ignore[return-value]
+            cause = error.__cause__
             try:
-                response = sdk_layer.send(sdk, request, call.operation, stream=stream)
-                if response.status_code < 400:
-                    return response
-                if stream:
-                    response.read()
-                    response.close()
-                time.sleep(retries.pause(status_error(call, reply_of(response))))
-            except Exception as error:
-                if not sdk_layer.is_transport_error(error):
-                    raise
-                time.sleep(_pause_or_raise(retries, transport_error(call, error, self.clients.base_url), error))
+                wait = retries.pause(error)
+            except MistralAgentsError:
+                raise error from cause
+            time.sleep(wait)
 
-    async def aopen(self, call: Call, *, stream: bool) -> Any:
+    def _try(
+        self, sdk: Any, call: Call, deadline: Deadline, stream: bool
+    ) -> tuple[Opened | None, MistralAgentsError | None]:
+        """One attempt: what came of it, or the error that `Retries` decides about."""
+        client, hooks = sdk.sdk_configuration.client, HookChain(sdk, call.operation)
+        request = self.build_request(client, call, stream=stream)
+        self.clients.authorize(request, self.clients.key(), call.headers)
+        request = hooks.run_before(request)
+        self._shorten_waits(request, deadline)
+        try:
+            return self._exchange(client, hooks, request, call, deadline, stream), None
+        except Exception as raised:  # noqa: BLE001 - typed, or raised again
+            other = hooks.run_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
+            return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
+        except BaseException:
+            hooks.leave_span(call.conversation_id)
+            raise
+
+    def _translate(
+        self, hooks: HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
+    ) -> MistralAgentsError:
+        """The typed error for what an attempt raised, told to the span; what is not for us to type is raised again."""
+        try:
+            error = self.type_failure(call, raised, client, deadline)
+        except Exception as other:
+            hooks.fail_span(other)
+            raise
+        if error is not raised:
+            error.__cause__ = raised
+        hooks.fail_span(error, error.response)
+        return error
+
+    def _exchange(
+        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+    ) -> Opened:
+        response = client.send(request, stream=True, follow_redirects=False)
+        try:
+            if response.status_code >= 300 or not stream:
+                sdk_layer.keep_content(response, self.read_body(response, call, deadline))
+            if response.status_code >= 300:
+                self._refuse(hooks.run_after_error(response, None), call, response)
+            response = hooks.run_after_success(response)
+            if stream:
+                sdk_layer.set_read_timeout(request, self.idle_seconds_of(call))
+                return Opened(response, hooks)
+            return Opened(response, hooks, self._check(call, response, hooks))
+        except BaseException:
+            response.close()
+            raise
+
+    def _refuse(self, other: Exception | None, call: Call, response: Any) -> None:
+        """Raise the error for a status of 300 or more, or what a hook of the user wants raised."""
+        if other is not None:
+            raise other
+        raise status_error(call, reply_of(response, call.what, call.conversation_id))
+
+    def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
+        reply = reply_of(response, call.what, call.conversation_id)
+        if call.turn:
+            reply.answer()
+        hooks.end_span(response)
+        return reply
+
+    def read_body(self, response: Any, call: Call, deadline: Deadline) -> bytes:
+        """The unpacked bytes of a response, as far as `max_body_bytes` and the deadline allow."""
+        pieces: list[bytes] = []
+        size = 0
+        for piece in response.iter_bytes():
+            size = self._count(size, piece, response, call, deadline)
+            pieces.append(piece)
+        response.close()
+        return b"".join(pieces)
+
+    def _count(self, size: int, piece: bytes, response: Any, call: Call, deadline: Deadline) -> int:
+        size += len(piece)
+        if size > self.clients.max_body_bytes:
+            raise too_large(call.what, self.clients.max_body_bytes, response, call.conversation_id)
+        if deadline.expired:
+            raise self._expired(call)
+        return size
+
+    async def aopen(self, call: Call, *, stream: bool) -> Opened:
         """As `open`, on the running event loop's client."""
-        sdk, retries = self.clients.loop_sdk(), Retries(call, self.clients.max_retries)
+        sdk, deadline = self.clients.loop_sdk(), self._deadline_of(call)
+        retries = Retries(call, self.clients.max_retries, deadline)
         while True:
-            request = self.request(sdk.sdk_configuration.async_client, call, await self.clients.akey(), stream=stream)
+            opened, error = await self._atry_in_time(sdk, call, deadline, stream)
+            if error is None:
+                return opened  # type: ignore[return-value]
+            cause = error.__cause__
             try:
-                response = await sdk_layer.asend(sdk, request, call.operation, stream=stream)
-                if response.status_code < 400:
-                    return response
-                if stream:
-                    await response.aread()
-                    await response.aclose()
-                await asyncio.sleep(retries.pause(status_error(call, reply_of(response))))
-            except Exception as error:
-                if not sdk_layer.is_transport_error(error):
-                    raise
-                failure = transport_error(call, error, self.clients.base_url)
-                await asyncio.sleep(_pause_or_raise(retries, failure, error))
+                wait = retries.pause(error)
+            except MistralAgentsError:
+                raise error from cause
+            await asyncio.sleep(wait)
+
+    async def _atry_in_time(
+        self, sdk: Any, call: Call, deadline: Deadline, stream: bool
+    ) -> tuple[Opened | None, MistralAgentsError | None]:
+        if deadline.seconds is None:
+            return await self._atry(sdk, call, deadline, stream)
+        from anyio import move_on_after
+
+        # A little longer than the waits of the HTTP library, which know better what was waited for.
+        with move_on_after(max(deadline.left, 0.0) + _SLACK):
+            return await self._atry(sdk, call, deadline, stream)
+        return None, self._expired(call)
+
+    async def _atry(
+        self, sdk: Any, call: Call, deadline: Deadline, stream: bool
+    ) -> tuple[Opened | None, MistralAgentsError | None]:
+        client, hooks = sdk.sdk_configuration.async_client, HookChain(sdk, call.operation)
+        request = self.build_request(client, call, stream=stream)
+        self.clients.authorize(request, await self.clients.akey(), call.headers)
+        request = await hooks.arun_before(request)
+        self._shorten_waits(request, deadline)
+        try:
+            return await self._aexchange(client, hooks, request, call, deadline, stream), None
+        except Exception as raised:  # noqa: BLE001 - typed, or raised again
+            other = await hooks.arun_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
+            return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
+        except BaseException:
+            if deadline.expired:
+                hooks.fail_span(self._expired(call))
+            else:
+                hooks.leave_span(call.conversation_id)
+            raise
+
+    async def _aexchange(
+        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+    ) -> Opened:
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            if response.status_code >= 300 or not stream:
+                sdk_layer.keep_content(response, await self.aread_body(response, call, deadline))
+            if response.status_code >= 300:
+                self._refuse(await hooks.arun_after_error(response, None), call, response)
+            response = await hooks.arun_after_success(response)
+            if stream:
+                sdk_layer.set_read_timeout(request, self.idle_seconds_of(call))
+                return Opened(response, hooks)
+            return Opened(response, hooks, self._check(call, response, hooks))
+        except BaseException:
+            await aclose_surely(response)
+            raise
+
+    async def aread_body(self, response: Any, call: Call, deadline: Deadline) -> bytes:
+        """As `read_body`, without blocking."""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in response.aiter_bytes():
+            size = self._count(size, piece, response, call, deadline)
+            pieces.append(piece)
+        await response.aclose()
+        return b"".join(pieces)
+
+    # calls -----------------------------------------------------------------------------------------------------
 
     def send(self, call: Call) -> Reply:
         """Send a call and read its reply."""
-        return reply_of(self.open(call, stream=False))
+        opened = self.open(call, stream=False)
+        return opened.reply if opened.reply is not None else reply_of(opened.response, call.what)
 
     async def asend(self, call: Call) -> Reply:
         """As `send`, without blocking the event loop."""
-        return reply_of(await self.aopen(call, stream=False))
+        opened = await self.aopen(call, stream=False)
+        return opened.reply if opened.reply is not None else reply_of(opened.response, call.what)
 
 
-def _pause_or_raise(retries: Retries, failure: MistralAgentsError, cause: Exception) -> float:
-    try:
-        return retries.pause(failure)
-    except MistralAgentsError as error:
-        raise error from cause
+_SLACK = 0.05
+
+
+def too_large(what: str, most: int, response: Any, conversation_id: str | None = None) -> ResponseFormatError:
+    """The error for a body beyond the limit."""
+    return ResponseFormatError(
+        f"{what}: the reply is larger than {most} bytes (max_body_bytes) and was not read to its end.",
+        status_code=response.status_code if response is not None else None,
+        conversation_id=conversation_id,
+        hint="Allow more with MistralAgents(max_body_bytes=...).",
+    )

@@ -1,17 +1,33 @@
-"""Text to search terms: words, stop words and stems of a language."""
+"""Text to search terms: words of any script, joined and split names, stop words and stems of a language."""
 
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-_WORDS = re.compile(r"\w\w+|\d|[\u3040-\u30ff\u3400-\u9fff]")
-_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+VERSION = 2
+"""Of the analysis; a kept snapshot made by another one is analysed anew."""
+_JOINTS = r"_\-‐‑/.·'’ʼ`&@"
+_PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
+_JOINT = re.compile(rf"[{_JOINTS}]")
+_ELISION = re.compile(r"['’ʼ`]")
+_IGNORED = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff\u0640\u200e\u200f\u061c"), "")
+"""Soft hyphens, joiners, direction marks and the Arabic lengthening stroke change how a word looks, not which it is."""
+_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
+"""Vowel points of Hebrew and Arabic, which most texts leave out (Unicode blocks 0590 and 0600)."""
+_TURKISH = str.maketrans({"İ": "i", "I": "ı"})
+COMMON = "\0"
+"""Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
+_LONGEST_JOINED = 40  # characters; longer joined names are addresses and paths, found by their parts
+_MOST_PARTS = 6
 _STOP_WORDS = {
     "danish": "STOPWORDS_DANISH",
     "dutch": "STOPWORDS_DUTCH",
@@ -47,10 +63,58 @@ def check_language(language: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Analyzer:
-    """Makes terms of a text: lower case, words of two letters or more, no stop words, stems.
+class _Patterns:
+    """What needs Unicode properties, which `re` does not know."""
 
-    Words of Chinese and Japanese characters, which are written without spaces, become pairs of characters.
+    token: Any
+    cut: Any
+    part: Any
+    unspaced: Any
+    character: Any
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> _Patterns:
+    compile_ = load("regex").compile
+    words = r"[\p{L}\p{M}\p{N}]+"
+    scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
+    return _Patterns(
+        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?"),
+        cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
+        part=compile_(
+            r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
+        ),
+        unspaced=compile_(rf"(?:[{scripts}]\p{{M}}*)+"),
+        character=compile_(r"\X"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to satisfy what a question asks for in one place.
+
+    Attributes:
+        terms: Whose scores add up.
+        together: Whether all must stand in a passage (the parts of `AB1234`), or each counts by itself.
+    """
+
+    terms: tuple[str, ...]
+    together: bool = False
+
+
+QueryTerm = tuple[Way, ...]
+"""What a question asks for in one place; its best way counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzer:
+    """Makes terms of a text: words of any script in one case, stems, and the parts of joined names.
+
+    - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
+    - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
+    - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
+    - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
+      (`IT`, `WHO`).
 
     Args:
         language: An English language name that Snowball stems (`english`, `french`, ...), or `none` for no stemming
@@ -61,38 +125,150 @@ class Analyzer:
     """
 
     language: str = "english"
-    _stop_words: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_language(self.language)
-        name = _STOP_WORDS.get(self.language)
-        words = getattr(load("bm25s.stopwords"), name, ()) if name is not None else ()
-        object.__setattr__(self, "_stop_words", frozenset(words))
+        _stop_words(self.language)
 
     @property
     def stop_words(self) -> frozenset[str]:
-        """The words that are no terms."""
-        return self._stop_words
+        """The words that a question is not searched for."""
+        return _stop_words(self.language)
 
     def terms(self, text: str) -> list[str]:
-        """The terms of a text, in order, repeats included."""
-        clean = text if text.isascii() else unicodedata.normalize("NFKC", text)
-        words = [word for word in _WORDS.findall(clean.lower()) if word not in self._stop_words]
-        if not clean.isascii():
-            words = [part for word in words for part in _pairs(word)]
-        if self.language == "none":
-            return words
-        stemmer: Any = load("Stemmer").Stemmer(self.language)  # made per call: a stemmer is not safe in threads
-        return list(stemmer.stemWords(words))
+        """The terms of a document's text, in order, repeats included."""
+        language = self.language
+        return [term for token in _find_tokens(text) for term in _analyse_token(language, token).terms]
+
+    def query_terms(self, text: str) -> list[QueryTerm]:
+        """The terms to search a question for: no stop words, unless there is nothing else."""
+        found = [_analyse_token(self.language, token) for token in _find_tokens(text)]
+        shouted = len(found) > 2 and text.isupper()
+        telling = [
+            term
+            for token in found
+            for term in token.asked
+            if not term[0].terms[0].startswith(COMMON) and not (token.is_name and shouted)
+        ]
+        return telling if telling else [term for token in found for term in token.asked]
 
 
-def _pairs(word: str) -> list[str]:
-    if _IDEOGRAPHS.search(word) is None:
-        return [word]
-    found: list[str] = [rest for rest in _IDEOGRAPHS.split(word) if rest]
-    for run in _IDEOGRAPHS.findall(word):
-        found += [run[place : place + 2] for place in range(max(1, len(run) - 1))]
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """What a token of a text gives: its terms, what a question asks for, and whether it is a stop word in capitals."""
+
+    terms: tuple[str, ...]
+    asked: tuple[QueryTerm, ...]
+    is_name: bool = False
+
+
+def _find_tokens(text: str) -> list[str]:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_IGNORED))
+    if "\n" in text:
+        text = _patterns().cut.sub("-", text)
+    found: list[str] = _patterns().token.findall(text)
     return found
+
+
+@lru_cache(maxsize=200_000)
+def _analyse_token(language: str, token: str) -> _Token:
+    """What one token gives; most tokens of a text repeat, so they are remembered."""
+    if _PLAIN.fullmatch(token):
+        return _analyse_word(language, token)
+    words = [word for piece in _split_elisions(token) for word in _split_scripts(piece)]
+    found = [
+        _pair_characters(word) if _patterns().unspaced.fullmatch(word) else _analyse_name(language, word)
+        for word in words
+    ]
+    if len(found) == 1:
+        return found[0]
+    return _Token(
+        tuple(term for one in found for term in one.terms), tuple(term for one in found for term in one.asked)
+    )
+
+
+def _analyse_word(language: str, word: str) -> _Token:
+    folded = _fold_case(language, word)
+    if folded not in _stop_words(language):
+        stem = _stem(language, folded)
+        return _Token((stem,), ((Way((stem,)),),))
+    common = COMMON + folded
+    if len(word) > 1 and word.isupper():
+        return _Token((common, word), ((Way((word,)),),), is_name=True)
+    return _Token((common,), ((Way((common,)),),))
+
+
+def _analyse_name(language: str, name: str) -> _Token:
+    """A name's parts, and the whole without its joints; a question is satisfied by either."""
+    suffix = "++" if name.endswith("++") else "#" if name.endswith("#") else ""
+    pieces = [piece for piece in _JOINT.split(name.removesuffix(suffix)) if piece]
+    parts = [part for piece in pieces for part in _patterns().part.findall(piece)]
+    if len(parts) == 1 and not suffix:
+        return _analyse_word(language, parts[0])
+    whole = _stem(language, _fold_case(language, "".join(parts))) + suffix
+    if len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # an abbreviation: e.g., U.S.
+        return _Token((whole,), ((Way((whole,)),),))
+    terms = tuple(term for part in parts for term in _analyse_word(language, part).terms)
+    if suffix:  # C++ is not C
+        return _Token((*terms, whole), ((Way((whole,)),),))
+    telling = tuple(term for term in terms if not term.startswith(COMMON))
+    by_parts = Way(telling if telling else terms, together=len(pieces) == 1)
+    if len(parts) > _MOST_PARTS or len(whole) > _LONGEST_JOINED:
+        return _Token(terms, ((by_parts,),))
+    return _Token((*terms, whole), ((Way((whole,)), by_parts),))
+
+
+def _split_elisions(token: str) -> list[str]:
+    """The words of a token at its apostrophes; single letters there are elisions (`l'eau`, `it's`), not words."""
+    pieces = _ELISION.split(token)
+    return [piece for piece in pieces if len(piece) > 1] if len(pieces) > 1 else pieces
+
+
+def _split_scripts(word: str) -> Iterator[str]:
+    """Runs of characters written without spaces, and what stands between them."""
+    at = 0
+    for found in _patterns().unspaced.finditer(word):
+        if found.start() > at:
+            yield word[at : found.start()]
+        yield found.group()
+        at = found.end()
+    if at < len(word):
+        yield word[at:]
+
+
+def _pair_characters(run: str) -> _Token:
+    """A run's characters and pairs of them; a question of several characters asks for the pairs."""
+    characters = _patterns().character.findall(run)
+    pairs = ["".join(characters[place : place + 2]) for place in range(len(characters) - 1)]
+    return _Token((*characters, *pairs), tuple((Way((term,)),) for term in (pairs if pairs else characters)))
+
+
+def _fold_case(language: str, word: str) -> str:
+    if word.isascii():
+        return word.translate(_TURKISH).lower() if language == "turkish" else word.lower()
+    cased = word.translate(_TURKISH) if language == "turkish" else word
+    return _POINTS.sub("", unicodedata.normalize("NFC", cased.casefold())).replace("i\u0307", "i")
+
+
+_stemmers = threading.local()
+
+
+def _stem(language: str, word: str) -> str:
+    if language == "none":
+        return word
+    stemmer: Any = getattr(_stemmers, language, None)
+    if stemmer is None:
+        stemmer = load("Stemmer").Stemmer(language)  # one per thread: a stemmer is not safe to share
+        setattr(_stemmers, language, stemmer)
+    return str(stemmer.stemWord(word))
+
+
+@cache
+def _stop_words(language: str) -> frozenset[str]:
+    name = _STOP_WORDS.get(language)
+    words = getattr(load("bm25s.stopwords"), name, ()) if name is not None else ()
+    return frozenset(_fold_case(language, word) for word in words)
 
 
 _HEADING = re.compile(r"\s*(?:#{1,6}\s+)?(\S[^\n]{0,200})(?:\n|$)")

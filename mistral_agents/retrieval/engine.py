@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
 from mistral_agents.retrieval.flight import SingleFlight
-from mistral_agents.retrieval.jobs import Steps, Work, arun, run
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import PageReader
@@ -142,10 +142,15 @@ class LibraryEngine:
                 reader=PageReader(self.client.libraries, settings.exact_pages),
                 preparation=Preparation(settings.splitter, Analyzer(settings.language), Vocabulary()),
                 embedder=self.embedder,
-                store=Store(self.persist_dir, ids) if self.persist_dir is not None else None,
+                store=self._store(ids),
                 notify=self._notify,
             )
         return self._sync
+
+    def _store(self, ids: tuple[str, ...]) -> Store | None:
+        if self.persist_dir is None:
+            return None
+        return Store(self.persist_dir, ids, exact_pages=self.settings.exact_pages)
 
     def _due(self) -> bool:
         policy = self.settings.refresh
@@ -206,6 +211,6 @@ class LibraryEngine:
         """As `search`, without blocking."""
         return (await self.acurrent()).search(query, self.terms(query.text))
 
-    def terms(self, text: str) -> list[str]:
+    def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""
-        return self._steps().preparation.analyzer.terms(text)
+        return self._steps().preparation.analyzer.query_terms(text)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mistral_agents._api.records import Document
+from mistral_agents._steps import Job, Many, Steps, Work
 from mistral_agents.errors import ConfigurationError, InvalidRequestError
 from mistral_agents.libraries import Libraries
-from mistral_agents.retrieval.jobs import Job, Many, Steps, Work
 
 PATH, HASH = "sync_path", "sync_sha256"
 """Attributes by which a later sync knows the documents it made."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.analysis import QueryTerm
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import fields
-from mistral_agents.retrieval.jobs import Steps, Work, arun, run
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Hit, Query, Snapshot, StoredText
@@ -92,7 +93,7 @@ class LazyEngine(LibraryEngine):
         texts: Snapshot = yield Work(lambda: self._snapshot_of(list(found.values())))
         return texts.search(query, terms)
 
-    def _first_stage(self, catalogue: Snapshot, query: Query, terms: list[str]) -> list[LibraryDocument]:
+    def _first_stage(self, catalogue: Snapshot, query: Query, terms: list[QueryTerm]) -> list[LibraryDocument]:
         by_document = query.filter if query.filter is None or "page_label" not in fields(query.filter) else None
         hits = catalogue.search(Query(query.text, max(1, len(catalogue)), filter=by_document), terms)
         documents = {hit.document.document_id: hit.document for hit in hits}

@@ -9,11 +9,11 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from mistral_agents._api.records import Document
+from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import NotFoundError
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import LibraryNotFoundError
-from mistral_agents.retrieval.jobs import Job, Steps
 
 PAGE_SIZE = 100
 """Documents per page of a listing; the service's most."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+from mistral_agents._steps import Job
 from mistral_agents.errors import InvalidRequestError, NotFoundError
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.chunking import Page
 from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.jobs import Job
 
 Counting = tuple[int, bool]
 """Number of the first page, and whether `page_end` is itself part of the answer."""
@@ -32,12 +33,18 @@ class ReadText:
     requests: int = 1
 
 
+Wanted = tuple[int, int] | None
+"""What to ask for: the whole text (None), or `page_start` and `page_end`."""
+Reading = Generator[Wanted, "str | None", ReadText]
+
+
 @dataclass(slots=True)
 class PageReader:
     """Reads documents; with `exact`, page by page (one request more for each page).
 
-    Whether the service counts pages from 0 or 1, and whether `page_end` is included, is undocumented: each way is
-    tried until the pieces of a document of several pages join to its text, and the way that fits is kept.
+    Whether the service counts pages from 0 or 1, and whether `page_end` is included, is undocumented: the ways are
+    tried on a document of several pages. A way that alone fits is remembered; where several fit, the white space around
+    blank pages tells them apart, and where it does not, the document has no page labels.
     """
 
     libraries: Libraries
@@ -48,105 +55,115 @@ class PageReader:
         """The job that reads a document."""
         return Job(lambda: self._read(document), lambda: self._aread(document))
 
-    def _ways(self) -> Sequence[Counting]:
-        return _COUNTINGS if self.counting is None else (self.counting,)
-
-    def _wants_pages(self, document: LibraryDocument) -> bool:
-        return self.exact and document.pages is not None and document.pages > 1
-
-    def _whole(self, document: LibraryDocument, text: str) -> ReadText:
-        single = self.exact and document.pages == 1
-        return ReadText(text, (Page("1", 0, len(text)),) if single else ())
-
     def _read(self, document: LibraryDocument) -> ReadText:
-        text = self.libraries.text(document.library_id, document.document_id)
-        if not self._wants_pages(document):
-            return self._whole(document, text)
-        requests = 1
-        for way in self._ways():
-            steps = _Pieces(text, document, way)
-            while (wanted := steps.wanted()) is not None:
-                steps.take(self._page(wanted))
-                requests += 1
-            if steps.joined:
-                self.counting = way
-                return ReadText(text, tuple(steps.pages), requests)
-        return ReadText(text, (), requests)
+        reading = self._steps(document)
+        try:
+            wanted = next(reading)
+            while True:
+                wanted = reading.send(self._ask(document, wanted))
+        except StopIteration as done:
+            found: ReadText = done.value
+            return found
 
     async def _aread(self, document: LibraryDocument) -> ReadText:
-        text = await self.libraries.atext(document.library_id, document.document_id)
-        if not self._wants_pages(document):
-            return self._whole(document, text)
-        requests = 1
-        for way in self._ways():
-            steps = _Pieces(text, document, way)
-            while (wanted := steps.wanted()) is not None:
-                steps.take(await self._apage(wanted))
-                requests += 1
-            if steps.joined:
-                self.counting = way
-                return ReadText(text, tuple(steps.pages), requests)
-        return ReadText(text, (), requests)
-
-    def _page(self, call: _PageCall) -> str | None:
+        reading = self._steps(document)
         try:
-            return self.libraries.text(
-                call.library_id, call.document_id, page_start=call.page_start, page_end=call.page_end
-            )
+            wanted = next(reading)
+            while True:
+                wanted = reading.send(await self._aask(document, wanted))
+        except StopIteration as done:
+            found: ReadText = done.value
+            return found
+
+    def _ask(self, document: LibraryDocument, wanted: Wanted) -> str | None:
+        ids = document.library_id, document.document_id
+        if wanted is None:
+            return self.libraries.text(*ids)
+        try:
+            return self.libraries.text(*ids, page_start=wanted[0], page_end=wanted[1])
         except (InvalidRequestError, NotFoundError):  # a way of counting that asks for a page that isn't there
             return None
 
-    async def _apage(self, call: _PageCall) -> str | None:
+    async def _aask(self, document: LibraryDocument, wanted: Wanted) -> str | None:
+        ids = document.library_id, document.document_id
+        if wanted is None:
+            return await self.libraries.atext(*ids)
         try:
-            return await self.libraries.atext(
-                call.library_id, call.document_id, page_start=call.page_start, page_end=call.page_end
-            )
+            return await self.libraries.atext(*ids, page_start=wanted[0], page_end=wanted[1])
         except (InvalidRequestError, NotFoundError):
             return None
 
+    def _steps(self, document: LibraryDocument) -> Reading:
+        given = yield None
+        text = given if given is not None else ""
+        count = document.pages
+        if not self.exact or count is None or count < 1:
+            return ReadText(text)
+        if count == 1:
+            return ReadText(text, (Page("1", 0, len(text)),))
+        asked: dict[tuple[int, int], str | None] = {}
+        fitting: list[tuple[Counting, _Fit]] = []
+        for way in _COUNTINGS if self.counting is None else (self.counting,):
+            pieces: list[str] = []
+            for place in range(count):
+                wanted = _pages_of(way, place)
+                if wanted not in asked:
+                    asked[wanted] = yield wanted
+                piece = asked[wanted]
+                if piece is None:
+                    break
+                pieces.append(piece)
+            fit = _fit(text, pieces, count)
+            if fit is not None:
+                fitting.append((way, fit))
+                if all(page.end > page.start for page in fit.pages):  # every page holds text: no other way can fit
+                    break
+        return ReadText(text, self._chosen(fitting), 1 + len(asked))
+
+    def _chosen(self, fitting: list[tuple[Counting, _Fit]]) -> tuple[Page, ...]:
+        if len(fitting) > 1:
+            fitting = [(way, fit) for way, fit in fitting if fit.exact]
+        if len(fitting) == 1:
+            self.counting = fitting[0][0]
+        same = len({fit.pages for _, fit in fitting}) == 1
+        return fitting[0][1].pages if same else ()
+
 
 @dataclass(frozen=True, slots=True)
-class _PageCall:
-    library_id: str
-    document_id: str
-    page_start: int
-    page_end: int
+class _Fit:
+    """Pages as one way of counting gives them; `exact` where they also account for all white space of the text."""
+
+    pages: tuple[Page, ...]
+    exact: bool
 
 
-class _Pieces:
-    """The pages of one document by one way of counting, found one after the other in its text."""
+def _pages_of(way: Counting, place: int) -> tuple[int, int]:
+    first, inclusive = way[0] + place, way[1]
+    return first, first if inclusive else first + 1
 
-    def __init__(self, text: str, document: LibraryDocument, way: Counting) -> None:
-        self._text, self._document, self._way = text, document, way
-        self._count = document.pages if document.pages is not None else 0
-        self._cursor = 0
-        self._broken = False
-        self.pages: list[Page] = []
 
-    def wanted(self) -> _PageCall | None:
-        """The next request; None where there is nothing more to ask."""
-        if self._broken or len(self.pages) == self._count:
+def _fit(text: str, pieces: Sequence[str], count: int) -> _Fit | None:
+    """Where the pages lie; None where they don't follow one another with nothing but white space between."""
+    if len(pieces) < count:
+        return None
+    pages: list[Page] = []
+    cursor = 0
+    for number, piece in enumerate(pieces, start=1):
+        bare = piece.strip()
+        begin = text.find(bare, cursor) if bare else cursor
+        if begin < 0 or text[cursor:begin].strip():
             return None
-        base, inclusive = self._way
-        first = base + len(self.pages)
-        ids = self._document.library_id, self._document.document_id
-        return _PageCall(*ids, first, first if inclusive else first + 1)
+        cursor = begin + len(bare)
+        pages.append(Page(str(number), begin, cursor))
+    if text[cursor:].strip() or sum(page.end > page.start for page in pages) < min(2, count):
+        return None
+    return _Fit(tuple(pages), any(text == separator.join(pieces) for separator in _separators(text, pages)))
 
-    def take(self, piece: str | None) -> None:
-        """The next page; it must follow the one before with nothing but white space between."""
-        bare = piece.strip() if piece is not None else ""
-        begin = self._text.find(bare, self._cursor) if bare else self._cursor
-        if piece is None or begin < 0 or self._text[self._cursor : begin].strip():
-            self._broken = True
-            return
-        self._cursor = begin + len(bare)
-        self.pages.append(Page(str(len(self.pages) + 1), begin, self._cursor))
 
-    @property
-    def joined(self) -> bool:
-        """Whether the pages make up the whole text, and more than one of them holds any."""
-        full = len(self.pages) == self._count and not self._text[self._cursor :].strip()
-        return not self._broken and full and sum(page.end > page.start for page in self.pages) > 1
+def _separators(text: str, pages: Sequence[Page]) -> set[str]:
+    """What may stand between two pages: the white space between neighbours that both hold text."""
+    filled = [(one, other) for one, other in pairwise(pages) if one.end > one.start and other.end > other.start]
+    return {text[one.end : other.start] for one, other in filled}
 
 
 def reason_of(outcome: Any) -> str | None:

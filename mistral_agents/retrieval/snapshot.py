@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
-from mistral_agents.retrieval.analysis import Analyzer, title_of
+from mistral_agents.retrieval.analysis import Analyzer, QueryTerm, title_of
 from mistral_agents.retrieval.chunking import AnySplitter, Chunk, Page, chunks_of
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.filters import Filter, fields, matches
@@ -176,7 +176,7 @@ class Snapshot:
         known = sorted(f"{doc.document_id} {doc.text_key} {doc.metadata_key}" for doc in self.documents.values())
         return sha256("\n".join([self.settings, *known]).encode()).hexdigest()[:16]
 
-    def search(self, query: Query, terms: Sequence[str]) -> list[Hit]:
+    def search(self, query: Query, terms: Sequence[QueryTerm]) -> list[Hit]:
         """The best passages, best first; `terms` are the question's.
 
         Raises:

@@ -42,9 +42,12 @@ class Store:
         library_ids: The libraries it must hold.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], library_ids: Sequence[str]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], library_ids: Sequence[str], *, exact_pages: bool = False
+    ) -> None:
         self.folder = Path(folder)
         self._library_ids = sorted(library_ids)
+        self._exact_pages = exact_pages
         self._segment = 0
 
     @property
@@ -64,6 +67,7 @@ class Store:
             "library_ids": self._library_ids,
             "splitter": splitter_key,
             "embedder": embedder,
+            "exact_pages": self._exact_pages,
             "vectors": vectors,
             "documents": len(snapshot.texts),
         }
@@ -103,6 +107,8 @@ class Store:
         try:
             with self.path.open(encoding="utf-8") as file:
                 header = self._header(next(file, ""))
+                if self._exact_pages and not header.get("exact_pages", False):  # its texts were read without pages
+                    return None
                 same_splitter = header["splitter"] == preparation.splitter.key
                 vectors = self._load_vectors(header, embedder if same_splitter else None)
                 texts = [_stored(json.loads(line), preparation, same_splitter, vectors) for line in file]
@@ -140,6 +146,7 @@ class Store:
         line = {
             "id": document.document_id,
             "key": document.text_key,
+            "exact_pages": self._exact_pages,
             "text": read.text,
             "pages": [[page.label, page.start, page.end] for page in read.pages],
         }
@@ -162,6 +169,8 @@ class Store:
         journal = Journal({}, {})
         for path in sorted(self.folder.glob("journal-*.jsonl")):
             for line in _whole_lines(path):
+                if self._exact_pages and not line.get("exact_pages", False):
+                    continue
                 pages = tuple(Page(*page) for page in line["pages"])
                 journal.texts[line["id"], line["key"]] = ReadText(line["text"], pages, requests=0)
         for path in sorted(self.folder.glob("journal-*.npz")):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
+from mistral_agents._steps import Job, Many, Steps, Work
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryEmptyError, LibraryNotReadyError
 from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress
-from mistral_agents.retrieval.jobs import Job, Many, Steps, Work
 from mistral_agents.retrieval.listing import Known, Listed, Plan, SyncReport, TextKey, compare, list_libraries
 from mistral_agents.retrieval.reading import PageReader, ReadText, reason_of
 from mistral_agents.retrieval.settings import Settings

@@ -12,8 +12,10 @@ from mistral_agents_server.planner.compose import embedded_schema, json_answer, 
 from mistral_agents_server.planner.reading import Reading, read
 from mistral_agents_server.thinking import CallPart, ChatRequest, Part, Text, count_tokens
 
-_PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
+_PIECE = re.compile(r"\s*\S+|\s+")
 _ARGUMENT_PIECE = 12
+_MOST_PIECES = 2000
+"""A longer text comes in larger pieces: each is an event, and is added to all before it."""
 
 
 class Planner:
@@ -32,11 +34,14 @@ class Planner:
         for index, (name, arguments) in enumerate(calls):
             yield CallPart(index, name=name, id=ids.tool_call_id())
             written = json.dumps(arguments, ensure_ascii=False)
-            for start in range(0, len(written), _ARGUMENT_PIECE):
-                yield CallPart(index, written[start : start + _ARGUMENT_PIECE])
+            size = max(_ARGUMENT_PIECE, -(-len(written) // _MOST_PIECES))
+            for start in range(0, len(written), size):
+                yield CallPart(index, written[start : start + size])
         if not calls:
-            for piece in _PIECE.findall(_limited(_answer(reading, request), request)):
-                yield Text(piece)
+            pieces = _PIECE.findall(_limited(_answer(reading, request), request))
+            size = -(-len(pieces) // _MOST_PIECES)
+            for start in range(0, len(pieces), size or 1):
+                yield Text("".join(pieces[start : start + size]))
 
 
 def _answer(reading: Reading, request: ChatRequest) -> str:
@@ -54,9 +59,10 @@ def _limited(text: str, request: ChatRequest) -> str:
     most = request.args.get("max_tokens")
     if most is None or count_tokens(text) <= most:
         return text
-    kept = ""
+    kept, left = [], most
     for piece in _PIECE.findall(text):
-        if count_tokens(kept + piece) > most:
+        left -= count_tokens(piece)
+        if left < 0:
             break
-        kept += piece
-    return kept
+        kept.append(piece)
+    return "".join(kept)

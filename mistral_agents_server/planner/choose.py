@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from mistral_agents_server.planner import compute
+from mistral_agents_server.planner import arithmetic, compute
 from mistral_agents_server.planner.compose import listed_passages
 from mistral_agents_server.planner.extract import content_words, scores, words
 from mistral_agents_server.planner.reading import Reading
 from mistral_agents_server.planner.schemas import arguments
+from mistral_agents_server.strict_json import read_json
 
 Wire = dict[str, Any]
 Call = tuple[str, Wire]
@@ -35,6 +35,8 @@ _VERBS = frozenset(
     words("get set run do call fetch make create use tool function transfer agent hand over conversation")
 )
 _NEEDED = 2
+_LONGEST_CODE = 2000
+"""Characters of an expression; Python's own parser gives up on much longer ones, the planner computes them itself."""
 
 
 def choose(reading: Reading, tool_choice: str) -> list[Call]:
@@ -63,8 +65,10 @@ def _code(reading: Reading) -> list[Call]:
         if series is not None:
             return [("code_interpreter", {"code": compute.program(series, plot)})]
         return _look_up(reading) or _open(reading)
-    written = compute.expression(reading.asked)
-    return [("code_interpreter", {"code": f"print({written})"})] if written is not None else []
+    written = arithmetic.expression(reading.asked)
+    if written is None or len(written) > _LONGEST_CODE:
+        return []
+    return [("code_interpreter", {"code": f"print({written})"})]
 
 
 def _numbers(reading: Reading) -> compute.Series | None:
@@ -87,9 +91,9 @@ def _open(reading: Reading) -> list[Call]:
     if not reading.offers("open_library_result"):
         return []
     for result in reading.results:
-        if result.name != "library_search" or not result.text.startswith("{"):
+        if result.name != "library_search" or not listed_passages(result):
             continue
-        for found in json.loads(result.text).values():
+        for found in read_json(result.text).values():
             position = (found.get("metadata") or {}).get("relevant_snippet_positions_in_text", "0")
             return [
                 (
@@ -148,13 +152,14 @@ def _named(reading: Reading) -> list[Call]:
 
 def _matching(reading: Reading) -> list[Call]:
     """The one function whose name or description speaks of what is asked."""
-    rated = [(_rating(function, reading), function) for function in _own(reading) if reading.offers(function["name"])]
+    asked = content_words(reading.asked)
+    rated = [(_rating(function, asked), function) for function in _own(reading) if reading.offers(function["name"])]
     top = max(rated, key=lambda pair: pair[0], default=(0, {}))
     return [(top[1]["name"], arguments(top[1], reading.asked))] if top[0] >= _NEEDED else []
 
 
-def _rating(function: Wire, reading: Reading) -> int:
-    asked = content_words(reading.asked)
+def _rating(function: Wire, asked: set[str]) -> int:
+    """How much of a function's name and description stands among the words that are asked."""
     name = content_words(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_|-", " ", function["name"])) - _VERBS
     told = content_words(function.get("description") or "") - _VERBS - name
     return 2 * len(name & asked) + len(told & asked)
@@ -164,5 +169,6 @@ def _forced(reading: Reading) -> Call:
     """Some function, as one must be called: the best one not called yet, else the best one."""
     own = _own(reading) or list(reading.tools.values())
     fresh = [function for function in own if not reading.ran(function["name"])] or own
-    chosen = max(fresh, key=lambda function: _rating(function, reading))
+    asked = content_words(reading.asked)
+    chosen = max(fresh, key=lambda function: _rating(function, asked))
     return chosen["name"], arguments(chosen, reading.asked)

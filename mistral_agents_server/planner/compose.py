@@ -7,9 +7,10 @@ import json
 import re
 from typing import Any
 
-from mistral_agents_server.planner import compute, schemas
+from mistral_agents_server.planner import arithmetic, schemas
 from mistral_agents_server.planner.extract import best, content_words, sentences, words
 from mistral_agents_server.planner.reading import Passage, Reading, Result
+from mistral_agents_server.strict_json import read_json
 
 Wire = dict[str, Any]
 
@@ -25,6 +26,8 @@ _FIRST = frozenset(words("first begin beginning start"))
 _WHOLE = frozenset(words("summarise summarize summary overview topic text document passage page main idea content"))
 _KEYS = re.compile(r"['\"`](\w+)['\"`]")
 _MIN_SCORE = 0.34
+_MOST_DECODED = 4_000_000
+"""Characters of braces that are no JSON, read in search of a schema: each of them begins a new attempt."""
 
 
 def text_answer(reading: Reading) -> str:
@@ -56,9 +59,9 @@ def _quote(text: str) -> str:
 
 
 def _computed(reading: Reading) -> str | None:
-    written = compute.expression(reading.asked)
+    written = arithmetic.expression(reading.asked)
     if written is not None:
-        return f"{written} = {compute.evaluate(written):.12g}"
+        return f"{written} = {arithmetic.evaluate(written):.12g}"
     return None
 
 
@@ -87,7 +90,7 @@ def _is_drawn(result: Result) -> bool:
 def listed_passages(result: Result) -> list[Passage] | None:
     """The passages that a search or an opened page gave; None when the result is something else."""
     try:
-        parsed = json.loads(result.text)
+        parsed = read_json(result.text)
     except ValueError:
         return None
     if not isinstance(parsed, dict):
@@ -153,15 +156,20 @@ def json_answer(reading: Reading, response_format: Wire) -> str:
 
 def embedded_schema(text: str) -> Wire | None:
     """The last JSON object in a text that is a schema with properties."""
+    if '"properties"' not in text:
+        return None
     decoder = json.JSONDecoder()
     found: Wire | None = None
-    place = text.find("{")
-    while place >= 0:
+    place, budget = text.find("{"), _MOST_DECODED
+    while place >= 0 and budget > 0:
         try:
             value, end = decoder.raw_decode(text, place)
-        except ValueError:
+        except json.JSONDecodeError as error:
+            budget -= error.pos - place + 1
             place = text.find("{", place + 1)
             continue
+        except RecursionError:
+            return found  # nested deeper than any schema
         if isinstance(value, dict) and isinstance(value.get("properties"), dict):
             found = value
         place = text.find("{", end)

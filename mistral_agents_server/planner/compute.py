@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,36 +11,14 @@ from mistral_agents_server.planner.extract import content_words, words
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{2,4}")
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_OPERAND = r"[-(]*\d+(?:\.\d+)?[)]*"
-_EXPRESSION = re.compile(rf"{_OPERAND}(?:(?:\s*(?:\*\*|[+*/%^×÷])\s*|\s+-\s+){_OPERAND})+")
-_SPOKEN = (
-    (re.compile(r"multipl(?:y|ying)\s+(-?[\d.]+)\s+(?:by|with|and)\s+(-?[\d.]+)", re.IGNORECASE), r"\1 * \2"),
-    (re.compile(r"divid(?:e|ing)\s+(-?[\d.]+)\s+by\s+(-?[\d.]+)", re.IGNORECASE), r"\1 / \2"),
-    (re.compile(r"add(?:ing)?\s+(-?[\d.]+)\s+(?:and|to)\s+(-?[\d.]+)", re.IGNORECASE), r"\1 + \2"),
-    (re.compile(r"subtract(?:ing)?\s+(-?[\d.]+)\s+from\s+(-?[\d.]+)", re.IGNORECASE), r"\2 - \1"),
-    (re.compile(r"(?<=\d)\s+plus\s+(?=[-\d])", re.IGNORECASE), " + "),
-    (re.compile(r"(?<=\d)\s+minus\s+(?=[-\d])", re.IGNORECASE), " - "),
-    (re.compile(r"(?<=\d)\s+(?:times|multiplied by)\s+(?=[-\d])", re.IGNORECASE), " * "),
-    (re.compile(r"(?<=\d)\s+divided by\s+(?=[-\d])", re.IGNORECASE), " / "),
-)
+_LABEL = re.compile(r"[^\W\d][^\d:;.!?]*")
+_CELL = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _STATISTICS = frozenset(
     words("mean average median deviation variance sum total minimum maximum min max statistics statistic quartile")
 )
 _PLOT = frozenset(words("plot chart graph histogram diagram visualise visualize"))
-_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_LABELLED = re.compile(r"([^\W\d][^\d:;.!?]*?)((?:\s+-?\d[\d,]*(?:\.\d+)?)+)$")
-_LARGEST = 10**12
-_HIGHEST_POWER = 64
+_LARGEST = 1e300
+"""Larger numbers are strings of digits, not data."""
 
 
 def fenced_code(text: str) -> str | None:
@@ -54,7 +29,8 @@ def fenced_code(text: str) -> str | None:
 
 def numbers(text: str) -> list[float]:
     """The numbers of a text in order; dates aren't numbers."""
-    return [_number(found) for found in _NUMBER.findall(_DATE.sub(" ", text))]
+    found = (_number(written) for written in _NUMBER.findall(_DATE.sub(" ", text)))
+    return [number for number in found if abs(number) < _LARGEST]
 
 
 def _number(text: str) -> float:
@@ -70,40 +46,6 @@ def wants_statistics(text: str) -> bool:
 def wants_plot(text: str) -> bool:
     """Whether a plot is asked for."""
     return bool(_PLOT & set(words(text)))
-
-
-def expression(text: str) -> str | None:
-    """The longest arithmetic expression of a text, written as Python; None without one that can be computed."""
-    text = _DATE.sub(" ", text)
-    for pattern, form in _SPOKEN:
-        text = pattern.sub(form, text)
-    found = [match[0].strip() for match in _EXPRESSION.finditer(text)]
-    for candidate in sorted(found, key=len, reverse=True):
-        written = candidate.replace("^", "**").replace("×", "*").replace("÷", "/")
-        if evaluate(written) is not None:
-            return written
-    return None
-
-
-def evaluate(written: str) -> float | None:
-    """The value of an arithmetic expression; None when it is none, or beyond what is computed here."""
-    try:
-        return _value(ast.parse(written, mode="eval").body)
-    except (ValueError, SyntaxError, ArithmeticError, KeyError):
-        return None
-
-
-def _value(node: ast.AST) -> float:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.UnaryOp):
-        return _OPERATORS[type(node.op)](_value(node.operand))
-    if isinstance(node, ast.BinOp):
-        left, right = _value(node.left), _value(node.right)
-        if isinstance(node.op, ast.Pow) and (abs(right) > _HIGHEST_POWER or abs(left) > _LARGEST):
-            raise ValueError("too large")
-        return _OPERATORS[type(node.op)](left, right)
-    raise ValueError("not arithmetic")
 
 
 @dataclass(slots=True)
@@ -147,8 +89,7 @@ def _spaced_table(text: str) -> list[list[str]]:
     run: list[list[str]] = []
     before, head = "", ""
     for line in [*text.splitlines(), ""]:
-        found = _LABELLED.match(line.strip())
-        cells = [found[1], *found[2].split()] if found else []
+        cells = _labelled_cells(line)
         if not cells or (run and len(cells) != len(run[0])):
             if len(run) >= max(2, len(longest)):
                 longest = [_head(head, len(run[0])), *run]
@@ -158,6 +99,16 @@ def _spaced_table(text: str) -> list[list[str]]:
         run += [cells] if cells else []
         before = line
     return longest
+
+
+def _labelled_cells(line: str) -> list[str]:
+    """A label without digits and the numbers behind it; empty when the line is something else."""
+    parts = line.split()
+    first = len(parts)
+    while first > 0 and _CELL.fullmatch(parts[first - 1]):
+        first -= 1
+    label = " ".join(parts[:first])
+    return [label, *parts[first:]] if first < len(parts) and _LABEL.fullmatch(label) else []
 
 
 def _head(line: str, width: int) -> list[str]:

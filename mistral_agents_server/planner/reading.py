@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents_server.planner.extract import sentences
+from mistral_agents_server.strict_json import read_json
 from mistral_agents_server.thinking import ChatRequest
 
 Wire = dict[str, Any]
 
-_QUESTION_LABEL = re.compile(r"^\s*(?:question|query|q|user question|user query)\s*:\s*(.+?)\s*$", re.I | re.M)
-_ANSWER_LABEL = re.compile(r"\n\s*(?:answer|helpful answer|response|assistant|a)\s*:\s*$", re.I)
-_RULER = re.compile(r"^[-=_*]{3,}\s*$", re.M)
-_SOURCE_LABEL = re.compile(r"^\s*(?:source|document|passage|\[)\s*#?(\d+)\s*\]?\s*:?\s*$|^\s*\[(\d+)\]\s+", re.I | re.M)
+_BLANKS = r"[^\S\n]*"
+_QUESTION_LABEL = re.compile(rf"^{_BLANKS}(?:question|query|q|user question|user query){_BLANKS}:(.*)$", re.I | re.M)
+_ANSWER_LABEL = re.compile(r"\s*(?:answer|helpful answer|response|assistant|a)\s*:", re.I)
+_RULER = re.compile(rf"^[-=_*]{{3,}}{_BLANKS}$", re.M)
+_SOURCE_LABEL = re.compile(
+    rf"^{_BLANKS}(?:source|document|passage|\[){_BLANKS}#?(\d+)(?:{_BLANKS}\])?(?:{_BLANKS}:)?{_BLANKS}$"
+    rf"|^{_BLANKS}\[(\d+)\]\s+",
+    re.I | re.M,
+)
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _ASKING = re.compile(
     r"\?|\b(?:what|who|whom|whose|when|where|which|why|how|find|search|look|list|tell|give|name|explain|describe|compare|"
     r"summari[sz]e|according)\b",
     re.IGNORECASE,
 )
+MOST_CHARACTERS = 1_000_000
+"""Of a longer message the planner reads the beginning and the end: it shares its process with all other requests."""
+
 _LONG = 3
 """From so many sentences on, an input with a question is read as passages and a question about them."""
 
@@ -94,9 +102,12 @@ def read(request: ChatRequest) -> Reading:
 
 def _text(message: Wire) -> str:
     content = message.get("content") or ""
-    if isinstance(content, str):
+    if not isinstance(content, str):
+        content = "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+    if len(content) <= MOST_CHARACTERS:
         return content
-    return "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+    half = MOST_CHARACTERS // 2
+    return f"{content[:half]}\n{content[-half:]}"
 
 
 def _results(messages: list[Wire]) -> list[Result]:
@@ -111,7 +122,7 @@ def _results(messages: list[Wire]) -> list[Result]:
 
 def _object(text: str) -> Wire:
     try:
-        parsed = json.loads(text)
+        parsed = read_json(text)
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
@@ -123,11 +134,11 @@ def split_question(text: str) -> tuple[str, list[Passage]]:
     The question is what stands behind the last `Question:` or `Query:`, else the last sentence with a question mark,
     else the whole input. Between rulers (`---`) the passages are what the last pair encloses.
     """
-    body = _ANSWER_LABEL.sub("", text.strip())
-    labelled = list(_QUESTION_LABEL.finditer(body))
-    if labelled:
-        question = labelled[-1][1]
-        return question, _passages(body[: labelled[-1].start()], body[labelled[-1].end() :])
+    body = _without_answer_label(text.strip())
+    labelled = _labelled_question(body)
+    if labelled is not None:
+        question, start, end = labelled
+        return question, _passages(body[:start], body[end:])
     parts = sentences(body)
     asking = [part for part in parts if part.endswith("?")]
     question = asking[-1] if asking else body
@@ -135,6 +146,23 @@ def split_question(text: str) -> tuple[str, list[Passage]]:
         return (question if len(parts) >= _LONG else body), []
     start = body.rfind(question)
     return question, _passages(body[:start], body[start + len(question) :])
+
+
+def _without_answer_label(body: str) -> str:
+    head, _, last = body.rpartition("\n")
+    return head if _ANSWER_LABEL.fullmatch(last) else body
+
+
+def _labelled_question(body: str) -> tuple[str, int, int] | None:
+    """The line behind the last label that something stands behind, and from where to where both reach."""
+    for label in reversed(list(_QUESTION_LABEL.finditer(body))):
+        question = label[1].strip()
+        if question:
+            return question, label.start(), label.end()
+        line = body[label.end() :].lstrip().partition("\n")[0]
+        if line:
+            return line.rstrip(), label.start(), body.index(line, label.end()) + len(line)
+    return None
 
 
 def _passages(before: str, after: str) -> list[Passage]:

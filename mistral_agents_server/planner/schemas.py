@@ -14,17 +14,31 @@ from mistral_agents_server.planner.extract import words
 Schema = dict[str, Any]
 
 _DEPTH = 6
-_QUOTED = re.compile(r"(?<!\w)(?:'([^'\n]+)'|\"([^\"\n]+)\"|“([^”\n]+)”|«([^»\n]+)»|`([^`\n]+)`)(?!\w)")
+_MOST_VALUES = 1000
+"""Values and parts of schemas that are looked at for one answer: schemas may contain themselves several times over."""
+_MOST_ITEMS = 100
+_MOST_CHARACTERS = 50_000
+"""Of a longer text only the beginning is looked through, once for each property."""
+_LONGEST_CALL = 4000
+_QUOTED = re.compile(
+    r"(?<!\w)(?:'([^'\n]{1,500})'|\"([^\"\n]{1,500})\"|“([^”\n]{1,500})”|«([^»\n]{1,500})»|`([^`\n]{1,500})`)(?!\w)"
+)
 _PROPER = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'-]*(?:,?\s+[A-Z][\w'-]*)*")
 _WHOLE = frozenset({"query", "question", "prompt", "text", "input", "message", "content", "code", "request", "task"})
 _FORMATS = {
     "date": (r"\d{4}-\d{2}-\d{2}", "2000-01-01"),
     "date-time": (r"\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?", "2000-01-01T00:00:00Z"),
     "time": (r"\d{2}:\d{2}(?::\d{2})?", "00:00:00"),
-    "email": (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", "nobody@example.org"),
+    "email": (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+", "nobody@example.org"),
     "uri": (r"https?://[^\s)\]>\"']+", "https://example.org/"),
     "uuid": (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-4000-8000-000000000000"),
 }
+_VALUE_END = re.compile(r"[,;]|\.\s")
+_CLASS = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
+_CHOICE = re.compile(r"[*+?|]|\{\d*,\d*\}")
+_NESTED = re.compile(r"\)[*+{]")
+_BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=|\(\?[<=!(]")
+_MOST_PLACES = 1_000_000
 _NOT = frozenset(words("no not false never without off"))
 
 
@@ -32,7 +46,8 @@ class _Text:
     """A text that gives each of its values once."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text = text[:_MOST_CHARACTERS]
+        self.words = frozenset(words(text))
         quoted = ["".join(groups) for groups in _QUOTED.findall(text)]
         self._quoted = iter(quoted)
         self._proper = iter([found.rstrip(",") for found in _PROPER.findall(text)])
@@ -54,16 +69,38 @@ class _Text:
         """What stands behind the name: `city: Paris`, `city is Paris`, `city = Paris`."""
         spoken = re.sub(r"[_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).lower()
         label = rf"\b(?:{re.escape(spoken)}|{re.escape(name)})\b['\"]?\s*(?:is|are|=|:|named|called)\s*"
-        pattern = rf"{label}(.+?)(?=[,;.]?\s*$|[,;\n]|\.\s)"
-        found = re.search(pattern, self.text, re.IGNORECASE | re.MULTILINE)
-        return found[1].strip("'\" ") or None if found else None
+        found = re.search(label, self.text, re.IGNORECASE)
+        if found is None:
+            return None
+        line = self.text[found.end() :].partition("\n")[0]
+        return _VALUE_END.split(line, maxsplit=1)[0].strip().rstrip(",;.").strip("'\" ") or None
 
     def pattern(self, pattern: str) -> str | None:
-        try:
-            found = re.search(pattern.strip("^$"), self.text)
-        except re.error:
-            return None
-        return found[0] if found and found[0] else None
+        """The first stretch of the text that a pattern of JSON Schema fits, if looking for it can't take long."""
+        longest = _searchable_characters(pattern)
+        pieces = (self.text[:longest], *self.text.split()[:_MOST_ITEMS]) if longest else ()
+        for piece in pieces:
+            found = re.search(pattern.strip("^$"), piece[:longest])
+            if found and found[0]:
+                return found[0]
+        return None
+
+
+def _searchable_characters(pattern: str) -> int:
+    """How long a text may be that a foreign pattern is looked for in; 0 for one that may take for ever, or is none.
+
+    A backtracking search with `n` choices (repeats, options, alternatives) looks at about `length ** (n + 1)` places,
+    and at exponentially many where repeats stand within repeats.
+    """
+    without_classes = _CLASS.sub("x", pattern)
+    if _NESTED.search(without_classes) or _BACK_REFERENCE.search(pattern):
+        return 0
+    try:
+        re.compile(pattern.strip("^$"))
+    except (re.error, OverflowError, RecursionError):
+        return 0
+    choices = len(_CHOICE.findall(without_classes))
+    return int(_MOST_PLACES ** (1 / (choices + 1)))
 
 
 def fill(schema: Schema, text: str) -> Any:
@@ -84,14 +121,14 @@ def arguments(function: Schema, text: str) -> Schema:
 def _written(name: str, properties: list[str], text: str) -> Schema | None:
     """The arguments of `name(1, b="x")` in the text."""
     found = re.search(rf"\b{re.escape(name)}\(([^()]*)\)", text)
-    if found is None:
+    if found is None or len(found[1]) > _LONGEST_CALL:
         return None
     try:
         call = ast.parse(f"f({found[1]})", mode="eval").body
         assert isinstance(call, ast.Call)
         placed = dict(zip(properties, (ast.literal_eval(value) for value in call.args), strict=False))
         return placed | {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg in properties}
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep for the parser
         return None
 
 
@@ -99,10 +136,11 @@ class _Filler:
     def __init__(self, root: Schema, text: str) -> None:
         self._root = root
         self._text = _Text(text)
+        self._left = _MOST_VALUES
 
     def value(self, schema: Schema, name: str, depth: int) -> Any:
         """A value for one schema, whose property is called `name`."""
-        schema = self._resolved(schema)
+        schema = self._resolved(schema, depth)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
@@ -118,8 +156,11 @@ class _Filler:
             return not _NOT & set(words(self._text.labelled(name) or ""))
         return None if kind == "null" else self._string(schema, name)
 
-    def _resolved(self, schema: Schema) -> Schema:
+    def _resolved(self, schema: Schema, depth: int) -> Schema:
         for _ in range(_DEPTH):
+            self._left -= 1
+            if self._left < 0 or depth > 2 * _DEPTH:
+                return {"type": "null"}
             if "$ref" in schema:
                 target: Any = self._root
                 for part in schema["$ref"].removeprefix("#/").split("/"):
@@ -128,7 +169,7 @@ class _Filler:
             elif "allOf" in schema:
                 merged: Schema = {}
                 for part in schema["allOf"]:
-                    merged |= self._resolved(part)
+                    merged |= self._resolved(part, depth + 1)
                 schema = {**merged, **{key: value for key, value in schema.items() if key != "allOf"}}
             elif variants := schema.get("anyOf") or schema.get("oneOf"):
                 first = next((v for v in variants if v.get("type") != "null"), variants[0])
@@ -138,8 +179,10 @@ class _Filler:
         return schema
 
     def _choice(self, choices: list[Any]) -> Any:
-        said = set(words(self._text.text))
-        return next((choice for choice in choices if set(words(str(choice))) <= said), choices[0])
+        if not choices:
+            return None
+        fitting = (choice for choice in choices if set(words(str(choice))) <= self._text.words)
+        return next(fitting, choices[0])
 
     def _object(self, schema: Schema, depth: int) -> Schema:
         if depth >= _DEPTH:
@@ -154,8 +197,8 @@ class _Filler:
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         if depth >= _DEPTH:
             return []
-        items = self._resolved(schema.get("items") or {"type": "string"})
-        low, high = schema.get("minItems", 0), schema.get("maxItems", 100)
+        items = self._resolved(schema.get("items") or {"type": "string"}, depth)
+        low, high = min(schema.get("minItems", 0), _MOST_ITEMS), schema.get("maxItems", _MOST_ITEMS)
         found: list[Any] = []
         if _kind(items) in ("integer", "number"):
             found = [int(n) if _kind(items) == "integer" else n for n in self._text.numbers()]
@@ -177,7 +220,8 @@ class _Filler:
     def _string(self, schema: Schema, name: str) -> str:
         if schema.get("format") in _FORMATS:
             pattern, otherwise = _FORMATS[schema["format"]]
-            return self._text.pattern(pattern) or otherwise
+            written = re.search(pattern, self._text.text)
+            return written[0] if written is not None else otherwise
         if "pattern" in schema and (found := self._text.pattern(schema["pattern"])) is not None:
             return found
         value = self._text.labelled(name) or self._spoken(name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 
-from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.keyword import KeywordIndex, Vocabulary
 from mistral_agents_server.errors import ApiError, bad_request
 from mistral_agents_server.search_index.hashing import embed
@@ -88,11 +88,11 @@ class Searcher:
         if field != "content" and self._types.get(field) not in ("text", "keyword"):
             raise bad_request(f"Field {field!r} can't be searched by words")
         index, words = self._index_of(field)
-        terms = self._analyzer.terms(retriever.query)
-        scores = index.scores(terms)
+        asked = self._analyzer.query_terms(retriever.query)
+        scores = index.scores(asked)
         order = sorted(range(len(self._bodies)), key=lambda number: -scores[number])
-        every = set(terms) if retriever.operator == "and" else set()
-        return [(n, float(scores[n]), None) for n in order if scores[n] > 0 and every <= words[n]]
+        every = asked if retriever.operator == "and" else []
+        return [(n, float(scores[n]), None) for n in order if scores[n] > 0 and _satisfies(words[n], every)]
 
     def _index_of(self, field: str) -> tuple[KeywordIndex, list[set[str]]]:
         if field not in self._words:
@@ -203,3 +203,7 @@ def _comparable(value: Any, kind: str) -> Any:
 
 def _wrong(value: Any, kind: str) -> ApiError:
     return bad_request(f"{value!r} can't be compared with a field of type {kind}")
+
+
+def _satisfies(words: set[str], asked: Sequence[QueryTerm]) -> bool:
+    return all(any(words.issuperset(way.terms) for way in ways) for ways in asked)

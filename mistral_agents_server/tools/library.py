@@ -129,7 +129,7 @@ class DocumentLibrary:
 
     def _around(self, document_id: str, positions: str) -> str:
         """The pages on which the given passages stand; all of the text when none is given."""
-        numbers = {int(part) for part in positions.replace(",", " ").split() if part.isdigit()}
+        numbers = {int(part) for part in positions.replace(",", " ").split() if part.isdecimal() and len(part) < 19}
         passages = self._libraries.documents.passages(document_id)
         pages = sorted({passage.page for passage in passages if passage.position in numbers})
         texts = self._libraries.documents.pages(document_id)

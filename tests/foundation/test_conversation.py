@@ -437,7 +437,7 @@ async def test_branches_begin_where_asked_and_name_their_parent(talker: MistralA
     early = conversation.branch(at=0)
     early.append("something else")
     assert [m["content"] for m in scripted.requests[3]["messages"]] == ["Which database?", "something else"]
-    assert conversation.branch(at=str(entries[0].id))._origin == early._origin
+    assert conversation.branch(at=str(entries[0].id))._exchanges.origin == early._exchanges.origin
     for wrong in (5, "msg_none", lambda entry: False, True):
         with pytest.raises(ConfigurationError):
             conversation.branch(at=wrong)

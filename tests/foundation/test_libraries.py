@@ -247,7 +247,7 @@ def test_an_expired_link_and_a_foreign_scheme_are_errors(make_client: Make, wire
     wire.answer((404, b"gone"))
     with pytest.raises(NotFoundError, match="expires within the hour"):
         make_client().files.read(FileRef(None, "image", url="https://blob.test/x"))
-    with pytest.raises(ConfigurationError, match="no https address"):
+    with pytest.raises(ConfigurationError, match="no http or https address"):
         make_client().files.read(FileRef(None, "image", url="file:///etc/passwd"))
 
 

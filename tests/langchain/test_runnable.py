@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -216,3 +218,39 @@ def test_hosted_tools_are_runs_in_traces(scripted: ScriptedModel, standin_factor
     runs = Runs()
     assert agent.invoke("Compute", {"callbacks": [runs]}).text == "42"
     assert runs.seen == [("start", "code_interpreter"), ("end", "42")]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_many_first_calls_at_once_on_a_thread_make_one_conversation(
+    standin_factory: Callable[..., Any], blocking: bool
+) -> None:
+    client = MistralAgents(api_key="k", base_url=standin_factory().base_url, max_retries=0)
+    agent = MistralAgentRunnable(agent_id=client.agents.create(model="m", name="a").id, client=client)
+    config: Any = {"configurable": {"thread_id": "ada"}}
+
+    async def ask_all() -> list[AIMessage]:
+        return list(await asyncio.gather(*(agent.ainvoke(f"number {n}", config) for n in range(16))))
+
+    if blocking:
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda n: agent.invoke(f"number {n}", config), range(16)))
+    else:
+        answers = asyncio.run(ask_all())
+    [conversation_id] = {answer.response_metadata["conversation_id"] for answer in answers}
+    entries = client.conversations.get_history(conversation_id).entries
+    assert sorted(entry.text for entry in entries if entry.type == "message.input") == sorted(
+        f"number {n}" for n in range(16)
+    )
+    client.close()
+
+
+async def test_the_thread_of_a_left_stream_is_remembered(service: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.always(say("a longer answer"))
+    agent = MistralAgentRunnable(agent_id=service.agents.create(model="m", name="a").id, client=service)
+    stream = agent.stream("hello", {"configurable": {"thread_id": "sync"}})
+    first = next(iter(stream))
+    assert agent.conversations.get("sync", agent.agent_id) == first.response_metadata["conversation_id"]
+    async for chunk in agent.astream("hello", {"configurable": {"thread_id": "async"}}):
+        assert agent.conversations.get("async", agent.agent_id) == chunk.response_metadata["conversation_id"]
+        break
+    await service.aclose()

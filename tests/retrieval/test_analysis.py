@@ -3,25 +3,94 @@ from __future__ import annotations
 import pytest
 
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.analysis import Analyzer, title_of
+from mistral_agents.retrieval.analysis import COMMON, Analyzer, QueryTerm, title_of
+
+
+def telling(terms: list[str]) -> list[str]:
+    return [term for term in terms if not term.startswith(COMMON)]
+
+
+def asked(language: str, text: str) -> set[str]:
+    """Every term that could satisfy a question."""
+    return {term for ways in Analyzer(language).query_terms(text) for way in ways for term in way.terms}
+
+
+def found(language: str, text: str, question: str) -> bool:
+    """Whether each thing a question asks for stands in the text, one way or another."""
+    there = set(Analyzer(language).terms(text))
+    wanted: list[QueryTerm] = Analyzer(language).query_terms(question)
+    return bool(wanted) and all(any(set(way.terms) <= there for way in ways) for ways in wanted)
 
 
 def test_english_words_are_stemmed_and_stop_words_left_out() -> None:
-    assert Analyzer().terms("The libraries are Retrieving DOCUMENTS") == ["librari", "retriev", "document"]
+    assert telling(Analyzer().terms("The libraries are Retrieving DOCUMENTS")) == ["librari", "retriev", "document"]
 
 
 def test_another_language_has_its_own_stems_and_stop_words() -> None:
-    assert Analyzer("french").terms("Les bibliothèques et la recherche") == ["bibliothequ", "recherch"]
-    assert Analyzer("german").terms("die Bücher und das Buch")[0] == Analyzer("german").terms("Bücher")[0]
+    assert telling(Analyzer("french").terms("Les bibliothèques et la recherche")) == ["bibliothequ", "recherch"]
+    assert telling(Analyzer("german").terms("die Bücher und das Buch"))[0] == Analyzer("german").terms("Bücher")[0]
 
 
 def test_without_language_words_stay_as_they_are() -> None:
     assert Analyzer("none").terms("The Libraries") == ["the", "libraries"]
 
 
-def test_text_without_spaces_becomes_pairs() -> None:
-    assert Analyzer("none").terms("図書館は本") == ["図書", "書館", "館は", "は本"]
-    assert Analyzer("none").terms("本") == ["本"]
+def test_text_without_spaces_becomes_characters_and_pairs() -> None:
+    assert Analyzer("none").terms("図書館は") == ["図", "書", "館", "は", "図書", "書館", "館は"]
+    assert asked("none", "図書館は") == {"図書", "書館", "館は"}
+    assert asked("none", "本") == {"本"}
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "question"),
+    [
+        ("hindi", "पानी की बोतल", "बोतल"),
+        ("none", "ভাষা শিখুন", "ভাষা"),
+        ("arabic", "مَدْرَسَةٌ كَبِيرَةٌ", "مدرسة"),
+        ("arabic", "مــدرسة", "مدرسة"),
+        ("none", "סֵפֶר טוֹב", "ספר"),
+        ("none", "می‌خواهم", "میخواهم"),
+        ("none", "ยินดีต้อนรับทุกคน", "ต้อนรับ"),
+        ("none", "학교에 갔다", "학교"),
+        ("none", "山に登る", "山"),
+        ("turkish", "IŞIK ve İZMİR", "ışık izmir"),
+        ("english", "İzmir office", "izmir"),
+        ("german", "Große Maße", "grosse masse"),
+        ("german", "Schiff\u00adfahrt", "Schifffahrt"),
+        ("english", "mainten-\nance plan", "maintenance"),
+        ("greek", "ΟΔΟΣ", "οδός".replace("ό", "ο")),
+        ("english", "snake_case_name", "case"),
+        ("english", "parseHTTPReply", "http reply"),
+        ("english", "parseHTTPReply", "parsehttpreply"),
+        ("english", "order ZX-77/b", "ZX77b"),
+        ("english", "order ZX77", "zx-77"),
+        ("english", "*strong* and `code`", "strong code"),
+        ("english", "data-base", "database"),
+        ("english", "database", "data-base"),
+        ("english", "written in C++ and C#", "C++"),
+        ("english", "vitamin D", "vitamin d"),
+        ("english", "the U.S. market", "US market"),
+        ("english", "l'école d'été", "école"),
+    ],
+)
+def test_a_word_finds_itself_however_it_is_written(language: str, text: str, question: str) -> None:
+    assert found(language, text, question)
+
+
+@pytest.mark.parametrize(("text", "question"), [("written in C", "C++"), ("a cat", "AT"), ("kernel", "KX9")])
+def test_another_word_does_not(text: str, question: str) -> None:
+    assert not found("english", text, question)
+
+
+def test_a_question_of_stop_words_alone_is_searched_all_the_same() -> None:
+    assert asked("english", "to be or not to be") == {COMMON + word for word in ("to", "be", "or", "not")}
+    assert asked("english", "to be a pilot") == {"pilot"}
+
+
+def test_stop_words_in_capitals_are_names_unless_all_is_shouted() -> None:
+    assert asked("english", "the IT department") == {"IT", "depart"}
+    assert asked("english", "IT") == {"IT"}
+    assert asked("english", "WHAT IS THE RENT") == {"rent"}
 
 
 def test_width_and_ligatures_make_no_difference() -> None:

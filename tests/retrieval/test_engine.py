@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +47,6 @@ def test_titles_count(pumps: LibraryService, make_engine: Make) -> None:
 def test_nothing_that_holds_no_term_is_found(pumps: LibraryService, make_engine: Make) -> None:
     engine = make_engine()
     assert names(engine, "submarine") == []
-    assert names(engine, "the of and") == []
     assert all(hit.score > 0 for hit in engine.search(Query("valve water roses", top_k=50)))
 
 
@@ -226,6 +226,39 @@ def test_page_by_page_costs_one_request_more_for_each_page(service: LibraryServi
     service.add("book.pdf", "Apples.", "Pears.", "Plums.")
     report = make_engine(exact_pages=True).refresh()
     assert report.requests == 1 + 1 + 3 == len(service.requests)
+
+
+def labels(engine: LibraryEngine, word: str) -> list[str | None]:
+    return sorted(str(hit.metadata.get("page_label")) for hit in engine.search(Query(word, top_k=20)))
+
+
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("inclusive", [True, False])
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        (("", "Apples.", "Apples."), ["2", "3"]),
+        (("Apples.", "", "Apples."), ["1", "3"]),
+        (("Apples.", "Apples.", ""), ["1", "2"]),
+    ],
+)
+def test_a_blank_page_shifts_no_label(
+    service: LibraryService, make_engine: Make, base: int, inclusive: bool, pages: tuple[str, ...], expected: list[str]
+) -> None:
+    service.base, service.inclusive = base, inclusive
+    service.add("book.pdf", *pages)
+    assert labels(make_engine(exact_pages=True), "apples") == expected
+
+
+def test_exact_pages_over_a_folder_kept_without_them(
+    service: LibraryService, make_engine: Make, tmp_path: Path
+) -> None:
+    service.add("book.pdf", "Apples.", "More apples.")
+    assert labels(make_engine(persist_dir=tmp_path), "apples") == ["None"]
+    assert labels(make_engine(persist_dir=tmp_path, exact_pages=True), "apples") == ["1", "2"]
+    service.requests.clear()
+    assert labels(make_engine(persist_dir=tmp_path, exact_pages=True), "apples") == ["1", "2"]
+    assert len(service.requests) == 1  # the listing: what was kept with pages is used
 
 
 # where it may be used --------------------------------------------------------------------------------------------

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
+import os
 import re
+import socket
 import subprocess
 import sys
+from importlib.metadata import requires
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from mistral_agents_server.__main__ import parser, settings_from
-from mistral_agents_server.settings import Quota
+from mistral_agents_server import serving
+from mistral_agents_server.__main__ import PACKAGES, main, parser, settings_from, start_line
+from mistral_agents_server.settings import Quota, package_version
 
 
 def test_it_prints_where_it_is_and_serves(tmp_path):
@@ -27,22 +33,187 @@ def test_it_prints_where_it_is_and_serves(tmp_path):
     assert (tmp_path / "stand-in.sqlite3").exists()
 
 
-def test_the_command_line_becomes_settings(tmp_path):
-    line = ["--host", "0.0.0.0", "--api-key", "k", "--quota", "web_search=3/minute", "--quota", "tokens=9/minute"]
-    settings = settings_from(parser().parse_args([*line, "--pages", str(tmp_path)]))
-    assert settings.quotas == (Quota("web_search", 3), Quota("tokens", 9))
-    assert (settings.host, settings.api_key, settings.pages) == ("0.0.0.0", "k", tmp_path)
-    assert not settings.code_allowed
+def started(*line, **environment):
+    """A stand-in in a process of its own, and its first line."""
+    command = [sys.executable, "-m", "mistral_agents_server", "--port", "0", *map(str, line)]
+    env = {**os.environ, **environment}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return process, process.stdout.readline()
 
 
-@pytest.mark.parametrize("line", [["--host", "0.0.0.0"], ["--quota", "many"], ["--model-url", "ftp://x"]])
-def test_a_wrong_command_line_ends_with_a_sentence(line):
+def ended(process):
+    process.terminate()
+    return process.communicate(timeout=30)
+
+
+def refused(*line, **environment):
+    """The one line that a wrong command line ends with."""
     done = subprocess.run(
-        [sys.executable, "-m", "mistral_agents_server", "--port", "0", *line],
+        [sys.executable, "-m", "mistral_agents_server", *map(str, line)],
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, **environment},
     )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "error:" in done.stderr
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    said = [one for one in done.stderr.splitlines() if one and not one.startswith(("usage:", " "))]
+    assert len(said) == 1, done.stderr
+    assert said[0].startswith("python -m mistral_agents_server: error: ")
+    return said[0]
+
+
+def test_the_command_line_becomes_settings(tmp_path):
+    line = ["--host", "0.0.0.0", "--api-key", "k", "--quota", "web_search=3/minute", "--quota", "tokens=9/minute"]
+    settings = settings_from(parser().parse_args([*line, "--pages", str(tmp_path), "--max-turns", "7"]))
+    assert settings.quotas == (Quota("web_search", 3), Quota("tokens", 9))
+    assert (settings.host, settings.api_key, settings.pages) == ("0.0.0.0", "k", tmp_path)
+    assert settings.max_turns == 7
+    assert not settings.code_allowed
+
+
+def test_keys_come_from_the_environment_or_a_file(tmp_path, monkeypatch):
+    file = tmp_path / "key"
+    file.write_text("of-the-file\n")
+    monkeypatch.setenv("MISTRAL_AGENTS_SERVER_API_KEY", "of-the-environment")
+    monkeypatch.setenv("MISTRAL_AGENTS_SERVER_MODEL_KEY", "of-the-model")
+    settings = settings_from(parser().parse_args([]))
+    assert (settings.api_key, settings.model_key) == ("of-the-environment", "of-the-model")
+    settings = settings_from(parser().parse_args(["--api-key-file", str(file), "--model-key-file", str(file)]))
+    assert (settings.api_key, settings.model_key) == ("of-the-file", "of-the-file")
+
+
+def test_a_key_in_the_process_list_is_said_in_the_start_line(tmp_path):
+    file = tmp_path / "key"
+    file.write_text("k")
+    for line, seen in ((["--api-key", "k"], True), (["--api-key-file", str(file)], False), ([], False)):
+        shown = start_line("http://127.0.0.1:1", "off", parser().parse_args(line))
+        assert shown.split()[0] == "http://127.0.0.1:1"
+        assert ("--api-key is visible in the process list" in shown) is seen
+        assert "=k" not in shown
+
+
+@pytest.mark.parametrize("text", ["", "a\nb"])
+def test_a_key_file_holds_one_key(tmp_path, text):
+    file = tmp_path / "key"
+    file.write_text(text)
+    assert str(file) in refused("--api-key-file", file)
+    assert "nowhere" in refused("--api-key-file", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (["--host", "0.0.0.0"], "api_key"),
+        (["--host", "no.such.host.invalid", "--api-key", "k"], "no.such.host.invalid"),
+        (["--quota", "many"], "many"),
+        (["--quota", "web_serach=3/minute"], "web_serach"),
+        (["--model-url", "ftp://x"], "ftp://x"),
+        (["--port", "65536"], "65536"),
+        (["--port", "1e3"], "1e3"),
+        (["--max-turns", "0"], "0"),
+        (["--pages", "no-such-folder"], "no-such-folder"),
+        (["--connectors", "tides"], "MODULE:NAME"),
+        (["--connectors", "no_such_module:thing"], "no_such_module"),
+        (["--connectors", "tests.support.connectors:NOTHING"], "LocalConnector"),
+        (["--connectors", "json:dumps"], "LocalConnector"),
+        (["--ready-file", "no-such-folder/ready"], "no-such-folder"),
+        (["--log-level", "chatty"], "chatty"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_a_sentence(line, named):
+    assert named in refused("--port", "0", *line)
+
+
+def test_a_connector_module_that_breaks_is_told_in_one_line(tmp_path):
+    (tmp_path / "broken_tides.py").write_text("1 / 0")
+    (tmp_path / "hungry_tides.py").write_text("import no_such_package")
+    where = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    assert "ZeroDivisionError" in refused("--connectors", "broken_tides:tides", **where)
+    assert "no_such_package" in refused("--connectors", "hungry_tides:tides", **where)
+
+
+def test_a_folder_of_data_that_can_not_be_used_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stand-in.sqlite3").write_text("this is no database, " * 100)
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "data"):
+        assert str(folder) in refused("--port", "0", "--data", folder)
+
+
+def test_a_busy_port_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port}" in refused("--port", port)
+
+
+@pytest.mark.parametrize("module", PACKAGES)
+def test_each_missing_package_is_said_before_anything_else(module, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit) as stopped:
+        main(["--port", "0"])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert (said.count("\n"), PACKAGES[module] in said) == (1, True)
+    assert 'pip install "mistral-agents[server]"' in said
+
+
+def test_the_packages_are_those_of_the_extra():
+    extra = {
+        re.split(r"[\[>=<;! ]", one)[0].lower()
+        for one in requires("mistral-agents")
+        if one.endswith("extra == 'server'")
+    }
+    of_retrieval = {"bm25s", "pystemmer", "numpy"}
+    assert {package.lower() for package in PACKAGES.values()} == (extra - {"mistral-agents"}) | of_retrieval
+
+
+def test_help_and_version_need_no_packages():
+    code = (
+        "import sys, runpy; sys.modules['starlette'] = sys.modules['uvicorn'] = None; sys.argv = ['x', sys.argv[1]];"
+        "runpy.run_module('mistral_agents_server', run_name='__main__')"
+    )
+    for flag, said in (("--version", f"mistral-agents {package_version()}\n"), ("--help", "--ready-file")):
+        done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+
+
+def test_the_ready_file_has_the_address_as_long_as_requests_are_taken(tmp_path):
+    ready = tmp_path / "ready"
+    ready.write_text("left by a server that was killed")
+    process, line = started("--ready-file", ready, "--log-level", "info")
+    try:
+        url = ready.read_text().strip()  # it is there before the line is
+        assert line.split()[0] == url
+        health = httpx.get(f"{url}/health", timeout=30)
+        assert health.json() == {"status": "ok", "version": package_version(), "brain": "planner"}
+    finally:
+        _, errors = ended(process)
+    assert not ready.exists()
+    assert "GET /health" in errors
+
+
+def test_it_is_quiet_unless_asked():
+    process, line = started()
+    httpx.get(f"{line.split()[0]}/health", timeout=30)
+    assert ended(process)[1] == ""
+
+
+def test_health_needs_no_key_but_this_machine(standin):
+    assert httpx.get(f"{standin.base_url}/health").json()["status"] == "ok"
+    assert httpx.get(f"{standin.base_url}/health", headers={"Host": "evil.test"}).status_code == 403
+    assert httpx.post(f"{standin.base_url}/health").status_code == 405
+
+
+def test_idle_connections_are_kept_longer_than_clients_keep_them():
+    assert httpx.Limits().keepalive_expiry < serving.KEEP_ALIVE_SECONDS
+    process, line = started()
+    try:
+        place = urlsplit(line.split()[0])
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+        for _ in range(2):
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+        connection.close()
+    finally:
+        ended(process)

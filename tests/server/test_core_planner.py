@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mistral_agents_server.planner import Planner, compute, schemas
+from mistral_agents_server.planner import Planner, arithmetic, compute, schemas
 from mistral_agents_server.planner.extract import sentences
 from mistral_agents_server.planner.reading import split_question
 from mistral_agents_server.thinking import CallPart, ChatRequest, Text
@@ -110,9 +110,9 @@ def test_an_example_before_the_rulers_is_not_a_source():
     ],
 )
 def test_arithmetic(text, written, value):
-    assert compute.expression(text) == written
+    assert arithmetic.expression(text) == written
     if written is not None:
-        assert compute.evaluate(written) == value
+        assert arithmetic.evaluate(written) == value
 
 
 def test_arithmetic_is_done_by_the_interpreter_where_there_is_one():

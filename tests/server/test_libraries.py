@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from mistral_agents_server import documents
 from mistral_agents_server.db import Database
 from mistral_agents_server.documents import Documents
 from mistral_agents_server.libraries import LibraryStore
+from mistral_agents_server.parsing import UnreadableError
+from mistral_agents_server.reading import DocumentReader
 
 TEXT = b"Otters live by rivers.\n\nThey eat fish.\fSecond page: otters sleep on their backs."
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -40,7 +41,7 @@ def upload(http, library_id, name="otters.txt", data=TEXT):
 def ready(http, document):
     """Wait for the end of processing, by its own status."""
     place = f"/v1/libraries/{document['library_id']}/documents/{document['id']}"
-    for _ in range(2000):
+    for _ in range(20_000):
         if http.get(f"{place}/status").json()["process_status"] != "in_progress":
             return http.get(place).json()
     raise AssertionError("the document is never ready")
@@ -317,7 +318,7 @@ def stores(tmp_path):
 
 
 def settled(store, document) -> str:
-    for _ in range(100_000):
+    for _ in range(1_000_000):
         status = store.documents.get(document["library_id"], document["id"])["process_status"]
         if status != "in_progress":
             return status
@@ -325,12 +326,12 @@ def settled(store, document) -> str:
 
 
 def test_a_parser_that_breaks_fails_one_document_only(stores, monkeypatch, caplog):
-    def parse(name: str, data: bytes) -> list[str]:
+    def read(self, name: str, data: bytes) -> list[str]:
         if data == b"bad":
             raise RecursionError("too deep")
         return [data.decode()]
 
-    monkeypatch.setattr(documents, "parse", parse)
+    monkeypatch.setattr(DocumentReader, "read", read)
     store = stores()
     owner = store.create("L", None, None, "Workspace")
     bad, _ = store.documents.upload(owner, "bad.txt", b"bad")
@@ -343,13 +344,13 @@ def test_a_parser_that_breaks_fails_one_document_only(stores, monkeypatch, caplo
 def test_what_a_stopped_server_left_is_taken_up_again(stores, monkeypatch):
     gate, begun = threading.Event(), threading.Event()
 
-    def parse(name: str, data: bytes) -> list[str]:
+    def read(self, name: str, data: bytes) -> list[str]:
         begun.set()
         gate.wait(20)
         return [data.decode()]
 
     with monkeypatch.context() as patch:
-        patch.setattr(documents, "parse", parse)
+        patch.setattr(DocumentReader, "read", read)
         store = stores()
         owner = store.create("L", None, None, "Workspace")
         made = [store.documents.upload(owner, f"{n}.txt", b"%d" % n)[0] for n in range(4)]
@@ -362,3 +363,23 @@ def test_what_a_stopped_server_left_is_taken_up_again(stores, monkeypatch):
     assert "done" in states
     again = stores()
     assert [settled(again, one) for one in made] == ["done"] * 4
+
+
+def test_a_document_that_was_given_up_on_is_not_taken_up_again(stores, monkeypatch):
+    def give_up(self, name: str, data: bytes) -> list[str]:
+        raise UnreadableError("reading it takes longer than 30 s")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DocumentReader, "read", give_up)
+        store = stores()
+        owner = store.create("L", None, None, "Workspace")
+        bomb, _ = store.documents.upload(owner, "bomb.docx", b"bomb")
+        assert settled(store, bomb) == "error"
+        store.documents.close()
+    asked = []
+    monkeypatch.setattr(DocumentReader, "read", lambda self, name, data: asked.append(name) or ["text"])
+    again = stores()
+    good, _ = again.documents.upload(owner, "good.txt", b"good")
+    assert settled(again, good) == "done"
+    assert settled(again, bomb) == "error"
+    assert asked == ["good.txt"]

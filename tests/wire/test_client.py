@@ -149,7 +149,7 @@ def test_several_event_loops_on_kept_alive_connections(loopback):
         return [(await client.conversations.astart("hello", model="m")).text for _ in range(2)]
 
     assert [asyncio.run(twice()) for _ in range(3)] == [["hi", "hi"]] * 3
-    assert len(client._clients._loop_sdks) == 1
+    assert len(client._clients._opened.loop_sdks) == 1
 
 
 async def test_sync_calls_work_inside_a_running_loop_and_in_threads(loopback):
@@ -210,22 +210,33 @@ def test_an_old_sdk_is_named_in_one_sentence(monkeypatch):
         _sdk.sdk_module.cache_clear()
 
 
-def test_the_sdk_still_has_the_road_we_use():
-    """`do_request` is undocumented: this is the alarm for a later SDK that moves it."""
+def test_the_sdk_still_has_the_hooks_we_run():
+    """The SDK's hooks are undocumented: this is the alarm for a later SDK that moves them."""
     import inspect
 
     from mistralai.client._hooks import HookContext
-    from mistralai.client.basesdk import BaseSDK
+    from mistralai.client._hooks.tracing import TracingHook
 
-    for method in (BaseSDK.do_request, BaseSDK.do_request_async):
-        names = set(inspect.signature(method).parameters)
-        assert {"hook_ctx", "request", "is_error_status_code", "stream"} <= names
+    hooks = _sdk.sdk_module().Mistral(api_key="k").sdk_configuration.__dict__["_hooks"]
+    assert hooks.before_request_hooks
+    assert any(isinstance(hook, TracingHook) for hook in hooks.after_success_hooks)
+    assert any(isinstance(hook, TracingHook) for hook in hooks.after_error_hooks)
     wanted = {"config", "base_url", "operation_id", "oauth2_scopes", "security_source", "tags", "extensions"}
     assert wanted <= set(inspect.signature(HookContext.__init__).parameters)
 
 
-def test_a_later_sdk_without_do_request_is_served_by_plain_http(make_client, wire, monkeypatch):
+def test_a_later_sdk_without_hooks_is_served_by_plain_http(make_client, wire):
     client = make_client()
-    monkeypatch.delattr("mistralai.client.basesdk.BaseSDK.do_request")
+    del client.sdk.sdk_configuration.__dict__["_hooks"]
     assert client.conversations.start("hello", model="m").text == "hi"
     assert wire.requests[0].headers["authorization"] == "Bearer secret-key"
+
+
+def test_our_network_layer_is_in_every_pool_of_our_clients(monkeypatch):
+    """It gets there by private names of the HTTP library: this is the alarm for one that moves them."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    for asynchronous in (False, True):
+        made = _sdk.make_http_client(asynchronous=asynchronous)
+        pools = [made._transport._pool, *(mount._pool for mount in made._mounts.values() if mount is not None)]
+        assert len(pools) > 1
+        assert {type(pool._network_backend).__module__ for pool in pools} == {"mistral_agents._http.network"}

@@ -1,6 +1,8 @@
-"""Steps of a sync written once and run in two ways: with threads, or on an event loop.
+"""Steps written once and run in two ways: blocking, or on an event loop.
 
-A sync is a generator that yields jobs and receives their results; `run` and `arun` do the jobs.
+Whatever has a synchronous and an asynchronous form is a generator that yields jobs and receives their results; `run`
+and `arun` do the jobs. What a job raises is raised inside the generator, interrupts and cancellations too, so that it
+can take note of them.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+J = TypeVar("J")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +53,71 @@ class Many:
 Steps = Generator[Job | Work | Many, Any, T]
 
 
+class Walk(Generic[J, T]):
+    """Walks a generator of jobs: each move takes a result or an error and gives the next job, None at the end."""
+
+    def __init__(self, steps: Generator[J, Any, T]) -> None:
+        self._steps = steps
+        self._done = False
+        self._result: Any = None
+
+    def begin(self) -> J | None:
+        """The first job."""
+        return self._move(next, self._steps)
+
+    def send(self, result: Any) -> J | None:
+        """What comes after a job that gave `result`."""
+        return self._move(self._steps.send, result)
+
+    def throw(self, error: BaseException) -> J | None:
+        """What comes after a job that failed."""
+        return self._move(self._steps.throw, error)
+
+    def close(self) -> None:
+        """Leave the rest undone."""
+        self._steps.close()
+
+    def _move(self, move: Callable[[Any], J], value: Any) -> J | None:
+        try:
+            return move(value)
+        except StopIteration as end:
+            self._done, self._result = True, end.value
+            return None
+
+    @property
+    def result(self) -> T:
+        """What the generator returned, at its end."""
+        if not self._done:
+            raise RuntimeError("the steps are not at their end")
+        found: T = self._result
+        return found
+
+
 def run(steps: Steps[T]) -> T:
     """Run a generator of jobs in this thread, and its `Many` in a pool of threads."""
-    resume: Callable[[Any], Any] = steps.send
-    value: Any = None
+    walk = Walk(steps)
     try:
-        while True:
-            step = resume(value)
+        step = walk.begin()
+        while step is not None:
             try:
-                resume, value = steps.send, _perform(step)
-            except Exception as error:  # noqa: BLE001 - the generator decides what it means
-                resume, value = steps.throw, error
-    except StopIteration as done:
-        result: T = done.value
-        return result
+                result = _perform(step)
+            except BaseException as error:  # noqa: BLE001 - the generator decides what it means
+                step = walk.throw(error)
+            else:
+                step = walk.send(result)
+        return walk.result
     finally:
-        steps.close()
+        walk.close()
 
 
 def _perform(step: Job | Work | Many) -> Any:
     if not isinstance(step, Many):
         return step.call()
-    _many(step)
+    _perform_many(step)
     return None
 
 
-def _many(many: Many) -> None:
+def _perform_many(many: Many) -> None:
     jobs = iter(many.jobs)
     with ThreadPoolExecutor(many.limit, thread_name_prefix="mistral-agents-sync") as pool:
         running: dict[Future[Any], Any] = {}
@@ -103,30 +145,29 @@ def _outcome(done: Any, tolerate: tuple[type[Exception], ...]) -> Any:
 
 async def arun(steps: Steps[T]) -> T:
     """Run a generator of jobs on the running event loop."""
-    resume: Callable[[Any], Any] = steps.send
-    value: Any = None
+    walk = Walk(steps)
     try:
-        while True:
-            step = resume(value)
+        step = walk.begin()
+        while step is not None:
             try:
-                resume, value = steps.send, await _astep(step)
-            except Exception as error:  # noqa: BLE001 - the generator decides what it means
-                resume, value = steps.throw, error
-    except StopIteration as done:
-        result: T = done.value
-        return result
+                result = await _aperform(step)
+            except BaseException as error:  # noqa: BLE001 - the generator decides what it means
+                step = walk.throw(error)
+            else:
+                step = walk.send(result)
+        return walk.result
     finally:
-        steps.close()
+        walk.close()
 
 
-async def _astep(step: Job | Work | Many) -> Any:
+async def _aperform(step: Job | Work | Many) -> Any:
     if not isinstance(step, Many):
         return await (step.acall() if isinstance(step, Job) else asyncio.to_thread(step.call))
-    await _amany(step)
+    await _aperform_many(step)
     return None
 
 
-async def _amany(many: Many) -> None:
+async def _aperform_many(many: Many) -> None:
     jobs = iter(many.jobs)
     running: dict[asyncio.Task[Any], Any] = {}
     try:

@@ -1,0 +1,452 @@
+"""Where a turn goes: what a stored conversation holds of a history, what its next request is, and why.
+
+State travels with the messages: an answer of a stored conversation carries a `Mark` (its conversation, its last entry,
+a digest of the history up to it and one of what is fixed at the start). A wing says its messages as `Item`s and what
+it wants as `Wanted`; `Continuation` says what must be read first (`needs_agent`, `needs_history`, `needs_info`), and
+`request` then gives the `TurnRequest`. What a process remembers besides (`HEADS`) is only where conversations stood
+last, to tell a rewind from a continuation, and which turns were sent whose outcome it does not know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
+from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
+from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
+from mistral_agents._conversation.functions import interrupted
+from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps
+from mistral_agents.confirmation import denied
+from mistral_agents.entries import FunctionCall
+from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
+from mistral_agents.turn import Turn
+
+if TYPE_CHECKING:
+    from mistral_agents.client import MistralAgents
+    from mistral_agents.history import History
+
+OnDivergence = Literal["restart", "new", "raise"]
+_KEPT = 10_000  # agents of which this process remembers the tools
+_TOOLS_CHANGED = "the tools or instructions changed, and those of a conversation are fixed"
+_NOTHING_SHARED = "the history was edited or trimmed and shares no answer with the conversation"
+_EDITED = "messages before the last answer were edited"
+_GONE_ON = "the conversation has gone on since"
+_NO_ANSWER = "none of its answers is among the messages"
+_NOTHING_NEW = "There is nothing new to send: no new message is among the messages."
+_STILL_RUNS = "The same turn was sent before, was not answered in time and may still be at work."
+_PERHAPS_SAID = "The conversation holds these words, and it is not known whether an earlier request of them said them."
+
+
+class AgentTools:
+    """The tools that agents were seen to have, so that each agent is read once; bounded."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], set[str]] = {}
+
+    def covers(self, agent: tuple[str, str, str], declared: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the agent is known to have all of these."""
+        return {tool_name(tool) for tool in declared} <= self._known.get(agent, set())
+
+    def learn(self, agent: tuple[str, str, str], record: Mapping[str, Any]) -> None:
+        """Remember what the service told of an agent."""
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[agent] = {tool_name(tool) for tool in record.get("tools") or []}
+
+
+AGENT_TOOLS = AgentTools()
+
+
+def check_declared(agent: Mapping[str, Any], declared: Sequence[Mapping[str, Any]]) -> None:
+    """Compare tools that run here with those of the agent, which alone decide what it can call.
+
+    Raises:
+        ConfigurationError: The agent lacks one; it would never be called.
+    """
+    own = {tool_name(tool) for tool in agent.get("tools") or []}
+    missing = [name for tool in declared if (name := tool_name(tool)) not in own]
+    if missing:
+        raise ConfigurationError(
+            f"The agent {agent.get('id')} does not declare {', '.join(missing)}: an agent's tools are set on the "
+            "agent, the service takes none beside agent_id.",
+            hint="Declare them with client.agents.update(...); they then run here.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a turn is asked to be.
+
+    Attributes:
+        base_url: The service.
+        stored: Whether the conversation is kept.
+        given: The conversation that the caller named for this turn.
+        fallback: The conversation to go on with where the messages name none.
+        setup: What the conversation must have been started with.
+        systems: Whether system messages are part of the history.
+        declared: Tools that run here and must be declared on the agent.
+        notes: Whether instructions may reach a conversation that was started with others, as words; then those of a
+            conversation named by its id alone must be read.
+        policy: What to do where the history is no continuation.
+        confirms: Whether confirmations are sent.
+    """
+
+    base_url: str
+    stored: bool
+    setup: Setup
+    given: str | None = None
+    fallback: str | None = None
+    systems: bool = False
+    declared: Sequence[Mapping[str, Any]] = ()
+    notes: bool = False
+    policy: OnDivergence = "restart"
+    confirms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a turn goes.
+
+    Attributes:
+        operation: What is asked of the service.
+        conversation_id: The conversation to go on with, or to branch from.
+        entry_id: The entry to branch from (`restart`), or the last one known (`append`).
+        first: The index of the first item that the conversation does not hold.
+        reason: Why it is no plain continuation; None where it is.
+        open_calls: Calls that the conversation waits for, where its history was read.
+    """
+
+    operation: Operation
+    conversation_id: str | None = None
+    entry_id: str | None = None
+    first: int = 0
+    reason: str | None = None
+    open_calls: Sequence[FunctionCall] = ()
+
+
+class Continuation:
+    """The plan of a turn, before what it may need to know of the service.
+
+    Args:
+        items: The history that was given.
+        wanted: What the turn is asked to be.
+
+    Attributes:
+        conversation_id: The conversation to go on with; None starts one.
+        needs_agent: Whether the agent must be read, since it is not known to have the tools that run here.
+        needs_history: Whether the conversation's history must be read.
+        needs_info: Whether the conversation's tools and instructions must be read.
+    """
+
+    def __init__(self, items: Sequence[Item], wanted: Wanted) -> None:
+        self.items = items
+        self.wanted = wanted
+        self.anchors = find_anchors(items, wanted.given) if wanted.stored else []
+        self.conversation_id = self._named()
+        known = self.conversation_id is not None
+        fresh = known and HEADS.get(wanted.base_url, str(self.conversation_id)) is None
+        attempted = known and HEADS.attempt(wanted.base_url, str(self.conversation_id)) is not None
+        by_words = known and not self.anchors and any(item.kind == "answer" for item in items)
+        self.needs_agent = not AGENT_TOOLS.covers(self._agent_key, wanted.declared) and bool(wanted.declared)
+        self.needs_history = attempted or by_words or (fresh and bool(self.anchors))
+        asks = bool(wanted.setup.tools) or wanted.setup.instructions is not None or wanted.notes
+        untold = not self.anchors or self._mark(self.anchors[-1]).setup is None
+        self.needs_info = known and untold and asks and wanted.setup.agent_id is None
+
+    def _named(self) -> str | None:
+        if not self.wanted.stored:
+            return None
+        if self.anchors:
+            return self._mark(self.anchors[-1]).conversation_id
+        return self.wanted.given if self.wanted.given is not None else self.wanted.fallback
+
+    @property
+    def _agent_key(self) -> tuple[str, str, str]:
+        setup = self.wanted.setup
+        return (self.wanted.base_url, str(setup.agent_id), str(setup.agent_version))
+
+    def _mark(self, place: int) -> Mark:
+        mark = self.items[place].mark
+        if mark is None:
+            raise LookupError(f"the item at {place} has no mark")
+        return mark
+
+    def learn_agent(self, agent: Mapping[str, Any]) -> None:
+        """Take what was read because of `needs_agent`.
+
+        Raises:
+            ConfigurationError: The agent lacks a tool.
+        """
+        check_declared(agent, self.wanted.declared)
+        AGENT_TOOLS.learn(self._agent_key, agent)
+
+    def place(self, history: History | None = None, info: Mapping[str, Any] | None = None) -> Position:
+        """Where the turn goes.
+
+        Args:
+            history: What was read because of `needs_history`.
+            info: What was read because of `needs_info`.
+
+        Raises:
+            DivergenceError: The items are no continuation, and the policy is to raise; or a conversation that was
+                named has nothing in common with them.
+        """
+        if self.conversation_id is None:
+            return Position("start")
+        if info is not None:
+            self._check_setup(info)
+        if not self.anchors:
+            return self._place_by_words(history)
+        head = self._head(history)
+        position = self._place_by_marks(head)
+        if position.operation == "append" and history is not None:
+            position = replace(position, open_calls=history.open_calls)
+        return self._by_policy(position)
+
+    def _head(self, history: History | None) -> str | None:
+        if history is not None:
+            return history.last_entry_id
+        return HEADS.get(self.wanted.base_url, str(self.conversation_id))
+
+    def _check_setup(self, info: Mapping[str, Any]) -> None:
+        changed = self.wanted.setup.differences(info)
+        if changed:
+            raise DivergenceError(
+                f"The conversation was begun with other {' and '.join(changed)}, which can't be changed afterwards.",
+                conversation_id=self.conversation_id,
+                hint="Leave them out, give the same ones, or begin a new conversation.",
+            )
+
+    def _place_by_words(self, history: History | None) -> Position:
+        """A conversation named by its id: everything behind the last answer that it holds is new.
+
+        Answers that lost their marks (rebuilt from text) are told by their words. What users said is not compared:
+        frameworks show them other words than they sent (templates).
+        """
+        conversation_id = self.conversation_id
+        known = HEADS.get(self.wanted.base_url, str(conversation_id))
+        if history is None:
+            return Position("append", conversation_id, known)
+        head = history.last_entry_id
+        if not any(item.kind == "answer" for item in self.items):
+            return Position("append", conversation_id, head, open_calls=history.open_calls)
+        answers = held_answers(history.entries)
+        for place in range(len(self.items) - 1, -1, -1):
+            if self.items[place].kind != "answer":
+                continue
+            held = next((a for a in reversed(answers) if says_the_same(self.items[place].words, a.words)), None)
+            if held is None:
+                continue
+            if held is answers[-1]:
+                return Position("append", conversation_id, head, place + 1, open_calls=history.open_calls)
+            return self._by_policy(Position("restart", conversation_id, held.entry_id, place + 1, _GONE_ON))
+        raise DivergenceError(
+            f"These messages do not continue conversation {conversation_id}: {_NO_ANSWER}. Nothing was sent.",
+            conversation_id=conversation_id,
+            hint="Pass only the new messages, or leave the conversation's id out.",
+        )
+
+    def _place_by_marks(self, head: str | None) -> Position:
+        last = self._mark(self.anchors[-1])
+        if last.setup is not None and last.setup != self.wanted.setup.key:
+            return Position("start", reason=_TOOLS_CHANGED)
+        digests = chain(self.items, systems=self.wanted.systems)
+        shared = [i for i in self.anchors if self._mark(i).covers or self._mark(i).history == digests[i]]
+        if not shared:
+            return Position("start", reason=_NOTHING_SHARED)
+        place = shared[-1]
+        mark = self._mark(place)
+        if place != self.anchors[-1]:
+            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _EDITED)
+        if mark.branch:
+            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _GONE_ON)
+        if head not in (None, mark.entry_id):
+            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _GONE_ON)
+        return Position("append", mark.conversation_id, mark.entry_id, place + 1)
+
+    def _by_policy(self, position: Position) -> Position:
+        if position.reason is None:
+            return position
+        if self.wanted.policy == "raise":
+            raise DivergenceError(
+                f"The messages do not continue the stored conversation: {position.reason}.",
+                conversation_id=self.conversation_id,
+                hint='Set on_divergence="restart" to branch or "new" to begin a new conversation.',
+            )
+        return Position("start", reason=position.reason) if self.wanted.policy == "new" else position
+
+    def request(
+        self, target: Target, say: Say, history: History | None = None, info: Mapping[str, Any] | None = None
+    ) -> TurnRequest:
+        """The request.
+
+        Args:
+            target: Who answers, and with which options.
+            say: Gives inputs and confirmations for a position.
+            history: What was read because of `needs_history`.
+            info: What was read because of `needs_info`.
+
+        Raises:
+            ConfigurationError: The items can't be sent so, or there is nothing new in them; nothing was sent.
+            UnknownOutcomeError: The same turn was sent before and may have been applied; nothing was sent.
+        """
+        position = self.place(history, info)
+        if self.wanted.confirms and position.operation != "append":
+            raise LateConfirmationError(
+                f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
+                conversation_id=self.conversation_id,
+                hint="Only calls at the end of a conversation can be confirmed; go on from before the question.",
+            )
+        inputs, confirmations = say(position)
+        if not inputs and not confirmations:
+            raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
+        found = self._find_lost(history, inputs) if history is not None else None
+        if position.operation == "append" and found is None:
+            inputs, confirmations = _close_calls(position.open_calls, inputs, confirmations)
+        options = target.options_at(position, self.wanted)
+        if confirmations:
+            options["tool_confirmations"] = confirmations
+        known = {name: value for name, value in options.items() if value is not None}
+        return TurnRequest(
+            "append" if found is not None else position.operation,
+            inputs or None,
+            known,
+            position.conversation_id,
+            position.entry_id,
+            position.reason,
+            found,
+        )
+
+    def _find_lost(self, history: History, inputs: Sequence[JsonDict]) -> Turn | None:
+        """The answer to an earlier request of the same words, which was paid for and did not arrive.
+
+        Raises:
+            UnknownOutcomeError: That request may have been applied.
+        """
+        conversation_id = str(self.conversation_id)
+        attempt = HEADS.attempt(self.wanted.base_url, conversation_id)
+        if attempt is None or attempt.key != attempt_key(inputs) or not self._is_same_place(attempt):
+            return None
+        said = was_said(history.entries, attempt.after_entry_id, attempt.sent)
+        if said and attempt.after_entry_id is None:
+            raise unknown_outcome(conversation_id, _PERHAPS_SAID)
+        if said or self.wanted.confirms:
+            return find_turn(
+                conversation_id,
+                history.entries,
+                str(attempt.after_entry_id),
+                attempt.sent,
+                confirms=self.wanted.confirms,
+            )
+        if time.monotonic() < attempt.runs_until:
+            raise unknown_outcome(conversation_id, _STILL_RUNS)
+        return None
+
+    def _is_same_place(self, attempt: Attempt) -> bool:
+        """Whether the turn stands where the attempt stood: behind the same answer."""
+        return not self.anchors or self._mark(self.anchors[-1]).entry_id == attempt.after_entry_id
+
+
+def _close_calls(
+    calls: Sequence[FunctionCall], inputs: list[JsonDict], confirmations: list[JsonDict]
+) -> tuple[list[JsonDict], list[JsonDict]]:
+    """Answer the calls that a conversation waits for and that nothing given answers, since it takes nothing before."""
+    given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
+    left = [call for call in calls if call.tool_call_id not in given]
+    results = interrupted([call for call in left if not call.needs_confirmation])
+    return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who answers, and with which options.
+
+    Attributes:
+        model: The model; None with an agent.
+        agent_id: The agent; None with a model.
+        agent_version: Its version or alias.
+        instructions: The system prompt of a new conversation.
+        tools: The tools of a new conversation.
+        completion_args: Options of this turn.
+        handoff_execution: Who runs handoffs.
+        metadata: Kept with a new conversation.
+        options: Further options of this call (`timeout`, `headers`, ...).
+    """
+
+    model: str | None = None
+    agent_id: str | None = None
+    agent_version: int | str | None = None
+    instructions: str | None = None
+    tools: Sequence[JsonDict] = ()
+    completion_args: Mapping[str, Any] = field(default_factory=dict)
+    handoff_execution: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def _common(self) -> JsonDict:
+        handoffs = self.options.get("handoff_execution")
+        completion = dict(self.completion_args) if self.agent_id is None else {}
+        return {
+            **self.options,
+            "completion_args": completion or None,
+            "handoff_execution": handoffs if handoffs is not None else self.handoff_execution,
+        }
+
+    def options_at(self, position: Position, wanted: Wanted) -> JsonDict:
+        """What the turn is given beside its inputs."""
+        return self._start_options(wanted) if position.operation == "start" else self._further_options(position)
+
+    def _start_options(self, wanted: Wanted) -> JsonDict:
+        """What a conversation's first turn is given."""
+        options = {**self._common(), "store": wanted.stored}
+        if self.agent_id is not None:
+            options.update(agent_id=self.agent_id, agent_version=self.agent_version)
+        else:
+            options.update(model=self.model, instructions=self.instructions, tools=list(self.tools) or None)
+        metadata = {**self.metadata, **(self.options.get("metadata") or {})}
+        options["metadata"] = metadata or None if wanted.stored else None
+        return options
+
+    def _further_options(self, position: Position) -> JsonDict:
+        """What a further turn, or a branch, is given."""
+        options = self._common()
+        if position.operation == "restart":
+            options["agent_version"] = self.agent_version
+        return options
+
+
+Say = Callable[[Position], tuple[list[JsonDict], list[JsonDict]]]
+"""Says the items from a position on as inputs, and the confirmations among them."""
+
+
+def plan_turn(client: MistralAgents, continuation: Continuation, target: Target, say: Say) -> Steps[TurnRequest]:
+    """Read what must be known first, then plan; run it with `mistral_agents._steps`."""
+    conversations, key = client.conversations, str(continuation.conversation_id)
+    history = info = None
+    if continuation.needs_agent:
+        agent_id, version = str(target.agent_id), target.agent_version
+        agent = yield Job(
+            lambda: client.agents.get(agent_id, agent_version=version),
+            lambda: client.agents.aget(agent_id, agent_version=version),
+        )
+        continuation.learn_agent(agent)
+    if continuation.needs_history:
+        history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
+    if continuation.needs_info:
+        info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
+    return continuation.request(target, say, history, info)
+
+
+def find_anchors(items: Sequence[Item], conversation_id: str | None) -> list[int]:
+    """The answers that tell of a stored conversation (of this one and its branches, where one is given)."""
+    known, found = {conversation_id}, []
+    for place, item in enumerate(items):
+        mark = item.mark
+        if mark is not None and (conversation_id is None or mark.conversation_id in known or mark.continues in known):
+            known.add(mark.conversation_id)
+            found.append(place)
+    return found

@@ -1,0 +1,146 @@
+"""A turn to be made, and what this process remembers of the conversations it made turns in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mistral_agents._api.recovery import LOST
+from mistral_agents._border.fingerprints import digest
+from mistral_agents._conversation.functions import INTERRUPTED
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import TimeoutExceededError
+from mistral_agents.turn import Turn
+
+Operation = Literal["start", "append", "restart"]
+_KEPT = 10_000  # conversations of which this process remembers something
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """One turn to be made, carried out by `Conversations.send`, `asend`, `open` and `aopen`.
+
+    Attributes:
+        operation: What is asked of the service.
+        inputs: What is said: a text or entries; None where only confirmations are sent.
+        options: Further arguments of that operation, by the names of `Conversations`' methods.
+        conversation_id: The conversation to go on with, or to branch from; None for `start`.
+        entry_id: The entry to branch from (`restart`), or the last one known (`append`): from it a lost answer is
+            found again.
+        reason: Why it is no plain continuation; None where it is.
+        found: The turn itself, where an earlier request of it was applied and only its answer was lost.
+    """
+
+    operation: Operation
+    inputs: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    conversation_id: str | None = None
+    entry_id: str | None = None
+    reason: str | None = None
+    found: Turn | None = None
+
+    @property
+    def payload(self) -> JsonDict:
+        """Operation, ids and body together, to look at."""
+        ids = {"conversation_id": self.conversation_id}
+        if self.operation == "restart":
+            ids["from_entry_id"] = self.entry_id
+        known = {name: value for name, value in ids.items() if value is not None}
+        inputs = {} if self.inputs is None else {"inputs": self.inputs}
+        return {"operation": self.operation, **known, **inputs, **self.options}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A turn that was sent and whose outcome is not known.
+
+    Attributes:
+        after_entry_id: The last entry known when it was sent; None where none was.
+        key: What tells it from other turns; see `attempt_key`.
+        sent: The inputs as they went out.
+        runs_until: Until then (seconds of `time.monotonic`) the service may still work on it.
+    """
+
+    after_entry_id: str | None
+    key: str
+    sent: Any
+    runs_until: float = 0.0
+
+
+class Heads:
+    """Where conversations stood last, and turns of unknown outcome; bounded, safe in threads."""
+
+    def __init__(self) -> None:
+        self._heads: OrderedDict[tuple[str, str], str | Attempt] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, base_url: str, conversation_id: str) -> str | None:
+        """The last entry, or None where this process does not know."""
+        found = self._heads.get((base_url, conversation_id))
+        return found if isinstance(found, str) else None
+
+    def attempt(self, base_url: str, conversation_id: str) -> Attempt | None:
+        """The turn of unknown outcome; None where there is none."""
+        found = self._heads.get((base_url, conversation_id))
+        return found if isinstance(found, Attempt) else None
+
+    def set(self, base_url: str, conversation_id: str | None, known: str | Attempt | None) -> None:
+        """Remember the last entry, or a turn of unknown outcome; None forgets."""
+        if conversation_id is None:
+            return
+        with self._lock:
+            self._heads.pop((base_url, conversation_id), None)
+            if known is not None:
+                self._heads[base_url, conversation_id] = known
+                while len(self._heads) > _KEPT:
+                    self._heads.popitem(last=False)
+
+    def settle(self, base_url: str, turn: Turn) -> None:
+        """A turn came back: the conversation stands at its last entry."""
+        self.set(base_url, turn.conversation_id, turn.last_entry_id)
+
+    @contextmanager
+    def under_way(self, base_url: str, request: TurnRequest, sent: Any, timeout: float) -> Iterator[None]:
+        """While a turn is on its way nobody knows where its conversation stands; `settle` ends that.
+
+        Args:
+            base_url: The service.
+            request: The turn.
+            sent: Its inputs as they go out.
+            timeout: Seconds that the service may go on with it after this side gave up waiting.
+        """
+        self.set(base_url, request.conversation_id, None)
+        try:
+            yield
+        except GeneratorExit:
+            raise  # the reader of a stream left it: nobody waits for this turn any more
+        except BaseException as error:
+            if request.operation == "append" and not _was_refused(error):
+                runs = time.monotonic() + timeout if isinstance(error, TimeoutExceededError) else 0.0
+                attempt = Attempt(request.entry_id, attempt_key(request.inputs), sent, runs)
+                self.set(base_url, request.conversation_id, attempt)
+            raise
+
+
+def attempt_key(inputs: Any) -> str:
+    """A digest of what is said; calls that are only closed with it don't count, they may be closed by now."""
+    if isinstance(inputs, Sequence) and not isinstance(inputs, str):
+        return digest([entry for entry in inputs if not _is_interruption(entry)])
+    return digest(inputs)
+
+
+def _is_interruption(entry: Any) -> bool:
+    """Whether an input is the answer to a call that got no other."""
+    return isinstance(entry, Mapping) and INTERRUPTED in str(entry.get("result", ""))
+
+
+def _was_refused(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, LOST)
+
+
+HEADS = Heads()

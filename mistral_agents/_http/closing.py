@@ -1,0 +1,133 @@
+"""Closes what asynchronous streams leave open, whatever becomes of the task, the stream or the event loop.
+
+Three things can happen to an open response that nobody closes by hand:
+
+- The task is cancelled while it closes. A close that is interrupted half-way keeps its connection for ever, so it
+  runs in a task of its own that the cancellation does not reach.
+- The stream is dropped. Its response is closed by the loop it belongs to.
+- The loop ends (`asyncio.run`) while the stream is still held. The loop closes asynchronous generators all at once;
+  those of the HTTP library are nested, get in each other's way and print errors. So a task per loop, which lives while
+  streams are open, closes them when the loop cancels its tasks, which comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+
+class OpenStream:
+    """A response that is being read, and the iterators that read it.
+
+    Attributes:
+        chunks: The iterator to read from.
+    """
+
+    __slots__ = ("_closing", "_inner", "_keeper", "_response", "chunks")
+
+    def __init__(self, keeper: LoopKeeper, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> None:
+        self._keeper = keeper
+        self._response = response
+        self._inner = inner
+        self._closing: asyncio.Task[None] | None = None
+        self.chunks = chunks
+
+    async def aclose(self) -> None:
+        """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on."""
+        await asyncio.shield(self.start_closing())
+
+    def start_closing(self) -> asyncio.Task[None]:
+        """Begin to close, once; the task that does it."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        return self._closing
+
+    async def _close(self) -> None:
+        try:
+            for one in (self.chunks, self._inner):
+                with contextlib.suppress(Exception):  # errors of reading were raised where it was read
+                    await one.aclose()
+            with contextlib.suppress(Exception):
+                await self._response.aclose()
+        finally:
+            self._keeper.forget(self)
+
+    def abandon(self) -> None:
+        """Nobody reads any more: close on the loop that reads, if it still runs. Called from any thread."""
+        self._keeper.close_soon(self)
+
+
+class LoopKeeper:
+    """The open streams of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._open: set[OpenStream] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._empty: asyncio.Event = asyncio.Event()
+
+    def keep(self, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> OpenStream:
+        """Note an open stream."""
+        opened = OpenStream(self, response, chunks, inner)
+        self._open.add(opened)
+        self._empty.clear()
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._wait())
+        return opened
+
+    def forget(self, opened: OpenStream) -> None:
+        """Note that a stream is closed."""
+        self._open.discard(opened)
+        if not self._open:
+            self._empty.set()
+
+    def close_soon(self, opened: OpenStream) -> None:
+        """Close a stream from wherever it is noticed that nobody reads it."""
+        if self._loop.is_closed():
+            self._open.discard(opened)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop was closed just now
+            self._loop.call_soon_threadsafe(self._close_now, opened)
+
+    @staticmethod
+    def _close_now(opened: OpenStream) -> None:
+        opened.start_closing()
+
+    async def _wait(self) -> None:
+        """Wait until nothing is open; where the loop ends before, close what is."""
+        try:
+            await self._empty.wait()
+        finally:
+            for opened in list(self._open):
+                with contextlib.suppress(BaseException):
+                    await opened.aclose()
+
+
+async def aclose_surely(response: Any) -> None:
+    """Close a response whatever happens to the task meanwhile."""
+    closing = asyncio.ensure_future(response.aclose())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        closing.add_done_callback(_take_exception)
+        raise
+
+
+def _take_exception(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+_keepers: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopKeeper] = WeakKeyDictionary()
+
+
+def keeper_of() -> LoopKeeper:
+    """The keeper of the running event loop."""
+    loop = asyncio.get_running_loop()
+    keeper = _keepers.get(loop)
+    if keeper is None:
+        keeper = _keepers[loop] = LoopKeeper(loop)
+    return keeper

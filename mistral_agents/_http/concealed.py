@@ -1,0 +1,69 @@
+"""Keys and credentials in wrappers that print as `***`, and addresses without their credentials.
+
+Error trackers keep the local variables of every frame, so a key stands in no variable as a plain text where something
+can fail: it is revealed inside the one expression that needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+_CREDENTIALS = re.compile(r"(?<=//)[^/?#@\s]*(?:@[^/?#@\s]*)*@")
+
+
+class Concealed:
+    """Holds a secret; `repr` and `str` show `***`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def reveal(self) -> Any:
+        """The secret itself: a text, or the function that gives it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def conceal(value: Any) -> Concealed | None:
+    """A secret in its wrapper; None stays None, and what is concealed stays so."""
+    return value if value is None or isinstance(value, Concealed) else Concealed(value)
+
+
+class ConcealedHeaders(dict[str, str]):
+    """Headers whose `repr` shows the names only: a value may be a credential."""
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, "***"))
+
+
+def mask_credentials(text: str) -> str:
+    """A text whose addresses have no user name and password."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def split_credentials(url: str) -> tuple[str, Concealed | None]:
+    """An address without its user name and password, and these two (quoted as they stood), if there are any."""
+    parts = urlsplit(url)
+    head, at, host = parts.netloc.rpartition("@")
+    return (parts._replace(netloc=host).geturl(), Concealed(head)) if at else (url, None)
+
+
+def clean_key(take: Callable[[], Any]) -> Any:
+    """The key that a function gives, as it goes into a header; None stays None, what can't be sent is refused.
+
+    Returns:
+        The key, or False where it is empty or holds what a header can't. No exception is raised here, since a
+        traceback would carry the key along.
+    """
+    value = take()
+    if value is None:
+        return None
+    text = str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
+    text = text.strip().removeprefix("Bearer ").strip()
+    return text if text and text.isascii() and text.isprintable() and " " not in text else False

@@ -1,0 +1,248 @@
+"""Downloads by links that the service hands out: to public addresses only, checked at every step, without the API key.
+
+A link comes out of an answer, so a model, a page or a tool may have written it. It must not make this machine ask its
+own network (OWASP, server-side request forgery): link-local, private, unspecified and loopback addresses are refused,
+in every spelling, also where a name resolves to one. Where the service itself is on this machine (the stand-in),
+loopback is allowed, and the service's own address always is. Between the check and the connection a name may change its
+address; who must exclude that gives an `http_client` with a proxy that filters.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.clients import Clients
+from mistral_agents._http.closing import aclose_surely
+from mistral_agents._http.deadline import Deadline
+from mistral_agents._http.network import aresolve, resolve
+from mistral_agents._http.replies import reply_of
+from mistral_agents._http.transport import Call, Transport, show_address, status_error
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError
+
+_MOST_HOPS = 5
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_HIDDEN = ("authorization", "cookie", "proxy-authorization")
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a step of a link leads.
+
+    Attributes:
+        url: The address.
+        host: Its host, without brackets and a closing dot.
+        port: Its port.
+        trusted: Whether it is the service's own address, which is asked anyway.
+    """
+
+    url: str
+    host: str
+    port: int
+    trusted: bool
+
+
+def read_target(url: Any, base_url: str) -> Target:
+    """An address that a link may have, as far as it can be told without a look-up.
+
+    Raises:
+        ConfigurationError: It is no http or https address, or no public one.
+    """
+    parts = _split(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    base = urlsplit(base_url)
+    local = _is_loopback_name(base.hostname or "")
+    trusted = (parts.scheme, host, _port(parts)) == (base.scheme, base.hostname, _port(base))
+    if parts.scheme == "http" and not trusted and not (local and _is_loopback_name(host)):
+        raise ConfigurationError(f"The link {show_address(url)} is no https address.")
+    target = Target(url, host, _port(parts), trusted or (local and _is_loopback_name(host)))
+    address = _address_of(host)
+    if not target.trusted and (_is_loopback_name(host) or (address is not None and not _is_public(address))):
+        raise _refusal(target)
+    return target
+
+
+def _split(url: Any) -> SplitResult:
+    try:
+        parts: SplitResult = urlsplit(url)
+        _ = parts.port
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigurationError("The link is no address.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or "\\" in url:
+        raise ConfigurationError(f"The link is no http or https address: {show_address(url) or 'it is empty'}.")
+    return parts
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port if parts.port is not None else (443 if parts.scheme == "https" else 80)
+
+
+def _is_loopback_name(host: str) -> bool:
+    address = _address_of(host)
+    if address is not None:
+        return _unwrapped(address).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _address_of(host: str) -> _Address | None:
+    """The address that a host is, in the old spellings too (`127.1`, `0x7f000001`); None for a name."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if host[:1].isdigit() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _unwrapped(address: _Address) -> _Address:
+    """The IPv4 address that an IPv6 one stands for, where it does."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner
+    return address
+
+
+def _is_public(address: _Address) -> bool:
+    inner = _unwrapped(address)
+    return inner.is_global and not inner.is_multicast and not inner.is_unspecified
+
+
+def _refusal(target: Target) -> ConfigurationError:
+    return ConfigurationError(
+        f"The link leads to {target.host!r}, which is this machine or an address of its network, and is not asked.",
+        hint="Links of the service are public; this one was perhaps written by the model or a page it read.",
+    )
+
+
+def check_addresses(target: Target, addresses: Iterable[str]) -> None:
+    """Refuse a name that resolves to an address which is not public.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    for address in addresses:
+        found = _address_of(address)
+        if found is not None and not _is_public(found):
+            raise _refusal(target)
+
+
+def _needs_look_up(target: Target) -> bool:
+    return not target.trusted and _address_of(target.host) is None
+
+
+def _check_name(target: Target) -> None:
+    if _needs_look_up(target):
+        try:
+            addresses = resolve(target.host, target.port)
+        except OSError:
+            return  # a proxy may know it; else the connection fails with the reason
+        check_addresses(target, addresses)
+
+
+async def _acheck_name(target: Target) -> None:
+    if _needs_look_up(target):
+        try:
+            addresses = await aresolve(target.host, target.port)
+        except OSError:
+            return
+        check_addresses(target, addresses)
+
+
+class LinkReader:
+    """Fetches what a link of the service leads to."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def _clients(self) -> Clients:
+        return self._transport.clients
+
+    def read(self, call: Call) -> bytes:
+        """The bytes behind the link in `call.path`.
+
+        Raises:
+            ConfigurationError: The link, or one it leads on to, is no public address.
+            MistralAgentsError: It can't be fetched, or is larger than `max_body_bytes`.
+        """
+        client, target = (
+            self._clients.sync_sdk().sdk_configuration.client,
+            read_target(call.path, self._clients.base_url),
+        )
+        for _ in range(_MOST_HOPS):
+            _check_name(target)
+            try:
+                found = self._fetch(client, call, target)
+            except Exception as error:
+                raise self._typed(call, error, client, target) from error
+            if isinstance(found, bytes):
+                return found
+            target = found
+        raise _endless(call)
+
+    def _fetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
+        response = client.send(self._request(client, target, call), stream=True, follow_redirects=False, auth=None)
+        try:
+            content = self._transport.read_body(response, call, Deadline(None))
+        finally:
+            response.close()
+        return self._decide(call, response, target, content)
+
+    async def aread(self, call: Call) -> bytes:
+        """As `read`, without blocking."""
+        client = self._clients.loop_sdk().sdk_configuration.async_client
+        target = read_target(call.path, self._clients.base_url)
+        for _ in range(_MOST_HOPS):
+            await _acheck_name(target)
+            try:
+                found = await self._afetch(client, call, target)
+            except Exception as error:
+                raise self._typed(call, error, client, target) from error
+            if isinstance(found, bytes):
+                return found
+            target = found
+        raise _endless(call)
+
+    async def _afetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
+        request = self._request(client, target, call)
+        response = await client.send(request, stream=True, follow_redirects=False, auth=None)
+        try:
+            content = await self._transport.aread_body(response, call, Deadline(None))
+        finally:
+            await aclose_surely(response)
+        return self._decide(call, response, target, content)
+
+    def _request(self, client: Any, target: Target, call: Call) -> Any:
+        seconds = self._transport.seconds_of(call)
+        request = client.build_request("GET", target.url, timeout=sdk_layer.make_timeout(seconds))
+        for name in _HIDDEN:
+            request.headers.pop(name, None)
+        return request
+
+    def _decide(self, call: Call, response: Any, target: Target, content: bytes) -> bytes | Target:
+        """The content, or where the link leads on to."""
+        if response.status_code < 300:
+            return content
+        place = response.headers.get("location")
+        if response.status_code < 400 and place:
+            return read_target(urljoin(target.url, place), self._clients.base_url)
+        sdk_layer.keep_content(response, content)
+        raise status_error(call, reply_of(response, call.what))
+
+    def _typed(self, call: Call, error: Exception, client: Any, target: Target) -> MistralAgentsError:
+        return self._transport.type_failure(call, error, client, Deadline(None), place=target.host)
+
+
+def _endless(call: Call) -> RedirectRefusedError:
+    return RedirectRefusedError(f"{call.what}: the link leads on and on, more than {_MOST_HOPS} times.")

@@ -1,0 +1,158 @@
+"""The network layer of our own HTTP clients: waits end with the call's deadline, names are looked up in our threads.
+
+The HTTP libraries bound each read on a socket, not the whole; a reply that drips in never ends. And the event loop
+looks names up in its default executor, whose threads an application may have taken. Both are mended by a layer around
+the library's own network backend (`httpcore.NetworkBackend`, a documented interface). That it is put in place through
+private names of the client is what a test watches; a client where they are missing works, with the bounds of the
+library. Clients given by the user are left as they are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+from mistral_agents._http.deadline import bound_wait
+
+_WORKERS = 4
+_FIRST_TRY = 3.0
+"""Seconds that an address may take to answer while another one is left to try."""
+
+
+@lru_cache(maxsize=1)
+def _workers_of(_process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="mistral-agents-work")
+
+
+def own_workers() -> ThreadPoolExecutor:
+    """Threads of this process for the little that blocks: name look-ups and hooks of the user."""
+    return _workers_of(os.getpid())
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+class DeadlineStream:
+    """A connection whose reads and writes end with the deadline of the call."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As the stream's own."""
+        return self._stream.read(max_bytes, bound_wait(timeout))  # type: ignore[no-any-return]
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As the stream's own."""
+        self._stream.write(buffer, bound_wait(timeout))
+
+    def close(self) -> None:
+        """As the stream's own."""
+        self._stream.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        """As the stream's own."""
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, bound_wait(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        """As the stream's own."""
+        return self._stream.get_extra_info(info)
+
+
+class DeadlineBackend:
+    """Opens connections that end with the deadline of the call."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+        """As the backend's own."""
+        return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+        """As the backend's own."""
+        return DeadlineStream(self._backend.connect_unix_socket(path, timeout=bound_wait(timeout), **options))
+
+    def sleep(self, seconds: float) -> None:
+        """As the backend's own."""
+        self._backend.sleep(seconds)
+
+
+class ResolvingBackend:
+    """Opens connections by address; names are looked up in our own threads."""
+
+    def __init__(self, backend: Any, connect_error: type[Exception]) -> None:
+        self._backend = backend
+        self._connect_error = connect_error
+
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+        """As the backend's own, address after address."""
+        if is_address(host):
+            return await self._backend.connect_tcp(host, port, timeout=timeout, **options)
+        *others, last = await self._look_up(host, port)
+        for address in others:
+            short = _FIRST_TRY if timeout is None else min(timeout, _FIRST_TRY)
+            try:
+                return await self._backend.connect_tcp(address, port, timeout=short, **options)
+            except Exception as error:
+                if not isinstance(error, self._connect_error) and "Timeout" not in type(error).__name__:
+                    raise
+        return await self._backend.connect_tcp(last, port, timeout=timeout, **options)
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        try:
+            return await aresolve(host, port)
+        except OSError as error:
+            raise self._connect_error(str(error)) from error
+
+    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+        """As the backend's own."""
+        return await self._backend.connect_unix_socket(path, timeout=timeout, **options)
+
+    async def sleep(self, seconds: float) -> None:
+        """As the backend's own."""
+        await self._backend.sleep(seconds)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name, best first.
+
+    Raises:
+        OSError: There is none.
+    """
+    try:
+        rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise OSError(f"{host!r} is no name of a host") from error
+    return list(dict.fromkeys(str(row[4][0]) for row in rows))
+
+
+async def aresolve(host: str, port: int) -> list[str]:
+    """As `resolve`, in a thread of our own."""
+    import asyncio
+
+    return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
+
+
+def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+    """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
+    mounted = getattr(client, "_mounts", {}).values()
+    pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]
+    done = 0
+    for pool in pools:
+        backend = getattr(pool, "_network_backend", None)
+        if backend is not None:
+            layer = ResolvingBackend(backend, connect_error) if asynchronous else DeadlineBackend(backend)
+            pool._network_backend = layer  # type: ignore[union-attr]
+            done += 1
+    return done

@@ -1,0 +1,202 @@
+"""What a reply's bytes hold: JSON that may be damaged or too deep, and failures that are told inside a 200."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import (
+    MistralAgentsError,
+    ResponseFormatError,
+    ServerFailureError,
+    TurnFailedError,
+    error_for_status,
+    message_of,
+)
+
+_SHOWN = 200
+_KEPT = 1_000_000
+_UNREAD: Any = object()
+_ERROR_KEYS = frozenset(
+    {
+        "object",
+        "type",
+        "error",
+        "detail",
+        "message",
+        "code",
+        "status",
+        "status_code",
+        "param",
+        "request_id",
+        "raw_status_code",
+    }
+)
+AFTER = "The turn may have been applied; read the conversation's history before sending it again."
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value that some JSON text holds.
+
+    Raises:
+        ValueError: It is no JSON, or nested more deeply than can be read.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply to be read") from None
+
+
+def body_or_text(content: bytes) -> Any:
+    """A body for an error: parsed JSON where it is JSON, else its text."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return parse_json(text)
+    except ValueError:
+        return text[:_KEPT]
+
+
+def headers_of(response: Any) -> dict[str, str]:
+    """A response's headers with lower-cased names."""
+    return {key.lower(): value for key, value in response.headers.items()}
+
+
+@dataclass(slots=True)
+class Reply:
+    """A reply read to its end.
+
+    Attributes:
+        status: HTTP status.
+        headers: Lower-cased names.
+        content: The bytes.
+        response: The HTTP library's object.
+        what: What was asked for, for error messages.
+        conversation_id: The conversation concerned, for errors.
+    """
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+    response: Any = None
+    what: str = "The request"
+    conversation_id: str | None = None
+    _value: Any = _UNREAD
+
+    def json(self) -> Any:
+        """The parsed JSON.
+
+        Raises:
+            ResponseFormatError: It is no JSON; the error's `body` keeps the text.
+            MistralAgentsError: It tells a failure.
+        """
+        if self._value is _UNREAD:
+            value = self._parse()
+            if is_failure(value):
+                raise failure_in(value, self)
+            self._value = value
+        return self._value
+
+    def answer(self) -> JsonDict:
+        """The JSON of a conversation response.
+
+        Raises:
+            ResponseFormatError: It is something else; the error's `body` keeps it.
+            MistralAgentsError: It tells a failure.
+        """
+        value = self._value if self._value is not _UNREAD else self._parse()
+        if not is_answer(value):
+            if isinstance(value, dict) and (value.keys() & {"error", "detail", "message"} or is_failure(value)):
+                raise failure_in(value, self, turn=True)
+            message = f"{self.what}: the service sent no conversation response but {_show(self.content)}."
+            raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
+        self._value = value
+        return value  # type: ignore[no-any-return]
+
+    def _parse(self) -> Any:
+        try:
+            return parse_json(self.content)
+        except ValueError as error:
+            message = (
+                f"{self.what}: the service answered {self.status} with something that is no JSON: {_show(self.content)}"
+            )
+            raise ResponseFormatError(message, **self.facts()) from error
+
+    def facts(self) -> JsonDict:
+        """What an error about this reply carries."""
+        return {
+            "status_code": self.status,
+            "request_id": self.headers.get("mistral-correlation-id"),
+            "conversation_id": self.conversation_id,
+            "body": self.content[:_KEPT].decode("utf-8", "replace"),
+            "response": self.response,
+        }
+
+
+def reply_of(response: Any, what: str = "The request", conversation_id: str | None = None) -> Reply:
+    """A response that was read to its end."""
+    return Reply(response.status_code, headers_of(response), response.content, response, what, conversation_id)
+
+
+def _show(content: bytes) -> str:
+    text = content[: _SHOWN + 1].decode("utf-8", "replace")
+    return repr(text if len(content) <= _SHOWN else text[:_SHOWN] + "…") if content else "nothing"
+
+
+def is_answer(value: Any) -> bool:
+    """Whether some JSON is a conversation response: it has outputs, or says what it is."""
+    if not isinstance(value, dict):
+        return False
+    return "outputs" in value or value.get("object") == "conversation.response" or bool(value.get("conversation_id"))
+
+
+def is_failure(value: Any) -> bool:
+    """Whether a body is nothing but the report of a failure, whatever its status says."""
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("object"), str) and value["object"].lower() == "error":
+        return True
+    return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
+
+
+def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAgentsError:
+    """The error for a failure that is told in a reply with a good status.
+
+    Its kind is that of the HTTP status which the body names, where it names one.
+    """
+    status = _named_status(body)
+    if status is not None:
+        return error_for_status(
+            status,
+            body,
+            what=reply.what,
+            headers=reply.headers,
+            response=reply.response,
+            conversation_id=reply.conversation_id,
+        )
+    message, code = message_of(body)
+    kind = TurnFailedError if turn else ServerFailureError
+    text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
+    return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})
+
+
+def _named_status(body: JsonDict) -> int | None:
+    inner = body.get("error")
+    for place in (body, inner if isinstance(inner, dict) else {}):
+        for key in ("status_code", "status", "raw_status_code", "code"):
+            value = place.get(key)
+            number = (
+                int(value)
+                if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3
+                else value
+            )
+            if isinstance(number, int) and not isinstance(number, bool) and 400 <= number <= 599:
+                return number
+    return None
+
+
+def unreadable(what: str, error: Exception, conversation_id: str | None, **facts: Any) -> ResponseFormatError:
+    """The error for a reply that arrived, but can't be unpacked."""
+    message = f"{what}: the service answered, but its reply can't be read: {str(error) or type(error).__name__}"
+    return ResponseFormatError(message, conversation_id=conversation_id, **facts)
