@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
-from langchain_mistral_agents._content import human_content, result_text
+from langchain_mistral_agents._content import human_content, result_content
 from langchain_mistral_agents._errors import DivergenceError
 from langchain_mistral_agents._requests import is_ours
 
@@ -62,7 +62,8 @@ def _fingerprint(message: BaseMessage) -> list[Any]:
         calls = [[call["id"], call["name"], call["args"]] for call in message.tool_calls]
         return ["ai", str(message.text), calls, [[c["id"], c["name"]] for c in message.invalid_tool_calls]]
     if isinstance(message, ToolMessage):
-        return ["tool", message.tool_call_id, result_text(message.content), message.status]
+        result = result_content(message.content)
+        return ["tool", message.tool_call_id, result.text, message.status, *result.chunks]
     return [message.type, human_content(message.content)]
 
 
