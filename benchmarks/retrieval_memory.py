@@ -12,10 +12,10 @@ from typing import Any
 
 from benchmarks._table import Section
 from mistral_agents._api.records import Document
+from mistral_agents._steps import run
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.events import ignore
-from mistral_agents._steps import run
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import PageReader

@@ -33,6 +33,7 @@ __all__ = [
     "AgentPendingCallsError",
     "AgentPermissionError",
     "AgentRateLimitError",
+    "AgentRedirectError",
     "AgentResponseError",
     "AgentServerError",
     "AgentStreamError",
@@ -94,6 +95,10 @@ class AgentResponseError(errors.ResponseFormatError, ModelAPIError):
     """The reply was no JSON object."""
 
 
+class AgentRedirectError(errors.RedirectRefusedError, ModelInvalidRequestError):
+    """The address sent the request elsewhere; it was not followed."""
+
+
 class AgentConnectionError(errors.ConnectionFailedError, ModelConnectionError):
     """No connection could be made; nothing arrived."""
 
@@ -122,6 +127,7 @@ _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] =
         AgentGuardrailError,
         AgentNotFoundError,
         AgentConflictError,
+        AgentRedirectError,
         AgentRateLimitError,
         AgentInvalidRequestError,
         AgentPendingCallsError,

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._messages import Sent, message_of
-from langchain_mistral_agents._state import chain, digest, tool_keys
+from mistral_agents._api.recovery import is_input
+from mistral_agents._border.fingerprints import group_entries
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, MessageInput
+from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message
 from mistral_agents.turn import Turn
-
-
-def setup_of(info: Mapping[str, Any]) -> str:
-    """The digest of a conversation's agent, or of its tools and instructions, as the chat model computes it."""
-    agent_id = info.get("agent_id")
-    tools = [] if agent_id is not None else tool_keys(info.get("tools") or [])
-    instructions = None if agent_id is not None else info.get("instructions")
-    return digest(agent_id, str(info.get("agent_version")), instructions, tools)
 
 
 @dataclass(slots=True)
@@ -48,7 +42,7 @@ class Converter:
         """The messages of a history, oldest first."""
         if self._key != (conversation_id, setup):
             self._key, self._parts = (conversation_id, setup), []
-        groups = list(_groups(entries))
+        groups = list(group_entries(entries))
         known = self._known(groups)
         del self._parts[known:]
         names = {e.tool_call_id: e.name for e in entries if isinstance(e, FunctionCall)}
@@ -62,36 +56,17 @@ class Converter:
 
     def _add(self, group: Sequence[Entry], conversation_id: str, setup: str, names: Mapping[str, str]) -> None:
         before = self._parts[-1].digest if self._parts else ""
-        message = _input(group[0], names) if _is_input(group[0]) else None
+        message = _input(group[0], names) if is_input(group[0]) else None
         if message is None:
             turn = Turn(conversation_id, list(group))
             message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
-        after = chain([message], systems=True, start=before)[0]
+        after = history_digest([message], systems=True, start=before)
         self._parts.append(_Part(_raws(group), message, after))
         self.converted += len(group)
 
 
 def _raws(group: Sequence[Entry]) -> list[JsonDict]:
     return [entry.raw for entry in group]
-
-
-def _is_input(entry: Entry) -> bool:
-    return isinstance(entry, (MessageInput, FunctionResult))
-
-
-def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Each input alone; what follows it until the next input together: that is one answer."""
-    answer: list[Entry] = []
-    for entry in entries:
-        if not _is_input(entry):
-            answer.append(entry)
-            continue
-        if answer:
-            yield answer
-            answer = []
-        yield [entry]
-    if answer:
-        yield answer
 
 
 def _input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:

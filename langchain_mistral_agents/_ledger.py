@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from langchain_core.messages import BaseMessage
 
-from langchain_mistral_agents._state import chain
+from langchain_mistral_agents._items import history_digest
 
 
 def _print(message: BaseMessage) -> str:
-    return chain([message], systems=True)[0]
+    return history_digest([message], systems=True)
 
 
 class Ledger:

@@ -12,7 +12,7 @@ from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._blocks import VERSION
-from langchain_mistral_agents._state import chain
+from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
@@ -65,6 +65,7 @@ class Sent:
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
         first_call_only: Whether only the first function call of the turn is kept.
+        continues: The conversation that the turn branches from.
     """
 
     stored: bool
@@ -74,6 +75,7 @@ class Sent:
     stop: tuple[str, ...] = ()
     headers: bool = False
     first_call_only: bool = False
+    continues: str | None = None
 
 
 def _without_none(values: JsonDict) -> JsonDict:
@@ -101,8 +103,9 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "stored": sent.stored or None,
             "last_entry_id": turn.last_entry_id,
             "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
-            "history_digest": chain([answer], systems=False, start=sent.prefix)[0] if sent.stored else None,
+            "history_digest": history_digest([answer], systems=False, start=sent.prefix) if sent.stored else None,
             "setup_digest": sent.setup if sent.stored else None,
+            "continues": sent.continues,
             "pending_confirmations": pending or None,
             "skipped_calls": skipped or None,
             "guardrails": turn.guardrails,

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_mistral_agents._errors import LateConfirmationError
+from langchain_mistral_agents._items import history_digest, items_of
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
-from langchain_mistral_agents._state import OnDivergence, Position, Wanted, chain, digest, locate, tool_keys
 from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
+from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Target, Wanted, plan_turn
+from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.options import (
     SKIPPED,
     check_agent_options,
     choose_tools,
-    fit_options,
     resolve_options,
     take_completion,
 )
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Steps
+from mistral_agents.client import MistralAgents
 from mistral_agents.entries import function_result
-from mistral_agents.errors import ConfigurationError
-from mistral_agents.tools import translate_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +82,12 @@ class Request:
     """A request to the conversations API.
 
     Attributes:
-        position: Where it goes.
-        inputs: What is sent; None where only confirmations are.
-        options: Keyword arguments of the foundation's `start`, `append` or `restart`.
+        turn: The turn to make.
         sent: What the answer's metadata needs.
     """
 
-    position: Position
-    inputs: list[JsonDict] | None
-    options: JsonDict
+    turn: TurnRequest
     sent: Sent
-
-    @property
-    def payload(self) -> JsonDict:
-        """Operation, ids and body together, to look at."""
-        position = self.position
-        ids = {"conversation_id": position.conversation_id}
-        if position.operation == "restart":
-            ids["from_entry_id"] = position.entry_id
-        known = {name: value for name, value in ids.items() if value is not None}
-        inputs = {} if self.inputs is None else {"inputs": self.inputs}
-        return {"operation": position.operation, **known, **inputs, **self.options}
 
 
 def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> Asked:
@@ -133,99 +119,93 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
         completion |= {"stop": stops} if stops else {}
         instructions = instructions_of(messages, fields.instructions)
     kept = stored or explicit is not None or fields.conversation_id is not None
-    setup = _setup(fields, instructions, [] if in_agent_mode else tools, given.get("guardrails"))
+    setup = Setup(fields.agent_id, fields.agent_version) if in_agent_mode else Setup.of(instructions, tools)
+    wanted = Wanted(
+        base_url=fields.base_url,
+        stored=kept,
+        setup=replace(setup, guardrails=given.get("guardrails")),
+        given=explicit,
+        fallback=fields.conversation_id,
+        systems=in_agent_mode,
+        declared=tools if in_agent_mode else (),
+        policy=fields.on_divergence,
+        confirms=bool(given.get("tool_confirmations")),
+    )
     return Asked(
         tools=tools,
         instructions=instructions,
         completion=completion,
         stop=tuple([stops] if isinstance(stops, str) else stops or ()) if in_agent_mode else (),
-        options=given,
+        options={**given, "headers": unsealed_headers(given["headers"])} if "headers" in given else given,
         stored=kept,
-        wanted=Wanted(explicit, fields.conversation_id, setup, in_agent_mode, fields.on_divergence, fields.base_url),
+        wanted=wanted,
         model=model if model is not None else fields.model,
         first_call_only=not parallel,
     )
 
 
-def _setup(fields: Fields, instructions: str | None, tools: list[JsonDict], guardrails: Sequence[Any] | None) -> str:
-    """Digest of what is fixed at a conversation's start, as the service is told it."""
-    told = translate_tools(tools).added_to(instructions) if any("config" in tool for tool in tools) else instructions
-    rules = [list(guardrails)] if guardrails is not None else []
-    return digest(fields.agent_id, str(fields.agent_version), told, tool_keys(tools), *rules)
+class Plan:
+    """The plan of a call: what the foundation must know of its messages, and what becomes of its answer."""
 
-
-def plan(fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> Request:
-    """The request of a call.
-
-    Raises:
-        ConfigurationError: There is nothing to send, or a message can't be sent.
-        PendingCallsError: A tool call has no result.
-        DivergenceError: The history is no continuation, and the policy is to raise.
-    """
-    position = locate(messages, asked.wanted) if asked.stored else Position("start")
-    confirms = bool(asked.options.get("tool_confirmations"))
-    tail = list(messages[position.first :])
-    starts = position.operation == "start"
-    _check_calls(messages, position, confirms=confirms)
-    inputs = to_entries(tail, keep_ids=not starts, systems=asked.wanted.systems)
-    if not starts and position.first > 0:
-        skipped = messages[position.first - 1].response_metadata.get("skipped_calls") or ()
-        inputs = [function_result(call_id, SKIPPED) for call_id in skipped] + inputs
-    if not inputs and not confirms:
-        raise ConfigurationError("There is no new message to send.", conversation_id=position.conversation_id)
-    sent = Sent(
-        stored=asked.stored,
-        prefix=(chain(messages, systems=asked.wanted.systems) or [""])[-1] if asked.stored else "",
-        setup=asked.wanted.setup,
-        model=asked.model if fields.agent_id is None else fields.agent_id,
-        stop=asked.stop,
-        headers=fields.headers,
-        first_call_only=asked.first_call_only,
-    )
-    options = {
-        **_call_options(asked, position),
-        **(_start(fields, asked) if starts else _goes_on(fields, asked, position)),
-    }
-    return Request(position, inputs or None, options, sent)
-
-
-def _check_calls(messages: Sequence[BaseMessage], position: Position, *, confirms: bool) -> None:
-    """Calls of the answer that is gone on from must be answered too; it stands just before the tail."""
-    if not confirms:
-        check_answered(messages[max(position.first - 1, 0) :])
-    elif position.operation != "append":
-        raise LateConfirmationError(
-            f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
-            conversation_id=position.conversation_id,
-            hint="Only calls at the end of a conversation can be confirmed; go on from before the question was asked.",
+    def __init__(self, fields: Fields, asked: Asked, messages: Sequence[BaseMessage]) -> None:
+        self._fields = fields
+        self._asked = asked
+        self._messages = messages
+        self._continuation = Continuation(items_of(messages) if asked.stored else [], asked.wanted)
+        in_agent_mode = fields.agent_id is not None
+        self._target = Target(
+            model=None if in_agent_mode else asked.model,
+            agent_id=fields.agent_id,
+            agent_version=fields.agent_version,
+            instructions=asked.instructions,
+            tools=[] if in_agent_mode else [unsealed(tool) for tool in asked.tools],
+            completion_args=asked.completion,
+            handoff_execution=fields.handoff_execution,
+            metadata=fields.metadata,
+            options={name: value for name, value in asked.options.items() if name != "tool_confirmations"},
         )
 
+    def make(self, client: MistralAgents) -> Steps[Request]:
+        """The request, after what must be known of the service was read.
 
-def _call_options(asked: Asked, position: Position) -> JsonDict:
-    """Options of this call that go out as they are."""
-    options = fit_options(asked.options, position.operation)
-    return {**options, "headers": unsealed_headers(options["headers"])} if "headers" in options else options
+        Raises:
+            ConfigurationError: There is nothing to send, or a message can't be sent.
+            PendingCallsError: A tool call has no result.
+            DivergenceError: The history is no continuation, and the policy is to raise.
+        """
+        return self._request((yield from plan_turn(client, self._continuation, self._target, self._say)))
 
+    def preview(self) -> TurnRequest:
+        """The turn as far as it is known without reading anything."""
+        return self._continuation.request(self._target, self._say)
 
-def _start(fields: Fields, asked: Asked) -> JsonDict:
-    options: JsonDict = {"store": asked.stored}
-    if fields.agent_id is not None:
-        options |= {"agent_id": fields.agent_id, "agent_version": fields.agent_version}
-    else:
-        options |= {"model": asked.model, "instructions": asked.instructions}
-        options |= {
-            "tools": [unsealed(tool) for tool in asked.tools] or None,
-            "completion_args": asked.completion or None,
-        }
-    options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
-    kept = fields.metadata if asked.stored else {}
-    options["metadata"] = {**kept, **asked.options.get("metadata", {})} or None
-    return {name: value for name, value in options.items() if value is not None}
+    def _say(self, position: Position) -> tuple[list[JsonDict], list[JsonDict]]:
+        """The messages from a position on as inputs, and the decisions given with the call."""
+        confirmations = list(self._asked.options.get("tool_confirmations") or ())
+        if not confirmations:
+            # Calls of the answer that is gone on from must be answered too; it stands just before.
+            check_answered(self._messages[max(position.first - 1, 0) :])
+        starts, systems = position.operation == "start", self._asked.wanted.systems
+        inputs = to_entries(list(self._messages[position.first :]), keep_ids=not starts, systems=systems)
+        return [*self._answer_skipped(position), *inputs], confirmations
 
+    def _answer_skipped(self, position: Position) -> list[JsonDict]:
+        """Results for the calls that `parallel_tool_calls=False` left out of the answer that is gone on from."""
+        if position.operation == "start" or position.first == 0:
+            return []
+        skipped = self._messages[position.first - 1].response_metadata.get("skipped_calls") or ()
+        return [function_result(call_id, SKIPPED) for call_id in skipped]
 
-def _goes_on(fields: Fields, asked: Asked, position: Position) -> JsonDict:
-    options: JsonDict = {"completion_args": asked.completion or None} if fields.agent_id is None else {}
-    options["handoff_execution"] = asked.options.get("handoff_execution", fields.handoff_execution)
-    if position.operation == "restart":
-        options["agent_version"] = fields.agent_version
-    return {name: value for name, value in options.items() if value is not None}
+    def _request(self, turn: TurnRequest) -> Request:
+        fields, asked = self._fields, self._asked
+        sent = Sent(
+            stored=asked.stored,
+            prefix=history_digest(self._messages, systems=asked.wanted.systems) if asked.stored else "",
+            setup=asked.wanted.setup.key,
+            model=asked.model if fields.agent_id is None else fields.agent_id,
+            stop=asked.stop,
+            headers=fields.headers,
+            continues=turn.conversation_id if turn.operation == "restart" else None,
+            first_call_only=asked.first_call_only,
+        )
+        return Request(turn, sent)

@@ -21,9 +21,10 @@ from typing_extensions import Self, Unpack, override
 
 from langchain_mistral_agents import _serialization, _translator
 from langchain_mistral_agents._plan import Fields
-from langchain_mistral_agents._state import OnDivergence, digest
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
+from mistral_agents._border.continuation import OnDivergence
+from mistral_agents._border.fingerprints import digest
 from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents.options import ModelOptions
@@ -72,7 +73,6 @@ class ChatOptions(ModelOptions, total=False):
     tools: Sequence[Any] | None
     instructions: str | None
     streaming: bool
-    on_divergence: OnDivergence
     include_response_headers: bool
     client: MistralAgents | None
     name: str | None

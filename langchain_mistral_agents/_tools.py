@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
 from pydantic import BaseModel, SecretStr
 
-from mistral_agents._border.options import function_name
 from mistral_agents._border.schemas import check_tool, describe_form, make_tool
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
@@ -97,44 +96,3 @@ def _is_function(tool: Mapping[str, Any]) -> bool:
 def _copied(tool: Mapping[str, Any]) -> JsonDict:
     """Our builders stay what they are, since their text forms hide secrets; a plain dict is copied."""
     return tool if isinstance(tool, dict) and type(tool) is not dict else dict(tool)
-
-
-class AgentTools:
-    """The tools that agents were seen to have, so that each agent is read once; bounded."""
-
-    def __init__(self, limit: int = 1_000) -> None:
-        self._limit = limit
-        self._known: dict[tuple[str, str, str], set[str]] = {}
-
-    def covers(self, agent: tuple[str, str, str], declared: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the agent is known to have all of these."""
-        return {_tool_name(tool) for tool in declared} <= self._known.get(agent, set())
-
-    def learn(self, agent: tuple[str, str, str], record: Mapping[str, Any]) -> None:
-        """Remember what the service told of an agent."""
-        if len(self._known) >= self._limit:
-            self._known.clear()
-        self._known[agent] = {_tool_name(tool) for tool in record.get("tools") or []}
-
-
-def _tool_name(tool: Mapping[str, Any]) -> str:
-    name = function_name(tool)
-    return name if name is not None else str(tool.get("type"))
-
-
-AGENT_TOOLS = AgentTools()
-
-
-def check_agent_tools(declared: Sequence[Mapping[str, Any]], agent: Mapping[str, Any]) -> None:
-    """Compare tools bound locally with those of the agent, which alone decide what it can call.
-
-    Raises:
-        ConfigurationError: The agent lacks one; it would never be called.
-    """
-    own = {_tool_name(tool) for tool in agent.get("tools") or []}
-    missing = [_tool_name(tool) for tool in declared if _tool_name(tool) not in own]
-    if missing:
-        raise ConfigurationError(
-            f"The agent {agent.get('id')} has no tool {', '.join(missing)}: tools of an agent are set on the agent "
-            "(client.agents.update), not by the request."
-        )

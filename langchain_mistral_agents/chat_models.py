@@ -14,18 +14,17 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
 
-from langchain_mistral_agents._calls import aopen_stream, asend, check_setup, open_stream, send, unseen
 from langchain_mistral_agents._chunks import Chunks
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Asked, Request, ask, plan
+from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings
-from langchain_mistral_agents._state import HEADS, head_to_ask
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
-from langchain_mistral_agents._tools import AGENT_TOOLS, as_tool, check_agent_tools, seal_headers
+from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration
 from mistral_agents._border.options import function_name, resolve_options
+from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
@@ -120,60 +119,17 @@ class ChatMistralAgent(AgentSettings):
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
         fields = self._fields()
-        return plan(fields, ask(fields, given, stop, kwargs), given).payload
+        return Plan(fields, ask(fields, given, stop, kwargs), given).preview().payload
 
-    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
         fields = self._fields()
         asked = ask(fields, messages, stop, kwargs)
-        with model_errors(stored=asked.stored):
-            if not self._has_tools(asked):
-                agent = self.mistral.agents.get(str(self.agent_id), agent_version=self.agent_version)
-                check_agent_tools(asked.tools, agent)
-                AGENT_TOOLS.learn(self._agent_key, agent)
-            conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
-            if conversation_id is not None:
-                self._met(conversation_id, self.mistral.conversations.get_history(conversation_id).entries)
-            unknown = unseen(messages, asked) if asked.stored else None
-            if unknown is not None:
-                check_setup(self.mistral.conversations.get(unknown), asked)
-            return plan(fields, asked, messages)
+        return self._make(Plan(fields, asked, messages), stored=asked.stored)
 
-    async def _aplan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
-        fields = self._fields()
-        asked = ask(fields, messages, stop, kwargs)
-        with model_errors(stored=asked.stored):
-            if not self._has_tools(asked):
-                agent = await self.mistral.agents.aget(str(self.agent_id), agent_version=self.agent_version)
-                check_agent_tools(asked.tools, agent)
-                AGENT_TOOLS.learn(self._agent_key, agent)
-            conversation_id = head_to_ask(messages, asked.wanted) if asked.stored else None
-            if conversation_id is not None:
-                self._met(conversation_id, (await self.mistral.conversations.aget_history(conversation_id)).entries)
-            unknown = unseen(messages, asked) if asked.stored else None
-            if unknown is not None:
-                check_setup(await self.mistral.conversations.aget(unknown), asked)
-            return plan(fields, asked, messages)
-
-    @property
-    def _agent_key(self) -> tuple[str, str, str]:
-        return (self.mistral.base_url, str(self.agent_id), str(self.agent_version))
-
-    def _has_tools(self, asked: Asked) -> bool:
-        """Whether the agent is known to have every tool that is declared here."""
-        return self.agent_id is None or AGENT_TOOLS.covers(self._agent_key, asked.tools)
-
-    def _met(self, conversation_id: str | None, entries: Sequence[Any]) -> None:
-        last = next((entry.id for entry in reversed(entries) if entry.id is not None), None)
-        HEADS.set(self.mistral.base_url, conversation_id, last)
-
-    def _learn(self, turn: Turn, request: Request) -> None:
-        if request.sent.stored:
-            self._met(turn.conversation_id, turn.entries)
-
-    def _sending(self, request: Request) -> None:
-        """Until the answer is here nobody knows where the conversation stands."""
-        HEADS.set(self.mistral.base_url, request.position.conversation_id, None)
+    def _make(self, plan: Plan, *, stored: bool) -> Steps[Request]:
+        with model_errors(stored=stored):
+            return (yield from plan.make(self.mistral))
 
     # the four ways to ask
 
@@ -185,10 +141,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._plan(messages, stop, kwargs)
-        self._sending(request)
+        request = run(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
-            turn = send(self.mistral, request)
+            turn = self.mistral.conversations.send(request.turn)
         return self._result(turn, request)
 
     @override
@@ -199,14 +154,12 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = await self._aplan(messages, stop, kwargs)
-        self._sending(request)
+        request = await arun(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
-            turn = await asend(self.mistral, request)
+            turn = await self.mistral.conversations.asend(request.turn)
         return self._result(turn, request)
 
     def _result(self, turn: Turn, request: Request) -> ChatResult:
-        self._learn(turn, request)
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         return ChatResult(generations=[TurnGeneration(message=message, generation_info=facts).with_turn(turn)])
@@ -219,7 +172,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._plan(messages, stop, kwargs)
+        request = run(self._plan(messages, stop, kwargs))
         with closing(self._chunks(request)) as chunks:
             for message in chunks:
                 chunk = ChatGenerationChunk(message=message)
@@ -228,15 +181,13 @@ class ChatMistralAgent(AgentSettings):
                 yield chunk
 
     def _chunks(self, request: Request) -> Generator[AIMessageChunk, None, None]:
-        self._sending(request)
         chunks = Chunks(request.sent)
-        with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
+        with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
             for event in stream:
                 yield from chunks.feed(event)
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
-        self._learn(turn, request)
         yield from chunks.end(turn)
 
     @override
@@ -247,7 +198,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = await self._aplan(messages, stop, kwargs)
+        request = await arun(self._plan(messages, stop, kwargs))
         async with aclosing(self._achunks(request)) as chunks:
             async for message in chunks:
                 chunk = ChatGenerationChunk(message=message)
@@ -256,17 +207,15 @@ class ChatMistralAgent(AgentSettings):
                 yield chunk
 
     async def _achunks(self, request: Request) -> AsyncGenerator[AIMessageChunk, None]:
-        self._sending(request)
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
-            async with aopen_stream(self.mistral, request) as stream:
+            async with self.mistral.conversations.aopen(request.turn) as stream:
                 async for event in stream:
                     for message in chunks.feed(event):
                         yield message
                     if chunks.stopped and not request.sent.stored:
                         break
                 turn = stream.turn
-        self._learn(turn, request)
         for message in chunks.end(turn):
             yield message
 
@@ -279,10 +228,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
-        request = self._plan(messages, stop, kwargs)
-        self._sending(request)
+        request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
-        with model_errors(stored=request.sent.stored), open_stream(self.mistral, request) as stream:
+        with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
             for event in stream:
                 chunk, made = protocol.feed(event)
                 if run_manager is not None and chunk is not None:
@@ -291,7 +239,6 @@ class ChatMistralAgent(AgentSettings):
                 if protocol.stopped and not request.sent.stored:
                     break
             turn = stream.turn
-        self._learn(turn, request)
         yield from protocol.end(turn)[1]
 
     async def _astream_chat_model_events(
@@ -301,11 +248,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
-        request = await self._aplan(messages, stop, kwargs)
-        self._sending(request)
+        request = await arun(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored):
-            async with aopen_stream(self.mistral, request) as stream:
+            async with self.mistral.conversations.aopen(request.turn) as stream:
                 async for event in stream:
                     chunk, made = protocol.feed(event)
                     if run_manager is not None and chunk is not None:
@@ -315,7 +261,6 @@ class ChatMistralAgent(AgentSettings):
                     if protocol.stopped and not request.sent.stored:
                         break
                 turn = stream.turn
-        self._learn(turn, request)
         for each in protocol.end(turn)[1]:
             yield each
 

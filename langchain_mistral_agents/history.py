@@ -13,10 +13,12 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable
 
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._history import Converter, setup_of
+from langchain_mistral_agents._history import Converter
 from langchain_mistral_agents._ledger import Ledger
-from langchain_mistral_agents._state import HEADS
 from mistral_agents import MistralAgents
+from mistral_agents._border.fingerprints import Setup
+from mistral_agents._border.turns import HEADS
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.conversations import History
 from mistral_agents.errors import ConfigurationError, NotFoundError
 
@@ -92,26 +94,22 @@ class MistralConversationHistory(BaseChatMessageHistory):
         Raises:
             MistralAgentsError: The conversation can't be read.
         """
-        conversation_id = self._conversation_id
-        if conversation_id is None:
-            return self.unsaved
-        with model_errors(stored=True):
-            setup = self._known_setup(conversation_id)
-            if setup is None:
-                setup = setup_of(self.client.conversations.get(conversation_id))
-            history = self.client.conversations.get_history(conversation_id)
-        return self._converted(history, setup)
+        return run(self._read())
 
     async def aget_messages(self) -> list[BaseMessage]:
         """As `messages`, without blocking."""
-        conversation_id = self._conversation_id
-        if conversation_id is None:
+        return await arun(self._read())
+
+    def _read(self) -> Steps[list[BaseMessage]]:
+        key, conversations = self._conversation_id, self.client.conversations
+        if key is None:
             return self.unsaved
         with model_errors(stored=True):
-            setup = self._known_setup(conversation_id)
+            setup = self._known_setup(key)
             if setup is None:
-                setup = setup_of(await self.client.conversations.aget(conversation_id))
-            history = await self.client.conversations.aget_history(conversation_id)
+                info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
+                setup = Setup.of_info(info).key
+            history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
         return self._converted(history, setup)
 
     def get_messages(self, limit: int | None = None) -> list[BaseMessage]:
@@ -129,8 +127,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
     def _converted(self, history: History, setup: str) -> list[BaseMessage]:
         conversation_id = history.conversation_id
         self._setup = (conversation_id, setup)
-        last = next((entry.id for entry in reversed(history.entries) if entry.id is not None), None)
-        HEADS.set(self.client.base_url, conversation_id, last)
+        HEADS.set(self.client.base_url, conversation_id, history.last_entry_id)
         held = self._converter.messages(history.entries, conversation_id, setup)
         self._ledger.looked(held)
         return [*self._cut(held), *self._ledger.unsaved]

@@ -9,8 +9,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Remove
 from typing_extensions import NotRequired
 
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
-from langchain_mistral_agents._state import anchors
+from langchain_mistral_agents._items import items_of
 from langchain_mistral_agents.chat_models import ChatMistralAgent
+from mistral_agents._border.continuation import find_anchors
 from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents.errors import ConfigurationError
 
@@ -60,8 +61,10 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
     by call id, or with `{"decisions": [{"type": "approve"}, {"type": "reject"}]}`; anything else is asked about again,
     with the reason under `error`. A new message instead of a decision denies the calls. Interrupts need a checkpointer.
 
-    A decision that was taken already (by a run from an older checkpoint, or by one whose reply was lost) can't be taken
-    again: the turn branches before the question, which leaves the messages and is asked anew.
+    A turn whose reply was lost is not sent again by a retry or a resumed run of the same process: its answer is looked
+    for in the conversation first. A decision that was taken already (by a run from an older checkpoint, or by another
+    process whose reply was lost) can't be taken again: the turn branches before the question, which leaves the messages
+    and is asked anew.
 
     Calls of your functions that a broken run left without result are answered with an error by the next run.
 
@@ -167,7 +170,7 @@ def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
     given, own = state.get("conversation_id"), state.get("answered_in")
     if given is not None and given != own:
         settings["conversation_id"] = given
-    elif own is not None and not anchors(request.messages, None) and model.on_divergence == "raise":
+    elif own is not None and not find_anchors(items_of(request.messages), None) and model.on_divergence == "raise":
         raise DivergenceError(
             "The messages hold no answer of the stored conversation any more.",
             conversation_id=own,

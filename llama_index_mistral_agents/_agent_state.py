@@ -15,7 +15,7 @@ from mistral_agents._json import JsonDict
 
 KEY = "mistral_conversation"
 _KNOWN = 256
-_MARKS = frozenset({"stored", "memory", "branch"})
+_MARKS = frozenset({"stored", "memory", "branch", "covers"})
 _MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
@@ -117,7 +117,7 @@ def _same_call(one: JsonDict, other: ChatMessage) -> bool:
 
 def _start_marks(message: ChatMessage | None) -> JsonDict:
     kwargs = message.additional_kwargs if message is not None else {}
-    return {name: kwargs[name] for name in ("tools", "system") if name in kwargs}
+    return {name: kwargs[name] for name in ("setup_digest", "system") if name in kwargs}
 
 
 def prints(messages: Sequence[ChatMessage]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._items import with_digests
 from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_result
 from mistral_agents.entries import Entry
 
@@ -34,7 +35,8 @@ class KnownHistory:
             start = 0
         if start == 0:
             self.messages = []
-        self.messages.extend(history_messages(entries[start:], conversation_id))
+        before = self.messages[-1].additional_kwargs["history_digest"] if self.messages else ""
+        self.messages.extend(with_digests(history_messages(entries[start:], conversation_id), before))
         self.converted += len(entries) - start
         self._ids = ids
 

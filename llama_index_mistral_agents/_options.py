@@ -31,6 +31,7 @@ class CallOptions:
         tools: Hosted tools and function tools as the service takes them.
         first_call_only: Whether one function call at a time is wanted.
         request: Other options of the request.
+        metadata: The model's own, which go with stored conversations only.
         target: What this call sets instead of the model: `model`, `store`, `conversation_id`, `handoff_execution`.
     """
 
@@ -38,6 +39,7 @@ class CallOptions:
     tools: list[JsonDict]
     first_call_only: bool = False
     request: JsonDict = field(default_factory=dict)
+    metadata: JsonDict = field(default_factory=dict)
     target: JsonDict = field(default_factory=dict)
 
     @property
@@ -87,6 +89,7 @@ def call_options(
     own = {name: value for name, value in fixed.items() if value is not None}
     given = resolve_options(kwargs, what="MistralAgentLLM", where="call")
     completion = {**take_completion(own), **take_completion(given)}
+    metadata = own.pop("metadata", {})
     given = {**own, **given}
     choice, strict = completion.pop("tool_choice", None), given.pop("strict", None)
     functions = [describe_tool(tool, strict=strict) for tool in given.pop("tools", ())]
@@ -100,7 +103,7 @@ def call_options(
     else:
         tools, word = choose_tools(tools, choice)
         completion |= {"tool_choice": word} if word is not None else {}
-    return CallOptions(completion, tools, first_call_only, given, target)
+    return CallOptions(completion, tools, first_call_only, given, metadata, target)
 
 
 _TARGET = ("model", "store", "conversation_id", "handoff_execution")

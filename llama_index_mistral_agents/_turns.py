@@ -1,4 +1,4 @@
-"""Makes the turn of a request, as a call or event by event, and says it as LlamaIndex responses."""
+"""Turns as LlamaIndex responses, whole or event by event."""
 
 from __future__ import annotations
 
@@ -8,51 +8,21 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
+from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
-from mistral_agents import MistralAgents
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import chunk_text, content_chunks, thinking_text
 from mistral_agents.turn import Turn
 
 
-def _arguments(request: Request) -> tuple[tuple[Any, ...], JsonDict]:
-    if request.kind == "start":
-        return (request.inputs,), request.options
-    if request.kind == "append":
-        return (request.conversation_id, request.inputs), request.options
-    return (request.conversation_id, request.from_entry_id, request.inputs), request.options
-
-
-def send(client: MistralAgents, request: Request) -> Turn:
-    """Make the turn as a call."""
-    args, options = _arguments(request)
-    _begin(request)
-    turn: Turn = getattr(client.conversations, request.kind)(*args, **options)
-    return turn
-
-
-async def asend(client: MistralAgents, request: Request) -> Turn:
-    """As `send`, without blocking."""
-    args, options = _arguments(request)
-    _begin(request)
-    turn: Turn = await getattr(client.conversations, f"a{request.kind}")(*args, **options)
-    return turn
-
-
-def open_stream(client: MistralAgents, request: Request, *, asynchronous: bool = False) -> Any:
-    """The turn as a `TurnStream` (or `AsyncTurnStream`)."""
-    args, options = _arguments(request)
-    options = {name: value for name, value in options.items() if name != "after_entry_id"}
-    _begin(request)
-    prefix = "a" if asynchronous else ""
-    return getattr(client.conversations, f"{prefix}{request.kind}_stream")(*args, **options)
-
-
-def _begin(request: Request) -> None:
+def begin(request: Request) -> TurnRequest:
+    """The turn of a request, which is on its way from now on."""
     if request.session is not None:
         request.session.turn_begins()
+    return request.turn
 
 
 def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse:
@@ -60,9 +30,9 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
     if notify:
         announce(turn)
     marks = dict(request.marks) if request.stored else {}
-    if request.kind != "start" and turn.conversation_id != request.conversation_id:
-        marks["continues"] = request.conversation_id
     message = answer_message(turn, stored=request.stored, first_call_only=request.first_call_only, **marks)
+    if request.stored:
+        message = with_marks(message, history_digest=history_digest([message], request.prefix))
     count_turn()
     if request.stored and request.session is not None and turn.conversation_id is not None:
         request.session.turn_applied(turn.conversation_id, request.sent, message, request.marks)

@@ -24,8 +24,9 @@ from llama_index_mistral_agents._agent_state import (
     unmarked,
 )
 from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages import SYSTEM, confirmations
-from llama_index_mistral_agents._options import describe_tool, tool_name
+from llama_index_mistral_agents._options import describe_tool
 from llama_index_mistral_agents._sessions import session_of
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -175,7 +176,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         while state.pending and hasattr(ctx, "wait_for_event"):
             last = undumped([state.answer])[0] if state.answer is not None else ChatMessage()
             allow = await _decision(ctx, last)
-            response = await self._ask(ctx, [last, *confirmations(last, allow=allow)], tools)
+            response = await self._ask(ctx, [with_marks(last, covers=True), *confirmations(last, allow=allow)], tools)
             await self._note(ctx, state, response)
         return self._output(state, response)
 
@@ -207,14 +208,14 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         if state.last is None:
             return unmarked([*llm_input, *pad])
         count = state.new_in(held, memory)
-        if count is None or not self._same_tools(state.last, tools):
+        if count is None or not self._has_same_tools(state.last, tools):
             reason = "memory" if count is None else "tools"
             ctx.write_event_to_stream(ConversationReset(conversation_id=state.conversation_id, reason=reason))
             past = await self._past(state) if state.lost_in(held, memory) else []
             return unmarked([*past, *llm_input, *pad])
         system = [message for message in llm_input if message.role in SYSTEM]
         said = [message for message in llm_input if message.role not in SYSTEM]
-        return [*system, state.last, *undumped(state.unsent), *said[len(said) - count :]]
+        return [*system, with_marks(state.last, covers=True), *undumped(state.unsent), *said[len(said) - count :]]
 
     async def _past(self, state: AgentState) -> list[ChatMessage]:
         """What the conversation holds; nothing before there is one."""
@@ -223,10 +224,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         history = await self._turns.client.conversations.aget_history(state.conversation_id)
         return history_messages(history.entries, state.conversation_id)
 
-    def _same_tools(self, answer: ChatMessage, tools: Sequence[AsyncBaseTool]) -> bool:
-        known = answer.additional_kwargs.get("tools", ())
-        names = [*map(tool_name, self._turns.tools), *(f"function {tool.metadata.get_name()}" for tool in tools)]
-        return set(names) <= set(known)
+    def _has_same_tools(self, answer: ChatMessage, tools: Sequence[AsyncBaseTool]) -> bool:
+        offered = self._turns.setup_digest([describe_tool(tool) for tool in tools])
+        return answer.additional_kwargs.get("setup_digest") in (None, offered)
 
     async def _note(self, ctx: Any, state: AgentState, response: ChatResponse) -> None:
         """Keep an answer before anything else can fail."""
@@ -286,7 +286,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state = await AgentState.load(ctx, self.name)
         for result in results:
             mark = {"tool_call_id": result.tool_id, "name": result.tool_name}
-            message = ChatMessage(role=MessageRole.TOOL, content=result.tool_output.content, additional_kwargs=mark)
+            message = ChatMessage(role=MessageRole.TOOL, blocks=result.tool_output.blocks, additional_kwargs=mark)
             state.pad.append(dumped(message))
             state.unsent.append(dumped(message))
         direct = next((r for r in results if r.return_direct and r.tool_name != "handoff"), None)

@@ -29,17 +29,18 @@ from llama_index.core.settings import Settings
 from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack
 
-from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._messages import confirmations, tool_calls
 from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
-from llama_index_mistral_agents._plan import Draft, Request, Target
+from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
-from llama_index_mistral_agents._turns import Progress, asend, finish, open_stream, send
+from llama_index_mistral_agents._turns import Progress, begin, finish
 from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
+from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.options import resolve_options
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Steps, arun, run
 from mistral_agents.entries import parse_arguments
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import ModelOptions
@@ -113,6 +114,9 @@ class MistralAgentLLM(StructuredPrediction):
         store: Whether the service keeps new conversations.
         conversation_id: The stored conversation to go on with.
         handoff_execution: Who runs handoffs of an agent.
+        on_divergence: What to do with a stored conversation when the messages are no continuation of it (edited,
+            trimmed, other tools): `restart` branches at the last shared answer (a new conversation where there is
+            none), `new` begins anew, `raise` raises.
         context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; the service does not tell it.
         client: Your own client; else one is made of the arguments below.
         conversation_metadata: Your own keys, kept with new stored conversations (or `metadata=`, as the service calls
@@ -157,6 +161,7 @@ class MistralAgentLLM(StructuredPrediction):
     conversation_id: str | None = Field(default=None, description="The stored conversation to go on with.")
     conversation_metadata: dict[str, Any] | None = Field(default=None, description="Kept with new conversations.")
     handoff_execution: Literal["server", "client"] | None = Field(default=None, description="Who runs handoffs.")
+    on_divergence: OnDivergence = Field(default="restart", description="What to do with edited histories.")
     context_window: int = Field(default=DEFAULT_CONTEXT_WINDOW, description="Tokens of the model's context.", gt=0)
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
     _watch: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
@@ -205,8 +210,8 @@ class MistralAgentLLM(StructuredPrediction):
     def bind(self, conversation_id: str | None) -> Self:
         """A model of one stored conversation, which sends only what is new; None gives one of no conversation.
 
-        What is new is told by the messages themselves: all after the last one that the conversation holds. Messages
-        before it are not compared; to change them, branch (`client.conversations.restart`).
+        What is new is told by the messages themselves: all after the last one that the conversation holds. Edited
+        messages before it follow `on_divergence`.
         """
         return self.model_copy(update={"conversation_id": conversation_id})
 
@@ -220,7 +225,13 @@ class MistralAgentLLM(StructuredPrediction):
 
     def _target(self) -> Target:
         return Target(
-            self.model, self.agent_id, self.agent_version, self.store, self.conversation_id, self.handoff_execution
+            self.model,
+            self.agent_id,
+            self.agent_version,
+            self.store,
+            self.conversation_id,
+            self.handoff_execution,
+            self.on_divergence,
         )
 
     def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
@@ -228,48 +239,27 @@ class MistralAgentLLM(StructuredPrediction):
         fixed["metadata"] = self.conversation_metadata
         return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
 
-    def _agent(self) -> JsonDict:
-        return self.client.agents.get(str(self.agent_id), agent_version=self.agent_version)
+    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[Request]:
+        return Plan(messages, self._target(), self._options(kwargs)).make(self.client)
 
-    async def _aagent(self) -> JsonDict:
-        return await self.client.agents.aget(str(self.agent_id), agent_version=self.agent_version)
-
-    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
-        options = self._options(kwargs)
-        draft = Draft(messages, replace(self._target(), **options.target), options)
-        found, conversations = draft.conversation_id, self.client.conversations
-        history = info = None
-        if found is not None and draft.needs_history:
-            history = history_messages(conversations.get_history(found).entries, found)
-        if draft.needs_info:
-            info = conversations.get(found) if found is not None else self._agent()
-        return draft.request(history, info)
-
-    async def _arequest(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
-        options = self._options(kwargs)
-        draft = Draft(messages, replace(self._target(), **options.target), options)
-        found, conversations = draft.conversation_id, self.client.conversations
-        history = info = None
-        if found is not None and draft.needs_history:
-            history = history_messages((await conversations.aget_history(found)).entries, found)
-        if draft.needs_info:
-            info = await (conversations.aget(found) if found is not None else self._aagent())
-        return draft.request(history, info)
+    def setup_digest(self, tools: Sequence[Mapping[str, Any]]) -> str:
+        """What a conversation with these function tools is started with, as its answers carry it."""
+        return replace(setup_of(self._target(), [*self.tools, *tools]), guardrails=self.guardrails).key
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request = self._request(messages, kwargs)
-        return finish(request, send(self.client, request))
+        request = run(self._request(messages, kwargs))
+        return finish(request, self.client.conversations.send(begin(request)))
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request = await self._arequest(messages, kwargs)
-        return finish(request, await asend(self.client, request))
+        request = await arun(self._request(messages, kwargs))
+        return finish(request, await self.client.conversations.asend(begin(request)))
 
     def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseGen:
-        request = self._request(messages, kwargs)
+        request = run(self._request(messages, kwargs))
 
         def responses() -> ChatResponseGen:
             progress = Progress(request, self._watch)
-            with open_stream(self.client, request) as events:
+            with self.client.conversations.open(begin(request)) as events:
                 for event in events:
                     response = progress.take(event)
                     if response is not None:
@@ -280,11 +270,11 @@ class MistralAgentLLM(StructuredPrediction):
         return responses()
 
     async def _astream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseAsyncGen:
-        request = await self._arequest(messages, kwargs)
+        request = await arun(self._request(messages, kwargs))
 
         async def responses() -> ChatResponseAsyncGen:
             progress = Progress(request, self._watch)
-            async with open_stream(self.client, request, asynchronous=True) as events:
+            async with self.client.conversations.aopen(begin(request)) as events:
                 async for event in events:
                     response = progress.take(event)
                     if response is not None:

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._blocks import history_messages
+from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._memory_state import KnownHistory, Unsaved, common_start
 from llama_index_mistral_agents._messages import is_answer, text_of
 from llama_index_mistral_agents._sessions import register, turns_made
@@ -174,11 +175,11 @@ class MistralConversationMemory(BaseMemory):
             register(key, self)
             self._unsaved.new_round()
             kept = self._history.messages[: self._branch_at]
-            messages = [_marked(message, {"memory": key}) for message in [*kept, *self._unsaved.messages]]
+            messages = [with_marks(message, memory=key) for message in [*kept, *self._unsaved.messages]]
             if kept:
                 branch = {"branch": True} if self._branch_at is not None else {}
                 known = {name: value for name, value in self._marks.items() if value}
-                messages[len(kept) - 1] = _marked(messages[len(kept) - 1], {**known, **branch})
+                messages[len(kept) - 1] = with_marks(messages[len(kept) - 1], **known, **branch)
             self._round = turns_made() if messages else None
             return messages
 
@@ -270,10 +271,6 @@ class MistralConversationMemory(BaseMemory):
             self._under_way = False
             self._marks = dict(marks)
             self._unsaved.applied(sent, answer)
-
-
-def _marked(message: ChatMessage, marks: JsonDict) -> ChatMessage:
-    return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})
 
 
 # Reading only -------------------------------------------------------------------------------------------------------

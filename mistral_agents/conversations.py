@@ -186,7 +186,7 @@ class Conversations:
             try:
                 yield stream
             finally:
-                self._settle(stream.turn)
+                HEADS.settle_stream(self._base_url, request, stream.turn)
 
     @asynccontextmanager
     async def aopen(self, request: TurnRequest) -> AsyncIterator[AsyncTurnStream | FoundTurn]:
@@ -201,12 +201,7 @@ class Conversations:
                 try:
                     yield stream
                 finally:
-                    self._settle(stream.turn)
-
-    def _settle(self, turn: Turn) -> None:
-        """Where a stream was read to its end, its conversation stands there, whatever the reader does then."""
-        if turn.complete:
-            HEADS.settle(self._base_url, turn)
+                    HEADS.settle_stream(self._base_url, request, stream.turn)
 
     @contextmanager
     def _watched(self, request: TurnRequest, planned: Planned) -> Iterator[None]:

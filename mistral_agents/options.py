@@ -86,6 +86,7 @@ class ModelOptions(_Shared, ClientOptions, total=False):
 
     agent_id: str | None
     agent_version: int | str | None
+    on_divergence: Literal["restart", "new", "raise"] | None
 
 
 class CallOptions(_Shared, total=False):

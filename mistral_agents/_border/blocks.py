@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import json
+import mimetypes
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import user_message
@@ -24,6 +27,7 @@ _DETAILS = frozenset({"low", "auto", "high"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _SPACES = re.compile(r"\s+")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
+_DOCUMENT = "application/pdf"
 _TOOLS = {"image": "image_generation", "document": "code_interpreter"}
 
 
@@ -99,12 +103,38 @@ def _make_document(part: Part) -> JsonDict:
     if part.text is not None:
         return {"type": "text", "text": _label_text(_read_text(part), part.name)}
     named = {"document_name": part.name} if part.name else {}
-    if part.url is not None:
+    if part.url is not None and not part.url.startswith("data:"):
         return {"type": "document_url", "document_url": part.url, **named}
-    url = _make_data_url(part, "application/pdf")
+    url = part.url if part.url is not None else _make_data_url(part, _guess_type(part))
     if _is_text_type(url.partition(";")[0].removeprefix("data:")):
         return {"type": "text", "text": _label_text(_decode_text(url, part), part.name)}
     return {"type": "document_url", "document_url": url, **named}
+
+
+def _guess_type(part: Part) -> str:
+    """The media type of a document that has none: by its name, else by how it begins."""
+    named = mimetypes.guess_type(part.name)[0] if part.name else None
+    if named is not None or part.mime is not None or part.data is None:
+        return named or _DOCUMENT
+    data = part.data if not isinstance(part.data, str) else _begin_of(part.data)
+    return "text/plain" if _looks_like_text(bytes(data)) else _DOCUMENT
+
+
+def _begin_of(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded[:1024])
+    except binascii.Error:
+        return b"\0"
+
+
+def _looks_like_text(data: bytes) -> bool:
+    if not data or b"\0" in data or data.startswith(b"%PDF"):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _label_text(text: str, name: str | None) -> str:
@@ -117,13 +147,16 @@ def _is_text_type(mime: str) -> bool:
 
 def _decode_text(url: str, part: Part) -> str:
     """The words of a text document: the service reads documents as pages, so it gets the text itself."""
-    data = base64.b64decode(url.partition(";base64,")[2])
-    for encoding in ("utf-8-sig", "utf-16") if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise ConfigurationError(f"The text in a {part.label!r} block is no UTF-8.", hint="Encode it so, or send its text.")
+    head, _, data = url.partition(",")
+    held = base64.b64decode(_check_base64(data, part)) if head.endswith(";base64") else unquote_to_bytes(data)
+    encoding = "utf-16" if held[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return held.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The text in a {part.label!r} block is no {encoding.upper()}: {error}.",
+            hint="Encode it so, or send its text.",
+        ) from error
 
 
 def _make_data_url(part: Part, default: str) -> str:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
+from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
 from mistral_agents._conversation.functions import interrupted
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.confirmation import denied
 from mistral_agents.entries import FunctionCall
-from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
+from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError, NotFoundError
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _EDITED = "messages before the last answer were edited"
 _GONE_ON = "the conversation has gone on since"
 _NO_ANSWER = "none of its answers is among the messages"
 _NOTHING_NEW = "There is nothing new to send: no new message is among the messages."
+_CONFIRM = (
+    "Only calls at the end of a stored conversation (store=True) can be confirmed; go on from before the question."
+)
 _STILL_RUNS = "The same turn was sent before, was not answered in time and may still be at work."
 _PERHAPS_SAID = "The conversation holds these words, and it is not known whether an earlier request of them said them."
 
@@ -118,6 +122,7 @@ class Position:
         first: The index of the first item that the conversation does not hold.
         reason: Why it is no plain continuation; None where it is.
         open_calls: Calls that the conversation waits for, where its history was read.
+        info: What the service told of the conversation, where it was read.
     """
 
     operation: Operation
@@ -126,6 +131,7 @@ class Position:
     first: int = 0
     reason: str | None = None
     open_calls: Sequence[FunctionCall] = ()
+    info: Mapping[str, Any] | None = None
 
 
 class Continuation:
@@ -140,6 +146,7 @@ class Continuation:
         needs_agent: Whether the agent must be read, since it is not known to have the tools that run here.
         needs_history: Whether the conversation's history must be read.
         needs_info: Whether the conversation's tools and instructions must be read.
+        was_never_kept: Whether the service perhaps kept nothing of the conversation: its first turn was left.
     """
 
     def __init__(self, items: Sequence[Item], wanted: Wanted) -> None:
@@ -150,9 +157,10 @@ class Continuation:
         known = self.conversation_id is not None
         fresh = known and HEADS.get(wanted.base_url, str(self.conversation_id)) is None
         attempted = known and HEADS.attempt(wanted.base_url, str(self.conversation_id)) is not None
+        self.was_never_kept = known and HEADS.is_unfinished(wanted.base_url, str(self.conversation_id))
         by_words = known and not self.anchors and any(item.kind == "answer" for item in items)
         self.needs_agent = not AGENT_TOOLS.covers(self._agent_key, wanted.declared) and bool(wanted.declared)
-        self.needs_history = attempted or by_words or (fresh and bool(self.anchors))
+        self.needs_history = attempted or self.was_never_kept or by_words or (fresh and bool(self.anchors))
         asks = bool(wanted.setup.tools) or wanted.setup.instructions is not None or wanted.notes
         untold = not self.anchors or self._mark(self.anchors[-1]).setup is None
         self.needs_info = known and untold and asks and wanted.setup.agent_id is None
@@ -184,6 +192,11 @@ class Continuation:
         check_declared(agent, self.wanted.declared)
         AGENT_TOOLS.learn(self._agent_key, agent)
 
+    def begin_anew(self) -> Continuation:
+        """The plan where the service has kept nothing of the conversation."""
+        wanted = replace(self.wanted, given=None, fallback=None)
+        return Continuation([replace(item, mark=None) for item in self.items], wanted)
+
     def place(self, history: History | None = None, info: Mapping[str, Any] | None = None) -> Position:
         """Where the turn goes.
 
@@ -195,17 +208,19 @@ class Continuation:
             DivergenceError: The items are no continuation, and the policy is to raise; or a conversation that was
                 named has nothing in common with them.
         """
+        return self._by_policy(self._locate(history, info))
+
+    def _locate(self, history: History | None, info: Mapping[str, Any] | None) -> Position:
+        """Where the turn goes, whatever the policy."""
         if self.conversation_id is None:
             return Position("start")
         if info is not None:
             self._check_setup(info)
         if not self.anchors:
-            return self._place_by_words(history)
-        head = self._head(history)
-        position = self._place_by_marks(head)
-        if position.operation == "append" and history is not None:
-            position = replace(position, open_calls=history.open_calls)
-        return self._by_policy(position)
+            return replace(self._place_by_words(history), info=info)
+        position = self._place_by_marks(self._head(history))
+        calls = history.open_calls if history is not None and position.operation == "append" else ()
+        return replace(position, open_calls=calls, info=info)
 
     def _head(self, history: History | None) -> str | None:
         if history is not None:
@@ -243,7 +258,7 @@ class Continuation:
                 continue
             if held is answers[-1]:
                 return Position("append", conversation_id, head, place + 1, open_calls=history.open_calls)
-            return self._by_policy(Position("restart", conversation_id, held.entry_id, place + 1, _GONE_ON))
+            return Position("restart", conversation_id, held.entry_id, place + 1, _GONE_ON)
         raise DivergenceError(
             f"These messages do not continue conversation {conversation_id}: {_NO_ANSWER}. Nothing was sent.",
             conversation_id=conversation_id,
@@ -294,34 +309,35 @@ class Continuation:
             ConfigurationError: The items can't be sent so, or there is nothing new in them; nothing was sent.
             UnknownOutcomeError: The same turn was sent before and may have been applied; nothing was sent.
         """
-        position = self.place(history, info)
+        located = self._locate(history, info)
+        if history is not None and located.operation != "start":
+            found = self._find_lost(history, *say(replace(located, operation="append", reason=None)))
+            if found is not None:
+                return TurnRequest("append", None, {}, located.conversation_id, found=found)
+        position = self._by_policy(located)
         if self.wanted.confirms and position.operation != "append":
             raise LateConfirmationError(
                 f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
                 conversation_id=self.conversation_id,
-                hint="Only calls at the end of a conversation can be confirmed; go on from before the question.",
+                hint=_CONFIRM,
             )
         inputs, confirmations = say(position)
         if not inputs and not confirmations:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
-        found = self._find_lost(history, inputs) if history is not None else None
-        if position.operation == "append" and found is None:
+        if position.operation == "append":
             inputs, confirmations = _close_calls(position.open_calls, inputs, confirmations)
-        options = target.options_at(position, self.wanted)
-        if confirmations:
-            options["tool_confirmations"] = confirmations
+        options = {**target.options_at(position, self.wanted), "tool_confirmations": confirmations or None}
         known = {name: value for name, value in options.items() if value is not None}
         return TurnRequest(
-            "append" if found is not None else position.operation,
+            position.operation,
             inputs or None,
             known,
             position.conversation_id,
             position.entry_id,
             position.reason,
-            found,
         )
 
-    def _find_lost(self, history: History, inputs: Sequence[JsonDict]) -> Turn | None:
+    def _find_lost(self, history: History, inputs: list[JsonDict], confirmations: list[JsonDict]) -> Turn | None:
         """The answer to an earlier request of the same words, which was paid for and did not arrive.
 
         Raises:
@@ -329,7 +345,7 @@ class Continuation:
         """
         conversation_id = str(self.conversation_id)
         attempt = HEADS.attempt(self.wanted.base_url, conversation_id)
-        if attempt is None or attempt.key != attempt_key(inputs) or not self._is_same_place(attempt):
+        if attempt is None or attempt.key != attempt_key(inputs, confirmations) or not self._is_same_place(attempt):
             return None
         said = was_said(history.entries, attempt.after_entry_id, attempt.sent)
         if said and attempt.after_entry_id is None:
@@ -387,11 +403,11 @@ class Target:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def _common(self) -> JsonDict:
+    def _common(self, operation: Operation) -> JsonDict:
         handoffs = self.options.get("handoff_execution")
         completion = dict(self.completion_args) if self.agent_id is None else {}
         return {
-            **self.options,
+            **fit_options(self.options, operation),
             "completion_args": completion or None,
             "handoff_execution": handoffs if handoffs is not None else self.handoff_execution,
         }
@@ -402,18 +418,18 @@ class Target:
 
     def _start_options(self, wanted: Wanted) -> JsonDict:
         """What a conversation's first turn is given."""
-        options = {**self._common(), "store": wanted.stored}
+        options = {**self._common("start"), "store": wanted.stored}
         if self.agent_id is not None:
             options.update(agent_id=self.agent_id, agent_version=self.agent_version)
         else:
             options.update(model=self.model, instructions=self.instructions, tools=list(self.tools) or None)
-        metadata = {**self.metadata, **(self.options.get("metadata") or {})}
-        options["metadata"] = metadata or None if wanted.stored else None
+        kept = self.metadata if wanted.stored else {}
+        options["metadata"] = {**kept, **(self.options.get("metadata") or {})} or None
         return options
 
     def _further_options(self, position: Position) -> JsonDict:
         """What a further turn, or a branch, is given."""
-        options = self._common()
+        options = self._common(position.operation)
         if position.operation == "restart":
             options["agent_version"] = self.agent_version
         return options
@@ -435,7 +451,12 @@ def plan_turn(client: MistralAgents, continuation: Continuation, target: Target,
         )
         continuation.learn_agent(agent)
     if continuation.needs_history:
-        history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
+        try:
+            history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
+        except NotFoundError:
+            if not continuation.was_never_kept:
+                raise
+            continuation = continuation.begin_anew()
     if continuation.needs_info:
         info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
     return continuation.request(target, say, history, info)

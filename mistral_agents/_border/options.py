@@ -103,6 +103,10 @@ def _check_handoffs(value: Any) -> str | None:
     return None if value in ("server", "client") else "'server' or 'client' is wanted"
 
 
+def _check_policy(value: Any) -> str | None:
+    return None if value in ("restart", "new", "raise") else "'restart', 'new' or 'raise' is wanted"
+
+
 TABLE: tuple[Option, ...] = (
     _sampling("temperature", "Sampling temperature.", fault=_check_number),
     _sampling("top_p", "Share of the probable words that are sampled from.", fault=_check_number),
@@ -207,6 +211,13 @@ TABLE: tuple[Option, ...] = (
         "The stored conversation to go on with.",
         given=_MODEL,
         fault=_check_text,
+    ),
+    Option(
+        "on_divergence",
+        "package",
+        "`restart`, `new` or `raise`: what to do where messages are no continuation of a stored conversation.",
+        given=frozenset({"constructor"}),
+        fault=_check_policy,
     ),
     Option(
         "handoff_execution",

@@ -14,7 +14,7 @@ from mistral_agents._api.recovery import LOST
 from mistral_agents._border.fingerprints import digest
 from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents._json import JsonDict
-from mistral_agents.errors import TimeoutExceededError
+from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
 from mistral_agents.turn import Turn
 
 Operation = Literal["start", "append", "restart"]
@@ -72,11 +72,16 @@ class Attempt:
     runs_until: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A conversation whose first turn was left or broke off; the service may have kept nothing of it."""
+
+
 class Heads:
     """Where conversations stood last, and turns of unknown outcome; bounded, safe in threads."""
 
     def __init__(self) -> None:
-        self._heads: OrderedDict[tuple[str, str], str | Attempt] = OrderedDict()
+        self._heads: OrderedDict[tuple[str, str], str | Attempt | Unfinished] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, base_url: str, conversation_id: str) -> str | None:
@@ -89,7 +94,11 @@ class Heads:
         found = self._heads.get((base_url, conversation_id))
         return found if isinstance(found, Attempt) else None
 
-    def set(self, base_url: str, conversation_id: str | None, known: str | Attempt | None) -> None:
+    def is_unfinished(self, base_url: str, conversation_id: str) -> bool:
+        """Whether the first turn of the conversation was not seen to its end."""
+        return isinstance(self._heads.get((base_url, conversation_id)), Unfinished)
+
+    def set(self, base_url: str, conversation_id: str | None, known: str | Attempt | Unfinished | None) -> None:
         """Remember the last entry, or a turn of unknown outcome; None forgets."""
         if conversation_id is None:
             return
@@ -103,6 +112,13 @@ class Heads:
     def settle(self, base_url: str, turn: Turn) -> None:
         """A turn came back: the conversation stands at its last entry."""
         self.set(base_url, turn.conversation_id, turn.last_entry_id)
+
+    def settle_stream(self, base_url: str, request: TurnRequest, turn: Turn) -> None:
+        """A stream was read, or left: what of the turn was seen counts, whatever its reader does then."""
+        if turn.complete:
+            self.settle(base_url, turn)
+        elif request.operation != "append":
+            self.set(base_url, turn.conversation_id, Unfinished())
 
     @contextmanager
     def under_way(self, base_url: str, request: TurnRequest, sent: Any, timeout: float) -> Iterator[None]:
@@ -122,16 +138,17 @@ class Heads:
         except BaseException as error:
             if request.operation == "append" and not _was_refused(error):
                 runs = time.monotonic() + timeout if isinstance(error, TimeoutExceededError) else 0.0
-                attempt = Attempt(request.entry_id, attempt_key(request.inputs), sent, runs)
+                key = attempt_key(request.inputs, request.options.get("tool_confirmations"))
+                attempt = Attempt(request.entry_id, key, sent, runs)
                 self.set(base_url, request.conversation_id, attempt)
             raise
 
 
-def attempt_key(inputs: Any) -> str:
+def attempt_key(inputs: Any, confirmations: Any) -> str:
     """A digest of what is said; calls that are only closed with it don't count, they may be closed by now."""
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
-        return digest([entry for entry in inputs if not _is_interruption(entry)])
-    return digest(inputs)
+        inputs = [entry for entry in inputs if not _is_interruption(entry)]
+    return digest(inputs if inputs else None, confirmations if confirmations else None)
 
 
 def _is_interruption(entry: Any) -> bool:
@@ -140,7 +157,7 @@ def _is_interruption(entry: Any) -> bool:
 
 
 def _was_refused(error: BaseException) -> bool:
-    return isinstance(error, Exception) and not isinstance(error, LOST)
+    return isinstance(error, MistralAgentsError) and not isinstance(error, LOST)
 
 
 HEADS = Heads()

@@ -165,7 +165,6 @@ class Exchanges:
             walk = Walk(exchange)
             action = walk.begin()
             while action is not None:
-                stream = None
                 try:
                     if isinstance(action, Send):
                         result: Any = yield from self._stream_turn(action)

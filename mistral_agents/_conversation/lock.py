@@ -72,21 +72,8 @@ class Hold:
         return stream if stream is not None and stream.is_suspended else None
 
 
-_PATIENCE = 300.0
-
-
-class Hold(Protocol):
-    """What holds the lock and may have been left by who reads it (see `streams`)."""
-
-    def give_up(self, patience: float) -> None:
-        """End it, where it was left for `patience` seconds or by the caller itself."""
-
-
 class TurnLock:
-    """A fair lock that a thread may wait for by blocking and a coroutine by awaiting.
-
-    Who waits looks after the holder: a stream that was left is given up.
-    """
+    """A fair lock that a thread may wait for by blocking and a coroutine by awaiting."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()

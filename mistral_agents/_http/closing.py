@@ -26,18 +26,23 @@ class OpenStream:
         chunks: The iterator to read from.
     """
 
-    __slots__ = ("_closing", "_inner", "_keeper", "_response", "chunks")
+    __slots__ = ("_closed", "_closing", "_inner", "_keeper", "_response", "chunks")
 
     def __init__(self, keeper: LoopKeeper, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> None:
         self._keeper = keeper
         self._response = response
         self._inner = inner
         self._closing: asyncio.Task[None] | None = None
+        self._closed = False
         self.chunks = chunks
 
     async def aclose(self) -> None:
-        """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on."""
-        await asyncio.shield(self.start_closing())
+        """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on.
+
+        Where it is closed already this does not suspend: at the loop's end generators close in any order.
+        """
+        if not self._closed:
+            await asyncio.shield(self.start_closing())
 
     def start_closing(self) -> asyncio.Task[None]:
         """Begin to close, once; the task that does it."""
@@ -45,15 +50,20 @@ class OpenStream:
             self._closing = asyncio.get_running_loop().create_task(self._close())
         return self._closing
 
+    async def finish(self) -> None:
+        """Close at the end of the loop, which may have cancelled the task that was to do it."""
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
+        await self._close()
+
     async def _close(self) -> None:
-        try:
-            for one in (self.chunks, self._inner):
-                with contextlib.suppress(Exception):  # errors of reading were raised where it was read
-                    await one.aclose()
-            with contextlib.suppress(Exception):
-                await self._response.aclose()
-        finally:
-            self._keeper.forget(self)
+        for one in (self.chunks, self._inner):
+            with contextlib.suppress(Exception):  # errors of reading were raised where it was read
+                await one.aclose()
+        with contextlib.suppress(Exception):
+            await self._response.aclose()
+        self._closed = True
+        self._keeper.forget(self)
 
     def abandon(self) -> None:
         """Nobody reads any more: close on the loop that reads, if it still runs. Called from any thread."""
@@ -61,49 +71,65 @@ class OpenStream:
 
 
 class LoopKeeper:
-    """The open streams of one event loop."""
+    """The open streams of one event loop, and the task that closes them where the loop ends before they do."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._open: set[OpenStream] = set()
+        self._users = 0
+        self._unused = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._empty: asyncio.Event = asyncio.Event()
+        self._started = False
+
+    async def enter(self) -> None:
+        """Announce a stream before it is opened; `keep` or `leave` follows.
+
+        The task must run before anything is open: one that is cancelled before its first step does nothing.
+        """
+        self._users += 1
+        self._unused.clear()
+        if self._task is None or self._task.done():
+            self._started = False
+            self._task = self._loop.create_task(self._wait())
+        try:
+            while not self._started:
+                await asyncio.sleep(0)
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """A stream that was announced is closed, or was never opened."""
+        self._users -= 1
+        if self._users == 0:
+            self._unused.set()
 
     def keep(self, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> OpenStream:
         """Note an open stream."""
         opened = OpenStream(self, response, chunks, inner)
         self._open.add(opened)
-        self._empty.clear()
-        if self._task is None or self._task.done():
-            self._task = self._loop.create_task(self._wait())
         return opened
 
     def forget(self, opened: OpenStream) -> None:
         """Note that a stream is closed."""
-        self._open.discard(opened)
-        if not self._open:
-            self._empty.set()
+        if opened in self._open:
+            self._open.discard(opened)
+            self.leave()
 
     def close_soon(self, opened: OpenStream) -> None:
         """Close a stream from wherever it is noticed that nobody reads it."""
-        if self._loop.is_closed():
-            self._open.discard(opened)
-            return
-        with contextlib.suppress(RuntimeError):  # the loop was closed just now
-            self._loop.call_soon_threadsafe(self._close_now, opened)
-
-    @staticmethod
-    def _close_now(opened: OpenStream) -> None:
-        opened.start_closing()
+        if not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+                self._loop.call_soon_threadsafe(opened.start_closing)
 
     async def _wait(self) -> None:
-        """Wait until nothing is open; where the loop ends before, close what is."""
+        self._started = True
         try:
-            await self._empty.wait()
+            while self._users:
+                await self._unused.wait()
         finally:
             for opened in list(self._open):
-                with contextlib.suppress(BaseException):
-                    await opened.aclose()
+                await opened.finish()
 
 
 async def aclose_surely(response: Any) -> None:

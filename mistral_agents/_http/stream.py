@@ -440,11 +440,17 @@ class AsyncTurnStream(_Reading):
         if self._opened is None and not self._over:
             if self._before is not None:
                 await self._before()
-            opened = await self._transport.aopen(self._call, stream=True)
+            keeper = keeper_of()
+            await keeper.enter()
+            try:
+                opened = await self._transport.aopen(self._call, stream=True)
+            except BaseException:
+                keeper.leave()
+                raise
             self._begin(opened)
             arriving = opened.response.aiter_bytes()
             chunks = arriving if self._guard is None else self._guard.awatch(arriving)
-            self._open_stream = keeper_of().keep(opened.response, chunks, arriving)
+            self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
         chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from langchain_mistral_agents import ChatMistralAgent
 from langchain_mistral_agents._errors import DivergenceError
-from langchain_mistral_agents._state import HEADS
+from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, PendingCallsError
 from tests.wire.conftest import Wire
 

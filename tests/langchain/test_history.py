@@ -147,7 +147,7 @@ def test_a_prompt_with_a_place_for_the_history(
 def test_another_process_goes_on_with_the_id_alone(
     service: Standin, client: MistralAgents, model: ChatMistralAgent, history: MistralConversationHistory
 ) -> None:
-    from langchain_mistral_agents._state import HEADS
+    from mistral_agents._border.turns import HEADS
 
     conversation_id = remembering(model, history).invoke("My name is Ada.").response_metadata["conversation_id"]
     HEADS.set(client.base_url, conversation_id, None)

@@ -12,8 +12,8 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables.history import RunnableWithMessageHistory
 
 from langchain_mistral_agents import ChatMistralAgent, MistralConversationHistory
-from langchain_mistral_agents._state import HEADS
 from mistral_agents import MistralAgents
+from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import MistralAgentsError
 from tests.support.running import Standin
 

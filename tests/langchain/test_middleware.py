@@ -18,8 +18,8 @@ from langgraph.types import Command
 
 from langchain_mistral_agents import ChatMistralAgent, MistralConversationMiddleware
 from langchain_mistral_agents._errors import DivergenceError
-from langchain_mistral_agents._state import HEADS
 from mistral_agents import CodeInterpreter, MistralAgents
+from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, calls, say
@@ -476,8 +476,9 @@ async def test_to_decide_otherwise_later_branches_before_the_question(
     await client.aclose()
 
 
-def test_a_decision_whose_reply_was_lost_is_asked_about_again(
-    client: MistralAgents, service: Standin, scripted: ScriptedModel
+@pytest.mark.parametrize("same_process", [True, False])
+def test_a_decision_whose_reply_was_lost_is_found_or_asked_about_again(
+    client: MistralAgents, service: Standin, scripted: ScriptedModel, same_process: bool
 ) -> None:
     scripted.script(COMPUTE, say("Done."), COMPUTE, say("Done again."))
     agent = agent_of(client, tools=CAREFUL)
@@ -486,6 +487,10 @@ def test_a_decision_whose_reply_was_lost_is_asked_about_again(
     with pytest.raises(MistralAgentsError, match="may have been applied"):
         list(agent.stream(Command(resume="allow"), THREAD, stream_mode="messages"))
 
+    if same_process:
+        assert last(agent.invoke(None, THREAD)) == "Done."
+        return
+    HEADS.__init__()  # type: ignore[misc]  # another process knows nothing of what was sent
     assert agent.invoke(None, THREAD)["__interrupt__"]
     assert last(agent.invoke(Command(resume="allow"), THREAD)) == "Done again."
 

@@ -14,8 +14,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from langchain_mistral_agents import ChatMistralAgent, MistralConversationMiddleware
-from langchain_mistral_agents._state import HEADS
 from mistral_agents import CodeInterpreter, MistralAgents
+from mistral_agents._border.turns import HEADS
 from mistral_agents.entries import FunctionResult, MessageInput
 from mistral_agents.errors import MistralAgentsError
 from tests.support.running import Standin

@@ -250,6 +250,8 @@ async def test_the_thread_of_a_left_stream_is_remembered(service: MistralAgents,
     stream = agent.stream("hello", {"configurable": {"thread_id": "sync"}})
     first = next(iter(stream))
     assert agent.conversations.get("sync", agent.agent_id) == first.response_metadata["conversation_id"]
+    stream.close()  # the stand-in keeps nothing of a first turn that was left, so the thread begins anew
+    assert agent.invoke("and now?", {"configurable": {"thread_id": "sync"}}).text == "a longer answer"
     async for chunk in agent.astream("hello", {"configurable": {"thread_id": "async"}}):
         assert agent.conversations.get("async", agent.agent_id) == chunk.response_metadata["conversation_id"]
         break

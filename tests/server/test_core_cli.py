@@ -164,7 +164,7 @@ def test_the_packages_are_those_of_the_extra():
         for one in requires("mistral-agents")
         if one.endswith("extra == 'server'")
     }
-    of_retrieval = {"bm25s", "pystemmer", "numpy"}
+    of_retrieval = {"bm25s", "pystemmer", "numpy", "regex"}
     assert {package.lower() for package in PACKAGES.values()} == (extra - {"mistral-agents"}) | of_retrieval
 
 

@@ -22,6 +22,7 @@ from llama_index_mistral_agents._blocks import answer_message, history_messages
 from llama_index_mistral_agents._messages import to_inputs
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._turns import Progress, finish
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents.entries import parse_entries
@@ -85,7 +86,7 @@ def test_content_is_the_joined_text_and_survives_json(contents: list[Any]) -> No
 
 @given(st.lists(st.text(min_size=1, max_size=9), max_size=6), st.booleans())
 def test_a_stream_ends_as_the_call_would(pieces: list[str], store: bool) -> None:
-    request = Request("start", [], {}, stored=store)
+    request = Request(TurnRequest("start", []), stored=store)
     progress, fold, deltas = Progress(request), EventFold(), ""
     events = [{"type": "conversation.response.started", "conversation_id": "conv_1"}]
     common = {"id": "msg_1", "content_index": 0, "output_index": 0, "role": "assistant"}
@@ -129,7 +130,7 @@ def test_recorded_replies_keep_text_citations_tools_and_files(name: str) -> None
 @recorded
 @pytest.mark.parametrize("name", ["code_interpreter_stream", "plain_text_stream"])
 def test_recorded_streams_end_with_the_whole_text(name: str) -> None:
-    decoder, fold, progress = EventDecoder(), EventFold(), Progress(Request("start", [], {}))
+    decoder, fold, progress = EventDecoder(), EventFold(), Progress(Request(TurnRequest("start", [])))
     deltas = ""
     for event in [*decoder.feed((SHARED / f"{name}.sse").read_bytes()), *decoder.flush()]:
         fold.apply(event)

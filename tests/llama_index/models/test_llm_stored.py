@@ -8,7 +8,7 @@ import pytest
 from llama_index.core.llms import ChatMessage
 
 from llama_index_mistral_agents import MistralAgentLLM
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, DivergenceError
 from tests.support.scripted import say
 
 
@@ -105,14 +105,44 @@ def test_nothing_new_is_refused(stored: MistralAgentLLM, service: Any, scripted:
     assert len(service.turns) == 1
 
 
-def test_changed_tools_are_an_error_not_silence(make_llm: Any, service: Any, scripted: Any) -> None:
+def test_changed_tools_begin_a_new_conversation_with_the_whole_history(
+    make_llm: Any, service: Any, scripted: Any
+) -> None:
     scripted.always(say("Hello."))
     messages = [user("Hi")]
     messages += [make_llm(store=True).chat(messages).message, user("Search")]
-    searching = make_llm(store=True, tools=[{"type": "web_search"}])
-    with pytest.raises(ConfigurationError, match="web_search"):
+    make_llm(store=True, tools=[{"type": "web_search"}]).chat(messages)
+    path, body = service.turns[-1]
+    assert (path, body["tools"]) == ("/v1/conversations", [{"type": "web_search"}])
+    assert said(body) == ["Hi", "Hello.", "Search"]
+
+
+def test_a_divergence_may_be_refused(make_llm: Any, service: Any, scripted: Any) -> None:
+    scripted.always(say("Hello."))
+    messages = [user("Hi")]
+    messages += [make_llm(store=True).chat(messages).message, user("Search")]
+    searching = make_llm(store=True, tools=[{"type": "web_search"}], on_divergence="raise")
+    with pytest.raises(DivergenceError, match="the tools or instructions changed"):
         searching.chat(messages)
     assert len(service.turns) == 1
+
+
+def test_an_edited_history_branches_at_the_last_shared_answer(
+    stored: MistralAgentLLM, service: Any, scripted: Any
+) -> None:
+    scripted.always(say("Hello."))
+    messages = [user("one")]
+    for text in ("two", "three"):
+        messages += [stored.chat(messages).message, user(text)]
+    messages[2] = user("TWO")
+    messages[4:] = [stored.chat(messages).message]
+    path, body = service.turns[-1]
+    assert path.endswith("/restart")
+    assert said(body)[0] == "TWO"
+    messages[0] = user("ONE")
+    stored.chat([*messages, user("four")])
+    path, body = service.turns[-1]
+    assert (path, said(body)[0]) == ("/v1/conversations", "ONE")
 
 
 def test_a_changed_system_message_reaches_the_conversation(

@@ -95,7 +95,7 @@ def test_an_unanswered_call_gets_an_answer(stored: MistralAgentLLM, service: Any
     scripted.script(SIX_BY_SEVEN, say("Never mind."))
     history = [user("6 times 7?")]
     history += [stored.chat_with_tools([TIMES], chat_history=history).message, user("Forget it.")]
-    assert stored.chat(history).message.content == "Never mind."
+    assert stored.chat_with_tools([TIMES], chat_history=history).message.content == "Never mind."
     assert [entry["type"] for entry in service.turns[-1][1]["inputs"]] == ["function.result", "message.input"]
 
 

@@ -1,0 +1,57 @@
+"""LangChain messages as the foundation's items, which tell where in a stored conversation a history stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+
+from langchain_mistral_agents._content import human_content, result_content
+from langchain_mistral_agents._requests import is_ours
+from mistral_agents._border.fingerprints import Item, Mark, answer_words, chain, input_words, result_words
+
+
+def items_of(messages: Sequence[BaseMessage]) -> list[Item]:
+    """The items of a history."""
+    return [item_of(message) for message in messages]
+
+
+def item_of(message: BaseMessage) -> Item:
+    """The item of a message."""
+    if isinstance(message, AIMessage):
+        calls: list[tuple[str, str, Any]] = [
+            (str(call["id"]), call["name"], call["args"]) for call in message.tool_calls
+        ]
+        calls += [(str(call["id"]), str(call["name"]), call["args"]) for call in message.invalid_tool_calls]
+        return Item("answer", answer_words(str(message.text), calls), mark_of(message))
+    if isinstance(message, ToolMessage):
+        content = result_content(message.content)
+        words = result_words(message.tool_call_id, f"Error: {content.text}" if _failed(message) else content.text)
+        return Item("result", [*words, *content.chunks])
+    kind: Any = "system" if isinstance(message, SystemMessage) else "input"
+    return Item(kind, input_words(human_content(message.content)))
+
+
+def _failed(message: ToolMessage) -> bool:
+    return message.status == "error"
+
+
+def mark_of(message: BaseMessage) -> Mark | None:
+    """Where an answer stands in a stored conversation; None for every other message."""
+    facts = message.response_metadata if is_ours(message) else {}
+    if not (facts.get("stored") and facts.get("conversation_id") and facts.get("last_entry_id")):
+        return None
+    return Mark(
+        conversation_id=facts["conversation_id"],
+        entry_id=facts["last_entry_id"],
+        history=facts.get("history_digest"),
+        setup=facts.get("setup_digest"),
+        continues=facts.get("continues"),
+    )
+
+
+def history_digest(messages: Sequence[BaseMessage], *, systems: bool, start: str = "") -> str:
+    """The digest of a history up to its last message."""
+    found = chain(items_of(messages), systems=systems, start=start)
+    return found[-1] if found else start

@@ -1,0 +1,87 @@
+"""LlamaIndex messages as the foundation's items, which tell where in a stored conversation a history stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from llama_index_mistral_agents._content import result_content, user_content
+from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls
+from mistral_agents._border.fingerprints import Item, Mark, answer_words, chain, input_words, result_words
+
+
+def items_of(messages: Sequence[ChatMessage]) -> list[Item]:
+    """The items of a history."""
+    return [item_of(message) for message in messages]
+
+
+def item_of(message: ChatMessage) -> Item:
+    """The item of a message."""
+    mark = mark_of(message)
+    if message.role in SYSTEM:
+        return Item("system", input_words(text_of(message)))
+    if is_answer(message):
+        return Item("answer", answer_words(text_of(message), tool_calls(message)), mark)
+    if is_result(message):
+        call_id = message.additional_kwargs.get("tool_call_id", "")
+        content = result_content(message)
+        return Item("result", [*result_words(str(call_id), content.text), *content.chunks], mark)
+    return Item("input", input_words(user_content(message)), mark)
+
+
+def mark_of(message: ChatMessage) -> Mark | None:
+    """Where a message stands in a stored conversation; None where it belongs to none."""
+    kwargs = message.additional_kwargs
+    conversation_id = kwargs.get("conversation_id")
+    if kwargs.get("stored") is not True or not isinstance(conversation_id, str):
+        return None
+    return Mark(
+        conversation_id,
+        entry_id=kwargs.get("entry_id"),
+        history=kwargs.get("history_digest"),
+        setup=kwargs.get("setup_digest"),
+        continues=kwargs.get("continues"),
+        covers=kwargs.get("covers") is True,
+        branch=kwargs.get("branch") is True,
+    )
+
+
+def history_digest(messages: Sequence[ChatMessage], start: str = "") -> str:
+    """The digest of a history up to its last message."""
+    found = chain(items_of(messages), systems=False, start=start)
+    return found[-1] if found else start
+
+
+def with_digests(messages: Sequence[ChatMessage], start: str = "") -> list[ChatMessage]:
+    """Copies of a history's messages, each with the digest of the history up to it."""
+    digests = chain(items_of(messages), systems=False, start=start)
+    pairs = zip(messages, digests, strict=True)
+    return [with_marks(message, history_digest=digest) for message, digest in pairs]
+
+
+def with_marks(message: ChatMessage, **marks: object) -> ChatMessage:
+    """A copy of a message with further marks."""
+    return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})
+
+
+def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """The messages without those that stand there twice: an agent shows what is in its memory and in its scratchpad."""
+    kept: list[ChatMessage] = []
+    seen: set[tuple[str, str]] = set()
+    for message in messages:
+        key = _identity(message)
+        if key is None or key not in seen:
+            kept.append(message)
+        if key is not None:
+            seen.add(key)
+    return kept
+
+
+def _identity(message: ChatMessage) -> tuple[str, str] | None:
+    """What tells an answer of a conversation, or a call's result, from every other message."""
+    if is_result(message):
+        call_id = message.additional_kwargs.get("tool_call_id")
+        return ("result", f"{call_id} {text_of(message)}") if call_id is not None else None
+    mark = mark_of(message)
+    return ("entry", f"{mark.conversation_id} {mark.entry_id}") if mark is not None and mark.entry_id else None
