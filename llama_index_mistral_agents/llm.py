@@ -26,7 +26,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.settings import Settings
-from pydantic import Field, PrivateAttr, field_serializer
+from pydantic import Field, PrivateAttr, SecretStr, field_serializer
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._files import file_refs, with_files
@@ -428,7 +428,7 @@ def _check_hosted(tool: Any) -> JsonDict:
 
 def _client(client: MistralAgents | None, **given: Any) -> MistralAgents:
     key = given.get("api_key")
-    if hasattr(key, "get_secret_value"):
+    if isinstance(key, SecretStr):
         given["api_key"] = key.get_secret_value()
     if client is None:
         return MistralAgents(**given)

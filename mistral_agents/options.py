@@ -35,7 +35,6 @@ class CompletionOptions(TypedDict, total=False):
     prediction: Mapping[str, Any] | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str | None
     tool_choice: str | bool | Mapping[str, Any] | None
-    parallel_tool_calls: bool | None
     n: Literal[1] | None
     stream_usage: Literal[True] | None
 
@@ -69,6 +68,7 @@ class ClientOptions(TypedDict, total=False):
 
 
 class _Shared(CompletionOptions, total=False):
+    parallel_tool_calls: bool | None
     model_name: str | None
     conversation_id: str | None
     store: bool | None

@@ -86,7 +86,7 @@ def _read_text(part: Part) -> str:
 def _make_image(part: Part) -> JsonDict:
     if part.file_id is not None:
         return _make_tool_file(part)
-    address = part.url if part.url is not None else _make_data_url(part, "image/png")
+    address = part.url if part.url is not None else _make_data_url(part, part.mime or "image/png")
     return {
         "type": "image_url",
         "image_url": {"url": address, "detail": part.detail} if part.detail in _DETAILS else address,
@@ -112,12 +112,16 @@ def _make_document(part: Part) -> JsonDict:
 
 
 def _guess_type(part: Part) -> str:
-    """The media type of a document that has none: by its name, else by how it begins."""
+    """The media type of a document: what is told, but for a PDF that is none (langchain-core calls all files so).
+
+    Where nothing is told it is known by the name, else by how the data begin.
+    """
     named = mimetypes.guess_type(part.name)[0] if part.name else None
-    if named is not None or part.mime is not None or part.data is None:
-        return named or _DOCUMENT
-    data = part.data if not isinstance(part.data, str) else _begin_of(part.data)
-    return "text/plain" if _looks_like_text(bytes(data)) else _DOCUMENT
+    told = part.mime if part.mime is not None else named
+    if told not in (None, _DOCUMENT) or part.data is None:
+        return told or _DOCUMENT
+    begin = _begin_of(part.data) if isinstance(part.data, str) else bytes(part.data)
+    return "text/plain" if _looks_like_text(begin) else _DOCUMENT
 
 
 def _begin_of(encoded: str) -> bytes:
@@ -159,19 +163,19 @@ def _decode_text(url: str, part: Part) -> str:
         ) from error
 
 
-def _make_data_url(part: Part, default: str) -> str:
+def _make_data_url(part: Part, mime: str) -> str:
     data = part.data
     if data is None:
         raise ConfigurationError(f"A {part.label!r} block needs url, base64 or file_id.")
     if isinstance(data, (bytes, bytearray, memoryview)):
-        return f"data:{part.mime or default};base64,{base64.b64encode(bytes(data)).decode()}"
+        return f"data:{mime};base64,{base64.b64encode(bytes(data)).decode()}"
     if not isinstance(data, str):
         raise ConfigurationError(
             f"The data of a {part.label!r} block must be base64 or bytes, not {type(data).__name__}."
         )
     if data.startswith("data:"):
         return data
-    return f"data:{part.mime or default};base64,{_check_base64(data, part)}"
+    return f"data:{mime};base64,{_check_base64(data, part)}"
 
 
 def _check_base64(data: str, part: Part) -> str:

@@ -27,6 +27,7 @@ _DEFS = ("$defs", "definitions")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SCHEMA_WORDS = frozenset({"$ref", "$schema", "properties", "items", "anyOf", "oneOf", "allOf", "enum", "const", "not"})
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+_BRACKET = re.compile(r"[\[{]")
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 
 
@@ -371,16 +372,20 @@ def close_objects(node: Any) -> Any:
 
 
 def read_json(text: str) -> Any:
-    """The JSON value of an answer's text, or of the one fenced block in it; nothing is repaired.
+    """The JSON value of an answer's text.
+
+    Where words are around it: of the one fenced block, or the first list or object. Nothing is repaired: what was cut off is no value.
 
     Raises:
-        ResponseFormatError: It is no JSON; `.body` keeps the text.
+        ResponseFormatError: There is none; `.body` keeps the text.
     """
     try:
         return json.loads(text)
     except ValueError as error:
-        fenced = _FENCE.findall(text)
-        if len(fenced) == 1:
-            with suppress(ValueError):
+        fenced, begin = _FENCE.findall(text), _BRACKET.search(text)
+        with suppress(ValueError):
+            if len(fenced) == 1:
                 return json.loads(fenced[0])
+            if begin is not None:
+                return json.JSONDecoder().raw_decode(text[begin.start() :])[0]
         raise ResponseFormatError(f"The answer is no JSON: {error}", body=text) from error

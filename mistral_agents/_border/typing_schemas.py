@@ -86,7 +86,7 @@ def _rebuild_typed_dicts(given: Any, known: dict[Any, Any]) -> Any:
     if origin is None or not args or origin is typing.Literal:
         return given
     if origin is Annotated:
-        return Annotated[(_rebuild_typed_dicts(args[0], known), *args[1:])]  # type: ignore[return-value]
+        return _annotate(_rebuild_typed_dicts(args[0], known), args[1:])
     made = tuple(_rebuild_typed_dicts(arg, known) for arg in args)
     if made == args:
         return given
@@ -98,7 +98,7 @@ def _rebuild_typed_dicts(given: Any, known: dict[Any, Any]) -> Any:
 def _rebuild_typed_dict(given: Any, known: dict[Any, Any]) -> Any:
     if given in known:
         return known[given]
-    made: Any = typing_extensions.TypedDict(given.__name__, {})  # type: ignore[operator, misc]
+    made: Any = typing_extensions.TypedDict(given.__name__, {})  # type: ignore[misc]
     known[given] = made
     made.__module__ = given.__module__
     about, arguments = _read_docstring(given)
@@ -107,7 +107,9 @@ def _rebuild_typed_dict(given: Any, known: dict[Any, Any]) -> Any:
     fields, needed = {}, set()
     for name, annotation in typing_extensions.get_type_hints(given, include_extras=True).items():
         field, has_default = _rebuild_field(annotation, arguments.get(name), known)
-        is_needed = name in required and not has_default
+        mark = get_origin(annotation)
+        marked = mark is Required if mark in (Required, NotRequired) else name in required
+        is_needed = marked and not has_default
         fields[name] = (Required if is_needed else NotRequired)[field]
         needed |= {name} if is_needed else set()
     made.__annotations__ = fields
@@ -135,7 +137,13 @@ def _rebuild_field(annotation: Any, about: str | None, known: dict[Any, Any]) ->
     if about is not None or told:
         kept = (*kept, Field(description=about, json_schema_extra=told))
     inner = _rebuild_typed_dicts(annotation, known)
-    return (Annotated[(inner, *kept)] if kept else inner), default is not ...  # type: ignore[return-value]
+    return _annotate(inner, kept), default is not ...
+
+
+def _annotate(given: Any, extras: tuple[Any, ...]) -> Any:
+    annotated: Any = Annotated
+    items = (given, *extras)
+    return annotated[items] if extras else given
 
 
 def _is_plain(value: Any) -> bool:
