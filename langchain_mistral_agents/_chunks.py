@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -10,12 +10,12 @@ from langchain_core.messages import AIMessageChunk
 from langchain_mistral_agents._messages import Sent, chunk_of, last_chunk
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
-from mistral_agents._http.fold import STARTED
+from mistral_agents._border.events import Record, StreamStart
 from mistral_agents.turn import Turn
 
 
 class Chunks:
-    """Takes events one by one, then the turn; gives the chunks. All carry one id; the first tells the conversation."""
+    """Takes records of events, then the turn; gives chunks. All carry one id; the first tells the conversation."""
 
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
@@ -28,11 +28,12 @@ class Chunks:
         """Whether a stop sequence came."""
         return self._stopper.hit
 
-    def feed(self, event: dict[str, Any]) -> Iterator[AIMessageChunk]:
+    def feed(self, records: Sequence[Record]) -> Iterator[AIMessageChunk]:
         """The chunk of an event, if it makes one."""
-        if event.get("type") == STARTED and event.get("conversation_id") is not None:
-            self._opening = {"conversation_id": event["conversation_id"]}
-        yield from self._chunk(self._assembler.take(event))
+        for record in records:
+            if isinstance(record, StreamStart) and record.event.get("conversation_id") is not None:
+                self._opening = {"conversation_id": record.event["conversation_id"]}
+        yield from self._chunk(self._assembler.take(records))
 
     def end(self, turn: Turn) -> Iterator[AIMessageChunk]:
         """What was held back, then the last chunk."""

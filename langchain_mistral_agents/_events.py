@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +12,7 @@ from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._messages import Sent, chunk_of, message_of
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
+from mistral_agents._border.events import Record
 from mistral_agents.turn import Turn
 
 Event = dict[str, Any]
@@ -25,7 +26,7 @@ def _wants_snapshots() -> bool:
 
 
 class ProtocolEvents:
-    """Takes wire events one by one, then the turn; gives protocol events, and the chunk for handlers of tokens."""
+    """Takes records of events, then the turn; gives protocol events, and the chunk for handlers of tokens."""
 
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
@@ -39,9 +40,9 @@ class ProtocolEvents:
         """Whether a stop sequence came."""
         return self._stopper.hit
 
-    def feed(self, event: Event) -> tuple[AIMessageChunk | None, list[Event]]:
-        """What a wire event makes."""
-        return self._made(self._assembler.take(event))
+    def feed(self, records: Sequence[Record]) -> tuple[AIMessageChunk | None, list[Event]]:
+        """What the records of an event make."""
+        return self._made(self._assembler.take(records))
 
     def end(self, turn: Turn) -> tuple[AIMessageChunk | None, list[Event]]:
         """What was held back, and the end of the message."""

@@ -183,8 +183,8 @@ class ChatMistralAgent(AgentSettings):
     def _chunks(self, request: Request) -> Generator[AIMessageChunk, None, None]:
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
-            for event in stream:
-                yield from chunks.feed(event)
+            for _ in stream:
+                yield from chunks.feed(stream.records)
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
@@ -210,8 +210,8 @@ class ChatMistralAgent(AgentSettings):
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
             async with self.mistral.conversations.aopen(request.turn) as stream:
-                async for event in stream:
-                    for message in chunks.feed(event):
+                async for _ in stream:
+                    for message in chunks.feed(stream.records):
                         yield message
                     if chunks.stopped and not request.sent.stored:
                         break
@@ -231,8 +231,8 @@ class ChatMistralAgent(AgentSettings):
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
-            for event in stream:
-                chunk, made = protocol.feed(event)
+            for _ in stream:
+                chunk, made = protocol.feed(stream.records)
                 if run_manager is not None and chunk is not None:
                     run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                 yield from made
@@ -252,8 +252,8 @@ class ChatMistralAgent(AgentSettings):
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored):
             async with self.mistral.conversations.aopen(request.turn) as stream:
-                async for event in stream:
-                    chunk, made = protocol.feed(event)
+                async for _ in stream:
+                    chunk, made = protocol.feed(stream.records)
                     if run_manager is not None and chunk is not None:
                         await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                     for each in made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
@@ -12,9 +12,9 @@ from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
+from mistral_agents._border.events import CallDelta, Record, TextDelta, ThinkingDelta, arguments_text, name_of
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import chunk_text, content_chunks, thinking_text
 from mistral_agents.turn import Turn
 
 
@@ -41,50 +41,48 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
 
 
 class Progress:
-    """Turns events into responses whose message grows: the text so far, the calls so far, and what is new."""
+    """Turns the records of events into responses whose message grows: text and calls so far, and what is new."""
 
     def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
         self._first_call_only = request.first_call_only
         self._text = ""
         self._thinking = ""
-        self._calls: dict[str, list[str]] = {}
+        self._calls: dict[str, JsonDict] = {}
 
-    def take(self, event: JsonDict) -> ChatResponse | None:
+    def take(self, event: JsonDict, records: Sequence[Record]) -> ChatResponse | None:
         """The response after an event; None for events that change nothing of the message."""
         if self._watch is not None:
             self._watch(event)
-        kind = event.get("type")
-        if kind == "message.output.delta":
-            chunks = content_chunks(event.get("content"))
-            text = "".join(map(chunk_text, chunks))
-            thinking = "".join(map(thinking_text, chunks))
-            self._text += text
-            self._thinking += thinking
-            return self._response(event, text, thinking) if text or thinking else None
-        if kind == "function.call.delta" and event.get("confirmation_status") is None:
-            self._add_call(event)
-            return self._response(event, "", "")
-        return None
-
-    def _add_call(self, event: JsonDict) -> None:
-        call_id = str(event.get("tool_call_id"))
-        call = self._calls.setdefault(call_id, [str(event.get("name", "")), ""])
-        piece = event.get("arguments")
-        call[1] += piece if isinstance(piece, str) else ""
+        text = thinking = ""
+        called = False
+        for record in records:
+            if isinstance(record, TextDelta):
+                text += record.text
+            elif isinstance(record, ThinkingDelta):
+                thinking += record.text
+            elif isinstance(record, CallDelta) and record.entry.get("confirmation_status") is None:
+                self._calls[record.key] = record.entry
+                called = True
+        self._text += text
+        self._thinking += thinking
+        return self._response(event, text, thinking) if text or thinking or called else None
 
     def _response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
             blocks.append(TextBlock(text=self._text))
-        calls = list(self._calls.items())[: 1 if self._first_call_only else None]
+        calls = [
+            (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
+            for entry in list(self._calls.values())[: 1 if self._first_call_only else None]
+        ]
         kwargs: JsonDict = {}
         if calls:
             if TOOL_CALL is not None:
-                blocks.extend(call_block(name, call_id, arguments) for call_id, (name, arguments) in calls)
+                blocks.extend(call_block(name, call_id, arguments) for call_id, name, arguments in calls)
             kwargs["tool_calls"] = [
                 {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-                for call_id, (name, arguments) in calls
+                for call_id, name, arguments in calls
             ]
         message = ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs)
         extra = {"thinking_delta": thinking} if thinking else {}

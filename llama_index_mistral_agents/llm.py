@@ -261,7 +261,7 @@ class MistralAgentLLM(StructuredPrediction):
             progress = Progress(request, self._watch)
             with self.client.conversations.open(begin(request)) as events:
                 for event in events:
-                    response = progress.take(event)
+                    response = progress.take(event, events.records)
                     if response is not None:
                         yield response
                 turn = events.turn
@@ -276,7 +276,7 @@ class MistralAgentLLM(StructuredPrediction):
             progress = Progress(request, self._watch)
             async with self.client.conversations.aopen(begin(request)) as events:
                 async for event in events:
-                    response = progress.take(event)
+                    response = progress.take(event, events.records)
                     if response is not None:
                         yield response
                 turn = events.turn

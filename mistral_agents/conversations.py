@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,10 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
+from mistral_agents._border.events import Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
+from mistral_agents._http.fold import EventFold
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._json import JsonDict
@@ -96,12 +98,16 @@ class FoundTurn:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.conversation_id = turn.conversation_id
+        self.records: Sequence[Record] = ()
 
     def __iter__(self) -> Iterator[JsonDict]:
-        yield from turn_events(self.turn)
+        fold = EventFold()
+        for event in turn_events(self.turn):
+            self.records = fold.apply(event)
+            yield event
 
     async def __aiter__(self) -> AsyncIterator[JsonDict]:
-        for event in turn_events(self.turn):
+        for event in self:
             yield event
 
 

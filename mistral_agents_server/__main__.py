@@ -24,9 +24,10 @@ PACKAGES = {
     "regex": "regex",
     "Stemmer": "PyStemmer",
     "PIL": "pillow",
-    "pypdf": "pypdf",
-    "docx": "python-docx",
-    "bs4": "beautifulsoup4",
+    "pypdfium2": "pypdfium2",
+    "selectolax": "selectolax",
+    "webencodings": "webencodings",
+    "chardet": "chardet",
     "pandas": "pandas",
     "matplotlib": "matplotlib",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from mistral_agents_server.agents import AgentStore, full_args
 from mistral_agents_server.checks import check_tools
 from mistral_agents_server.errors import invalid
+from mistral_agents_server.offers import HostedTools, check_configurations
 from mistral_agents_server.paging import has_metadata, metadata_filter, number_of, offset_of, page_of, token_for
 from mistral_agents_server.wire import CreateAgentRequest, UpdateAgentRequest, read_body, wire
 
@@ -22,24 +24,17 @@ _ALIAS = re.compile(r"[a-z]([a-z0-9_-]*[a-z0-9])?")
 _MAX_ALIAS = 64
 
 
-def check_agent(body: Wire) -> None:
-    """Check an agent's tools together with its arguments.
-
-    Raises:
-        ApiError: 422.
-    """
-    check_tools(body.get("tools") or [], full_args(body.get("completion_args")))
-
-
 class AgentsApi:
     """The routes of /v1/agents.
 
     Args:
         store: where agents are kept.
+        sources: the hosted tools that agents may have.
     """
 
-    def __init__(self, store: AgentStore) -> None:
+    def __init__(self, store: AgentStore, sources: Sequence[HostedTools]) -> None:
         self._store = store
+        self._sources = sources
 
     def routes(self) -> list[Route]:
         """The routes; `pages` comes before the ids."""
@@ -62,8 +57,18 @@ class AgentsApi:
     async def create(self, request: Request) -> Response:
         """A new agent; the service answers 200."""
         given = wire(await read_body(request, CreateAgentRequest))
-        check_agent(given)
+        self._check(given)
         return JSONResponse(await run_in_threadpool(self._store.create, given))
+
+    def _check(self, body: Wire) -> None:
+        """Check an agent's tools together with its arguments.
+
+        Raises:
+            ApiError: 422.
+        """
+        tools = body.get("tools") or []
+        check_tools(tools, full_args(body.get("completion_args")))
+        check_configurations(tools, self._sources)
 
     async def list_page(self, request: Request) -> Response:
         """One page of agents as a bare list, newest first."""
@@ -106,7 +111,7 @@ class AgentsApi:
             if name in changes and changes[name] is None:
                 del changes[name]
         agent_id = request.path_params["agent_id"]
-        return JSONResponse(await run_in_threadpool(self._store.update, agent_id, changes, check_agent))
+        return JSONResponse(await run_in_threadpool(self._store.update, agent_id, changes, self._check))
 
     async def delete(self, request: Request) -> Response:
         """Forget an agent."""

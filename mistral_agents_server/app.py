@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota)
     routes = [
         *ConversationsApi(ConversationStore(database), services, TurnQueue(settings.max_turns)).routes(),
-        *AgentsApi(agents).routes(),
+        *AgentsApi(agents, services.sources).routes(),
         *ConnectorsApi(connectors).routes(),
         *rooms.routes(quota),
         *HealthApi(settings).routes(),

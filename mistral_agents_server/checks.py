@@ -42,17 +42,16 @@ def _forbid(body: StartRequest | RestartRequest, kind: str, names: Sequence[str]
 
 
 def check_restart(body: RestartRequest, agent_id: str | None) -> None:
-    """Check a restart: only an agent has versions.
+    """Check a restart: only an agent has versions. Without inputs the conversation goes on from its kept entries.
 
     Raises:
         ApiError: 422.
     """
     if agent_id is None:
         _forbid(body, "model", ("agent_version",))
-    require_inputs(body)
 
 
-def require_inputs(body: StartRequest | AppendRequest | RestartRequest) -> None:
+def require_inputs(body: StartRequest | AppendRequest) -> None:
     """Check that something is said.
 
     Raises:

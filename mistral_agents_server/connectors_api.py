@@ -87,6 +87,11 @@ class Connectors:
         """The entry's name is the function's."""
         return function
 
+    def bare_name(self, function: str, tools: list[Wire]) -> str:
+        """The tool's name as the connector lists it."""
+        found = (tool.name for connector, tool in self._of(tools) if f"{connector.name}_{tool.name}" == function)
+        return next(found, function)
+
     def run(self, function: str, arguments: Wire, tools: list[Wire]) -> Ran:
         """Run one tool."""
         for connector, tool in self._of(tools):

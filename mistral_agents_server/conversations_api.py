@@ -21,13 +21,13 @@ from mistral_agents_server.agents import full_args
 from mistral_agents_server.checks import check_choice, check_restart, check_start, check_tools, require_inputs
 from mistral_agents_server.draft import event
 from mistral_agents_server.errors import (
-    CALLS_AND_RESULTS_DIFFER,
     NOT_FOUND,
     ApiError,
     bad_request,
     not_found,
 )
 from mistral_agents_server.messages import check_results, open_calls, stored_entry, user_entry
+from mistral_agents_server.offers import check_configurations
 from mistral_agents_server.paging import metadata_filter, page_of
 from mistral_agents_server.store import Conversation, ConversationStore
 from mistral_agents_server.turn_queue import TurnQueue
@@ -189,6 +189,7 @@ class ConversationsApi:
         conversation.body = _conversation_body(conversation.id, given)
         actor = self._actor(conversation, [])
         check_tools(actor.tools, actor.args)
+        check_configurations(actor.tools, self._services.sources)
         self._require_quota(actor)
         inputs = input_entries(body.inputs)
         check_results([], inputs)
@@ -215,7 +216,8 @@ class ConversationsApi:
         confirmations = {c.tool_call_id: c.confirmation for c in body.tool_confirmations or []}
         changed = check_confirmations(history, dict(confirmations))
         inputs = input_entries(body.inputs)
-        check_results([e for e in history if e.get("tool_call_id") not in confirmations], inputs)
+        if inputs or not confirmations:
+            check_results([e for e in history if e.get("tool_call_id") not in confirmations], inputs)
         plan = self._plan(conversation, history, inputs, body)
         plan.confirmations = dict(confirmations)
 
@@ -346,10 +348,10 @@ def kept_until(entries: list[Wire], entry_id: str) -> list[Wire]:
 
 
 def check_confirmations(history: list[Wire], confirmations: dict[str, str]) -> int:
-    """Check that exactly the pending calls are confirmed; give the position from which the history changes.
+    """Check that pending calls are confirmed, all or some; give the position from which the history changes.
 
     Raises:
-        ApiError: 400 for a call that isn't pending, or when some pending calls are left out.
+        ApiError: 400 for a call that isn't pending.
     """
     pending = {
         call_id for call_id, entry in open_calls(history).items() if entry.get("confirmation_status") == "pending"
@@ -357,7 +359,5 @@ def check_confirmations(history: list[Wire], confirmations: dict[str, str]) -> i
     unknown = confirmations.keys() - pending
     if unknown:
         raise bad_request(f"Unexpected tool call id {sorted(unknown)[0]} in tool confirmations")
-    if confirmations and pending - confirmations.keys():
-        raise bad_request("Not the same number of pending calls and confirmations", CALLS_AND_RESULTS_DIFFER)
     places = [place for place, entry in enumerate(history) if entry.get("tool_call_id") in confirmations]
     return places[0] if places else len(history)

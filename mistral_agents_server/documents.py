@@ -231,14 +231,21 @@ class Documents:
         except (FileNotFoundError, ReadingStoppedError):
             return  # deleted in the meantime, or left for the next start
         except UnreadableError as error:
-            _log.info("document %s can't be read: %s", document_id, error)
-            self._finish(document_id, "error", [], [])
+            self._refuse(document_id, str(error))
         except Exception:  # noqa: BLE001 (a parser may fail in any way; the document says so)
             _log.exception("document %s can't be processed", document_id)
-            self._finish(document_id, "error", [], [])
+            self._refuse(document_id, "its reader failed")
 
-    def _finish(self, document_id: str, status: str, pages: list[str], passages: list[Passage]) -> None:
-        summary = summarize("\n\n".join(pages)) if pages else None
+    def _refuse(self, document_id: str, reason: str) -> None:
+        """Mark a document as unreadable. The service has no field for the reason; here the summary tells it."""
+        _log.info("document %s can't be read: %s", document_id, reason)
+        self._finish(document_id, "error", [], [], f"Not read: {reason}.")
+
+    def _finish(
+        self, document_id: str, status: str, pages: list[str], passages: list[Passage], summary: str | None = None
+    ) -> None:
+        if pages:
+            summary = summarize("\n\n".join(pages))
         tokens = count_tokens("\n\n".join(pages)) if pages else None
         summary_tokens = count_tokens(summary) if summary is not None else None
         now = ids.now()

@@ -9,7 +9,9 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+from mistral_agents_server.dialect import WITHOUT_STREAM, Dialect, Dialects, Negotiation
 from mistral_agents_server.errors import ApiError, rate_limited, server_failure
+from mistral_agents_server.strict_json import mend_text
 from mistral_agents_server.thinking import CallPart, ChatRequest, Part, Text, Thought, Tokens
 
 Wire = dict[str, Any]
@@ -24,6 +26,9 @@ _SAME_NAME = (
     "response_format",
     "reasoning_effort",
 )
+
+_NEGOTIABLE = frozenset({400, 415, 422, 500, 501})
+"""Refusals after which another way is tried. A wrong key or model, a full queue or a gateway's trouble is none."""
 
 
 def chat_body(request: ChatRequest) -> Wire:
@@ -63,10 +68,11 @@ class Endpoint:
         self._host, self._port = parts.hostname, parts.port
         path = parts.path.rstrip("/")
         self._path = path if path.endswith("/chat/completions") else f"{path}/chat/completions"
-        self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        self._headers = {"Content-Type": "application/json"}
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
         self._timeout = timeout
+        self._dialects = Dialects(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}")
 
     def label(self, model: str) -> str:
         """The model's own name: it does the thinking."""
@@ -78,33 +84,122 @@ class Endpoint:
         Raises:
             ApiError: 503 when the endpoint can't be reached or stops in the middle, 429 and 500 as it answers.
         """
+        dialect = self._dialects.of(request.model)
+        negotiation = Negotiation(chat_body(request), dialect.ways)
+        first: _RefusedError | None = None
+        while True:
+            try:
+                yield from self._ask(negotiation.body, dialect)
+            except _RefusedError as refused:
+                first = first if first is not None else refused
+                if not negotiation.adapt(refused.status, refused.text):
+                    raise first.error from refused
+            else:
+                self._dialects.settle(request.model, negotiation)
+                return
+
+    def _ask(self, body: Wire, dialect: Dialect) -> Iterator[Part]:
+        """Ask in one way.
+
+        Raises:
+            _RefusedError: the answer was a refusal, or a broken stream of which nothing has been passed on.
+            ApiError: as `think`.
+        """
         with closing(self._connect()) as connection:
             try:
-                connection.request("POST", self._path, json.dumps(chat_body(request)), self._headers)
+                wanted = "text/event-stream" if body.get("stream") else "application/json"
+                connection.request("POST", self._path, json.dumps(body), {**self._headers, "Accept": wanted})
                 reply = connection.getresponse()
-                if reply.status != 200:
-                    raise _refusal(reply)
-                yield from _parts(reply)
             except (OSError, http.client.HTTPException) as error:
                 raise server_failure(f"The model endpoint failed: {error}", 503) from error
+            if reply.status != 200:
+                raise _refusal(reply)
+            unproven = WITHOUT_STREAM.fits(body) and not dialect.streams_calls
+            yield from self._proven(reply, body["model"], dialect) if unproven else _mended(_read(reply))
+
+    def _proven(self, reply: http.client.HTTPResponse, model: str, dialect: Dialect) -> Iterator[Part]:
+        """A stream with tools of an endpoint that has not shown yet that it can: calls are held back until whole.
+
+        Raises:
+            _RefusedError: it broke before anything was passed on; else it is told as it is, and not streamed next time.
+        """
+        held: list[CallPart] = []
+        passed = False
+        try:
+            for part in _mended(_read(reply)):
+                if isinstance(part, CallPart):
+                    held.append(part)
+                else:
+                    passed = passed or not isinstance(part, Tokens)
+                    yield part
+        except ApiError as error:
+            if not passed:
+                raise _RefusedError(error.status, f"stream: {error.body}", error) from error
+            self._dialects.learn(model, [WITHOUT_STREAM])
+            raise
+        dialect.streams_calls = dialect.streams_calls or bool(held)
+        yield from held
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         return kind(self._host, self._port, timeout=self._timeout)
 
 
-def _refusal(reply: http.client.HTTPResponse) -> ApiError:
-    text = reply.read(2000).decode("utf-8", "replace")
+class _RefusedError(Exception):
+    """An answer that another way of asking may avoid.
+
+    Args:
+        status: its HTTP status.
+        text: its words.
+        error: what it means for the turn, if there is no other way.
+    """
+
+    def __init__(self, status: int, text: str, error: ApiError) -> None:
+        super().__init__(text)
+        self.status, self.text, self.error = status, text, error
+
+
+def _refusal(reply: http.client.HTTPResponse) -> ApiError | _RefusedError:
+    text = reply.read(4000).decode("utf-8", "replace")
     if reply.status == 429:
         return rate_limited({})
-    return server_failure(f"The model endpoint answered {reply.status}: {text}")
+    error = server_failure(f"The model endpoint answered {reply.status}: {mend_text(text[:2000])}")
+    return _RefusedError(reply.status, text, error) if reply.status in _NEGOTIABLE else error
+
+
+def _mended(parts: Iterator[Part]) -> Iterator[Part]:
+    """The parts with well-formed text: half of a surrogate pair waits for its other half in the next part."""
+    waiting: dict[type[Part], str] = {}
+    for part in parts:
+        if isinstance(part, (Text, Thought)):
+            text = waiting.pop(type(part), "") + part.text
+            if text and 0xD800 <= ord(text[-1]) < 0xDC00:
+                waiting[type(part)], text = text[-1], text[:-1]
+            if text:
+                yield type(part)(mend_text(text))
+        else:
+            yield part
+    for kind, half in waiting.items():
+        yield Thought(mend_text(half)) if kind is Thought else Text(mend_text(half))
+
+
+def _read(reply: http.client.HTTPResponse) -> Iterator[Part]:
+    """The parts of an answer.
+
+    Raises:
+        ApiError: it stops in the middle, or is none.
+    """
+    try:
+        yield from _parts(reply)
+    except (OSError, http.client.HTTPException) as error:
+        raise server_failure(f"The model endpoint failed: {error}", 503) from error
 
 
 def _parts(reply: http.client.HTTPResponse) -> Iterator[Part]:
     if "text/event-stream" not in reply.headers.get("content-type", ""):
         answer = _json(reply.read().decode("utf-8", "replace"))
-        for choice in answer.get("choices", []):
-            yield from _message_parts(choice.get("message", {}))
+        for choice in answer.get("choices") or []:
+            yield from _message_parts(choice.get("message") or {})
         yield from _usage(answer)
         return
     ended = False
@@ -116,8 +211,8 @@ def _parts(reply: http.client.HTTPResponse) -> Iterator[Part]:
         if data == "[DONE]":
             return
         event = _json(data)
-        for choice in event.get("choices", []):
-            yield from _message_parts(choice.get("delta", {}))
+        for choice in event.get("choices") or []:
+            yield from _message_parts(choice.get("delta") or {})
             ended = ended or choice.get("finish_reason") is not None
         yield from _usage(event)
     if not ended:
@@ -127,22 +222,25 @@ def _parts(reply: http.client.HTTPResponse) -> Iterator[Part]:
 def _json(text: str) -> Wire:
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise server_failure(f"The model endpoint sent no JSON: {text[:200]}") from error
     if not isinstance(parsed, dict):
         raise server_failure(f"The model endpoint sent no JSON object: {text[:200]}")
     if parsed.get("error"):
-        raise server_failure(f"The model endpoint failed: {parsed['error']}")
+        raise server_failure(f"The model endpoint failed: {mend_text(str(parsed['error']))}")
     return parsed
 
 
 def _message_parts(message: Wire) -> Iterator[Part]:
     """The parts of a delta, or of a whole message, which differ only in that calls of the latter are complete."""
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if reasoning:
+    if isinstance(reasoning, str) and reasoning:
         yield Thought(reasoning)
-    if message.get("content"):
-        yield Text(message["content"])
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(chunk.get("text", "")) for chunk in content if isinstance(chunk, dict))
+    if content:
+        yield Text(content)
     for place, call in enumerate(message.get("tool_calls") or []):
         yield _call_part(place, call)
 
@@ -150,10 +248,15 @@ def _message_parts(message: Wire) -> Iterator[Part]:
 def _call_part(place: int, call: Wire) -> CallPart:
     index, function = call.get("index"), call.get("function") or {}
     arguments, name = function.get("arguments") or "", function.get("name")
-    return CallPart(place if index is None else index, arguments, name, call.get("id") or None)
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)  # some engines send them as they are meant
+    return CallPart(place if index is None else index, mend_text(arguments), name, call.get("id") or None)
 
 
 def _usage(event: Wire) -> Iterator[Part]:
+    """The engine's own counts: `usage`, or what llama.cpp calls `timings` where it sends no usage."""
     usage = event.get("usage")
     if usage:
-        yield Tokens(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+        yield Tokens(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
+    elif timings := event.get("timings"):
+        yield Tokens(timings.get("prompt_n") or 0, timings.get("predicted_n") or 0)

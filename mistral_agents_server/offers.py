@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from mistral_agents_server.errors import invalid
 from mistral_agents_server.strict_json import read_json
 
 Wire = dict[str, Any]
@@ -42,6 +43,10 @@ class HostedTools(Protocol):
 
     def wire_name(self, function: str, tools: list[Wire]) -> str:
         """The `name` of a run of `function`."""
+        ...
+
+    def bare_name(self, function: str, tools: list[Wire]) -> str:
+        """The function's own name, by which a `tool_configuration` means it."""
         ...
 
     def run(self, function: str, arguments: Wire, tools: list[Wire]) -> Any:
@@ -113,11 +118,43 @@ def _hosted(tool: Wire, sources: Sequence[HostedTools]) -> list[Offer]:
         for schema in source.schemas([tool]):
             function = schema["function"]["name"]
             wire_name = source.wire_name(function, [tool])
-            names = {function, wire_name, wire_name.removeprefix(f"{tool.get('connector_id')}_")}
+            names = _spellings(function, tool, source)
             if (include is not None and not names & set(include)) or names & set(exclude):
                 continue
             found.append(Offer(schema, "hosted", wire_name, bool(names & set(confirm)), tool, source))
     return found
+
+
+def check_configurations(tools: Sequence[Wire], sources: Sequence[HostedTools]) -> None:
+    """Check that tool configurations name functions that the tools have: a misspelt guard would guard nothing.
+
+    Raises:
+        ApiError: 422 that names the unknown function, or when one tool both includes and excludes.
+    """
+    for place, tool in enumerate(tools):
+        configuration = tool.get("tool_configuration") or {}
+        where = ("body", "tools", place, tool["type"], "tool_configuration")
+        if configuration.get("include") is not None and configuration.get("exclude") is not None:
+            raise invalid(where, "value_error", "include and exclude can't be used together")
+        offered = [(source, one["function"]["name"]) for source in sources for one in source.schemas([tool])]
+        named = {name for source, function in offered for name in _spellings(function, tool, source)}
+        if not offered:
+            continue  # a connector that is not known is ignored
+        known = sorted(source.bare_name(function, [tool]) for source, function in offered)
+        for field_name in ("include", "exclude", "requires_confirmation"):
+            for name in configuration.get(field_name) or []:
+                if name not in named:
+                    message = f"Unknown tool {name!r}; {_title(tool)} has {', '.join(known)}"
+                    raise invalid((*where, field_name), "value_error", message, name)
+
+
+def _title(tool: Wire) -> str:
+    return f"the connector {tool['connector_id']}" if tool["type"] == "connector" else str(tool["type"])
+
+
+def _spellings(function: str, tool: Wire, source: HostedTools) -> set[str]:
+    """The names by which a configuration may mean a function."""
+    return {function, source.wire_name(function, [tool]), source.bare_name(function, [tool])}
 
 
 def _transfer_schema(agent: Wire) -> Wire:

@@ -27,6 +27,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+_UNSET = "~?~unset~?~sentinel~?~"
+_UNSET_MESSAGE = (
+    "Input should be a valid dictionary. This value is the Python SDK's own sign for a metadata that was not given, "
+    "which its list methods send by mistake: pass metadata={}"
+)
+
+
 def number_of(request: Request, name: str, default: int, low: int, high: int = LARGEST) -> int:
     """A number of the query.
 
@@ -85,6 +92,8 @@ def metadata_filter(request: Request) -> dict[str, Any]:
         raise invalid(("query", "metadata"), "json_invalid", "metadata must be JSON", text) from error
     if parsed is None:
         return {}
+    if parsed == _UNSET:
+        raise invalid(("query", "metadata"), "dict_type", _UNSET_MESSAGE, parsed)
     if not isinstance(parsed, dict):
         raise invalid(("query", "metadata"), "dict_type", "Input should be a valid dictionary", parsed)
     return parsed

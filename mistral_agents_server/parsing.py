@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import codecs
-import io
 import re
-import zipfile
-from collections.abc import Iterator
-from typing import Any
 
+from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
+from mistral_agents_server.readers.docx import read_docx
+from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.pdf import read_pdf
+from mistral_agents_server.readers.plain import decode
 from mistral_agents_server.uploads import extension_of
 
-_MAX_UNPACKED_BYTES = 256 * 1024**2
-_PAGE_BREAK = "\f"
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_BLOCKS = (
-    *("address", "article", "aside", "blockquote", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "form"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "ul"),
-)
-_UNREAD = ("script", "style", "template", "noscript", "svg", "head")
+__all__ = ["UnreadableError", "parse"]
 
+_HTML_NAMES = ("htm", "html", "shtml", "xht", "xhtml")
+_ANYTHING_NAMES = ("", "asp", "aspx", "cgi", "doc", "docx", "jsp", "pdf", "php")
+"""Under these a page of HTML is often saved: it is known by how it begins."""
 
-class UnreadableError(Exception):
-    """A file holds no text that can be read here; the message says why."""
+_HTML_START = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
+)
+_PDF_START = b"%PDF-"
+_MOST_BEFORE_PDF = 1024
+"""Bytes that viewers skip before a PDF begins (Adobe's implementation note 13 to the PDF Reference 1.7)."""
+
+_UNREAD_KINDS = (
+    (b"{\\rtf", "an RTF file: save it as DOCX"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF87a", "a picture"),
+    (b"GIF89a", "a picture"),
+    (b"II*\0", "a picture"),
+    (b"MM\0*", "a picture"),
+    (b"%!PS", "a PostScript file: save it as PDF"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "an archive"),
+    (b"Rar!\x1a\x07", "an archive"),
+)
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 
 
 def parse(name: str, data: bytes) -> list[str]:
@@ -37,111 +47,43 @@ def parse(name: str, data: bytes) -> list[str]:
     Raises:
         UnreadableError: it can't be read, or holds no text.
     """
-    if data.startswith(b"%PDF"):
-        pages = _pdf(data)
-    elif data.startswith(b"PK\x03\x04"):
-        pages = _docx(data)
-    elif extension_of(name) in ("html", "htm", "xhtml"):
-        pages = [html_text(decode(data))]
-    else:
-        pages = decode(data).split(_PAGE_BREAK)
-    cleaned = [_clean(page) for page in pages]
+    cleaned = [_clean(page) for page in _read(name, data)]
     if not any(cleaned):
         raise UnreadableError("there is no text in it")
     return cleaned
 
 
-def decode(data: bytes) -> str:
-    """The text that bytes stand for: by their byte order mark, else as UTF-8, else as Windows-1252.
+def _read(name: str, data: bytes) -> list[str]:
+    extension = extension_of(name)
+    if (start := _pdf_start(data, extension)) is not None:
+        return read_pdf(data[start:])
+    if data.startswith(b"PK\x03\x04"):
+        return read_docx(data)
+    _refuse_known_kinds(data)
+    if extension in _HTML_NAMES or (extension in _ANYTHING_NAMES and _HTML_START.match(data)):
+        return [html_text(decode_html(data))]
+    return decode(data).split(PAGE_BREAK)
 
-    Raises:
-        UnreadableError: they are no text.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding, "replace")
-    if b"\0" in data:
-        raise UnreadableError("it is a binary file of an unknown kind")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+
+def _pdf_start(data: bytes, extension: str) -> int | None:
+    """Where a PDF begins: badly saved downloads have a few other bytes before it."""
+    start = data.find(_PDF_START, 0, _MOST_BEFORE_PDF + len(_PDF_START))
+    if start == 0 or (start > 0 and (extension == "pdf" or b"startxref" in data[-_MOST_BEFORE_PDF:])):
+        return start
+    return None
+
+
+def _refuse_known_kinds(data: bytes) -> None:
+    if data.startswith(_OLD_OFFICE):
+        if _ENCRYPTED_PACKAGE in data:
+            raise UnreadableError("it needs a password to be opened")
+        raise UnreadableError("it is an Office file of the old kind: save it as DOCX or PDF")
+    for start, kind in _UNREAD_KINDS:
+        if data.startswith(start):
+            raise UnreadableError(f"it is {kind}")
 
 
 def _clean(text: str) -> str:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").split("\n")
     joined = "\n".join(line.rstrip() for line in lines)
     return re.sub(r"\n{3,}", "\n\n", joined).strip("\n")
-
-
-def _pdf(data: bytes) -> list[str]:
-    import pypdf
-
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise UnreadableError("it is protected by a password")
-        return [page.extract_text() for page in reader.pages]
-    except UnreadableError:
-        raise
-    except Exception as error:  # pypdf lets many kinds of errors of damaged files through
-        raise UnreadableError(f"it is no PDF that can be read: {error}") from error
-
-
-def _docx(data: bytes) -> list[str]:
-    import docx
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
-                raise UnreadableError("it is too large when unpacked")
-        document = docx.Document(io.BytesIO(data))
-    except UnreadableError:
-        raise
-    except Exception as error:  # python-docx lets KeyError, ValueError and lxml's errors through
-        raise UnreadableError(f"it is no DOCX that can be read: {error}") from error
-    blocks = "\n\n".join(block for block in _docx_blocks(document) if block)
-    return [page for page in re.split(rf"\s*{_PAGE_BREAK}[\s{_PAGE_BREAK}]*", blocks) if page.strip()]
-
-
-def _docx_blocks(document: Any) -> Iterator[str]:
-    for block in document.iter_inner_content():
-        if hasattr(block, "rows"):
-            yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in block.rows)
-            continue
-        level = re.match(r"(?:Heading (\d)|Title$)", block.style.name if block.style is not None else "")
-        prefix = "#" * int(level[1] or 1) + " " if level is not None and block.text.strip() else ""
-        yield prefix + "".join(_run_text(run) for run in block.runs) if block.runs else block.text
-
-
-def _run_text(run: Any) -> str:
-    """A run's text, with a form feed where a page ends: by the author, or as Word laid it out last."""
-    breaks = run._element.xpath('.//w:br[@w:type="page"] | .//w:lastRenderedPageBreak')
-    text: str = run.text
-    return _PAGE_BREAK + text.replace(_PAGE_BREAK, "") if breaks else text
-
-
-def html_text(source: str) -> str:
-    """The readable text of an HTML page, with headings and list items marked as in Markdown."""
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(source, "html.parser")
-    for tag in soup(_UNREAD):
-        tag.decompose()
-    for tag in soup("br"):
-        tag.replace_with("\n")
-    for tag in soup(["td", "th"]):
-        if tag.find_next_sibling(["td", "th"]) is not None:
-            tag.append(" | ")
-    for tag in soup("tr"):
-        tag.append("\n")
-    for tag in soup(_BLOCKS):
-        mark = "#" * int(tag.name[1]) + " " if re.fullmatch(r"h[1-6]", tag.name) else "- " if tag.name == "li" else ""
-        tag.insert(0, f"\n\n{mark}" if tag.name != "li" else f"\n{mark}")
-        tag.append("\n\n" if tag.name != "li" else "\n")
-    return _squeezed(soup.get_text())
-
-
-def _squeezed(text: str) -> str:
-    lines = (re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in text.splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

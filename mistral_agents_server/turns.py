@@ -15,7 +15,7 @@ from mistral_agents_server.agents import AgentStore
 from mistral_agents_server.citations import CitationSplitter, marks_of
 from mistral_agents_server.draft import Author, CallDraft, HandoffDraft, MessageDraft, RunDraft, event
 from mistral_agents_server.errors import ApiError
-from mistral_agents_server.messages import chat_messages
+from mistral_agents_server.messages import chat_messages, open_calls
 from mistral_agents_server.offers import HostedTools, MadeFile, Offer, Outcome, failed, offers_of, run_hosted
 from mistral_agents_server.quota import QuotaBook
 from mistral_agents_server.thinking import Brain, CallPart, ChatRequest, Text, Thought, Tokens, count_tokens
@@ -190,7 +190,7 @@ class Turn:
         yield event("conversation.response.started", conversation_id=self.plan.conversation_id)
         offers = self._offers()
         yield from self._confirmed(offers)
-        for round_ in range(MAX_ROUNDS + 1):
+        for round_ in range(0 if self._still_waits() else MAX_ROUNDS + 1):
             step = _Step(offers, CitationSplitter(self._marks))
             yield from self._think(step, may_call=round_ < MAX_ROUNDS)
             yield from self._run(step)
@@ -241,6 +241,10 @@ class Turn:
                 yield from draft.started()
                 yield from draft.part(entry["arguments"])
                 yield from self._execute(offer, draft)
+
+    def _still_waits(self) -> bool:
+        """Whether only some of the pending calls were confirmed: the model goes on once all are."""
+        return not self.plan.inputs and bool(open_calls(self.plan.history))
 
     def _run_draft(self, offer: Offer) -> RunDraft:
         return RunDraft(

@@ -21,8 +21,8 @@ Written by `python -m scripts.options_page` from the table that both wings and `
 
 An option means the same in `ChatMistralAgent`, `MistralAgentLLM` and `Conversation`, by each of its names. `None`
 counts as not given. A name that is not here is refused with an error that says what was probably meant. Two names of
-one option with different values are refused too. With `agent_id`, what an agent brings itself is refused at the request,
-before it is sent, by an error that names it; constructors, `bind_tools` and `with_structured_output` take it.
+one option with different values are refused too. With `agent_id`, what an agent brings itself is refused at the
+request, before it is sent, by an error that names it; constructors, `bind_tools` and `with_structured_output` take it.
 
 *Where*: **m** the constructor of a model, **c** one call (`invoke`, `bind`, `chat`, …), **C** `Conversation`.
 """

@@ -372,9 +372,9 @@ def close_objects(node: Any) -> Any:
 
 
 def read_json(text: str) -> Any:
-    """The JSON value of an answer's text.
+    """The JSON value of an answer's text; nothing is repaired: what was cut off is no value.
 
-    Where words are around it: of the one fenced block, or the first list or object. Nothing is repaired: what was cut off is no value.
+    Where words stand around it, it is that of the one fenced block, or the first list or object.
 
     Raises:
         ResponseFormatError: There is none; `.body` keeps the text.

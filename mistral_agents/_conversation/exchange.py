@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mistral_agents._border.events import DONE
 from mistral_agents._border.options import choose_tools, resolve_options, take_completion
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
@@ -15,7 +16,6 @@ from mistral_agents._conversation.functions import Functions, arun_functions, ru
 from mistral_agents._conversation.lineage import lineage
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
-from mistral_agents._http.fold import DONE
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, arun, run
 from mistral_agents.confirmation import Rules, adecide, decide

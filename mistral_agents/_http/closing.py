@@ -92,7 +92,7 @@ class LoopKeeper:
             self._started = False
             self._task = self._loop.create_task(self._wait())
         try:
-            while not self._started:
+            while not self._started:  # noqa: ASYNC110 - the task needs one step of the loop, which nothing announces
                 await asyncio.sleep(0)
         except BaseException:
             self.leave()

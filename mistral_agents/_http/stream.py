@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import Self
 
+from mistral_agents._border.events import DONE, STARTED, Record, UnknownEvent
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
-from mistral_agents._http.fold import DONE, STARTED, EventFold
+from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
 from mistral_agents._http.replies import (
     AFTER,
@@ -61,7 +62,12 @@ class Watch:
 
 
 class _Reading:
-    """What both streams share: bytes to events, the turn so far, and how a stream may end."""
+    """What both streams share: bytes to events, the turn so far, and how a stream may end.
+
+    Attributes:
+        headers: The reply's headers.
+        records: What the event given last added, typed; for those who show a turn as it comes.
+    """
 
     def __init__(self, transport: Transport, call: Call, watch: Watch | None) -> None:
         self._transport = transport
@@ -78,6 +84,7 @@ class _Reading:
         self._has_begun = False
         self._last_event = 0.0
         self.headers: dict[str, str] = {}
+        self.records: Sequence[Record] = ()
 
     @property
     def conversation_id(self) -> str | None:
@@ -165,7 +172,7 @@ class _Reading:
         """The next decoded event, after it was taken into the turn."""
         event = self._pending.popleft()
         self._has_begun = True
-        self._fold.apply(event)
+        self.records = self._fold.apply(event)
         kind = event.get("type")
         if kind == STARTED and self._watch is not None:
             self._watch.met(self.conversation_id, self._watch.policy)
@@ -173,13 +180,16 @@ class _Reading:
             raise self._failed(self._fold.error)
         if kind == "error" or is_failure(event):
             raise self._failed(event)
-        if kind not in _KNOWN and (event.get("error") or event.get("detail")) and "id" not in event:
+        if self._is_unknown() and (event.get("error") or event.get("detail")) and "id" not in event:
             self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes after all
         if self._guard is not None:
             self._guard.take(event)
         if kind == DONE:
             self._finish()
         return event
+
+    def _is_unknown(self) -> bool:
+        return any(isinstance(record, UnknownEvent) for record in self.records)
 
     def _finish(self) -> None:
         """The closing event is there.
@@ -259,21 +269,6 @@ class _Reading:
             self._opened.hooks.fail_span(error, self._opened.response, self._fold.response())
         else:
             self._opened.hooks.leave_span(self.conversation_id)
-
-
-_KNOWN = frozenset(
-    {
-        STARTED,
-        DONE,
-        "tool.execution.started",
-        "tool.execution.delta",
-        "tool.execution.done",
-        "function.call.delta",
-        "agent.handoff.started",
-        "agent.handoff.done",
-        "message.output.delta",
-    }
-)
 
 
 def _with_reason(message: str, event: JsonDict) -> str:

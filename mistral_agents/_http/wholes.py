@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mistral_agents._http.fold import DONE, STARTED
+from mistral_agents._border.events import DONE, STARTED
 from mistral_agents._json import JsonDict
 
 _NOT_IN_DELTAS = frozenset({"object", "type", "completed_at", "content"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mistral_agents_server.planner.extract import content_words, words
+from mistral_agents_server.planner.tasks import without_list_numbers
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{2,4}")
@@ -16,7 +17,36 @@ _CELL = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _STATISTICS = frozenset(
     words("mean average median deviation variance sum total minimum maximum min max statistics statistic quartile")
 )
-_PLOT = frozenset(words("plot chart graph histogram diagram visualise visualize"))
+_PLOT = frozenset(words("plot chart graph histogram diagram"))
+_TO_SEE = ("visualis", "visualiz")
+_CHANGE = frozenset(words("change changes increase increases decrease decreases difference differences"))
+_RELATIVE = frozenset(words("rate rates percent percentage relative"))
+_STATISTICS_LINES = (
+    "import statistics",
+    "",
+    "for name, values in columns.items():",
+    "    deviation = statistics.stdev(values) if len(values) > 1 else 0.0",
+    "    print(",
+    '        f"{name}: n = {len(values)}, sum = {sum(values):g}, mean = {statistics.fmean(values):.6g}, "',
+    '        f"median = {statistics.median(values):g}, standard deviation = {deviation:.6g}, "',
+    '        f"minimum = {min(values):g}, maximum = {max(values):g}"',
+    "    )",
+)
+_GROWTH_LINES = (
+    "for name, values in columns.items():",
+    "    for place in range(1, len(values)):",
+    "        before, now = values[place - 1], values[place]",
+    '        change = f"{(now - before) / abs(before):+.1%}" if before else "from 0"',
+    "        row = labels[place] if labels else place + 1",
+    '        print(f"{name}, {row}: {before:g} to {now:g}, {change}")',
+)
+_PLOT_LINES = (
+    "import matplotlib.pyplot as plt",
+    "",
+    "for name, values in columns.items():",
+    '    plt.plot(labels or range(1, len(values) + 1), values, marker="o", label=name)',
+)
+_OLDEST_YEAR, _LAST_YEAR = 1800, 2200
 _LARGEST = 1e300
 """Larger numbers are strings of digits, not data."""
 
@@ -25,6 +55,11 @@ def fenced_code(text: str) -> str | None:
     """The first fenced block of Python, or of no named language."""
     found = _FENCE.search(text)
     return found[1].rstrip() if found else None
+
+
+def without_fences(text: str) -> str:
+    """A text without its fenced code."""
+    return _FENCE.sub(" ", text)
 
 
 def numbers(text: str) -> list[float]:
@@ -45,7 +80,14 @@ def wants_statistics(text: str) -> bool:
 
 def wants_plot(text: str) -> bool:
     """Whether a plot is asked for."""
-    return bool(_PLOT & set(words(text)))
+    asked = words(text)
+    return bool(_PLOT & set(asked)) or any(word.startswith(_TO_SEE) for word in asked)
+
+
+def wants_growth(text: str) -> bool:
+    """Whether changes from one row to the next are asked for."""
+    asked = set(words(text))
+    return "growth" in asked or bool(_CHANGE & asked and _RELATIVE & asked)
 
 
 @dataclass(slots=True)
@@ -58,29 +100,43 @@ class Series:
 
 def series_in(question: str, text: str) -> Series | None:
     """A table's columns of numbers, or three and more bare numbers; only the columns the question names, if it does."""
-    tables = (_table(text), _spaced_table(text))
-    found = next((columns for rows in tables if rows and (columns := _columns(rows)) is not None), None)
-    if found is None:
-        bare = numbers(text)
-        return Series({"values": bare}, []) if len(bare) >= 3 else None
+    found = table_in(question, text)
+    if found is not None:
+        return found
+    bare = numbers(without_list_numbers(text))
+    return Series({"values": bare}, []) if len(bare) >= 3 else None
+
+
+def table_in(question: str, text: str) -> Series | None:
+    """The columns of numbers of the longest table that has any; of one with a column that the question names first."""
     wanted = content_words(question)
-    named = {name: column for name, column in found.columns.items() if content_words(name) & wanted}
-    return Series(named or found.columns, found.labels)
+    tables = [*sorted(_tables(text), key=len, reverse=True), _spaced_table(text)]
+    found = [columns for rows in tables if rows and (columns := _columns(rows)) is not None]
+    for series in found:
+        named = {name: column for name, column in series.columns.items() if content_words(name) & wanted}
+        if named:
+            return Series(named, series.labels)
+    return found[0] if found else None
 
 
-def _table(text: str) -> list[list[str]]:
-    """The longest run of lines with the same number of cells, by `|`, tabs, commas or runs of blanks."""
-    longest: list[list[str]] = []
+def _tables(text: str) -> list[list[list[str]]]:
+    """The runs of lines with the same number of cells, by `|`, tabs, commas or runs of blanks."""
+    found: list[list[list[str]]] = []
     run: list[list[str]] = []
-    for line in [*text.splitlines(), ""]:
+    ruled = False
+    for line in text.splitlines():
         cells = _cells(line)
         if cells and run and len(cells) == len(run[0]):
             run.append(cells)
+            ruled = "|" in line
             continue
-        if len(run) > len(longest):
-            longest = run
-        run = [cells] if cells else run if _is_ruler(line) and run else []
-    return longest if len(longest) >= 3 else []
+        if not cells and run and (_is_ruler(line) or (ruled and not line.strip())):
+            ruled = ruled and bool(line.strip())  # one blank line may stand between rows, as pages have it
+            continue
+        ruled = "|" in line
+        found.append(run)
+        run = [cells] if cells else []
+    return [rows for rows in (*found, run) if len(rows) >= 3]
 
 
 def _spaced_table(text: str) -> list[list[str]]:
@@ -148,33 +204,26 @@ def _columns(rows: list[list[str]]) -> Series | None:
 
 
 def _counts(values: list[list[float]]) -> bool:
-    """Whether a first column only counts its rows, as years and row numbers do."""
-    steps = {after[0] - before[0] for before, after in pairwise(values)}
-    return len(values) > 1 and steps == {1}
+    """Whether a first column only counts its rows, up or down, as row numbers do, or names them by years."""
+    firsts = [value[0] for value in values]
+    steps = {after - before for before, after in pairwise(firsts)}
+    years = all(isinstance(first, int) and _OLDEST_YEAR <= first < _LAST_YEAR for first in firsts)
+    return len(values) > 1 and (steps in ({1}, {-1}) or (years and len(set(firsts)) == len(firsts)))
 
 
-def program(series: Series, plot: bool) -> str:
-    """Python that prints descriptive statistics of each column and, if wanted, plots them."""
-    lines = ["import statistics", "", f"columns = {series.columns!r}", "", "for name, values in columns.items():"]
-    lines += [
-        "    deviation = statistics.stdev(values) if len(values) > 1 else 0.0",
-        "    print(",
-        '        f"{name}: n = {len(values)}, sum = {sum(values):g}, mean = {statistics.fmean(values):.6g}, "',
-        '        f"median = {statistics.median(values):g}, standard deviation = {deviation:.6g}, "',
-        '        f"minimum = {min(values):g}, maximum = {max(values):g}"',
-        "    )",
-    ]
+def program(series: Series, *, plot: bool, growth: bool = False) -> str:
+    """Python that prints descriptive statistics of each column, or its changes from row to row, and may plot them."""
+    lines = [f"columns = {series.columns!r}", f"labels = {series.labels!r}"]
+    if _run_backwards(series.labels):
+        lines += ["labels.reverse()", "for values in columns.values():", "    values.reverse()"]
+    lines += ["", *(_GROWTH_LINES if growth else _STATISTICS_LINES)]
     if plot:
-        lines += [
-            "",
-            "import matplotlib.pyplot as plt",
-            "",
-            f"labels = {series.labels!r}",
-            "for name, values in columns.items():",
-            '    plt.plot(labels or range(1, len(values) + 1), values, marker="o", label=name)',
-            *(['plt.xticks(rotation=45, ha="right")'] if series.labels else []),
-            "plt.legend()",
-            "plt.tight_layout()",
-            "plt.show()",
-        ]
+        rotation = ['plt.xticks(rotation=45, ha="right")'] if series.labels else []
+        lines += ["", *_PLOT_LINES, *rotation, "plt.legend()", "plt.tight_layout()", "plt.show()"]
     return "\n".join(lines)
+
+
+def _run_backwards(labels: list[str]) -> bool:
+    """Whether rows are counted downwards, as years are with the newest one first."""
+    counts = [int(label) for label in labels if label.isascii() and label.isdigit() and len(label) < 9]
+    return len(counts) == len(labels) > 1 and all(after < before for before, after in pairwise(counts))

@@ -61,8 +61,11 @@ class Reading:
         passages: what the message brings along to answer it from.
         system: the instructions.
         said: earlier messages as (role, text), oldest first.
-        results: what calls gave since the last user message.
+        results: what calls gave since the last user message; of a task, what its own calls gave.
         tools: the offered functions by name.
+        earlier: of a task, what the calls of the tasks before it gave.
+        findings: of a task, what the tasks before it found, in words.
+        is_task: whether it is one task of a message.
     """
 
     asked: str
@@ -72,6 +75,9 @@ class Reading:
     said: list[tuple[str, str]]
     results: list[Result]
     tools: dict[str, Wire] = field(default_factory=dict)
+    earlier: list[Result] = field(default_factory=list)
+    findings: str = ""
+    is_task: bool = False
 
     @property
     def asks(self) -> bool:
@@ -81,6 +87,10 @@ class Reading:
     def ran(self, name: str) -> bool:
         """Whether a function was called since the last user message."""
         return any(result.name == name for result in self.results)
+
+    def has(self, name: str) -> bool:
+        """Whether a function is offered."""
+        return name in self.tools
 
     def offers(self, name: str) -> bool:
         """Whether a function is offered and wasn't called yet."""
@@ -146,6 +156,12 @@ def split_question(text: str) -> tuple[str, list[Passage]]:
         return (question if len(parts) >= _LONG else body), []
     start = body.rfind(question)
     return question, _passages(body[:start], body[start + len(question) :])
+
+
+def is_framed(text: str) -> bool:
+    """Whether a message is made of labelled or ruled parts, as prompts with passages are: lists in it are no orders."""
+    labelled = _QUESTION_LABEL.search(text) or _SOURCE_LABEL.search(text)
+    return labelled is not None or len(_RULER.findall(text)) >= 2
 
 
 def _without_answer_label(body: str) -> str:

@@ -68,6 +68,10 @@ class Toolbox:
         tool, found = self._find(function, tools)
         return found.entry if found.entry else str(tool["type"])
 
+    def bare_name(self, function: str, tools: list[Wire]) -> str:  # noqa: ARG002
+        """A function of a built-in tool has one name."""
+        return function
+
     def run(self, function: str, arguments: Wire, tools: list[Wire]) -> ToolResult:
         """Run a function and wait for it. A failure is a result too, in the service's words.
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field
 
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents_server.documents import summarize
-from mistral_agents_server.parsing import decode, html_text
 from mistral_agents_server.ranking import Ranker, Source, language_of
+from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.plain import decode
 from mistral_agents_server.tools.calls import HostedFunction
 from mistral_agents_server.tools.results import ToolError, ToolResult, text_items
 from mistral_agents_server.tools.search_results import hit, keyed, opened
@@ -70,11 +71,13 @@ class Page:
 
 def read_page(path: Path, folder: Path) -> Page:
     """Read a page: HTML with `title`, `link rel=canonical` and `meta`, or Markdown with such front matter, or text."""
-    source = decode(path.read_bytes())
+    data = path.read_bytes()
     facts: dict[str, str] = {}
     if path.suffix.lower() in (".html", ".htm"):
+        source = decode_html(data)
         facts, content = _html_facts(source), html_text(source)
     else:
+        source = decode(data)
         front = _FRONT_MATTER.match(source)
         content = source[front.end() :] if front is not None else source
         lines = front[1].splitlines() if front is not None else []
@@ -86,20 +89,22 @@ def read_page(path: Path, folder: Path) -> Page:
 
 
 def _html_facts(source: str) -> dict[str, str]:
-    from bs4 import BeautifulSoup
+    from selectolax.lexbor import LexborHTMLParser
 
-    soup = BeautifulSoup(source, "html.parser")
-    wanted = {"description": ("name", "description"), "date": ("property", "article:published_time")}
+    page = LexborHTMLParser(source)
+    wanted = {
+        "url": ('link[rel~="canonical"]', "href"),
+        "description": ('meta[name="description"]', "content"),
+        "date": ('meta[property="article:published_time"]', "content"),
+    }
     facts = {}
-    if soup.title is not None:
-        facts["title"] = soup.title.get_text().strip()
-    link = soup.find("link", rel="canonical")
-    if link is not None:
-        facts["url"] = str(link.get("href", ""))
-    for name, (key, value) in wanted.items():
-        tag = soup.find("meta", attrs={key: value})
-        if tag is not None:
-            facts[name] = str(tag.get("content", ""))
+    title = page.css_first("head > title")
+    if title is not None:
+        facts["title"] = title.text().strip()
+    for name, (place, attribute) in wanted.items():
+        node = page.css_first(place)
+        if node is not None:
+            facts[name] = node.attributes.get(attribute) or ""
     return facts
 
 

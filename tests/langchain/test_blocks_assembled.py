@@ -73,8 +73,7 @@ def streamed(events: list[Wire]) -> AIMessage:
     chunks, fold = Chunks(SENT), EventFold()
     found = []
     for event in events:
-        fold.apply(event)
-        found.extend(chunks.feed(event))
+        found.extend(chunks.feed(fold.apply(event)))
     found.extend(chunks.end(Turn.from_response(fold.response(), unknown_events=list(fold.unknown))))
     assert [chunk.chunk_position for chunk in found].index("last") == len(found) - 1
     assert sum(chunk.usage_metadata is not None for chunk in found) <= 1

@@ -47,9 +47,9 @@ def streamed(given: list[Any]) -> Any:
     fold, chunks, protocol = EventFold(), Chunks(SENT), ProtocolEvents(SENT)
     found = []
     for event in given:
-        fold.apply(event)
-        found += chunks.feed(event)
-        protocol.feed(event)
+        records = fold.apply(event)
+        found += chunks.feed(records)
+        protocol.feed(records)
     turn = Turn.from_response(fold.response())
     protocol.end(turn)
     return reduce(add, [*found, *chunks.end(turn)])

@@ -145,14 +145,21 @@ def test_the_same_bytes_are_one_document(http):
 
 
 @pytest.mark.parametrize(
-    ("name", "data"),
-    [("a.pdf", b"%PDF-1.4 broken"), ("a.docx", b"PK\x03\x04broken"), ("a.bin", b"\0\1\2"), ("empty.txt", b"  \n")],
+    ("name", "data", "reason"),
+    [
+        ("a.pdf", b"%PDF-1.4 broken", "no PDF"),
+        ("a.docx", b"PK\x03\x04broken", "no DOCX"),
+        ("a.bin", b"\0\1\2", "binary"),
+        ("empty.txt", b"  \n", "no text"),
+    ],
 )
-def test_what_can_not_be_read_is_an_error_of_the_document(http, name, data):
+def test_what_can_not_be_read_is_an_error_of_the_document_that_says_why(http, name, data, reason):
     owner = library(http)
     reply = upload(http, owner["id"], name, data)
     assert reply.status_code == 201
-    assert ready(http, reply.json())["process_status"] == "error"
+    document = ready(http, reply.json())
+    assert document["process_status"] == "error"
+    assert reason in document["summary"]
 
 
 def test_changes_to_a_document(http):

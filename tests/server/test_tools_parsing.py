@@ -11,8 +11,9 @@ from docx.enum.text import WD_BREAK
 from fpdf import FPDF
 
 from mistral_agents_server.documents import _passages, summarize
-from mistral_agents_server.parsing import UnreadableError, html_text, parse
+from mistral_agents_server.parsing import UnreadableError, parse
 from mistral_agents_server.ranking import Ranker, Source, language_of
+from mistral_agents_server.readers.html import html_text
 
 
 def pdf(*pages: str, password: str | None = None) -> bytes:
@@ -76,8 +77,8 @@ def test_html_becomes_text() -> None:
     </table><script>alert(1)</script></body></html>"""
     text = html_text(source)
     assert "## Otters" in text
-    assert "They swim\nwell.\nYes." in text
-    assert "- one\n\n- two" in text
+    assert "They swim well.\nYes." in text
+    assert "- one\n- two" in text
     assert "a | b\n1 | 2" in text
     assert "alert" not in text
     assert parse("a.html", source.encode()) == [text]

@@ -92,8 +92,7 @@ def test_a_stream_ends_as_the_call_would(pieces: list[str], store: bool) -> None
     common = {"id": "msg_1", "content_index": 0, "output_index": 0, "role": "assistant"}
     events += [{"type": "message.output.delta", "content": piece, **common} for piece in pieces]
     for event in events:
-        fold.apply(event)
-        response = progress.take(event)
+        response = progress.take(event, fold.apply(event))
         if response is not None:
             deltas += response.delta or ""
             assert response.message.content == deltas
@@ -133,8 +132,7 @@ def test_recorded_streams_end_with_the_whole_text(name: str) -> None:
     decoder, fold, progress = EventDecoder(), EventFold(), Progress(Request(TurnRequest("start", [])))
     deltas = ""
     for event in [*decoder.feed((SHARED / f"{name}.sse").read_bytes()), *decoder.flush()]:
-        fold.apply(event)
-        response = progress.take(event)
+        response = progress.take(event, fold.apply(event))
         deltas += (response.delta or "") if response is not None else ""
     turn = Turn.from_response(fold.response())
     assert answer_message(turn, stored=False).content == deltas == turn.text != ""

@@ -1,0 +1,424 @@
+"""DOCX to pages of text, as Word shows the document.
+
+Read straight from its XML (ECMA-376, part 1, chapter 17), by local names: strict and transitional documents differ in
+their namespaces only. What Word shows is read, wherever it stands: in links, tracked insertions, content controls,
+fields, text boxes, nested tables, headers, footers, foot- and endnotes. What it hides is not: tracked deletions, codes
+of fields, hidden text.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
+from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.numbering import ListNumbers
+from mistral_agents_server.readers.xml import attribute_of, child_of, children_of, is_on, name_of, text_value
+
+_MAX_UNPACKED_BYTES = 256 * 1024**2
+_OTHER_KINDS = {"xl/": "an Excel workbook", "ppt/": "a PowerPoint presentation"}
+_HIDDEN = frozenset({"del", "moveFrom", "delText", "delInstrText", "instrText", "pPr", "rPr", "tblPr", "tcPr", "trPr"})
+_NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
+_BREAK = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "-", "lastRenderedPageBreak": PAGE_BREAK}
+
+Element = ElementTree.Element
+
+
+def read_docx(data: bytes) -> list[str]:
+    """The text of a DOCX file, by page: where its author ended one, or where Word did when it laid it out last.
+
+    Raises:
+        UnreadableError: it is no DOCX, is damaged, or is too large when unpacked.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
+                raise UnreadableError("it is too large when unpacked")
+            blocks = "\n\n".join(_Document(_Package(packed)).blocks())
+    except (
+        zipfile.BadZipFile,
+        ElementTree.ParseError,
+        KeyError,
+        ValueError,
+        EOFError,
+        OSError,
+        RecursionError,
+    ) as error:
+        raise UnreadableError(f"it is no DOCX that can be read: {error}") from error
+    return [page for page in re.split(rf"\s*{PAGE_BREAK}[\s{PAGE_BREAK}]*", blocks) if page.strip()]
+
+
+class _Package:
+    """The parts of a DOCX file.
+
+    Args:
+        packed: the ZIP archive it is.
+    """
+
+    def __init__(self, packed: zipfile.ZipFile) -> None:
+        self._packed = packed
+        self.names = frozenset(packed.namelist())
+
+    def main_name(self) -> str:
+        """The name of the document's part.
+
+        Raises:
+            UnreadableError: there is none; the archive is something else.
+        """
+        for kind, target in self.relations("").values():
+            if kind == "officeDocument" and not any(target.startswith(folder) for folder in _OTHER_KINDS):
+                return target
+        kinds = (words for folder, words in _OTHER_KINDS.items() if any(name.startswith(folder) for name in self.names))
+        raise UnreadableError(f"it is {next(kinds, 'an archive')}, not a DOCX file")
+
+    def relations(self, name: str) -> dict[str, tuple[str, str]]:
+        """What a part (or, for "", the package) relates to: kind and part name, by id."""
+        folder, base = posixpath.split(name)
+        place = posixpath.join(folder, "_rels", f"{base}.rels")
+        if place not in self.names:
+            return {}
+        found = {}
+        for one in self.tree(place):
+            target, kind = one.get("Target", ""), one.get("Type", "").rpartition("/")[2]
+            if one.get("TargetMode") != "External":
+                path = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+                found[one.get("Id", "")] = (kind, path)
+        return found
+
+    def tree(self, name: str) -> Element:
+        """The XML of a part."""
+        data = self.read(name)
+        if b"<!DOCTYPE" in data[:4096]:
+            raise UnreadableError("it declares entities, which no DOCX does")
+        return ElementTree.fromstring(data)  # noqa: S314 (no entities)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a part."""
+        return self._packed.read(name)
+
+
+@dataclass(slots=True)
+class _Styles:
+    """What styles say about paragraphs and runs, those that they are based on included."""
+
+    heading_levels: dict[str, int] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    page_starts: set[str] = field(default_factory=set)
+    numbering: dict[str, Element] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, root: Element | None) -> _Styles:
+        """Read `styles.xml`."""
+        found = cls()
+        styles = {attribute_of(one, "styleId") or "": one for one in children_of(root, "style")}
+        for style_id in styles:
+            for style in _based_on(styles, style_id):
+                properties, runs = child_of(style, "pPr"), child_of(style, "rPr")
+                level = _heading_level(text_value(child_of(style, "name")), properties)
+                if level is not None:
+                    found.heading_levels.setdefault(style_id, level)
+                if is_on(child_of(runs, "vanish")):
+                    found.hidden.add(style_id)
+                if is_on(child_of(properties, "pageBreakBefore")):
+                    found.page_starts.add(style_id)
+                numbers = child_of(properties, "numPr")
+                if numbers is not None:
+                    found.numbering.setdefault(style_id, numbers)
+        return found
+
+
+def _based_on(styles: dict[str, Element], style_id: str) -> Iterator[Element]:
+    """A style and those it is based on, nearest first."""
+    seen: set[str] = set()
+    while style_id in styles and style_id not in seen:
+        seen.add(style_id)
+        yield styles[style_id]
+        style_id = text_value(child_of(styles[style_id], "basedOn")) or ""
+
+
+def _heading_level(style_name: str | None, properties: Element | None) -> int | None:
+    found = re.fullmatch(r"heading ([1-9])|title", style_name or "", re.IGNORECASE)
+    if found is not None:
+        return int(found[1] or 1)
+    outline = text_value(child_of(properties, "outlineLvl"))
+    return int(outline) + 1 if outline is not None and re.fullmatch("[0-8]", outline) else None
+
+
+@dataclass(slots=True)
+class _Story:
+    """A text that stands for itself: the body, a header, a note, a text box.
+
+    Attributes:
+        part: the name of its part, whose relations its ids mean.
+        fields: for each open field, whether its result has begun; what stands before that is its code.
+        aside: blocks that are shown beside the paragraph being read: text boxes and notes.
+    """
+
+    part: str
+    fields: list[bool] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+
+
+class _Document:
+    """Reads the stories of a document.
+
+    Args:
+        package: its parts.
+    """
+
+    def __init__(self, package: _Package) -> None:
+        self._package = package
+        self._main = package.main_name()
+        self._styles = _Styles.read(self._related_tree("styles"))
+        self._numbers = ListNumbers(self._related_tree("numbering"))
+        settings = self._related_tree("settings")
+        self._has_even_pages = is_on(child_of(settings, "evenAndOddHeaders"))
+        self._notes = {kind: self._read_notes(kind) for kind in _NOTES.values()}
+        self._shown_margins: set[str] = set()
+        self._note_count = 0
+
+    def _related_tree(self, kind: str) -> Element | None:
+        for related, target in self._package.relations(self._main).values():
+            if related == kind and target in self._package.names:
+                return self._package.tree(target)
+        return None
+
+    def _read_notes(self, kind: str) -> dict[str, Element]:
+        root = self._related_tree(kind)
+        return {attribute_of(note, "id") or "": note for note in (root if root is not None else ())}
+
+    def blocks(self) -> Iterator[str]:
+        """The blocks of text: for each section its headers, if they were not shown before, its text, its footers."""
+        body = child_of(self._package.tree(self._main), "body")
+        story, section, is_first = _Story(self._main), list[str](), True
+        for element in body if body is not None else ():
+            section += self._blocks_of(element, story)
+            properties = element if name_of(element) == "sectPr" else child_of(child_of(element, "pPr"), "sectPr")
+            if properties is not None:
+                yield from self._section(section, properties, is_first)
+                section, is_first = [], False
+        yield from section
+
+    def _section(self, blocks: list[str], properties: Element, is_first: bool) -> Iterator[str]:
+        """A section between its headers and footers; it begins a page unless it is continuous."""
+        starts_page = not is_first and text_value(child_of(properties, "type")) != "continuous"
+        if blocks and blocks[0].lstrip().startswith(PAGE_BREAK):
+            starts_page = True
+            blocks = [blocks[0].lstrip(), *blocks[1:]]  # without the break, which would part it from its header
+        shown = [*self._margins(properties, "headerReference"), *blocks, *self._margins(properties, "footerReference")]
+        if starts_page and shown:
+            yield PAGE_BREAK
+        yield from shown
+
+    def _margins(self, section: Element, kind: str) -> Iterator[str]:
+        """The headers or footers of a section, each once in a document; numbers of pages alone are left out."""
+        relations = self._package.relations(self._main)
+        shown = {"default": True, "first": is_on(child_of(section, "titlePg")), "even": self._has_even_pages}
+        for reference in children_of(section, kind):
+            _, target = relations.get(attribute_of(reference, "id") or "", ("", ""))
+            if target not in self._package.names or not shown.get(attribute_of(reference, "type") or "default", True):
+                continue
+            text = "\n".join(self._story_blocks(self._package.tree(target), _Story(target))).replace(PAGE_BREAK, "")
+            if re.search(r"[^\W\d_]", text) and text not in self._shown_margins:
+                self._shown_margins.add(text)
+                yield text
+
+    def _story_blocks(self, elements: Iterable[Element], story: _Story) -> list[str]:
+        return [block for element in elements for block in self._blocks_of(element, story)]
+
+    def _blocks_of(self, element: Element, story: _Story) -> list[str]:
+        """The blocks of an element that stands between paragraphs."""
+        name = name_of(element)
+        if name == "p":
+            return self._paragraph(element, story)
+        if name == "tbl":
+            return self._table(element, story)
+        if name == "altChunk":
+            return self._foreign(element, story)
+        if name == "AlternateContent":
+            return self._story_blocks(_chosen(element), story)
+        if name in _HIDDEN or name in ("sectPr", "sdtPr", "sdtEndPr", "customXmlPr"):
+            return []
+        return self._story_blocks(element, story)  # content controls, custom XML, tracked insertions
+
+    def _paragraph(self, paragraph: Element, story: _Story) -> list[str]:
+        properties = child_of(paragraph, "pPr")
+        style = text_value(child_of(properties, "pStyle")) or ""
+        text = "".join(self._texts(paragraph, story))
+        aside, story.aside = story.aside, []
+        if text.strip():
+            numbers = child_of(properties, "numPr")
+            number = self._numbers.next(numbers if numbers is not None else self._styles.numbering.get(style))
+            level = _heading_level(None, properties) or self._styles.heading_levels.get(style)
+            mark = f"{'#' * min(level, 6)} " if level is not None else ""
+            words = text.lstrip()
+            starts_page = PAGE_BREAK in text[: len(text) - len(words)] or self._starts_page(properties, style)
+            text = f"{PAGE_BREAK if starts_page else ''}{mark}{number}{words}"
+        return [block for block in (text, *aside) if block.strip(" \n\t\r")]
+
+    def _starts_page(self, properties: Element | None, style: str) -> bool:
+        own = child_of(properties, "pageBreakBefore")
+        return is_on(own) if own is not None else style in self._styles.page_starts
+
+    def _texts(self, parent: Iterable[Element], story: _Story) -> Iterator[str]:
+        """What an element within a paragraph shows, in order."""
+        for element in parent:
+            name = name_of(element)
+            if name in _HIDDEN:
+                continue
+            if name == "r":
+                if not self._is_hidden(element):
+                    yield from self._run_texts(element, story)
+                else:
+                    self._follow_fields(element, story)
+            elif name == "AlternateContent":
+                yield from self._texts(_chosen(element), story)
+            elif name == "ruby":
+                yield from self._ruby(element, story)
+            else:
+                yield from self._run_texts([element], story)
+
+    def _is_hidden(self, run: Element) -> bool:
+        properties = child_of(run, "rPr")
+        own = child_of(properties, "vanish")
+        if own is not None:
+            return is_on(own)
+        return (text_value(child_of(properties, "rStyle")) or "") in self._styles.hidden
+
+    def _follow_fields(self, run: Element, story: _Story) -> None:
+        for element in children_of(run, "fldChar"):
+            self._turn_field(element, story)
+
+    def _run_texts(self, run: Iterable[Element], story: _Story) -> Iterator[str]:
+        for element in run:
+            name = name_of(element)
+            if name in _HIDDEN:
+                continue
+            if name == "fldChar":
+                self._turn_field(element, story)
+            elif not all(story.fields):
+                continue  # the code of a field
+            elif name == "t":
+                yield element.text or ""
+            elif name == "br":
+                yield PAGE_BREAK if attribute_of(element, "type") == "page" else "\n"
+            elif name in _BREAK:
+                yield _BREAK[name]
+            elif name in _NOTES:
+                yield self._note(element, _NOTES[name], story)
+            elif name in ("drawing", "pict", "object"):
+                story.aside += self._boxes(element, story)
+            elif name == "ruby":
+                yield from self._ruby(element, story)
+            elif name == "AlternateContent":
+                yield from self._run_texts(_chosen(element), story)
+            else:
+                yield from self._texts(element, story)  # links, insertions, content controls, fields, formulas
+
+    def _turn_field(self, element: Element, story: _Story) -> None:
+        turn = attribute_of(element, "fldCharType")
+        if turn == "begin":
+            story.fields.append(False)
+        elif story.fields and turn == "separate":
+            story.fields[-1] = True
+        elif story.fields and turn == "end":
+            story.fields.pop()
+
+    def _ruby(self, ruby: Element, story: _Story) -> Iterator[str]:
+        for name, before, after in (("rubyBase", "", ""), ("rt", "(", ")")):
+            base = child_of(ruby, name)
+            if base is not None:
+                yield f"{before}{''.join(self._texts(base, story))}{after}"
+
+    def _note(self, reference: Element, kind: str, story: _Story) -> str:
+        """The mark of a note; its text follows the paragraph, as it stands on the same page."""
+        note = self._notes[kind].pop(attribute_of(reference, "id") or "", None)
+        if note is None:
+            return ""
+        self._note_count += 1
+        mark = f"[{self._note_count}]"
+        story.aside.append(f"{mark} " + " ".join(self._story_blocks(note, _Story(story.part))).strip())
+        return mark
+
+    def _boxes(self, drawing: Iterable[Element], story: _Story) -> list[str]:
+        """The text boxes of a drawing, and the words of a diagram (SmartArt)."""
+        found: list[str] = []
+        for element in drawing:
+            name = name_of(element)
+            if name == "txbxContent":
+                found += self._story_blocks(element, _Story(story.part))
+            elif name == "AlternateContent":
+                found += self._boxes(_chosen(element), story)
+            elif name == "relIds":
+                found += self._diagram(element, story)
+            else:
+                found += self._boxes(element, story)
+        return found
+
+    def _diagram(self, ids: Element, story: _Story) -> list[str]:
+        _, target = self._package.relations(story.part).get(attribute_of(ids, "dm") or "", ("", ""))
+        if target not in self._package.names:
+            return []
+        paragraphs = (one for one in self._package.tree(target).iter() if name_of(one) == "p")
+        texts = ("".join(one.text or "" for one in paragraph.iter() if name_of(one) == "t") for paragraph in paragraphs)
+        return [text for text in texts if text.strip()]
+
+    def _foreign(self, chunk: Element, story: _Story) -> list[str]:
+        """A part in another format that Word shows in place: HTML, or text."""
+        _, target = self._package.relations(story.part).get(attribute_of(chunk, "id") or "", ("", ""))
+        if target not in self._package.names or not target.lower().endswith((".htm", ".html", ".xhtml", ".txt")):
+            return []
+        source = decode_html(self._package.read(target))
+        return [source if target.lower().endswith(".txt") else html_text(source)]
+
+    def _table(self, table: Element, story: _Story) -> list[str]:
+        """A table as one block, a line for each row; one column of cells, as layouts have it, as its blocks."""
+        rows = [list(_cells(row)) for row in _rows(table)]
+        if all(len(row) <= 1 for row in rows):
+            return [block for row in rows for cell in row for block in self._story_blocks(cell, story)]
+        lines = []
+        for row in rows:
+            texts = [self._cell_text(cell, story) for cell in row]
+            line = " | ".join(texts)
+            starts_page = PAGE_BREAK in line
+            if line.replace(PAGE_BREAK, "").strip(" |"):
+                lines.append((PAGE_BREAK if starts_page else "") + line.replace(PAGE_BREAK, "").strip())
+        return ["\n".join(lines)] if lines else []
+
+    def _cell_text(self, cell: Element, story: _Story) -> str:
+        properties = child_of(cell, "tcPr")
+        for merged in (child_of(properties, "vMerge"), child_of(properties, "hMerge")):
+            if merged is not None and text_value(merged) != "restart":
+                return ""  # part of the cell above or before
+        return re.sub(r"[ \t\n]+", " ", " ".join(self._story_blocks(cell, story))).strip(" ")
+
+
+def _chosen(alternatives: Element) -> Iterable[Element]:
+    """The elements of the first choice of `mc:AlternateContent`; all say the same in different ways."""
+    return next(iter(alternatives), ())
+
+
+def _rows(parent: Element) -> Iterator[Element]:
+    """The rows of a table, also those in content controls; without those whose deletion is tracked."""
+    for element in parent:
+        name = name_of(element)
+        if name == "tr":
+            if child_of(child_of(element, "trPr"), "del") is None:
+                yield element
+        elif name not in _HIDDEN:
+            yield from _rows(element)
+
+
+def _cells(parent: Element) -> Iterator[Element]:
+    for element in parent:
+        name = name_of(element)
+        if name == "tc":
+            yield element
+        elif name not in _HIDDEN:
+            yield from _cells(element)

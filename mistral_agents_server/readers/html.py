@@ -1,0 +1,268 @@
+"""HTML to text, as a browser shows it, with headings and list items marked as in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mistral_agents_server.readers.plain import decode
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+_DECLARED_WITHIN = 4096
+"""Bytes: browsers look into the first 1024, and further on as a page goes on loading."""
+
+_DECLARATION = re.compile(
+    rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+) | \A\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([\w.:-]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BLOCKS = frozenset(
+    {
+        *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir"),
+        *("div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("header", "hgroup", "hr", "legend", "main", "menu", "nav", "ol", "optgroup", "p", "pre", "search", "section"),
+        *("summary", "table", "ul"),
+    }
+)
+_LINES = frozenset({"br", "li", "option", "tbody", "tfoot", "thead", "tr"})
+_UNREAD = frozenset(
+    {
+        *("annotation", "annotation-xml", "area", "audio", "base", "canvas", "col", "datalist", "defs", "desc"),
+        *("head", "iframe", "link", "map", "meta", "metadata", "noembed", "noframes", "noscript", "param", "rp"),
+        *("script", "style", "template", "title", "track", "video"),
+    }
+)
+_SHOWN_INPUTS = (None, "", "button", "email", "number", "reset", "search", "submit", "tel", "text", "url")
+_HEADING = re.compile(r"h[1-6]")
+_HIDING_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_ROW_OF_BLOCKS = "table, ul, ol, dl, pre, h1, h2, h3, h4, h5, h6, article, section, blockquote, form"
+_SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
+
+
+def decode_html(data: bytes) -> str:
+    """The source of a page: by its byte order mark, by what it declares, else as :func:`~.plain.decode` reads it.
+
+    Raises:
+        UnreadableError: it is no text.
+    """
+    encoding = _declared_encoding(data)
+    if encoding is None or encoding.startswith("utf") or data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return decode(data)
+    return data.decode(encoding, "replace")
+
+
+def _declared_encoding(data: bytes) -> str | None:
+    """The codec that a page declares; None without one, or where it is none of the Web's.
+
+    The Web's names stand for what browsers take them for (WHATWG Encoding): `gb2312` for GB 18030, and so on.
+    """
+    import webencodings
+
+    head = re.sub(rb"<!--.*?-->", b"", data[:_DECLARED_WITHIN], flags=re.DOTALL)
+    found = _DECLARATION.search(head)
+    if found is None:
+        return None
+    encoding = webencodings.lookup((found[1] or found[2]).decode("ascii", "replace"))
+    if encoding is None or encoding.name in ("replacement", "x-user-defined"):
+        return None
+    name: str = encoding.codec_info.name
+    return "gb18030" if name == "gbk" else name
+
+
+def html_text(source: str) -> str:
+    """The text that a browser shows of a page, its title first."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    page = LexborHTMLParser(source)
+    root = page.root
+    if root is None:
+        return ""
+    text = _Writer()
+    for node, entered in _walk(root):
+        if entered:
+            text.enter(node)
+        else:
+            text.leave(node)
+    return _with_title(page, text.whole())
+
+
+def _with_title(page: LexborHTMLParser, text: str) -> str:
+    """The text behind the page's title, unless its main heading says the same."""
+    title = page.css_first("head > title")
+    words = _SPACES.sub(" ", title.text()).strip() if title is not None else ""
+    if not words or f"# {words}" in text.splitlines():
+        return text
+    return f"# {words}\n\n{text}".strip()
+
+
+def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
+    """Every node that is shown, when it is entered and when it is left; without recursion, for pages of any depth."""
+    stack = [(root, True)]
+    while stack:
+        node, entered = stack.pop()
+        if entered and not _is_shown(node):
+            continue
+        yield node, entered
+        if entered:
+            stack.append((node, False))
+            child = node.last_child
+            while child is not None:
+                stack.append((child, True))
+                child = child.prev
+
+
+def _is_shown(node: LexborNode) -> bool:
+    tag = node.tag
+    if tag == "-text":
+        return True
+    if tag is None or tag in _UNREAD or tag[0] in "-!":
+        return False
+    attributes = node.attributes
+    if tag == "dialog" and "open" not in attributes:
+        return False
+    return "hidden" not in attributes and not _HIDING_STYLE.search(attributes.get("style") or "")
+
+
+@dataclass(slots=True)
+class _List:
+    """An open list; `number` is None for one without numbers."""
+
+    number: int | None
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Puts text together as a browser lays it out: spaces collapse, blocks stand apart, cells stand side by side."""
+
+    _parts: list[str] = field(default_factory=list)
+    _breaks: int = 0  # line ends that must stand before the next words
+    _space: bool = False
+    _kept: int = 0  # how many elements are open that keep spaces
+    _rows: list[bool] = field(default_factory=list)  # for each open row, whether its cells are one line
+    _cells: list[int] = field(default_factory=list)  # for each open row, its cells so far
+    _lists: list[_List] = field(default_factory=list)
+    _mark: str = ""  # what stands before the next words: of a heading or an item
+
+    def enter(self, node: LexborNode) -> None:
+        """Begin an element, or write a text."""
+        tag = node.tag
+        if tag == "-text":
+            self._write(node.text_content or "")
+        elif tag in _BLOCKS or tag in _LINES:
+            self._break(2 if tag in _BLOCKS else 1)
+            self._enter_block(node, str(tag))
+        elif tag in ("td", "th"):
+            self._enter_cell()
+        elif tag == "textarea":
+            self._break(1)
+            self._kept += 1
+        elif tag == "input" and (node.attributes.get("type") or "").lower() in _SHOWN_INPUTS:
+            self._write(f" {node.attributes.get('value') or ''} ")
+        elif tag == "q":
+            self._write("“")
+        elif tag == "rt":
+            self._write("(")
+
+    def _enter_block(self, node: LexborNode, tag: str) -> None:
+        if tag == "tr":
+            self._rows.append(node.css_first(_ROW_OF_BLOCKS) is None)
+            self._cells.append(0)
+        elif tag in ("ol", "ul", "menu", "dir"):
+            self._lists.append(_List(_number(node, "start", 1) if tag == "ol" else None))
+        elif tag == "li":
+            self._mark = self._item_mark(node)
+        elif _HEADING.fullmatch(tag):
+            self._mark = "#" * int(tag[1]) + " "
+        elif tag == "pre":
+            self._kept += 1
+
+    def _item_mark(self, node: LexborNode) -> str:
+        number = self._lists[-1].number if self._lists else None
+        if number is None:
+            return "- "
+        number = _number(node, "value", number)
+        self._lists[-1].number = number + 1
+        return f"{number}. "
+
+    def _enter_cell(self) -> None:
+        if not self._rows or not self._rows[-1]:
+            self._break(2)
+        elif self._cells[-1]:
+            self._begin_line()
+            self._parts.append(" |")
+            self._space = True
+        if self._rows:
+            self._cells[-1] += 1
+
+    def leave(self, node: LexborNode) -> None:
+        """End an element."""
+        tag = node.tag
+        if tag in _BLOCKS or (tag in _LINES and tag != "br"):
+            self._leave_block(str(tag))
+            self._break(2 if tag in _BLOCKS else 1)
+        elif tag == "textarea":
+            self._kept -= 1
+            self._break(1)
+        elif tag == "q":
+            self._write("”")
+        elif tag == "rt":
+            self._write(")")
+
+    def _leave_block(self, tag: str) -> None:
+        if tag == "tr":
+            self._rows.pop()
+            self._cells.pop()
+        elif tag in ("ol", "ul", "menu", "dir"):
+            self._lists.pop()
+        elif tag == "pre":
+            self._kept -= 1
+        if tag == "li" or _HEADING.fullmatch(tag):
+            self._mark = ""
+
+    def _break(self, lines: int) -> None:
+        """Ask for line ends; within a row of a table that is one line, for a space."""
+        if self._rows and self._rows[-1] and self._cells[-1]:
+            self._space = True
+        else:
+            self._breaks = max(self._breaks, lines)
+
+    def _begin_line(self) -> None:
+        if self._breaks:
+            if self._parts:
+                self._parts.append("\n" * self._breaks)
+            self._breaks, self._space = 0, False
+
+    def _write(self, text: str) -> None:
+        if self._kept:
+            self._write_words(text.replace("\u00a0", " "))
+            return
+        words = _SPACES.sub(" ", text)
+        if not words.strip():
+            self._space = self._space or bool(words)
+            return
+        self._space = self._space or words[0] == " "
+        self._write_words(words.strip())
+        self._space = words[-1] == " "
+
+    def _write_words(self, words: str) -> None:
+        starts_line = self._breaks or not self._parts
+        self._begin_line()
+        if self._mark:
+            self._parts.append(self._mark)
+            self._mark = ""
+        elif self._space and not starts_line:
+            self._parts.append(" ")
+        self._space = False
+        self._parts.append(words)
+
+    def whole(self) -> str:
+        """All that was written."""
+        return "".join(self._parts).strip("\n").rstrip()
+
+
+def _number(node: LexborNode, name: str, otherwise: int) -> int:
+    text = (node.attributes.get(name) or "").strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else otherwise

@@ -1,0 +1,233 @@
+"""HTML as browsers show it, texts in their encodings, PDF as viewers show it; what is none of these is refused."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from fpdf import FPDF
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from mistral_agents_server.parsing import UnreadableError, parse
+from mistral_agents_server.readers.html import html_text
+
+# --- HTML ---
+
+
+def page(source: str, encoding: str = "utf-8", name: str = "a.html") -> str:
+    [text] = parse(name, source.encode(encoding))
+    return text
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '<meta charset="{}">',
+        "<meta charset={}>",
+        "<META http-equiv='Content-Type' content='text/html; charset={}'>",
+        "<!-- <meta charset=utf-8> --><meta charset='{}'>",
+    ],
+)
+@pytest.mark.parametrize(
+    ("encoding", "label", "text"),
+    [
+        ("cp932", "x-sjis", "①安全規則"),
+        ("gb18030", "gb2312", "安全规则 ㈱"),
+        ("cp949", "ks_c_5601-1987", "안전 규칙 똠"),
+        ("big5hkscs", "big5", "安全規則"),
+        ("cp1251", "windows-1251", "Правила"),
+        ("iso-8859-2", "latin2", "Żółć"),
+        ("cp1252", "iso-8859-1", "“Größe” – 20 €"),
+    ],
+)
+def test_a_page_is_read_in_the_encoding_that_it_declares(
+    declaration: str, encoding: str, label: str, text: str
+) -> None:
+    assert page(f"<html><head>{declaration.format(label)}<body><p>{text}", encoding) == text
+
+
+def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
+    assert page('<?xml version="1.0" encoding="koi8-r"?><html><body>Правила', "koi8-r", "a.xhtml") == "Правила"
+    assert page("<meta charset=nonsense><p>Größe") == "Größe"
+    assert page("<meta charset=utf-16><p>Größe") == "Größe", "who could read this declaration did not read UTF-16"
+    assert page("<meta charset=iso-8859-1><p>Größe", "utf-8-sig") == "Größe", "the mark comes before the declaration"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("<title>T</title><p>one<p>two", "# T\n\none\n\ntwo"),
+        ("<head><title>Same</title><body><h1>Same</h1>x", "# Same\n\nx"),
+        ("<table><tr><th>a<th>b<tr><td><p>1</p><p>one</p><td><tr><td>2", "a | b\n1 one |\n2"),
+        ("<table><tr><td><table><tr><td>in<td>ner</table><td><ul><li>item</ul></table>", "in | ner\n\n- item"),
+        ("<ol><li>a<li value=7>b<li>c</ol><ul><li>d</ul>", "1. a\n7. b\n8. c\n\n- d"),
+        ("<select><option>Red<option>Blue</select>", "Red\nBlue"),
+        ("<p>a<pre>def f():\n    return 1\n\n    # end</pre>", "a\n\ndef f():\n    return 1\n\n    # end"),
+        ("a\n <b>b</b>c<i> d</i>\u00a0 e", "a bc d e"),
+        ("<p hidden>x</p><p style='display: none'>y</p><dialog>z</dialog><template>t</template><p>shown", "shown"),
+        (
+            "<p><script>x</script><style>y</style><noscript>z</noscript><svg><title>t</title><text>seen</text></svg>",
+            "seen",
+        ),
+        ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> <q>so</q>", "漢(かん) “so”"),
+        ("<input value=Send type=submit><input type=hidden value=no><textarea> a\n b</textarea>", "Send\n a\n b"),
+        ("line<br>two<hr>three", "line\ntwo\n\nthree"),
+        ("&lt;b&gt; &amp; &copy; &#8364;", "<b> & © €"),
+    ],
+)
+def test_what_a_browser_shows(source: str, shown: str) -> None:
+    assert html_text(source) == shown
+
+
+def test_a_page_is_known_by_its_beginning_where_its_name_says_nothing() -> None:
+    assert page("\n<!DOCTYPE html><p>An error", name="report.pdf") == "An error"
+    assert page("<html> is a tag", name="notes.txt") == "<html> is a tag"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("<>/ap tdhrulioe=\"'!-&;\n\u00a0"), max_size=200))
+def test_any_source_has_a_text(source: str) -> None:
+    html_text(source)
+
+
+# --- texts ---
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\xc3", b"\xe2\x82", b"\0", b"\x80"])
+@pytest.mark.parametrize("text", ["Größe für Übung, naïve Café. ", "Правила безопасности. ", "安全規則。"])
+def test_a_damaged_byte_damages_one_place(text: str, damage: bytes) -> None:
+    whole = (text * 20).encode()
+    [read] = parse("a.txt", whole + damage + b" end " + whole)
+    assert read.count(text.strip()) >= 39
+    assert read.replace("\ufffd", "").count(" end ") == 1
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be", "utf-32", "utf-8-sig"]
+)
+@pytest.mark.parametrize("text", ["Safety rules\n1. Größe", "Rules 安全規則 of work"])
+def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text: str) -> None:
+    assert parse("a.txt", text.encode(encoding)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Der Fluß führt Hochwasser, die Brücke ist gesperrt."),
+        ("cp1252", "caf\xe9"),
+        ("cp1252", "Price: 20 € – “special”"),
+        ("cp1251", "Закройте впускной клапан перед ремонтом."),
+        ("koi8-r", "Правила безопасности при работе с печью"),
+        ("cp932", "バルブを閉じてから修理を始めます。"),
+        ("gb18030", "维修前请关闭进水阀门。安全规则"),
+        ("cp949", "수리하기 전에 밸브를 닫으십시오. 안전 규칙"),
+        ("cp1253", "Κλείστε τη βαλβίδα πριν από τη συντήρηση"),
+    ],
+)
+def test_texts_of_older_encodings_are_guessed(encoding: str, text: str) -> None:
+    assert parse("a.txt", text.encode(encoding)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (bytes(range(256)) * 4, "binary"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "picture"),
+        (b"{\\rtf1\\ansi Text}", "RTF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old kind"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "password"),
+        (b"\x1f\x8b\x08" + bytes(50), "gzip"),
+        (b" \n ", "no text"),
+        (b"", "no text"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=reason):
+        parse("a.txt", data)
+
+
+# --- PDF ---
+
+
+def pdf(*pages: str, picture_on: int | None = None, width: float = 0) -> bytes:
+    made = FPDF()
+    made.set_font("helvetica", size=12)
+    for number, text in enumerate(pages, 1):
+        made.add_page()
+        made.multi_cell(width, 8, text)
+        if number == picture_on:
+            file = io.BytesIO()
+            Image.new("RGB", (40, 60), (200, 200, 200)).save(file, "PNG")
+            made.image(file, x=0, y=20, w=200, h=270)
+    return bytes(made.output())
+
+
+@pytest.mark.parametrize("stamp", ["", "2"])
+def test_a_scanned_page_between_others_is_named(stamp: str) -> None:
+    first, second, third = parse("a.pdf", pdf("First page.", stamp, "Third page.", picture_on=2))
+    assert (first, third) == ("First page.", "Third page.")
+    assert second.startswith(stamp)
+    assert "Page 2 is a picture" in second
+
+
+def test_a_page_with_a_picture_and_words_is_a_page_of_words() -> None:
+    words = "Words about otters. " * 20
+    [text] = parse("a.pdf", pdf(words, picture_on=1))
+    assert "picture" not in text
+
+
+def test_a_pdf_of_scans_alone_says_so() -> None:
+    with pytest.raises(UnreadableError, match="scans"):
+        parse("a.pdf", pdf("", picture_on=1))
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ("Each mainte-\nnance counts.", "Each maintenance counts."),
+        ("A well-known rule is well-\nknown.", "A well-known rule is well-known."),
+        ("From 1990-\n1995 and High-\nTech", "From 1990-\n1995 and High-Tech"),
+        ("A range - or -\nnot", "A range - or -\nnot"),
+    ],
+)
+def test_words_that_a_line_cuts_are_whole(lines: str, text: str) -> None:
+    assert parse("a.pdf", pdf(lines)) == [text]
+
+
+def objects(*bodies: bytes) -> bytes:
+    """A PDF of these objects, without a table: viewers find them all the same."""
+    numbered = b"".join(b"%d 0 obj%s\nendobj\n" % (number, body) for number, body in enumerate(bodies, 1))
+    return b"%PDF-1.7\n" + numbered + b"trailer<</Root 1 0 R>>\n%%EOF\n"
+
+
+def test_a_form_without_drawn_fields_is_read_with_its_values() -> None:
+    catalog = b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/NeedAppearances true/DA(/Helv 12 Tf 0 g)/DR<</Font<</Helv 5 0 R>>>>>>>>"
+    data = objects(
+        catalog,
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Annots[4 0 R]>>",
+        b"<</Type/Annot/Subtype/Widget/FT/Tx/T(name)/V(Bright)/F 4/DA(/Helv 12 Tf 0 g)/Rect[72 600 272 620]/P 3 0 R>>",
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    assert parse("form.pdf", data) == ["Bright"]
+
+
+@pytest.mark.parametrize(
+    "before", [b"\n", b"\xef\xbb\xbf", b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n"]
+)
+@pytest.mark.parametrize("name", ["a.pdf", "a.txt", "download"])
+def test_a_pdf_behind_other_bytes_is_a_pdf(before: bytes, name: str) -> None:
+    assert parse(name, before + pdf("Inside.")) == ["Inside."]
+
+
+def test_a_text_about_pdf_is_a_text() -> None:
+    assert parse("a.txt", b"A file begins with %PDF-1.7 and a line end.") == [
+        "A file begins with %PDF-1.7 and a line end."
+    ]
+
+
+def test_a_damaged_pdf_is_unreadable() -> None:
+    with pytest.raises(UnreadableError, match="no PDF"):
+        parse("a.pdf", pdf("x")[:100])
