@@ -31,7 +31,7 @@ class ProtocolEvents:
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
         self._assembler = Assembler()
-        self._stopper = Stopper(sent.stop)
+        self._stopper = Stopper(sent.stop, first_call_only=sent.first_call_only)
         self._snapshots: dict[int, Event] | None = {} if _wants_snapshots() else None
         self._writer = ChunkWriter(blocks=sent.blocks)
         self._started = False

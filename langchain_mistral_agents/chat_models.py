@@ -19,18 +19,32 @@ from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings
-from langchain_mistral_agents._structured import bound_options, format_turn, parsed, parser_for
-from langchain_mistral_agents._tools import as_tool, function_name
+from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration
+from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
 
-def _with_conversation(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`configurable.conversation_id` counts as the keyword of that name."""
+def _prepare_call(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call before anything is traced: names are checked, headers sealed.
+
+    `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
+    LangChain uses this one for traces.
+    """
+    resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
+    ready = {("conversation_metadata" if name == "metadata" else name): value for name, value in kwargs.items()}
+    for name in ("headers", "default_headers"):
+        if ready.get(name) is not None:
+            ready[name] = seal_headers(ready[name])
     found = ensure_config(config).get("configurable", {}).get("conversation_id")
-    return kwargs if found is None or "conversation_id" in kwargs else {**kwargs, "conversation_id": found}
+    return ready if found is None or "conversation_id" in ready else {**ready, "conversation_id": found}
+
+
+_TRACED = ("stream", "ls_structured_output_format", "structured_output_format", "version", "stop")
+"""What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
 class ChatMistralAgent(AgentSettings):
@@ -77,25 +91,25 @@ class ChatMistralAgent(AgentSettings):
 
     @override
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        return super().invoke(input, config, **_with_conversation(config, kwargs))
+        return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, **_with_conversation(config, kwargs))
+        return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        return super().stream(input, config, **_with_conversation(config, kwargs))
+        return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, **_with_conversation(config, kwargs)):
+        async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
     def _get_request_payload(
@@ -277,15 +291,20 @@ class ChatMistralAgent(AgentSettings):
         With hosted tools (of the model or of `tools`) a first turn uses them and a second one writes the answer.
 
         Args:
-            schema: A pydantic class, a TypedDict or a JSON schema; None only with `json_mode`.
+            schema: A pydantic class, a TypedDict, dataclass, Enum, union, `list[...]` or a JSON schema, with or without
+                title, or as `{"name", "schema", "strict"}`; None only with `json_mode`. Pydantic classes, dataclasses,
+                enumerations and their like come back as objects, the others as plain values.
             method: `json_schema` (the service holds to it), `function_calling`, or `json_mode`.
             include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise nothing for an answer of another form.
-            strict: Whether the service must follow the schema exactly.
+            strict: Whether the service must follow the schema exactly; None does so where the schema can say it.
             tools: Tools that may be used on the way.
             kwargs: Further options of each call.
         """
-        options = {**bound_options(schema, method, strict), **kwargs}
-        parser = parser_for(schema, method)
+        check_method(schema, method)
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options = {**bound_options(schema, form, method), **kwargs}
+        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         if not ready:
             return parsed(self.bind(**options), parser, include_raw=include_raw)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from typing_extensions import Required, Unpack
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
@@ -21,11 +22,32 @@ from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_run
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
+from mistral_agents._api.conversations import HandoffExecution
+from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
+from mistral_agents.options import ClientOptions
 
 Input = str | dict[str, Any] | PromptValue | Sequence[Any]
+
+
+_FIELDS = {"headers": "default_headers"}
+
+
+class RunnableOptions(ClientOptions, total=False):
+    """What `MistralAgentRunnable` takes."""
+
+    agent_id: Required[str]
+    agent_version: int | str | None
+    tools: Sequence[Any] | None
+    max_rounds: int
+    store: bool | None
+    conversations: ConversationStore
+    guardrails: Sequence[Mapping[str, Any]] | None
+    handoff_execution: HandoffExecution | None
+    client: MistralAgents | None
+    name: str | None
 
 
 class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
@@ -50,6 +72,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         base_url: Address of the service, without `/v1`.
         timeout: Seconds to wait for a reply.
         max_retries: How often a request is sent again when this is safe.
+        default_headers: Headers of every request.
+        http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
+        guardrails: Moderation rules, as the service takes them.
+        handoff_execution: `server` or `client`: who runs handoffs.
         client: Your own `MistralAgents`.
 
     Raises:
@@ -73,13 +99,35 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     base_url: str | None = None
     timeout: float = 300.0
     max_retries: int = 2
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    async_http_client: Any = Field(default=None, exclude=True, repr=False)
+    guardrails: list[dict[str, Any]] | None = None
+    handoff_execution: Literal["server", "client"] | None = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     _model: ChatMistralAgent = PrivateAttr()
 
+    def __init__(self, **options: Unpack[RunnableOptions]) -> None:
+        super().__init__(**self._resolve(options))
+
+    @classmethod
+    def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that options say; what only a model takes is refused by name."""
+        fields = cls.model_fields
+        foreign = {option.name for option in TABLE if _FIELDS.get(option.name, option.name) not in fields}
+        found = resolve_options(given, what=cls.__name__, where="constructor", others=fields, without=foreign)
+        return {_FIELDS.get(name, name): value for name, value in found.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_names(cls, values: Any) -> Any:
+        return cls._resolve(values) if isinstance(values, dict) else values
+
     def model_post_init(self, _context: Any, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries", "client")
-        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        own = ("tools", "max_rounds", "conversations", "name")
+        names = (name for name in type(self).model_fields if name not in own)
+        given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
 
     @property
