@@ -185,4 +185,5 @@ class AgentSettings(BaseChatModel):
             on_divergence=self.on_divergence,
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
+            blocks=self.output_version == "v1",
         )

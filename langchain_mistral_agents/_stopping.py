@@ -17,26 +17,29 @@ class Stopper:
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = tuple(word for word in stop if word)
         self._held = ""
+        self._shown = ""
+        self._open: set[int] = set()
         self.hit = False
 
     def steps(self, steps: list[Step]) -> list[Step]:
         """The steps that may be shown."""
         if not self._stop:
             return steps
-        return [shown for step in steps for shown in self._step(step)]
+        return [shown for step in steps for shown in self._show(step)]
 
-    def _step(self, step: Step) -> list[Step]:
+    def _show(self, step: Step) -> list[Step]:
+        """After a stop sequence only what is open is closed."""
+        if step.kind == "open" and not self.hit:
+            self._open.add(step.index)
+            if step.block["type"] == "text":
+                self._held = self._shown = ""
+            return [step]
+        if step.kind == "close" and step.index in self._open:
+            self._open.discard(step.index)
+            return self._close(step)
         if self.hit:
             return []
-        if step.block["type"] != "text":
-            return [step]
-        if step.kind == "open":
-            self._held = ""
-            return [step]
-        if step.kind == "add":
-            return self._add(step)
-        rest = Step("add", step.index, {"type": "text", "text": self._held})
-        return [rest, step] if self._held else [step]
+        return self._add(step) if step.block["type"] == "text" else [step]
 
     def _add(self, step: Step) -> list[Step]:
         self._held += step.block["text"]
@@ -44,7 +47,20 @@ class Stopper:
         self.hit = bool(places)
         upto = min(places) if places else len(self._held) - self._doubtful()
         text, self._held = self._held[:upto], self._held[upto:]
+        self._shown += text
         return [Step("add", step.index, {"type": "text", "text": text})] if text else []
+
+    def _close(self, step: Step) -> list[Step]:
+        if step.block["type"] != "text":
+            return [step]
+        if not self.hit:
+            rest = Step("add", step.index, {"type": "text", "text": self._held})
+            return [rest, step] if self._held else [step]
+        notes = [note for note in step.block.get("annotations", ()) if not note["extras"].get("offset")]
+        cut = {**step.block, "text": self._shown, "annotations": notes}
+        if not notes:
+            del cut["annotations"]
+        return [Step("close", step.index, cut)]
 
     def _doubtful(self) -> int:
         """How many characters at the end may be the beginning of a stop sequence."""

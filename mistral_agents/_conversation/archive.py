@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api.records import without_secrets
-from mistral_agents._conversation.functions import interrupted
+from mistral_agents._border.calls import answer_unrun
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
@@ -207,4 +207,4 @@ def replay_seed(entries: Sequence[Entry]) -> list[JsonDict]:
             kept = [other for other in kept if id(other) not in void]
         elif not (isinstance(entry, FunctionCall) and entry.confirmation_status is not None):
             kept.append(entry)
-    return [*replayable(kept), *interrupted(open_calls(kept))]
+    return [*replayable(kept), *answer_unrun(open_calls(kept))]
