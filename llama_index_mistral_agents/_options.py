@@ -42,11 +42,6 @@ class CallOptions:
     metadata: JsonDict = field(default_factory=dict)
     target: JsonDict = field(default_factory=dict)
 
-    @property
-    def tool_names(self) -> list[str]:
-        """What tells the tools apart: the type, and the name of a function or connector."""
-        return [tool_name(tool) for tool in self.tools]
-
 
 def tool_name(tool: Mapping[str, Any]) -> str:
     """A tool's type; for functions and connectors with their name."""

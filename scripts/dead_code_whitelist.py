@@ -23,4 +23,4 @@ _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified
 
 # Dead; they go when the modules that hold them are written anew.
-_.needs_answer, _.parsed_output
+_.parsed_output
