@@ -15,7 +15,19 @@ _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 _.version_message, _.previous_agent_id, _.answered_in
 
 # Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
-_.block_on_error, _.deployment_chat, _.document_name, _.document_url, _.dtype, _.favicon, _.file_type
+_.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ignore_other_categories, _.method_type
+(
+    _.moderation_llm_v1,
+    _.moderation_llm_v2,
+    _.output_dtype,
+    _.system_prompt,
+    _.deployment_chat,
+    _.document_name,
+    _.document_url,
+    _.dtype,
+    _.favicon,
+    _.file_type,
+)
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
