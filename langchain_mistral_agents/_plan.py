@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage
 
 from langchain_mistral_agents._items import history_digest, items_of
 from langchain_mistral_agents._messages import Sent
-from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
+from langchain_mistral_agents._requests import instructions_of, to_entries
 from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Target, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
@@ -48,6 +48,7 @@ class Fields:
     headers: bool = False
     guardrails: Sequence[Any] | None = None
     parallel_tool_calls: bool = True
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +183,7 @@ class Plan:
     def _say(self, position: Position) -> tuple[list[JsonDict], list[JsonDict]]:
         """The messages from a position on as inputs, and the decisions given with the call."""
         confirmations = list(self._asked.options.get("tool_confirmations") or ())
-        if not confirmations:
-            # Calls of the answer that is gone on from must be answered too; it stands just before.
-            check_answered(self._messages[max(position.first - 1, 0) :])
-        starts, systems = position.operation == "start", self._asked.wanted.systems
-        inputs = to_entries(list(self._messages[position.first :]), keep_ids=not starts, systems=systems)
+        inputs = to_entries(self._messages[position.first :], systems=self._asked.wanted.systems)
         return [*self._answer_skipped(position), *inputs], confirmations
 
     def _answer_skipped(self, position: Position) -> list[JsonDict]:
@@ -205,6 +202,7 @@ class Plan:
             model=asked.model if fields.agent_id is None else fields.agent_id,
             stop=asked.stop,
             headers=fields.headers,
+            blocks=fields.blocks,
             continues=turn.conversation_id if turn.operation == "restart" else None,
             first_call_only=asked.first_call_only,
         )

@@ -263,4 +263,5 @@ class AgentSettings(BaseChatModel):
             headers=self.include_response_headers,
             guardrails=self.guardrails,
             parallel_tool_calls=self.parallel_tool_calls is not False,
+            blocks=self.output_version == "v1",
         )

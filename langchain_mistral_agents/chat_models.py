@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -14,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import Chunks
+from langchain_mistral_agents._chunks import Chunks, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import message_of
@@ -114,7 +113,7 @@ class ChatMistralAgent(AgentSettings):
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        yield from super().stream(input, config, **_prepare_call(config, kwargs))
+        return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(
@@ -183,22 +182,17 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         request = run(self._plan(messages, stop, kwargs))
-        with closing(self._chunks(request)) as chunks:
-            for message in chunks:
-                chunk = ChatGenerationChunk(message=message)
-                if run_manager is not None:
-                    run_manager.on_llm_new_token(str(message.text), chunk=chunk)
-                yield chunk
-
-    def _chunks(self, request: Request) -> Generator[AIMessageChunk, None, None]:
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
             for _ in stream:
-                yield from chunks.feed(stream.records)
+                message = chunks.feed(stream.records)
+                if message is not None:
+                    yield _tell(message, run_manager)
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
-        yield from chunks.end(turn)
+        for last in chunks.end(turn):
+            yield _tell(last, run_manager)
 
     @override
     async def _astream(
@@ -209,25 +203,18 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         request = await arun(self._plan(messages, stop, kwargs))
-        async with aclosing(self._achunks(request)) as chunks:
-            async for message in chunks:
-                chunk = ChatGenerationChunk(message=message)
-                if run_manager is not None:
-                    await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
-                yield chunk
-
-    async def _achunks(self, request: Request) -> AsyncGenerator[AIMessageChunk, None]:
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
             async with self.mistral.conversations.aopen(request.turn) as stream:
                 async for _ in stream:
-                    for message in chunks.feed(stream.records):
-                        yield message
+                    message = chunks.feed(stream.records)
+                    if message is not None:
+                        yield await _atell(message, run_manager)
                     if chunks.stopped and not request.sent.stored:
                         break
                 turn = stream.turn
-        for message in chunks.end(turn):
-            yield message
+        for last in chunks.end(turn):
+            yield await _atell(last, run_manager)
 
     # LangChain's event protocol (v3)
 
@@ -351,6 +338,21 @@ class ChatMistralAgent(AgentSettings):
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
         return bytes(await self.mistral.files.adownload(_file_id(block)))
+
+
+def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+    """The generation of a chunk, shown to handlers of tokens."""
+    chunk = generation_of(message)
+    if run_manager is not None:
+        run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+    return chunk
+
+
+async def _atell(message: AIMessageChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+    chunk = generation_of(message)
+    if run_manager is not None:
+        await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+    return chunk
 
 
 def _file_id(block: Mapping[str, Any]) -> str:
