@@ -29,8 +29,8 @@ class Sent:
         model: The model asked for (or the agent), where the answer names none.
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
-        first_call_only: Whether only the first function call of the turn is kept.
         blocks: Whether the content is blocks always, a text alone too (`output_version="v1"`).
+        first_call_only: Whether only the first function call of the turn is kept.
         continues: The conversation that the turn branches from.
     """
 
@@ -40,8 +40,8 @@ class Sent:
     model: str | None
     stop: tuple[str, ...] = ()
     headers: bool = False
-    first_call_only: bool = False
     blocks: bool = False
+    first_call_only: bool = False
     continues: str | None = None
 
 

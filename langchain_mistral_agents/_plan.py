@@ -46,9 +46,9 @@ class Fields:
     on_divergence: OnDivergence
     base_url: str
     headers: bool = False
+    blocks: bool = False
     guardrails: Sequence[Any] | None = None
     parallel_tool_calls: bool = True
-    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,7 @@ class AgentSettings(BaseChatModel):
             on_divergence=self.on_divergence,
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
+            blocks=self.output_version == "v1",
             guardrails=self.guardrails,
             parallel_tool_calls=self.parallel_tool_calls is not False,
-            blocks=self.output_version == "v1",
         )
