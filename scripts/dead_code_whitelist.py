@@ -30,4 +30,4 @@ _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _
 _.field_title_should_be_set, _.__optional_keys__
 
 # Dead; they go when the modules that hold them are written anew.
-_.needs_answer, _.parsed_output
+_.parsed_output

@@ -57,6 +57,15 @@ def test_what_is_not_answered_is_reported_and_not_sent_again(make_client, wire, 
         assert [request.method for request in wire.requests] == ["POST", "GET"]
 
 
+def test_an_answer_can_be_looked_for_later(make_client, wire):
+    wire.answer((200, {"entries": [*OLD, ASKED, RAN, SAID]}))
+    client = make_client()
+    assert client.conversations.recover("conv_1", "out_0").text == "found"
+    assert asyncio.run(client.conversations.arecover("conv_1", "out_0", "again")).text == "found"
+    with pytest.raises(UnknownOutcomeError, match="something else"):
+        client.conversations.recover("conv_1", "out_0", "other words")
+
+
 def test_a_history_that_cannot_be_read_gives_the_first_failure(make_client, wire):
     for run in lost_then(make_client, wire, (500, b"down"), failure=_sdk.http().ReadTimeout("told")):
         with pytest.raises(TimeoutExceededError):
