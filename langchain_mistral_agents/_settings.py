@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.utils import secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
-from typing_extensions import Self, Unpack, override
+from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
 from langchain_mistral_agents._plan import Fields
@@ -128,9 +128,6 @@ class AgentSettings(BaseChatModel):
     include_response_headers: bool = False
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     cache: Any = False
-
-    def __init__(self, **options: Unpack[ChatOptions]) -> None:
-        super().__init__(**self._resolve(options))
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
