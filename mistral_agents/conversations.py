@@ -18,10 +18,9 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
-from mistral_agents._border.events import Record
+from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
-from mistral_agents._http.fold import EventFold
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._json import JsonDict
@@ -100,11 +99,11 @@ class FoundTurn:
         self.turn = turn
         self.conversation_id = turn.conversation_id
         self.records: Sequence[Record] = ()
+        self._reader = EventReader()
 
     def __iter__(self) -> Iterator[JsonDict]:
-        fold = EventFold()
         for event in turn_events(self.turn):
-            self.records = fold.apply(event)
+            self.records = self._reader.read(event)
             yield event
 
     async def __aiter__(self) -> AsyncIterator[JsonDict]:

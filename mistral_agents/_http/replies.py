@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from mistral_agents._border.text import may_hold_surrogates, mend_json
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import (
     MistralAgentsError,
@@ -38,7 +39,18 @@ AFTER = "The turn may have been applied; read the conversation's history before 
 
 
 def parse_json(content: bytes | str) -> Any:
-    """The value that some JSON text holds.
+    """The value that some JSON text holds; halves of characters in it are replaced (see `_border.text`).
+
+    Raises:
+        ValueError: It is no JSON, or nested more deeply than can be read.
+    """
+    value = parse_json_as_is(content)
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return mend_json(value) if may_hold_surrogates(data) else value
+
+
+def parse_json_as_is(content: bytes | str) -> Any:
+    """As `parse_json`, with halves of characters left as they came: another event may bring the other half.
 
     Raises:
         ValueError: It is no JSON, or nested more deeply than can be read.

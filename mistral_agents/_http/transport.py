@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mistral_agents._border.text import mend_json
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
@@ -232,6 +233,10 @@ class Retries:
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
 
 
+def _dump_json(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
 def json_bytes(body: Mapping[str, Any]) -> bytes:
     """A request body.
 
@@ -239,7 +244,9 @@ def json_bytes(body: Mapping[str, Any]) -> bytes:
         ConfigurationError: It holds something that JSON cannot say.
     """
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _dump_json(body)
+    except UnicodeEncodeError:
+        return _dump_json(mend_json(body))
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
 
