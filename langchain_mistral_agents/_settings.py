@@ -27,6 +27,7 @@ from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.fingerprints import digest
 from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
+from mistral_agents._http.concealed import mask_credentials
 from mistral_agents.options import ModelOptions
 
 _translator.register()
@@ -114,7 +115,7 @@ class AgentSettings(BaseChatModel):
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -226,7 +227,7 @@ class AgentSettings(BaseChatModel):
             "stop": self.stop,
             "handoff_execution": self.handoff_execution,
             "guardrails": self.guardrails,
-            "base_url": self.base_url,
+            "base_url": mask_credentials(self.base_url) if self.base_url is not None else None,
         }
 
     @override

@@ -66,7 +66,7 @@ class ChatMistralAgent(AgentSettings):
         guardrails: Moderation rules, as the service takes them.
         parallel_tool_calls: False keeps the first function call of a turn.
         stop: Texts that end the answer. With an agent this package enforces them.
-        timeout: Seconds to wait for a reply (a stream: for its next bytes).
+        timeout: Seconds for a whole call, retries included; of a stream, until it begins.
         max_retries: How often a request is sent again when this is safe; a turn is never applied twice.
         api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
         base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
