@@ -25,6 +25,7 @@ from llama_index_mistral_agents.vector_store import FieldType, MistralSearchInde
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import AnySplitter, PieceSplitter, Splitter
+from mistral_agents.retrieval.documents import PREFIX
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import conditions, refused
 from mistral_agents.retrieval.lazy import LazyEngine
@@ -155,7 +156,9 @@ def _vector_store(client: MistralAgents, chosen: Choices) -> BasePydanticVectorS
     if chosen.index_name is None or chosen.vector_store is not None:
         raise ConfigurationError('mode="index" needs index_name, and takes no vector_store.')
     filter_ = filter_of(chosen.filters)
-    store = MistralSearchIndexVectorStore(chosen.index_name, client=client, attribute_fields=chosen.attribute_fields)
+    given = chosen.attribute_fields if chosen.attribute_fields is not None else {}
+    declared = {name.removeprefix(PREFIX): kind for name, kind in given.items()}  # 0.1.0 had attributes with a prefix
+    store = MistralSearchIndexVectorStore(chosen.index_name, client=client, attribute_fields=declared)
     if filter_ is not None:
         compile_filter(filter_, store.field_types)  # refuses here what the index can't apply
     return store

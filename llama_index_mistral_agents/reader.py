@@ -8,10 +8,10 @@ from typing import Any
 from llama_index.core.readers.base import BaseReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
-from llama_index_mistral_agents._nodes import EXCLUDED
+from llama_index_mistral_agents._nodes import excluded, ref_id
 from mistral_agents._api.paging import uuid_text
 from mistral_agents.client import MistralAgents
-from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
 
 
 class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
@@ -88,9 +88,9 @@ def _wanted(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
 
 def _document(document: LibraryDocument, text: str) -> Document:
     return Document(
-        id_=document.document_id,
+        id_=ref_id(document),
         text=text,
         metadata=document.metadata(),
-        excluded_embed_metadata_keys=list(EXCLUDED),
-        excluded_llm_metadata_keys=list(EXCLUDED),
+        excluded_embed_metadata_keys=excluded(document, HIDDEN_FROM_EMBEDDING),
+        excluded_llm_metadata_keys=excluded(document, HIDDEN_FROM_MODEL),
     )

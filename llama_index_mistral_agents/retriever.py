@@ -75,7 +75,7 @@ class MistralLibraryRetriever(BaseRetriever):
             process; with `strategy` `vector`, or `hybrid` where the store can. Filters are then the store's own.
         docstore: Remembers which documents `vector_store` holds, and their texts where the store keeps none.
         index_name: For `index`: the search index to fill and search.
-        attribute_fields: For `index`: attributes to filter by and their types, e.g. `{"attr_year": "int"}`.
+        attribute_fields: For `index`: attributes to filter by and their types, e.g. `{"year": "int"}`.
         show_progress: Show bars while syncing.
         callback_manager: LlamaIndex's; None takes `Settings.callback_manager`.
         verbose: As in every retriever of LlamaIndex.

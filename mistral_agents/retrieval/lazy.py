@@ -9,7 +9,7 @@ from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import QueryTerm
 from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.filters import fields
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
@@ -94,6 +94,7 @@ class LazyEngine(LibraryEngine):
         return texts.search(query, terms)
 
     def _first_stage(self, catalogue: Snapshot, query: Query, terms: list[QueryTerm]) -> list[LibraryDocument]:
+        warn_of_unknown_fields(query.filter, catalogue)
         by_document = query.filter if query.filter is None or "page_label" not in fields(query.filter) else None
         hits = catalogue.search(Query(query.text, max(1, len(catalogue)), filter=by_document), terms)
         documents = {hit.document.document_id: hit.document for hit in hits}

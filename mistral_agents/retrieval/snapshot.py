@@ -171,6 +171,13 @@ class Snapshot:
         return {key: stored.document for key, stored in self.texts.items()}
 
     @cached_property
+    def fields(self) -> frozenset[str]:
+        """The metadata fields that some document or chunk has."""
+        found = {key for stored in self.texts.values() for key in stored.document.metadata()}
+        has_pages = any(chunk.page is not None for stored in self._chunked for chunk in stored.chunks)
+        return frozenset(found | {"page_label"} if has_pages else found)
+
+    @cached_property
     def id(self) -> str:
         """The same for the same documents and settings, in every process."""
         known = sorted(f"{doc.document_id} {doc.text_key} {doc.metadata_key}" for doc in self.documents.values())

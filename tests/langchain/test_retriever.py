@@ -103,7 +103,7 @@ def test_a_document_tells_where_it_is_from_and_how_well_it_fits(client: MistralA
     best = found[0]
     assert best.page_content == WARRANTY
     assert best.metadata["library_id"] == LIBRARY
-    assert best.metadata["attr_team"] == "pumps"
+    assert best.metadata["team"] == "pumps"
     assert best.metadata["start_index"] == 0
     assert best.id is not None
     scores = [document.metadata["score"] for document in found]

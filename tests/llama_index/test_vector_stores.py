@@ -90,7 +90,7 @@ def test_a_second_sync_writes_nothing_and_one_change_writes_one_document(make: M
     pumps.change(key, attributes={"team": "red"})
     report = make().refresh()
     assert report.metadata_only == [key]
-    assert make(similarity_top_k=1).retrieve("zzz")[0].metadata["attr_team"] == "red"
+    assert make(similarity_top_k=1).retrieve("zzz")[0].metadata["team"] == "red"
     pumps.remove(key)
     assert make().refresh().deleted == [key]
     assert "pump manual.txt" not in files(make(similarity_top_k=9).retrieve("zzz"))
@@ -111,7 +111,7 @@ def test_filters_and_other_tenants_of_the_store(make: Make, pumps: LibraryServic
     pumps.add("secret.txt", "Roses want sun.", library=OTHER)
     make(OTHER).refresh()
     assert "secret.txt" not in files(make(similarity_top_k=10).retrieve("roses"))
-    year = MetadataFilters(filters=[MetadataFilter(key="attr_year", value=2022, operator=FilterOperator.GT)])
+    year = MetadataFilters(filters=[MetadataFilter(key="year", value=2022, operator=FilterOperator.GT)])
     assert files(make(similarity_top_k=10, filters=year).retrieve("roses")) == ["gardening.txt"]
 
 
