@@ -117,7 +117,4 @@ lock: setup  ## Recompute the pinned sets (needs a package index)
 	printf 'langchain-openai\nlangchain-mistralai\n' | $(BIN)/uv pip compile - pyproject.toml --extra langchain --constraint constraints.txt --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints-peers.txt --upgrade
 
 clean:
-<<<<<<< HEAD
-	rm -rf $(VENV) $(LOWEST) $(BENCH) $(PEERS) $(ENGINE) .mypy_cache .ruff_cache .pytest_cache .hypothesis
-=======
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk
-
+from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER
-from langchain_mistral_agents._messages import Sent, chunk_of, message_of
+from langchain_mistral_agents._chunks import ChunkWriter
+from langchain_mistral_agents._messages import Sent, message_of
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from mistral_agents._border.events import Record
@@ -31,8 +31,9 @@ class ProtocolEvents:
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
         self._assembler = Assembler()
-        self._stopper = Stopper(sent.stop)
+        self._stopper = Stopper(sent.stop, first_call_only=sent.first_call_only)
         self._snapshots: dict[int, Event] | None = {} if _wants_snapshots() else None
+        self._writer = ChunkWriter(blocks=sent.blocks)
         self._started = False
 
     @property
@@ -40,11 +41,11 @@ class ProtocolEvents:
         """Whether a stop sequence came."""
         return self._stopper.hit
 
-    def feed(self, records: Sequence[Record]) -> tuple[AIMessageChunk | None, list[Event]]:
+    def feed(self, records: Sequence[Record]) -> tuple[AnswerChunk | None, list[Event]]:
         """What the records of an event make."""
         return self._made(self._assembler.take(records))
 
-    def end(self, turn: Turn) -> tuple[AIMessageChunk | None, list[Event]]:
+    def end(self, turn: Turn) -> tuple[AnswerChunk | None, list[Event]]:
         """What was held back, and the end of the message."""
         chunk, events = self._made(self._assembler.finish())
         whole = message_of(turn, self._sent)
@@ -53,13 +54,12 @@ class ProtocolEvents:
             last["usage"] = dict(whole.usage_metadata)
         return chunk, [*self._start(), *events, last]
 
-    def _made(self, steps: list[Step]) -> tuple[AIMessageChunk | None, list[Event]]:
+    def _made(self, steps: list[Step]) -> tuple[AnswerChunk | None, list[Event]]:
         shown = self._stopper.steps(steps)
         if not shown:
             return None, []
-        chunk = chunk_of(shown, id=self._assembler.first_id)
-        events = [*self._start(), *(event for step in shown for event in self._event(step))]
-        return (chunk if chunk.content else None), events
+        chunk = self._writer.write(shown, self._assembler.first_id, {})
+        return chunk, [*self._start(), *(event for step in shown for event in self._event(step))]
 
     def _start(self) -> Iterator[Event]:
         if not self._started:

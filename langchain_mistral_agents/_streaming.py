@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from langchain_mistral_agents._answer_chunk import read_call
 from langchain_mistral_agents._blocks import (
     citation_block,
     file_block,
@@ -66,20 +67,21 @@ class Step:
 
 @dataclass(slots=True)
 class _Prose:
-    """The text or reasoning block that is being written: the end of a piece, from a number of its texts on."""
+    """The text or reasoning block that is being written: a piece from one of its texts on, behind earlier pieces."""
 
     kind: Literal["text", "reasoning"]
     index: int
     entry_id: str | None
     piece: ContentPiece | None
     start: int
+    head: str = ""
     annotations: list[JsonDict] = field(default_factory=list)
     sealed: bool = False
 
     @property
     def text(self) -> str:
         """What was written so far."""
-        return self.piece.text_from(self.start) if self.piece is not None else ""
+        return self.head + self.piece.text_from(self.start) if self.piece is not None else ""
 
 
 @dataclass(slots=True)
@@ -192,9 +194,17 @@ class Assembler:
 
     def _write(self, kind: Literal["text", "reasoning"], piece: ContentPiece, text: str) -> None:
         prose = self._prose
-        if prose is None or prose.piece is not piece or prose.sealed:
+        if prose is None or prose.sealed or (prose.piece is not piece and not self._goes_on(prose, kind, piece)):
             prose = self._open_prose(kind, piece.entry_id, piece)
         self._steps.append(Step("add", prose.index, {"type": kind, kind: text}))
+
+    def _goes_on(self, prose: _Prose, kind: str, piece: ContentPiece) -> bool:
+        """Text of a next item, with nothing between, goes on with the block: text alone is one text."""
+        if kind != "text" or prose.kind != "text" or prose.index != self._count - 1 or len(piece.texts) > 1:
+            return False
+        prose.head = prose.text
+        prose.piece, prose.start, prose.entry_id = piece, 0, piece.entry_id
+        return True
 
     def _open_prose(
         self, kind: Literal["text", "reasoning"], entry_id: str | None, piece: ContentPiece | None
@@ -341,14 +351,7 @@ def _chunk_kind(call: _Call) -> str:
 def _close_block(call: _Call, written: str) -> JsonDict:
     if call.hosted:
         return {"type": "server_tool_call", **call.block, "args": parse_arguments(written)}
-    try:
-        args = json.loads(written) if written else {}
-    except ValueError:
-        args = None
-    if isinstance(args, dict):
-        return {"type": "tool_call", **call.block, "args": args}
-    error = "The arguments are no JSON object."
-    return {"type": "invalid_tool_call", **call.block, "args": written, "error": error}
+    return dict(read_call(call.block["name"], written, call.block["id"]))
 
 
 _TAKERS: dict[type[Record], Callable[[Assembler, Any], None]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.messages.block_translators import register_translator
 
+from langchain_mistral_agents._answer_chunk import text_block
 from langchain_mistral_agents._blocks import PROVIDER, non_standard
 
 _KNOWN = frozenset(
@@ -34,8 +35,10 @@ def _block(item: Any) -> dict[str, Any]:
 
 def translate_content(message: AIMessage) -> list[Any]:
     """The content as blocks: it already is, but for text given as a string and calls given beside it."""
-    content = [message.content] if isinstance(message.content, str) else message.content
-    blocks = [_block(item) for item in content if item != ""]
+    if isinstance(message.content, str):
+        blocks = [text_block(message.content)] if message.content else []
+    else:
+        blocks = [_block(item) for item in message.content if item != ""]
     shown = {block.get("id") for block in blocks if block["type"] in ("tool_call", "tool_call_chunk")}
     return blocks + [dict(call) for call in message.tool_calls if call["id"] not in shown]
 

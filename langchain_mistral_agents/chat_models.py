@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -14,24 +13,38 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
 
-from langchain_mistral_agents._chunks import Chunks
+from langchain_mistral_agents._chunks import Chunks, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings
-from langchain_mistral_agents._structured import bound_options, format_turn, parsed, parser_for
-from langchain_mistral_agents._tools import as_tool, function_name
+from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration
+from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
 
-def _with_conversation(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`configurable.conversation_id` counts as the keyword of that name."""
+def _prepare_call(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call before anything is traced: names are checked, headers sealed.
+
+    `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
+    LangChain uses this one for traces.
+    """
+    resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
+    ready = {("conversation_metadata" if name == "metadata" else name): value for name, value in kwargs.items()}
+    for name in ("headers", "default_headers"):
+        if ready.get(name) is not None:
+            ready[name] = seal_headers(ready[name])
     found = ensure_config(config).get("configurable", {}).get("conversation_id")
-    return kwargs if found is None or "conversation_id" in kwargs else {**kwargs, "conversation_id": found}
+    return ready if found is None or "conversation_id" in ready else {**ready, "conversation_id": found}
+
+
+_TRACED = ("stream", "ls_structured_output_format", "structured_output_format", "version", "stop")
+"""What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
 class ChatMistralAgent(AgentSettings):
@@ -78,25 +91,25 @@ class ChatMistralAgent(AgentSettings):
 
     @override
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        return super().invoke(input, config, **_with_conversation(config, kwargs))
+        return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, **_with_conversation(config, kwargs))
+        return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        yield from super().stream(input, config, **_with_conversation(config, kwargs))
+        return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, **_with_conversation(config, kwargs)):
+        async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
     def _get_request_payload(
@@ -159,22 +172,17 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         request = run(self._plan(messages, stop, kwargs))
-        with closing(self._chunks(request)) as chunks:
-            for message in chunks:
-                chunk = ChatGenerationChunk(message=message)
-                if run_manager is not None:
-                    run_manager.on_llm_new_token(str(message.text), chunk=chunk)
-                yield chunk
-
-    def _chunks(self, request: Request) -> Generator[AIMessageChunk, None, None]:
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
             for _ in stream:
-                yield from chunks.feed(stream.records)
+                message = chunks.feed(stream.records)
+                if message is not None:
+                    yield _tell(message, run_manager)
                 if chunks.stopped and not request.sent.stored:
                     break
             turn = stream.turn
-        yield from chunks.end(turn)
+        for last in chunks.end(turn):
+            yield _tell(last, run_manager)
 
     @override
     async def _astream(
@@ -185,25 +193,18 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         request = await arun(self._plan(messages, stop, kwargs))
-        async with aclosing(self._achunks(request)) as chunks:
-            async for message in chunks:
-                chunk = ChatGenerationChunk(message=message)
-                if run_manager is not None:
-                    await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
-                yield chunk
-
-    async def _achunks(self, request: Request) -> AsyncGenerator[AIMessageChunk, None]:
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
             async with self.mistral.conversations.aopen(request.turn) as stream:
                 async for _ in stream:
-                    for message in chunks.feed(stream.records):
-                        yield message
+                    message = chunks.feed(stream.records)
+                    if message is not None:
+                        yield await _atell(message, run_manager)
                     if chunks.stopped and not request.sent.stored:
                         break
                 turn = stream.turn
-        for message in chunks.end(turn):
-            yield message
+        for last in chunks.end(turn):
+            yield await _atell(last, run_manager)
 
     # LangChain's event protocol (v3)
 
@@ -290,15 +291,20 @@ class ChatMistralAgent(AgentSettings):
         With hosted tools (of the model or of `tools`) a first turn uses them and a second one writes the answer.
 
         Args:
-            schema: A pydantic class, a TypedDict or a JSON schema; None only with `json_mode`.
+            schema: A pydantic class, a TypedDict, dataclass, Enum, union, `list[...]` or a JSON schema, with or without
+                title, or as `{"name", "schema", "strict"}`; None only with `json_mode`. Pydantic classes, dataclasses,
+                enumerations and their like come back as objects, the others as plain values.
             method: `json_schema` (the service holds to it), `function_calling`, or `json_mode`.
             include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise nothing for an answer of another form.
-            strict: Whether the service must follow the schema exactly.
+            strict: Whether the service must follow the schema exactly; None does so where the schema can say it.
             tools: Tools that may be used on the way.
             kwargs: Further options of each call.
         """
-        options = {**bound_options(schema, method, strict), **kwargs}
-        parser = parser_for(schema, method)
+        check_method(schema, method)
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options = {**bound_options(schema, form, method), **kwargs}
+        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         if not ready:
             return parsed(self.bind(**options), parser, include_raw=include_raw)
@@ -322,6 +328,21 @@ class ChatMistralAgent(AgentSettings):
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
         return bytes(await self.mistral.files.adownload(_file_id(block)))
+
+
+def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+    """The generation of a chunk, shown to handlers of tokens."""
+    chunk = generation_of(message)
+    if run_manager is not None:
+        run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+    return chunk
+
+
+async def _atell(message: AIMessageChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+    chunk = generation_of(message)
+    if run_manager is not None:
+        await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+    return chunk
 
 
 def _file_id(block: Mapping[str, Any]) -> str:

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from typing_extensions import Required, Unpack
 
+from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
-from langchain_mistral_agents._messages import merged
+from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
+from mistral_agents._api.conversations import HandoffExecution
+from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
+from mistral_agents.options import ClientOptions
 
 Input = str | dict[str, Any] | PromptValue | Sequence[Any]
+
+
+_FIELDS = {"headers": "default_headers"}
+
+
+class RunnableOptions(ClientOptions, total=False):
+    """What `MistralAgentRunnable` takes."""
+
+    agent_id: Required[str]
+    agent_version: int | str | None
+    tools: Sequence[Any] | None
+    max_rounds: int
+    store: bool | None
+    conversations: ConversationStore
+    guardrails: Sequence[Mapping[str, Any]] | None
+    handoff_execution: HandoffExecution | None
+    client: MistralAgents | None
+    name: str | None
 
 
 class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
@@ -49,6 +72,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         base_url: Address of the service, without `/v1`.
         timeout: Seconds to wait for a reply.
         max_retries: How often a request is sent again when this is safe.
+        default_headers: Headers of every request.
+        http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
+        guardrails: Moderation rules, as the service takes them.
+        handoff_execution: `server` or `client`: who runs handoffs.
         client: Your own `MistralAgents`.
 
     Raises:
@@ -72,13 +99,35 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     base_url: str | None = None
     timeout: float = 300.0
     max_retries: int = 2
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    async_http_client: Any = Field(default=None, exclude=True, repr=False)
+    guardrails: list[dict[str, Any]] | None = None
+    handoff_execution: Literal["server", "client"] | None = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     _model: ChatMistralAgent = PrivateAttr()
 
+    def __init__(self, **options: Unpack[RunnableOptions]) -> None:
+        super().__init__(**self._resolve(options))
+
+    @classmethod
+    def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that options say; what only a model takes is refused by name."""
+        fields = cls.model_fields
+        foreign = {option.name for option in TABLE if _FIELDS.get(option.name, option.name) not in fields}
+        found = resolve_options(given, what=cls.__name__, where="constructor", others=fields, without=foreign)
+        return {_FIELDS.get(name, name): value for name, value in found.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_names(cls, values: Any) -> Any:
+        return cls._resolve(values) if isinstance(values, dict) else values
+
     def model_post_init(self, _context: Any, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries", "client")
-        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        own = ("tools", "max_rounds", "conversations", "name")
+        names = (name for name in type(self).model_fields if name not in own)
+        given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
 
     @property
@@ -134,14 +183,17 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = self._begin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            answer = self._model.invoke(messages, child, **options)
-            trace_runs(answer, run_manager)
-            self._remember(answer, config)
-            if not runnable_here(answer, tools):
-                return with_turn(answer, catcher.turn)
-            messages = [*messages, answer, *run_tools(answer, tools, child)]
-        raise self._exhausted(answer, catcher)
+            if rounds.answer is None:
+                rounds.answer = self._model.invoke(rounds.messages, child, **options)
+                trace_runs(rounds.answer, run_manager)
+                self._remember(rounds.answer, config)
+            if not runnable_here(rounds.answer, tools):
+                return with_turn(rounds.answer, catcher.turn)
+            with rounds.pausing() as answer:
+                rounds.go_on(run_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, catcher)
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
@@ -155,14 +207,17 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = await self._abegin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            answer = await self._model.ainvoke(messages, child, **options)
-            await atrace_runs(answer, run_manager)
-            await self._aremember(answer, config)
-            if not runnable_here(answer, tools):
-                return with_turn(answer, catcher.turn)
-            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
-        raise self._exhausted(answer, catcher)
+            if rounds.answer is None:
+                rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
+                await atrace_runs(rounds.answer, run_manager)
+                await self._aremember(rounds.answer, config)
+            if not runnable_here(rounds.answer, tools):
+                return with_turn(rounds.answer, catcher.turn)
+            with rounds.pausing() as answer:
+                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, catcher)
 
     def stream(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
@@ -202,18 +257,21 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> Generator[AIMessageChunk, None, None]:
         messages, options, tools = self._begin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            chunks: list[AIMessageChunk] = []
-            for chunk in self._model.stream(messages, child, **options):
-                chunks.append(chunk)
-                self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
-                yield chunk
-            answer = merged(chunks)
-            trace_runs(answer, run_manager)
-            if not runnable_here(answer, tools):
+            if rounds.answer is None:
+                chunks: list[AIMessageChunk] = []
+                for chunk in self._model.stream(rounds.messages, child, **options):
+                    chunks.append(chunk)
+                    self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
+                    yield chunk
+                rounds.answer = merge_chunks(chunks)
+                trace_runs(rounds.answer, run_manager)
+            if not runnable_here(rounds.answer, tools):
                 return
-            messages = [*messages, answer, *run_tools(answer, tools, child)]
-        raise self._exhausted(answer, TurnCatcher())
+            with rounds.pausing() as answer:
+                rounds.go_on(run_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, TurnCatcher())
 
     async def _astream(
         self,
@@ -245,18 +303,21 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> AsyncGenerator[AIMessageChunk, None]:
         messages, options, tools = await self._abegin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            chunks: list[AIMessageChunk] = []
-            async for chunk in self._model.astream(messages, child, **options):
-                chunks.append(chunk)
-                await self._aremember(chunk, config)
-                yield chunk
-            answer = merged(chunks)
-            await atrace_runs(answer, run_manager)
-            if not runnable_here(answer, tools):
+            if rounds.answer is None:
+                chunks: list[AIMessageChunk] = []
+                async for chunk in self._model.astream(rounds.messages, child, **options):
+                    chunks.append(chunk)
+                    await self._aremember(chunk, config)
+                    yield chunk
+                rounds.answer = merge_chunks(chunks)
+                await atrace_runs(rounds.answer, run_manager)
+            if not runnable_here(rounds.answer, tools):
                 return
-            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
-        raise self._exhausted(answer, TurnCatcher())
+            with rounds.pausing() as answer:
+                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, TurnCatcher())
 
     def batch(
         self,
@@ -342,6 +403,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             options["tools"] = [as_tool(tool) for tool in tools.values()]
         return _messages(given), options, tools
 
+    def _rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
+        """The rounds of a call, or the rest of those that a tool of the same call paused before."""
+        thread_id = self._thread(config)
+        place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
+        return PAUSED.take(place, messages)
+
     def _to_keep(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
         thread_id = _configurable(config, "thread_id")
         conversation_id = answer.response_metadata.get("conversation_id")
@@ -357,10 +424,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         if kept is not None:
             await self._store().aset(kept[0], self._agent_key, kept[1])
 
-    def _exhausted(self, answer: AIMessage, catcher: TurnCatcher) -> ToolBudgetExceededError:
+    def _exhausted(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(
             f"The agent asked for functions again after {self.max_rounds} rounds.",
-            conversation_id=answer.response_metadata.get("conversation_id"),
+            conversation_id=rounds.conversation_id,
             turn=catcher.turn,
             hint="Raise max_rounds, or go on yourself with the conversation's id: the last calls wait for results.",
         )

@@ -29,8 +29,8 @@ def whole_number(text: str) -> int:
 
 _UNSET = "~?~unset~?~sentinel~?~"
 _UNSET_MESSAGE = (
-    "Input should be a valid dictionary. This value is the Python SDK's own sign for a metadata that was not given, which "
-    "its list methods send by mistake: pass metadata={}"
+    "Input should be a valid dictionary. This value is the Python SDK's own sign for a metadata that was not given, "
+    "which its list methods send by mistake: pass metadata={}"
 )
 
 

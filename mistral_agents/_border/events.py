@@ -161,6 +161,8 @@ Record = (
     | UnknownEvent
     | OtherEntry
 )
+FRAME: frozenset[type[Record]] = frozenset({StreamStart, StreamEnd, StreamError, UnknownEvent})
+"""What is no part of the answer itself."""
 
 
 def name_of(value: Any) -> str:

@@ -58,12 +58,14 @@ class Setup:
         agent_version: Its version or alias.
         instructions: The system prompt; None where it does not count.
         tools: The tools, as the service is told them.
+        guardrails: Moderation rules; None where none were given.
     """
 
     agent_id: str | None = None
     agent_version: int | str | None = None
     instructions: str | None = None
     tools: Sequence[Mapping[str, Any]] = ()
+    guardrails: Sequence[Any] | None = None
 
     @classmethod
     def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]]) -> Setup:
@@ -85,7 +87,8 @@ class Setup:
     def key(self) -> str:
         """A digest that two equal setups share."""
         tools = sorted(map(tool_identity, self.tools))
-        return digest(self.agent_id, str(self.agent_version), self.instructions, tools)
+        rules = [list(self.guardrails)] if self.guardrails is not None else []
+        return digest(self.agent_id, str(self.agent_version), self.instructions, tools, *rules)
 
     def differences(self, info: Mapping[str, Any]) -> list[str]:
         """What is asked for and was set otherwise at a conversation's start; what is not asked for does not count."""
@@ -94,6 +97,8 @@ class Setup:
             changed.append("instructions")
         if self.tools and sorted(map(tool_identity, self.tools)) != sorted(map(tool_identity, held.tools)):
             changed.append("tools")
+        if self.guardrails is not None and info.get("guardrails", self.guardrails) != self.guardrails:
+            changed.append("guardrails")
         return changed
 
 
@@ -123,6 +128,10 @@ class Mark:
     branch: bool = False
 
 
+Call = tuple[str, str, Any]
+"""A function call: id, name, and arguments as text or as an object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message of a history, whatever the framework's class for it.
@@ -131,14 +140,21 @@ class Item:
         kind: Who said it.
         words: What it says, in a form that can be compared: see `answer_words`, `input_words`, `result_words`.
         mark: Where an answer of a stored conversation stands.
+        calls: The function calls of an answer, unreadable ones included: id, name and arguments.
     """
 
     kind: ItemKind
     words: Any
     mark: Mark | None = None
+    calls: Sequence[Call] = ()
 
 
-def answer_words(text: str, calls: Sequence[tuple[str, str, Any]] = ()) -> list[Any]:
+def answer_item(text: str, calls: Sequence[Call], mark: Mark | None) -> Item:
+    """The item of an answer."""
+    return Item("answer", answer_words(text, calls), mark, calls)
+
+
+def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
     """The words of an answer: its text and its calls (id, name, arguments)."""
     return [text.strip(), sorted(digest(call_id, name, _parsed(args)) for call_id, name, args in calls)]
 

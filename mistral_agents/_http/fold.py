@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mistral_agents._border.events import EventReader, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
+from mistral_agents._border.events import FRAME, EventReader, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
 from mistral_agents._json import JsonDict
 
 _APART = ("type", "created_at")
-_NOTED = frozenset({StreamStart, StreamEnd, StreamError, UnknownEvent})
 
 
 class EventFold:
@@ -39,7 +38,7 @@ class EventFold:
         """Take the next event; gives what it added."""
         records = self._reader.read(event)
         for record in records:
-            if type(record) in _NOTED:
+            if type(record) in FRAME:
                 self._note(record)
         return records
 

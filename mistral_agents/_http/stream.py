@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
-from mistral_agents._border.events import DONE, STARTED, Record, UnknownEvent
+from mistral_agents._border.events import FRAME, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
@@ -22,15 +22,16 @@ from mistral_agents._http.replies import (
     failure_in,
     headers_of,
     is_answer,
+    is_error_object,
     is_failure,
     parse_json,
     unreadable,
 )
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents._http.transport import Call, Opened, Transport, reason
-from mistral_agents._http.wholes import events_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
+from mistral_agents._turn.replay import reply_events
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
@@ -151,7 +152,7 @@ class _Reading:
             value = None
         if is_answer(value) and not is_failure(value):
             self._whole = value
-            self._pending.extend(events_of(value))
+            self._pending.extend(reply_events(value))
         elif isinstance(value, dict):
             raise self._add_facts(failure_in(value, self._reply(content), turn=True))
         else:
@@ -172,24 +173,33 @@ class _Reading:
         """The next decoded event, after it was taken into the turn."""
         event = self._pending.popleft()
         self._has_begun = True
-        self.records = self._fold.apply(event)
-        kind = event.get("type")
-        if kind == STARTED and self._watch is not None:
-            self._watch.met(self.conversation_id, self._watch.policy)
-        if self._fold.error is not None:
-            raise self._failed(self._fold.error)
-        if kind == "error" or is_failure(event):
-            raise self._failed(event)
-        if self._is_unknown() and (event.get("error") or event.get("detail")) and "id" not in event:
-            self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes after all
+        self.records = records = self._fold.apply(event)
+        frame = records[0] if records and type(records[0]) in FRAME else None
+        if frame is not None:
+            self._note_frame(frame)
         if self._guard is not None:
             self._guard.take(event)
-        if kind == DONE:
+        if isinstance(frame, StreamEnd):
             self._finish()
         return event
 
-    def _is_unknown(self) -> bool:
-        return any(isinstance(record, UnknownEvent) for record in self.records)
+    def _note_frame(self, record: Record) -> None:
+        """Note what is no part of the answer.
+
+        Raises:
+            TurnFailedError: It tells of a failure.
+        """
+        if isinstance(record, StreamStart) and self._watch is not None:
+            self._watch.met(self.conversation_id, self._watch.policy)
+        elif isinstance(record, StreamError):
+            raise self._failed(record.event)
+        elif isinstance(record, UnknownEvent):
+            event = record.event
+            kind = event.get("type")
+            if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
+                raise self._failed(event)
+            if (event.get("error") or event.get("detail")) and "id" not in event:
+                self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes
 
     def _finish(self) -> None:
         """The closing event is there.
@@ -336,7 +346,7 @@ class TurnStream(_Reading):
         except BaseException as error:
             self._close(error)
             raise
-        if event.get("type") == DONE:
+        if self._fold.done:
             self.close()
         return event
 
@@ -427,7 +437,7 @@ class AsyncTurnStream(_Reading):
         except BaseException as error:
             await self._aclose(error)
             raise
-        if event.get("type") == DONE:
+        if self._fold.done:
             await self.aclose()
         return event
 
@@ -448,7 +458,7 @@ class AsyncTurnStream(_Reading):
             self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
-        chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]
+        chunk = await self._open_stream.read() if self._open_stream is not None else None
         if chunk is None:
             self._at_end = True
             self._take_end()

@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 
+from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._blocks import parsed_output
 from langchain_mistral_agents._chunks import Chunks
-from langchain_mistral_agents._messages import Sent, merged, message_of
+from langchain_mistral_agents._messages import Sent, message_of
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 
@@ -71,13 +72,14 @@ def reference(title: str | None = "Page", url: str | None = "https://e.org", **r
 def streamed(events: list[Wire]) -> AIMessage:
     """What the chunks of a stream add up to."""
     chunks, fold = Chunks(SENT), EventFold()
-    found = []
+    found: list[AIMessageChunk] = []
     for event in events:
-        found.extend(chunks.feed(fold.apply(event)))
+        chunk = chunks.feed(fold.apply(event))
+        found += [chunk] if chunk is not None else []
     found.extend(chunks.end(Turn.from_response(fold.response(), unknown_events=list(fold.unknown))))
     assert [chunk.chunk_position for chunk in found].index("last") == len(found) - 1
     assert sum(chunk.usage_metadata is not None for chunk in found) <= 1
-    return merged(found)
+    return merge_chunks(found)
 
 
 def called(events: list[Wire]) -> AIMessage:
@@ -398,4 +400,4 @@ def test_messages_before_and_after_a_tool_stay_in_order() -> None:
 
 
 def test_an_answer_without_words_has_no_blocks() -> None:
-    assert both(text("")).content == []
+    assert both(text("")).content == ""

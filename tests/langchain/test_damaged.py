@@ -48,7 +48,8 @@ def streamed(given: list[Any]) -> Any:
     found = []
     for event in given:
         records = fold.apply(event)
-        found += chunks.feed(records)
+        chunk = chunks.feed(records)
+        found += [chunk] if chunk is not None else []
         protocol.feed(records)
     turn = Turn.from_response(fold.response())
     protocol.end(turn)

@@ -46,5 +46,5 @@ def test_a_recorded_stream_is_an_answer(path: Path, prepared: Make, wire: Wire) 
     assert whole.text
     assert whole.usage_metadata["total_tokens"] > 0
     assert whole.response_metadata["finish_reason"] == "stop"
-    calls = [block for block in whole.content if block["type"].startswith("server_tool_call")]
+    calls = [block for block in whole.content_blocks if block["type"].startswith("server_tool_call")]
     assert all(isinstance(block["args"], dict) for block in calls)

@@ -196,7 +196,7 @@ def test_a_timeout_of_a_stored_turn_is_not_retryable(prepared: Make, wire: Wire)
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"n": 2}, "n=2"), ({"parallel_tool_calls": False}, "parallel_tool_calls"), ({"logprobs": True}, "logprobs")],
+    [({"n": 2}, "n=2"), ({"logprobs": True}, "logprobs"), ({"temprature": 0}, "did you mean temperature")],
 )
 def test_what_the_service_lacks_is_refused(prepared: Make, wire: Wire, options: dict[str, Any], word: str) -> None:
     with pytest.raises(ConfigurationError, match=word):
@@ -252,7 +252,7 @@ def test_a_named_tool_choice_offers_only_that_tool(prepared: Make, wire: Wire) -
     prepared().bind_tools([one, two], tool_choice="two").invoke("Go")
     body = wire.bodies[0]
     assert [tool["function"]["name"] for tool in body["tools"]] == ["two"]
-    assert body["completion_args"] == {"tool_choice": "any"}
+    assert body["completion_args"] == {"tool_choice": "required"}
     with pytest.raises(ConfigurationError, match="422"):
         prepared().bind_tools([one, WebSearch()], tool_choice="any").invoke("Go")
 
@@ -456,13 +456,6 @@ def test_usage_reaches_the_counter_of_langchain(prepared: Make, wire: Wire) -> N
     counter = UsageMetadataCallbackHandler()
     prepared().invoke("Go", {"callbacks": [counter]})
     assert counter.usage_metadata["mistral-small-latest"]["total_tokens"] == 22
-
-
-def test_unknown_arguments_go_to_the_completion_options_with_a_warning(wire: Wire, prepared: Make) -> None:
-    with pytest.warns(UserWarning, match="top_p"):
-        model = prepared(top_p=0.9)
-    model.invoke("Go")
-    assert wire.bodies[0]["completion_args"] == {"top_p": 0.9}
 
 
 def test_agent_id_and_model_exclude_each_other() -> None:

@@ -8,11 +8,16 @@ import re
 import socket
 import subprocess
 import sys
-from importlib.metadata import requires
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from mistral_agents_server import serving
 from mistral_agents_server.__main__ import PACKAGES, main, parser, settings_from, start_line
@@ -112,6 +117,9 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--port", "65536"], "65536"),
         (["--port", "1e3"], "1e3"),
         (["--max-turns", "0"], "0"),
+        (["--models", "a,,b"], "a,,b"),
+        (["--guardrail-word", "bomb"], "CATEGORY=WORD"),
+        (["--guardrail-word", "rudeness=fool"], "rudeness"),
         (["--pages", "no-such-folder"], "no-such-folder"),
         (["--connectors", "tides"], "MODULE:NAME"),
         (["--connectors", "no_such_module:thing"], "no_such_module"),
@@ -123,6 +131,13 @@ def test_a_key_file_holds_one_key(tmp_path, text):
 )
 def test_a_wrong_command_line_ends_with_a_sentence(line, named):
     assert named in refused("--port", "0", *line)
+
+
+def test_models_and_words_of_guardrails_are_read_from_the_command_line():
+    line = ["--models", "a, my-embed", "--guardrail-word", "pii=passport number", "--guardrail-word", "pii=iban"]
+    settings = settings_from(parser().parse_args(line))
+    assert [(model.name, model.embeds) for model in settings.models] == [("a", False), ("my-embed", True)]
+    assert settings.guardrail_words == {"pii": ["passport number", "iban"]}
 
 
 def test_a_connector_module_that_breaks_is_told_in_one_line(tmp_path):
@@ -159,13 +174,10 @@ def test_each_missing_package_is_said_before_anything_else(module, monkeypatch, 
 
 
 def test_the_packages_are_those_of_the_extra():
-    extra = {
-        re.split(r"[\[>=<;! ]", one)[0].lower()
-        for one in requires("mistral-agents")
-        if one.endswith("extra == 'server'")
-    }
-    of_retrieval = {"bm25s", "pystemmer", "numpy", "regex"}
-    assert {package.lower() for package in PACKAGES.values()} == (extra - {"mistral-agents"}) | of_retrieval
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    listed = [*extras["optional-dependencies"]["server"], *extras["optional-dependencies"]["retrieval"]]
+    names = {re.split(r"[\[>=<;! ]", one)[0].lower() for one in listed}
+    assert {package.lower() for package in PACKAGES.values()} == names - {"mistral-agents"}
 
 
 def test_help_and_version_need_no_packages():

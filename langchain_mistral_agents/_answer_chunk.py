@@ -1,0 +1,109 @@
+"""The chunks of an answer, and their sum.
+
+LangChain adds up chunks by itself, and does two things that an answer can't bear: a text before blocks becomes a bare
+string among them, and arguments of a call that are no JSON are repaired, so that half a call is run. A class of chunks
+of our own adds up otherwise. Its sums are plain `AIMessageChunk`s, so that all that LangChain does with those works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, message_chunk_to_message
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.messages.tool import invalid_tool_call, tool_call
+from typing_extensions import override
+
+from mistral_agents._border.calls import find_call_fault, parse_call_arguments
+from mistral_agents._json import JsonDict
+
+
+class AnswerChunk(AIMessageChunk):
+    """A piece of an answer; it and any other chunk add up to an `AIMessageChunk`."""
+
+    @classmethod
+    @override
+    def lc_id(cls) -> list[str]:
+        return AIMessageChunk.lc_id()
+
+    @override
+    def __add__(self, other: Any) -> Any:
+        others = list(other) if isinstance(other, (list, tuple)) else [other]
+        if all(isinstance(each, AIMessageChunk) for each in others):
+            return add_chunks([self, *others])
+        return super().__add__(other)
+
+    def __radd__(self, left: Any) -> Any:
+        """Python asks this first where a plain chunk stands on the left."""
+        return add_chunks([left, self]) if isinstance(left, AIMessageChunk) else NotImplemented
+
+
+def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
+    """What chunks add up to; text before the first blocks becomes the first block."""
+    place = next((i for i, chunk in enumerate(chunks) if not isinstance(chunk.content, str)), len(chunks))
+    if 0 < place < len(chunks):
+        head = _add_alike(chunks[:place])
+        content = [text_block(head.content)] if isinstance(head.content, str) and head.content else []
+        chunks = [head.model_copy(update={"content": content}), *chunks[place:]]
+    whole = _add_alike(chunks)
+    if whole.chunk_position == "last" and whole.tool_call_chunks:
+        _finish_calls(whole)
+    return whole
+
+
+def text_block(text: str) -> JsonDict:
+    """The block of an answer that is text alone."""
+    return {"type": "text", "text": text, "index": 0}
+
+
+def _add_alike(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
+    """LangChain's own sum, as a plain chunk: its class is that of the first."""
+    first, *others = chunks
+    if type(first) is not AIMessageChunk:
+        first = AIMessageChunk(
+            content=first.content,
+            additional_kwargs=first.additional_kwargs,
+            tool_call_chunks=first.tool_call_chunks,
+            response_metadata=first.response_metadata,
+            usage_metadata=first.usage_metadata,
+            id=first.id,
+            chunk_position=first.chunk_position,
+        )
+    return add_ai_message_chunks(first, *others)
+
+
+def merge_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    message = message_chunk_to_message(add_chunks(chunks))
+    if not isinstance(message, AIMessage):
+        raise TypeError(f"expected an AIMessage, got {type(message).__name__}")
+    return message
+
+
+def read_call(name: str | None, arguments: str | None, call_id: str | None) -> ToolCall | InvalidToolCall:
+    """A function call of a complete turn; the foundation says whether it can be run, and why not."""
+    fault = find_call_fault(name, arguments)
+    if fault is not None:
+        return invalid_tool_call(name=name or None, args=arguments, id=call_id, error=fault)
+    return tool_call(name=str(name), args=parse_call_arguments(arguments), id=call_id)
+
+
+def _finish_calls(whole: AIMessageChunk) -> None:
+    """Read the calls of a finished sum strictly, where LangChain repaired them."""
+    calls = [read_call(chunk["name"], chunk["args"], chunk["id"]) for chunk in whole.tool_call_chunks]
+    whole.tool_calls = [cast("ToolCall", call) for call in calls if call["type"] == "tool_call"]
+    whole.invalid_tool_calls = [cast("InvalidToolCall", call) for call in calls if call["type"] == "invalid_tool_call"]
+    if whole.invalid_tool_calls:
+        whole.tool_call_chunks = []  # else whatever copies the message (`loads`, a checkpoint) repairs them again
+    if isinstance(whole.content, list):
+        left = iter(calls)
+        whole.content = [_finish_block(block, left) for block in whole.content]
+
+
+def _finish_block(block: Any, calls: Any) -> Any:
+    """The blocks of calls are in the order of the calls."""
+    if not isinstance(block, dict) or block.get("type") not in ("tool_call", "tool_call_chunk"):
+        return block
+    call = next(calls, None)
+    return block if call is None else dict(call)
