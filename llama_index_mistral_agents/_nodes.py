@@ -15,7 +15,7 @@ from mistral_agents.retrieval.documents import (
     flat,
 )
 from mistral_agents.retrieval.passages import Passage
-from mistral_agents.retrieval.snapshot import Hit, StoredText
+from mistral_agents.retrieval.snapshot import Hit, StoredText, Unit
 
 EXCLUDED = [*HIDDEN, "file_type"]
 """Metadata keys that go neither into prompts nor into embeddings."""
@@ -70,9 +70,19 @@ def node_of_passage(passage: Passage) -> TextNode:
     return _node(passage.id, passage.text, {key: value for key, value in known.items() if value is not None}, source)
 
 
-def nodes_of(hits: list[Hit]) -> list[NodeWithScore]:
-    """Hits as new nodes with their scores."""
-    return [NodeWithScore(node=node_of(hit.stored, hit.place), score=hit.score) for hit in hits]
+def nodes_of(hits: list[Hit], unit: Unit) -> list[NodeWithScore]:
+    """Hits as new nodes with their scores: their passages, or the whole documents."""
+    made = (node_of(hit.stored, hit.place) if unit == "passages" else _whole(hit.stored) for hit in hits)
+    return [NodeWithScore(node=node, score=hit.score) for node, hit in zip(made, hits, strict=True)]
+
+
+def _whole(stored: StoredText) -> TextNode:
+    document = stored.document
+    node = _node(document.document_id, stored.text, document.metadata(), _source(document, ref_id(document)))
+    node.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
+    node.start_char_idx, node.end_char_idx = 0, len(stored.text)
+    return node
 
 
 def _node(key: str, text: str, metadata: dict[str, object], source: RelatedNodeInfo) -> TextNode:

@@ -143,6 +143,7 @@ class LibraryDocument:
             **{f"{PREFIX}{key}" if key in RESERVED else key: value for key, value in own.items()},
             "library_id": self.library_id,
             "document_id": self.document_id,
+            "source": own.get(SYNC_PATH, self.name),
         }
         return {key: known[key] for key in sorted(known) if known[key] is not None}
 

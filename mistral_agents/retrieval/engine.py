@@ -270,7 +270,7 @@ class LibraryEngine:
 
     def _search(self, snapshot: Snapshot, query: Query) -> list[Hit]:
         warn_of_unknown_fields(query.filter, snapshot)
-        return snapshot.search(query, self.terms(query.text))
+        return snapshot.find(query, self.terms(query.text))
 
     def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import PREFIX
 from mistral_agents.retrieval.errors import UnsupportedFilterError
 
@@ -91,6 +92,19 @@ def matches(filter_: Filter, metadata: Metadata) -> bool:
     if filter_.operator == "and":
         return all(results)
     return any(results) if filter_.operator == "or" else not any(results)
+
+
+def as_filter(given: Any) -> Filter | None:
+    """A filter of a user's: a tree, or a dict whose values must all be equal; None for none.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if given is None or isinstance(given, (Condition, Group)):
+        return given
+    if isinstance(given, Mapping):
+        return Group("and", tuple(Condition(field, "==", value) for field, value in given.items()))
+    raise ConfigurationError(f"filter must be a dict or a filter tree, not {type(given).__name__}.")
 
 
 def known_field(field: str, known: Container[str]) -> str:

@@ -277,5 +277,5 @@ def _text(value: Any) -> str:
 
 
 def _npz(path: Path) -> dict[str, Any]:
-    with load("numpy").load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, load("numpy").load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}

@@ -37,7 +37,8 @@ def test_a_place_that_can_be_no_folder_is_named_once(
     folder = tmp_path / "taken" if place == "a file" else tmp_path / "taken" / "below"
     with pytest.warns(UserWarning, match="can't be written") as seen:
         assert found(make_engine(persist_dir=folder)) == ["word one", "word two"]
-    assert [str(folder) in str(one.message) for one in seen] == [True]
+    told = [str(one.message) for one in seen if one.category is UserWarning]
+    assert [str(folder) in text for text in told] == [True]
     assert (tmp_path / "taken").read_text() == "x"
 
 
@@ -108,7 +109,7 @@ def test_a_damaged_journal_is_left_aside(
 def test_any_damage_to_a_snapshot_is_an_error_that_names_it_or_none(
     words: LibraryService, make_engine: Make, tmp_path: Path, seed: int
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     found(make_engine(persist_dir=tmp_path, embedder=LetterEmbedder()))
     path = chance.choice(sorted(tmp_path.iterdir()))
     data = bytearray(path.read_bytes())
@@ -117,11 +118,12 @@ def test_any_damage_to_a_snapshot_is_an_error_that_names_it_or_none(
     else:
         data[chance.randrange(len(data))] ^= 0x55
     path.write_bytes(bytes(data))
+    told = ""
     try:
         assert len(found(make_engine(persist_dir=tmp_path, embedder=LetterEmbedder()))) <= 2
     except SnapshotError as error:
-        assert str(tmp_path) in str(error)
-        assert "persist_dir" in str(error)
+        told = str(error)
+    assert told == "" or (str(tmp_path) in told and "persist_dir" in told)
 
 
 def test_the_home_folder_is_expanded(
