@@ -41,10 +41,23 @@ def node_of(stored: StoredText, place: int) -> TextNode:
 def store_node_of(stored: StoredText, place: int, *, is_flat: bool) -> TextNode:
     """A chunk for a vector store: by the library's own document id, since a store deletes by it; flat where it must."""
     node = node_of(stored, place)
-    node.relationships[NodeRelationship.SOURCE] = _source(stored.document, stored.document.document_id)
+    document = stored.document
+    node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(
+        node_id=document.document_id, node_type=ObjectType.DOCUMENT, hash=_state(document)
+    )
     if is_flat:
         node.metadata = flat(node.metadata)
     return node
+
+
+def _state(document: LibraryDocument) -> str:
+    return f"{document.text_key} {document.metadata_key}"
+
+
+def is_of(node: BaseNode, document: LibraryDocument) -> bool:
+    """Whether a store's node was made of the document as it is now; 0.1.0 noted the text's state only."""
+    source = node.source_node
+    return source is None or source.hash in (None, _state(document), document.text_key)
 
 
 def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:

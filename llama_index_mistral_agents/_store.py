@@ -27,7 +27,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
 from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._filters import filter_of, with_known_fields
-from llama_index_mistral_agents._nodes import restored, store_node_of
+from llama_index_mistral_agents._nodes import is_of, restored, store_node_of
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument
@@ -42,6 +42,8 @@ _MODES: dict[str, VectorStoreQueryMode] = {
     "vector": VectorStoreQueryMode.DEFAULT,
     "hybrid": VectorStoreQueryMode.HYBRID,
 }
+_CAN_NOT = (NotImplementedError, ValueError)
+"""What stores raise that can't delete: some have no such call, LanceDB's quotes its condition wrongly."""
 _UNFINISHED = "unfinished"
 """In place of the keys of a document whose nodes are being written: after a kill they are written anew."""
 
@@ -94,6 +96,7 @@ class StoreEngine(LibraryEngine):
         self.docstore: BaseDocumentStore = docstore if docstore is not None else SimpleDocumentStore()
         self._has_docstore = docstore is not None
         self._is_checked = False
+        self._keeps = False
         self.model = self.embedder
 
     @property
@@ -181,14 +184,27 @@ class StoreEngine(LibraryEngine):
         texts.append(self._steps().preparation.store(document, read.text, read.pages))
 
     def _drop(self, document_id: str) -> None:
-        self.vector_store.delete(document_id)
+        try:
+            self.vector_store.delete(document_id)
+        except _CAN_NOT as error:
+            self._note_kept(error)
         self.docstore.delete_ref_doc(document_id, raise_error=False)
         self.docstore.delete_document(document_id, raise_error=False)
 
     async def _adrop(self, document_id: str) -> None:
-        await self.vector_store.adelete(document_id)
+        try:
+            await self.vector_store.adelete(document_id)
+        except _CAN_NOT as error:
+            self._note_kept(error)
         await self.docstore.adelete_ref_doc(document_id, raise_error=False)
         await self.docstore.adelete_document(document_id, raise_error=False)
+
+    def _note_kept(self, error: Exception) -> None:
+        """Say once that a store keeps what is gone; its hits are told by their state."""
+        if not self._keeps:
+            self._keeps = True
+            text = f"{type(self.vector_store).__name__} can't delete ({error}): what is gone or changed stays in it"
+            warnings.warn(f"{text}, and is left out of the hits.", UserWarning, stacklevel=2)
 
     # writing ---------------------------------------------------------------------------------------------------
 
@@ -304,10 +320,12 @@ class StoreBackend:
             return MetadataFilters(filters=[*own.filters, *given.filters])
         return MetadataFilters(filters=[*own.filters, given])
 
-    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode]:
+    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
+        """The nodes, from the docstore where the store keeps no text; None for those it does not know any more."""
         if result.nodes is not None:
             return result.nodes
-        return self.engine.docstore.get_nodes(result.ids if result.ids is not None else [])
+        known = self.engine.docstore.get_document
+        return [known(key, raise_error=False) for key in (result.ids if result.ids is not None else [])]
 
     def _found(self, result: VectorStoreQueryResult, snapshot: Snapshot, size: int) -> tuple[list[NodeWithScore], bool]:
         """Hits of documents that are in the libraries now, each once; and whether it makes sense to ask for more."""
@@ -316,8 +334,10 @@ class StoreBackend:
         now = datetime.now(timezone.utc)
         found: dict[str, NodeWithScore] = {}
         for node, score in zip(nodes, scores, strict=True):
-            document = snapshot.documents.get(str(node.metadata.get("document_id")))
-            if document is not None and not document.expired(now) and node.node_id not in found:
+            document = snapshot.documents.get(str(node.metadata.get("document_id"))) if node is not None else None
+            if node is None or document is None or document.expired(now) or not is_of(node, document):
+                continue
+            if node.node_id not in found:
                 number = float(score) if score is not None else None
                 if self.score_cutoff is None or (number is not None and number >= self.score_cutoff):
                     found[node.node_id] = NodeWithScore(node=restored(node, document), score=number)
