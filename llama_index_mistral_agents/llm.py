@@ -123,7 +123,7 @@ class MistralAgentLLM(StructuredPrediction):
             it).
         api_key: The key, else MISTRAL_API_KEY.
         base_url: Address of the service (or `api_base`, `endpoint`), else MISTRAL_BASE_URL, else the service's own.
-        timeout: Seconds to wait for a reply (300).
+        timeout: Seconds for a whole call, retries included; of a stream, until it begins (300).
         max_retries: How often a request that surely was not applied is sent again (2).
         default_headers: Headers of every request.
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
