@@ -29,10 +29,16 @@ _serialization.register()
 
 
 @lru_cache(maxsize=64)
-def shared_client(key: Any, base_url: str, timeout: float, max_retries: int) -> MistralAgents:
+def shared_client(key: Any, base_url: str, timeout: float, max_retries: int, retry_stateless: bool) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
     api_key = key.get_secret_value() if isinstance(key, SecretStr) else key
-    return MistralAgents(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries)
+    return MistralAgents(
+        api_key=api_key,
+        base_url=base_url,
+        timeout=timeout,
+        max_retries=max_retries,
+        retry_stateless=retry_stateless,
+    )
 
 
 class AgentSettings(BaseChatModel):
@@ -49,6 +55,7 @@ class AgentSettings(BaseChatModel):
     stop: list[str] | None = Field(default=None, alias="stop_sequences")
     timeout: float = 300.0
     max_retries: int = 2
+    retry_stateless: bool = True
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
@@ -130,7 +137,8 @@ class AgentSettings(BaseChatModel):
         """The client that this model uses; copies of the model share it."""
         if self.client is not None:
             return self.client
-        return shared_client(self.api_key, clean_base_url(self.base_url), self.timeout, self.max_retries)
+        address = clean_base_url(self.base_url)
+        return shared_client(self.api_key, address, self.timeout, self.max_retries, self.retry_stateless)
 
     @property
     def _completion(self) -> dict[str, Any]:

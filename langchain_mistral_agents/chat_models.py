@@ -51,7 +51,8 @@ class ChatMistralAgent(AgentSettings):
         max_tokens: Longest answer in tokens.
         stop: Texts that end the answer. With an agent this package enforces them.
         timeout: Seconds to wait for a reply (a stream: for its next bytes).
-        max_retries: How often a request is sent again when this is safe; a turn is never applied twice.
+        max_retries: How often a request is sent again when this is safe; a kept turn is never applied twice.
+        retry_stateless: Whether a turn that the service does not keep, with tools without effects, counts as safe.
         api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
         base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
         streaming: Whether `invoke` streams inside.

@@ -49,6 +49,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         base_url: Address of the service, without `/v1`.
         timeout: Seconds to wait for a reply.
         max_retries: How often a request is sent again when this is safe.
+        retry_stateless: As for `ChatMistralAgent`.
         client: Your own `MistralAgents`.
 
     Raises:
@@ -72,14 +73,15 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     base_url: str | None = None
     timeout: float = 300.0
     max_retries: int = 2
+    retry_stateless: bool = True
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     _model: ChatMistralAgent = PrivateAttr()
 
     def model_post_init(self, _context: Any, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries", "client")
+        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        self._model = ChatMistralAgent(**given)
+        self._model = ChatMistralAgent(**given, retry_stateless=self.retry_stateless, client=self.client)
 
     @property
     def model(self) -> ChatMistralAgent:

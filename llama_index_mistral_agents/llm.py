@@ -80,7 +80,8 @@ class MistralAgentLLM(StructuredPrediction):
         api_key: The key, else MISTRAL_API_KEY.
         base_url: Address of the service, else MISTRAL_BASE_URL, else the service's own.
         timeout: Seconds to wait for a reply (300).
-        max_retries: How often a request that surely was not applied is sent again (2).
+        max_retries: How often a request is sent again when this is safe (2).
+        retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe (yes).
 
     Raises:
         ConfigurationError: The settings contradict one another.
@@ -118,6 +119,7 @@ class MistralAgentLLM(StructuredPrediction):
         base_url: str | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        retry_stateless: bool | None = None,
         callback_manager: Any = None,
         **fields: Any,
     ) -> None:
@@ -128,7 +130,14 @@ class MistralAgentLLM(StructuredPrediction):
             "agent_id": agent_id,
             "tools": [dict(tool) for tool in tools] if tools is not None else [],
             "completion_args": dict(completion_args) if completion_args is not None else {},
-            "client": _client(client, api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries),
+            "client": _client(
+                client,
+                api_key=api_key,
+                base_url=base_url,
+                timeout=timeout,
+                max_retries=max_retries,
+                retry_stateless=retry_stateless,
+            ),
             "callback_manager": callback_manager if callback_manager is not None else Settings.callback_manager,
             **fields,
         }
