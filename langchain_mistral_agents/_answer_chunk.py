@@ -7,7 +7,6 @@ of our own adds up otherwise. Its sums are plain `AIMessageChunk`s, so that all 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from typing_extensions import override
 
+from mistral_agents._border.calls import find_call_fault, parse_call_arguments
 from mistral_agents._json import JsonDict
 
 
@@ -82,15 +82,11 @@ def merge_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessage:
 
 
 def read_call(name: str | None, arguments: str | None, call_id: str | None) -> ToolCall | InvalidToolCall:
-    """A function call of a complete turn. Arguments that are no JSON object make it invalid; nothing is repaired."""
-    try:
-        args = json.loads(arguments) if arguments else {}
-    except ValueError:
-        args = None
-    if name and isinstance(args, dict):
-        return tool_call(name=name, args=args, id=call_id)
-    error = "The arguments are no JSON object." if name else "The call names no function."
-    return invalid_tool_call(name=name, args=arguments, id=call_id, error=error)
+    """A function call of a complete turn; the foundation says whether it can be run, and why not."""
+    fault = find_call_fault(name, arguments)
+    if fault is not None:
+        return invalid_tool_call(name=name or None, args=arguments, id=call_id, error=fault)
+    return tool_call(name=str(name), args=parse_call_arguments(arguments), id=call_id)
 
 
 def _finish_calls(whole: AIMessageChunk) -> None:

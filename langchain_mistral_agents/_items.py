@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 
 from langchain_mistral_agents._content import human_content, result_text
 from langchain_mistral_agents._requests import is_ours
-from mistral_agents._border.fingerprints import Item, Mark, answer_words, chain, input_words, result_words
+from mistral_agents._border.fingerprints import Call, Item, Mark, answer_item, chain, input_words, result_words
 
 
 def items_of(messages: Sequence[BaseMessage]) -> list[Item]:
@@ -20,11 +20,9 @@ def items_of(messages: Sequence[BaseMessage]) -> list[Item]:
 def item_of(message: BaseMessage) -> Item:
     """The item of a message."""
     if isinstance(message, AIMessage):
-        calls: list[tuple[str, str, Any]] = [
-            (str(call["id"]), call["name"], call["args"]) for call in message.tool_calls
-        ]
-        calls += [(str(call["id"]), str(call["name"]), call["args"]) for call in message.invalid_tool_calls]
-        return Item("answer", answer_words(str(message.text), calls), mark_of(message))
+        calls: list[Call] = [(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls]
+        calls += [(call["id"] or "", call["name"] or "", call["args"]) for call in message.invalid_tool_calls]
+        return answer_item(str(message.text), calls, mark_of(message))
     if isinstance(message, ToolMessage):
         text = result_text(message.content)
         return Item("result", result_words(message.tool_call_id, f"Error: {text}" if _failed(message) else text))

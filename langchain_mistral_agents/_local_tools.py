@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_executor_for_config
 from langchain_core.tools import BaseTool, StructuredTool
+
+from mistral_agents._border.calls import UNREADABLE_RESULT
+from mistral_agents._border.control import is_steering
 
 
 def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
@@ -25,41 +28,84 @@ def _from_function(function: Any) -> BaseTool:
 
 
 def runnable_here(message: AIMessage, tools: dict[str, BaseTool]) -> bool:
-    """Whether there are calls, and every one of them names one of these tools."""
+    """Whether there are calls, and every readable one of them names one of these tools."""
     calls = message.tool_calls
-    return bool(calls) and not message.invalid_tool_calls and all(call["name"] in tools for call in calls)
+    return bool(calls or message.invalid_tool_calls) and all(call["name"] in tools for call in calls)
 
 
-def _failed(call: Any, error: Exception) -> ToolMessage:
-    return ToolMessage(f"{type(error).__name__}: {error}", tool_call_id=call["id"], name=call["name"], status="error")
+def _answer_failure(call: ToolCall, error: Exception) -> ToolMessage:
+    text = f"{type(error).__name__}: {error}"
+    return ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"], status="error")
 
 
-def _result(call: Any, given: Any) -> ToolMessage:
+def _answer(call: ToolCall, given: Any) -> ToolMessage:
     if isinstance(given, ToolMessage):
         return given
-    return ToolMessage(str(given), tool_call_id=call["id"], name=call["name"])
+    return ToolMessage(str(given), tool_call_id=call["id"] or "", name=call["name"])
 
 
-def run_tools(message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig) -> list[ToolMessage]:
-    """Run the calls of a message in threads; one that raises gives an error message."""
+def answer_unreadable(message: AIMessage) -> list[ToolMessage]:
+    """What the model is told of its calls that can't be read, which are not run."""
+    return [
+        ToolMessage(
+            UNREADABLE_RESULT.format(call["error"]), tool_call_id=call["id"] or "", name=call["name"], status="error"
+        )
+        for call in message.invalid_tool_calls
+    ]
 
-    def run(call: Any) -> ToolMessage:
+
+def run_tools(
+    message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig, done: Mapping[str, ToolMessage]
+) -> list[ToolMessage]:
+    """Run the calls of a message in threads; one that raises gives an error message, an unreadable one is not run.
+
+    Raises:
+        PausedError: A tool steers the run (an interrupt of a graph, say); it has what the others gave.
+    """
+
+    def run(call: ToolCall) -> ToolMessage | Exception:
+        known = done.get(call["id"] or "")
+        if known is not None:
+            return known
         try:
-            return _result(call, tools[call["name"]].invoke({**call, "type": "tool_call"}, config))
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read
-            return _failed(call, error)
+            return _answer(call, tools[call["name"]].invoke({**call, "type": "tool_call"}, config))
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read, or steers the run
+            return error if is_steering(error) else _answer_failure(call, error)
 
     with get_executor_for_config(config) as executor:
-        return list(executor.map(run, message.tool_calls))
+        return [*_all_answered(list(executor.map(run, message.tool_calls))), *answer_unreadable(message)]
 
 
-async def arun_tools(message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig) -> list[ToolMessage]:
+async def arun_tools(
+    message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig, done: Mapping[str, ToolMessage]
+) -> list[ToolMessage]:
     """As `run_tools`, without blocking."""
 
-    async def run(call: Any) -> ToolMessage:
+    async def run(call: ToolCall) -> ToolMessage | Exception:
+        known = done.get(call["id"] or "")
+        if known is not None:
+            return known
         try:
-            return _result(call, await tools[call["name"]].ainvoke({**call, "type": "tool_call"}, config))
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read
-            return _failed(call, error)
+            return _answer(call, await tools[call["name"]].ainvoke({**call, "type": "tool_call"}, config))
+        except Exception as error:  # noqa: BLE001 - as above
+            return error if is_steering(error) else _answer_failure(call, error)
 
-    return list(await asyncio.gather(*(run(call) for call in message.tool_calls)))
+    found = await asyncio.gather(*(run(call) for call in message.tool_calls))
+    return [*_all_answered(found), *answer_unreadable(message)]
+
+
+class PausedError(Exception):
+    """Carries what steers a run to where it is raised, with the results of the calls that came to their end."""
+
+    def __init__(self, cause: Exception, results: Sequence[ToolMessage]) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.results = {result.tool_call_id: result for result in results}
+
+
+def _all_answered(found: Sequence[ToolMessage | Exception]) -> list[ToolMessage]:
+    results = [each for each in found if isinstance(each, ToolMessage)]
+    for each in found:
+        if isinstance(each, Exception):
+            raise PausedError(each, results)
+    return results

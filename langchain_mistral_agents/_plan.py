@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage
 
 from langchain_mistral_agents._items import history_digest, items_of
 from langchain_mistral_agents._messages import Sent
-from langchain_mistral_agents._requests import check_answered, instructions_of, to_entries
+from langchain_mistral_agents._requests import instructions_of, to_entries
 from langchain_mistral_agents._tools import choose, completion_options, unsealed
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Target, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
@@ -202,11 +202,7 @@ class Plan:
     def _say(self, position: Position) -> tuple[list[JsonDict], list[JsonDict]]:
         """The messages from a position on as inputs, and the decisions given with the call."""
         confirmations = list(self._asked.options.get("tool_confirmations") or ())
-        if not confirmations:
-            # Calls of the answer that is gone on from must be answered too; it stands just before.
-            check_answered(self._messages[max(position.first - 1, 0) :])
-        starts, systems = position.operation == "start", self._asked.wanted.systems
-        inputs = to_entries(list(self._messages[position.first :]), keep_ids=not starts, systems=systems)
+        inputs = to_entries(self._messages[position.first :], systems=self._asked.wanted.systems)
         return inputs, confirmations
 
     def _request(self, turn: TurnRequest) -> Request:

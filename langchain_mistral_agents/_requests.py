@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,11 +11,12 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_text
+from mistral_agents._border.calls import UNNAMED
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
-from mistral_agents.errors import ConfigurationError, PendingCallsError
+from mistral_agents.errors import ConfigurationError
 
-_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+_CALLS = ("tool_call", "invalid_tool_call")
 
 
 def is_ours(message: BaseMessage) -> bool:
@@ -31,62 +31,51 @@ def instructions_of(messages: Sequence[BaseMessage], own: str | None) -> str | N
     return "\n\n".join(parts) if parts else None
 
 
-def to_entries(messages: Sequence[BaseMessage], *, keep_ids: bool, systems: bool) -> list[JsonDict]:
+def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDict]:
     """Messages as entries, in order.
 
     Args:
         messages: What to send.
-        keep_ids: Tool call ids go out as they are (they answer calls that the service holds); else an id of a form
-            that Mistral's models don't use is mapped to a stable one that they do.
         systems: System messages go in as inputs (an agent's instructions can't be changed); else they are left to
             `instructions`.
 
     Raises:
         ConfigurationError: A message is of a kind that can't be sent.
     """
-    return [entry for message in messages for entry in _entries(message, keep_ids, systems)]
+    return [entry for message in messages for entry in _entries(message, systems)]
 
 
-def _entries(message: BaseMessage, keep_ids: bool, systems: bool) -> Iterator[JsonDict]:
+def _entries(message: BaseMessage, systems: bool) -> Iterator[JsonDict]:
     if isinstance(message, SystemMessage):
         if systems:
             yield user_message(message.text)
     elif isinstance(message, HumanMessage):
-        yield from _human(message, keep_ids)
+        yield from _human(message)
     elif isinstance(message, AIMessage):
-        yield from _assistant(message, keep_ids)
+        yield from _assistant(message)
     elif isinstance(message, ToolMessage):
         text = result_text(message.content)
-        yield _result(message.tool_call_id, f"Error: {text}" if message.status == "error" else text, keep_ids)
+        yield function_result(message.tool_call_id, f"Error: {text}" if message.status == "error" else text)
     elif isinstance(message, ChatMessage) and message.role in ("user", "assistant"):
         yield user_message(message.text) if message.role == "user" else assistant_message(message.text)
     else:
         raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
 
 
-def _id(call_id: str | None, keep: bool) -> str:
-    text = call_id if call_id is not None else ""
-    return text if keep or _CALL_ID.fullmatch(text) else short_call_id(text)
-
-
-def _result(call_id: str, text: str, keep: bool) -> JsonDict:
-    return function_result(_id(call_id, keep), text)
-
-
-def _human(message: HumanMessage, keep_ids: bool) -> Iterator[JsonDict]:
+def _human(message: HumanMessage) -> Iterator[JsonDict]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):
         results = [b for b in content if isinstance(b, dict) and b.get("type") == "tool_result"]
         for block in results:
-            yield _result(str(block.get("tool_use_id")), result_text(block.get("content") or ""), keep_ids)
+            yield function_result(str(block.get("tool_use_id")), result_text(block.get("content") or ""))
         content = [block for block in content if block not in results]
         if results and not content:
             return
     yield user_message(human_content(content))
 
 
-def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[JsonDict]:
+def _assistant(message: AIMessage) -> Iterator[JsonDict]:
     """An answer: text and thoughts as messages, calls after the words before them."""
     words: list[JsonDict] = []
     hosted: dict[str, JsonDict] = {}
@@ -95,7 +84,7 @@ def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[JsonDict]:
         if chunk is not None:
             words.append(chunk)
             continue
-        entries = list(_actions(block, hosted, keep_ids, ours=is_ours(message)))
+        entries = list(_actions(block, hosted, ours=is_ours(message)))
         if entries:
             yield from _said(words)
             words = []
@@ -105,9 +94,10 @@ def _assistant(message: AIMessage, keep_ids: bool) -> Iterator[JsonDict]:
 
 def _blocks(message: AIMessage) -> list[Any]:
     blocks: list[Any] = list(message.content_blocks)
-    told = {block.get("id") for block in blocks if block.get("type") in ("tool_call", "tool_call_chunk")}
-    missing = [call for call in message.tool_calls if call["id"] not in told]
-    return blocks + [{**call, "type": "tool_call"} for call in missing]
+    told = {block.get("id") for block in blocks if block.get("type") in _CALLS}
+    calls: list[Any] = [{**call, "type": "tool_call"} for call in message.tool_calls]
+    calls += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
+    return blocks + [call for call in calls if call["id"] not in told]
 
 
 def _said(words: list[JsonDict]) -> Iterator[JsonDict]:
@@ -131,10 +121,10 @@ def _word(block: JsonDict, *, ours: bool) -> JsonDict | None:
     return None
 
 
-def _actions(block: JsonDict, hosted: dict[str, JsonDict], keep: bool, *, ours: bool) -> Iterator[JsonDict]:
+def _actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Iterator[JsonDict]:
     kind = block.get("type")
-    if kind == "tool_call":
-        yield function_call(_id(block.get("id"), keep), block["name"], block["args"])
+    if kind in ("tool_call", "invalid_tool_call"):
+        yield function_call(block.get("id") or "", block.get("name") or UNNAMED, block.get("args") or "")
     elif kind == "server_tool_call" and ours:
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
@@ -151,24 +141,3 @@ def _hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
     name = call.get("extras", {}).get("name", call.get("name", "tool"))
     yield function_call(call_id, name, json.dumps(call.get("args", {}), ensure_ascii=False))
     yield function_result(call_id, value)
-
-
-def check_answered(messages: Sequence[BaseMessage]) -> None:
-    """Refuse a history with calls that no tool message answers, as the service would with an unclear 400.
-
-    Raises:
-        PendingCallsError: It names the ids of the open calls.
-    """
-    answered = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
-    for message in messages:
-        if isinstance(message, HumanMessage) and isinstance(message.content, list):
-            blocks = (b for b in message.content if isinstance(b, dict) and b.get("type") == "tool_result")
-            answered |= {str(block.get("tool_use_id")) for block in blocks}
-    calls = [call["id"] for m in messages if isinstance(m, AIMessage) for call in m.tool_calls]
-    missing = [str(call_id) for call_id in calls if call_id not in answered]
-    if missing:
-        raise PendingCallsError(
-            f"These tool calls have no result: {', '.join(missing)}.",
-            call_ids=missing,
-            hint="Add a ToolMessage for each of them before the next message.",
-        )

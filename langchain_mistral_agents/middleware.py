@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
 from langchain_mistral_agents._items import items_of
 from langchain_mistral_agents.chat_models import ChatMistralAgent
+from mistral_agents._border.calls import INTERRUPTED
 from mistral_agents._border.continuation import find_anchors
-from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents.errors import ConfigurationError
 
 try:

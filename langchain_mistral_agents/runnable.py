@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
+from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
@@ -136,14 +137,17 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = self._begin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            answer = self._model.invoke(messages, child, **options)
-            trace_runs(answer, run_manager)
-            self._remember(answer, config)
-            if not runnable_here(answer, tools):
-                return with_turn(answer, catcher.turn)
-            messages = [*messages, answer, *run_tools(answer, tools, child)]
-        raise self._exhausted(answer, catcher)
+            if rounds.answer is None:
+                rounds.answer = self._model.invoke(rounds.messages, child, **options)
+                trace_runs(rounds.answer, run_manager)
+                self._remember(rounds.answer, config)
+            if not runnable_here(rounds.answer, tools):
+                return with_turn(rounds.answer, catcher.turn)
+            with rounds.pausing() as answer:
+                rounds.go_on(run_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, catcher)
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
@@ -157,14 +161,17 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = await self._abegin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            answer = await self._model.ainvoke(messages, child, **options)
-            await atrace_runs(answer, run_manager)
-            await self._aremember(answer, config)
-            if not runnable_here(answer, tools):
-                return with_turn(answer, catcher.turn)
-            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
-        raise self._exhausted(answer, catcher)
+            if rounds.answer is None:
+                rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
+                await atrace_runs(rounds.answer, run_manager)
+                await self._aremember(rounds.answer, config)
+            if not runnable_here(rounds.answer, tools):
+                return with_turn(rounds.answer, catcher.turn)
+            with rounds.pausing() as answer:
+                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, catcher)
 
     def stream(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
@@ -204,18 +211,21 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> Generator[AIMessageChunk, None, None]:
         messages, options, tools = self._begin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            chunks: list[AIMessageChunk] = []
-            for chunk in self._model.stream(messages, child, **options):
-                chunks.append(chunk)
-                self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
-                yield chunk
-            answer = merge_chunks(chunks)
-            trace_runs(answer, run_manager)
-            if not runnable_here(answer, tools):
+            if rounds.answer is None:
+                chunks: list[AIMessageChunk] = []
+                for chunk in self._model.stream(rounds.messages, child, **options):
+                    chunks.append(chunk)
+                    self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
+                    yield chunk
+                rounds.answer = merge_chunks(chunks)
+                trace_runs(rounds.answer, run_manager)
+            if not runnable_here(rounds.answer, tools):
                 return
-            messages = [*messages, answer, *run_tools(answer, tools, child)]
-        raise self._exhausted(answer, TurnCatcher())
+            with rounds.pausing() as answer:
+                rounds.go_on(run_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, TurnCatcher())
 
     async def _astream(
         self,
@@ -247,18 +257,21 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> AsyncGenerator[AIMessageChunk, None]:
         messages, options, tools = await self._abegin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
+        rounds = self._rounds(messages, config)
         for _ in range(self.max_rounds + 1):
-            chunks: list[AIMessageChunk] = []
-            async for chunk in self._model.astream(messages, child, **options):
-                chunks.append(chunk)
-                await self._aremember(chunk, config)
-                yield chunk
-            answer = merge_chunks(chunks)
-            await atrace_runs(answer, run_manager)
-            if not runnable_here(answer, tools):
+            if rounds.answer is None:
+                chunks: list[AIMessageChunk] = []
+                async for chunk in self._model.astream(rounds.messages, child, **options):
+                    chunks.append(chunk)
+                    await self._aremember(chunk, config)
+                    yield chunk
+                rounds.answer = merge_chunks(chunks)
+                await atrace_runs(rounds.answer, run_manager)
+            if not runnable_here(rounds.answer, tools):
                 return
-            messages = [*messages, answer, *await arun_tools(answer, tools, child)]
-        raise self._exhausted(answer, TurnCatcher())
+            with rounds.pausing() as answer:
+                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+        raise self._exhausted(rounds, TurnCatcher())
 
     def batch(
         self,
@@ -344,6 +357,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             options["tools"] = [as_tool(tool) for tool in tools.values()]
         return _messages(given), options, tools
 
+    def _rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
+        """The rounds of a call, or the rest of those that a tool of the same call paused before."""
+        thread_id = self._thread(config)
+        place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
+        return PAUSED.take(place, messages)
+
     def _to_keep(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
         thread_id = _configurable(config, "thread_id")
         conversation_id = answer.response_metadata.get("conversation_id")
@@ -359,10 +378,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         if kept is not None:
             await self._store().aset(kept[0], self._agent_key, kept[1])
 
-    def _exhausted(self, answer: AIMessage, catcher: TurnCatcher) -> ToolBudgetExceededError:
+    def _exhausted(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(
             f"The agent asked for functions again after {self.max_rounds} rounds.",
-            conversation_id=answer.response_metadata.get("conversation_id"),
+            conversation_id=rounds.conversation_id,
             turn=catcher.turn,
             hint="Raise max_rounds, or go on yourself with the conversation's id: the last calls wait for results.",
         )

@@ -76,19 +76,35 @@ class AgentState:
         """Note what the conversation covers."""
         self.known = prints(messages)[-_KNOWN:]
 
-    def reconcile(self, history: Sequence[ChatMessage]) -> None:
-        """Take over what a turn that was cut off has left in the conversation, so that nothing is sent twice."""
+    def reconcile(self, history: Sequence[ChatMessage]) -> list[str] | None:
+        """Take over what a turn that was cut off has left in the conversation, so that nothing is sent twice.
+
+        Returns:
+            Fingerprints of what the user had said in it, where its answer is there; else None.
+        """
         last = self.last
+        said: list[str] = []
         places = [place for place, message in enumerate(history) if last is not None and _same_entry(message, last)]
-        for message in history[places[-1] + 1 :] if places and last is not None else ():
+        new = history[places[-1] + 1 :] if places and last is not None else ()
+        for message in new:
             if is_answer(message):
                 kwargs = {**_start_marks(last), **message.additional_kwargs}
                 self.answer = dumped(message.model_copy(update={"additional_kwargs": kwargs}))
             elif is_result(message):
                 self.unsent = [sent for sent in self.unsent if not _same_call(sent, message)]
             else:
-                self.known = [*self.known, fingerprint(message)]
+                said.append(fingerprint(message))
+        self.known = [*self.known, *said]
         self.under_way = False
+        return said if new and is_answer(new[-1]) else None
+
+    def repeats(self, said: list[str], messages: Sequence[ChatMessage], memory: Any) -> bool:
+        """Whether a memory holds nothing new but what was said (and answered) in a turn that was cut off."""
+        count = self.new_in(messages, memory)
+        if count is None or self.unsent:
+            return False
+        now = prints(messages)
+        return now[len(now) - count :] in ([], said)
 
     def new_in(self, messages: Sequence[ChatMessage], memory: Any) -> int | None:
         """How many messages at the end the conversation does not cover; None where the memory was edited.

@@ -13,6 +13,7 @@ from typing import Any
 from llama_index.core.base.llms import types
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
 
+from mistral_agents._border.calls import find_call_fault, parse_call_arguments
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     Entry,
@@ -21,7 +22,6 @@ from mistral_agents.entries import (
     Message,
     MessageInput,
     ToolExecution,
-    parse_arguments,
 )
 from mistral_agents.turn import Citation, FileRef, Turn
 
@@ -78,10 +78,9 @@ def _blocks(turn: Turn, calls: list[FunctionCall]) -> list[Any]:
 
 def call_block(name: str, call_id: str, arguments: str) -> Any:
     """A tool call block; arguments that are no JSON object (yet) stay text."""
-    parsed = parse_arguments(arguments)
-    return TOOL_CALL(
-        tool_call_id=call_id, tool_name=name, tool_kwargs=arguments if parsed == {"input": arguments} else parsed
-    )
+    readable = find_call_fault(name, arguments) is None
+    kwargs = parse_call_arguments(arguments) if readable else arguments
+    return TOOL_CALL(tool_call_id=call_id, tool_name=name, tool_kwargs=kwargs)
 
 
 def tool_call(call: FunctionCall) -> JsonDict:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls, user_content
-from mistral_agents._border.fingerprints import Item, Mark, answer_words, chain, input_words, result_words
+from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 
 
 def items_of(messages: Sequence[ChatMessage]) -> list[Item]:
@@ -21,7 +21,7 @@ def item_of(message: ChatMessage) -> Item:
     if message.role in SYSTEM:
         return Item("system", input_words(text_of(message)))
     if is_answer(message):
-        return Item("answer", answer_words(text_of(message), tool_calls(message)), mark)
+        return answer_item(text_of(message), tool_calls(message), mark)
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id", "")
         return Item("result", result_words(str(call_id), text_of(message)), mark)

@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
@@ -31,7 +32,6 @@ from mistral_agents.errors import ConfigurationError
 SYSTEM = frozenset({MessageRole.SYSTEM, MessageRole.DEVELOPER})
 _ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
 _RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
-NO_RESULT = "The client gave no result for this call."
 SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
 
 
@@ -74,7 +74,7 @@ def text_of(message: ChatMessage) -> str:
 
 def short_hash(text: str) -> str:
     """A short fingerprint, for comparisons only."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(mend_text(text).encode()).hexdigest()[:12]
 
 
 def fingerprint(message: ChatMessage) -> str:
@@ -92,8 +92,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     """Messages as entries, system messages left out; the messages are not changed.
 
     Hosted runs go in as a function call with its result (accepted in a recording); citations and files are not sent,
-    since the service refuses them as inputs. A call without a result gets one that says so, because a call left open
-    is refused.
+    since the service refuses them as inputs.
 
     Raises:
         ConfigurationError: A message holds something the service can't take.
@@ -106,18 +105,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
             entries.append(_result(message))
         else:
             entries.extend(_answer(message) if is_answer(message) else _user(message))
-    return answered(entries)
-
-
-def answered(entries: list[JsonDict], open_calls: Sequence[str] = ()) -> list[JsonDict]:
-    """Give every call a result: those in `entries`, and calls the conversation already waits for."""
-    results = {entry["tool_call_id"] for entry in entries if entry["type"] == "function.result"}
-    sent = [function_result(call_id, NO_RESULT) for call_id in open_calls if call_id not in results]
-    for entry in entries:
-        sent.append(entry)
-        if entry["type"] == "function.call" and entry["tool_call_id"] not in results:
-            sent.append(function_result(entry["tool_call_id"], NO_RESULT))
-    return sent
+    return entries
 
 
 def _result(message: ChatMessage) -> JsonDict:
@@ -213,7 +201,7 @@ def _read_call(item: Any) -> tuple[str, str, str]:
     call_id = item["id"] if isinstance(item, dict) else item.id
     name = function["name"] if isinstance(function, dict) else function.name
     arguments = function["arguments"] if isinstance(function, dict) else function.arguments
-    return call_id, name, _json_text(arguments)
+    return str(call_id), name if isinstance(name, str) else "", _json_text(arguments)
 
 
 def _json_text(arguments: Any) -> str:

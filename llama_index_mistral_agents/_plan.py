@@ -17,13 +17,10 @@ from llama_index_mistral_agents._items import drop_repetitions, history_digest, 
 from llama_index_mistral_agents._messages import (
     SKIPPED,
     SYSTEM,
-    answered,
-    is_answer,
     is_confirmation,
     short_hash,
     system_text,
     to_inputs,
-    tool_calls,
 )
 from llama_index_mistral_agents._options import CallOptions
 from llama_index_mistral_agents._sessions import Session, session_of
@@ -143,10 +140,8 @@ class Plan:
             return [], []
         if position.operation == "start":
             return self._say_start(new), []
-        anchor = self._anchor
-        calls = [call_id for call_id, _, _ in tool_calls(anchor)] if anchor is not None and is_answer(anchor) else []
         skipped = [function_result(call_id, SKIPPED) for call_id in self._mark("skipped_calls") or ()]
-        inputs = skipped + answered(to_inputs(new), calls)
+        inputs = skipped + to_inputs(new)
         confirmations = self._confirmations(new) if position.operation == "append" else []
         if self._system and (inputs or confirmations) and short_hash(self._system) != self._known_system():
             place = sum(entry["type"] == "function.result" for entry in inputs)

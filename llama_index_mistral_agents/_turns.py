@@ -76,7 +76,7 @@ class Progress:
             (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
             for entry in list(self._calls.values())[: 1 if self._first_call_only else None]
         ]
-        kwargs: JsonDict = {}
+        kwargs: JsonDict = {"incomplete": True}
         if calls:
             if TOOL_CALL is not None:
                 blocks.extend(call_block(name, call_id, arguments) for call_id, name, arguments in calls)

@@ -39,6 +39,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
 _LLM = "MistralWorkflowAgent needs a MistralAgentLLM, not {}; for other models use LlamaIndex's FunctionAgent."
+_NOTHING = ChatMessage(role=MessageRole.ASSISTANT)
 _YES = frozenset({"y", "yes", "allow", "true", "ok"})
 
 
@@ -158,13 +159,15 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         asked = asked_by(held)
         response = None
         if not (state.pending and asked == state.asked):
-            if state.under_way:
-                state.reconcile(await self._past(state))
-            messages = await self._to_send(ctx, state, llm_input, held, memory, tools)
-            ctx.write_event_to_stream(AgentInput(input=messages, current_agent_name=self.name))
-            state.under_way = True
-            await state.save(ctx, self.name)
-            response = await self._ask(ctx, messages, tools)
+            said = state.reconcile(await self._past(state)) if state.under_way else None
+            if said is not None and state.repeats(said, held, memory):
+                response = ChatResponse(message=undumped([state.answer])[0] if state.answer is not None else _NOTHING)
+            else:
+                messages = await self._to_send(ctx, state, llm_input, held, memory, tools)
+                ctx.write_event_to_stream(AgentInput(input=messages, current_agent_name=self.name))
+                state.under_way = True
+                await state.save(ctx, self.name)
+                response = await self._ask(ctx, messages, tools)
             state.covers(held)
             state.asked = asked
             state.meets(memory)

@@ -36,10 +36,10 @@ from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
 from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
+from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
-from mistral_agents.entries import parse_arguments
 from mistral_agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -357,20 +357,30 @@ class MistralAgentLLM(StructuredPrediction):
             ValueError: There is none, and `error_on_no_tool_call`.
         """
         calls = tool_calls(response.message)
-        if not calls and error_on_no_tool_call:
-            raise ValueError(f"Expected at least one tool call, but the answer has none: {response.message.content!r}")
-        return [
-            ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=_parsed(arguments))
-            for call_id, name, arguments in calls
-        ]
+        grows = response.message.additional_kwargs.get("incomplete") is True
+        found = [_select_growing(*call) if grows else _select(*call) for call in calls]
+        faults = [fault for call in calls if not grows and (fault := find_call_fault(*call[1:])) is not None]
+        if error_on_no_tool_call and len(faults) == len(found):
+            told = f"its calls can't be read: {' '.join(faults)}" if faults else "it has none"
+            raise ValueError(f"Expected at least one tool call in the answer; {told} {response.message.content!r}")
+        return found
 
 
-def _parsed(arguments: str) -> JsonDict:
+def _select(call_id: str, name: str, arguments: str) -> ToolSelection:
+    """A call of a complete answer; one that can't be read is named so that no tool runs and the model is told why."""
+    fault = find_call_fault(name, arguments)
+    if fault is not None:
+        return ToolSelection(tool_id=call_id, tool_name=f"{name or UNNAMED} (not run: {fault})", tool_kwargs={})
+    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=parse_call_arguments(arguments))
+
+
+def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
+    """A call that is still being written, with the arguments so far; it is only shown."""
     try:
         value: Any = parse_partial_json(arguments)
     except ValueError:
-        return parse_arguments(arguments)
-    return value if isinstance(value, dict) else {"input": value}
+        value = None
+    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 
 
 def _client(client: MistralAgents | None, **settings: Any) -> MistralAgents:

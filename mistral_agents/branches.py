@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import Any, Protocol
 
 from mistral_agents._conversation.lineage import FROM_ENTRY, parent_of
+from mistral_agents._printable import show_text
 from mistral_agents.history import Event, History
 
 _WIDTH = 100  # characters of a comparison
@@ -43,7 +44,8 @@ class Branch:
         """One line of a drawing."""
         name = f" {self.name}" if self.name else ""
         origin = f" (from {self.from_entry_id})" if self.from_entry_id else ""
-        return f"{self.conversation_id}{name}{origin}{' (deleted)' if self.missing else ''}"
+        text = f"{self.conversation_id}{name}{origin}{' (deleted)' if self.missing else ''}"
+        return show_text(text, one_line=True)
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Branch]]:
         """This branch and all below it, each with its depth."""
@@ -134,20 +136,24 @@ class Comparison:
     def __str__(self) -> str:
         half = (_WIDTH - 3) // 2
         lines = [f"shared: {len(self.shared)} entries"]
-        lines += [f"  {_said(event, _WIDTH - 2)}" for event in self.shared]
+        lines += [f"  {_shorten_event(event, _WIDTH - 2)}" for event in self.shared]
         lines += _columns([self.left_id], [self.right_id], half)
         lines.append("─" * half + "─┼─" + "─" * half)
         for one, other in zip_longest(self.left, self.right):
-            lines += _columns(_wrapped(one, half), _wrapped(other, half), half)
+            lines += _columns(_wrap_event(one, half), _wrap_event(other, half), half)
         return "\n".join(lines)
 
 
-def _said(event: Event, width: int) -> str:
-    return textwrap.shorten(f"{event.role or event.kind}: {event.text}", width, placeholder=" …")
+def _label_event(event: Event) -> str:
+    return show_text(f"{event.role or event.kind}: {event.text}")
 
 
-def _wrapped(event: Event | None, width: int) -> list[str]:
-    return textwrap.wrap(f"{event.role or event.kind}: {event.text}", width) if event is not None else []
+def _shorten_event(event: Event, width: int) -> str:
+    return textwrap.shorten(_label_event(event), width, placeholder=" …")
+
+
+def _wrap_event(event: Event | None, width: int) -> list[str]:
+    return textwrap.wrap(_label_event(event), width) if event is not None else []
 
 
 def _columns(left: list[str], right: list[str], width: int) -> list[str]:

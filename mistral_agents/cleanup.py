@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.records import ConversationInfo
+from mistral_agents._printable import show_text
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFoundError
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
+    from mistral_agents.conversations import Conversations
 
 Done = Literal["would delete", "deleted", "failed"]
 Progress = Callable[[int, int], None]
@@ -66,7 +69,9 @@ class CleanupReport:
             + (f"  {row.error}" if row.error is not None else "")
             for row in self.rows
         ]
-        return "\n".join([*lines, f"{len(self.rows)} of {self.looked_at} conversations fit; dry run: {self.dry_run}"])
+        return show_text(
+            "\n".join([*lines, f"{len(self.rows)} of {self.looked_at} conversations fit; dry run: {self.dry_run}"])
+        )
 
 
 @dataclass(slots=True)
@@ -93,13 +98,6 @@ def _plan(older_than: timedelta, dry_run: bool) -> _Plan:
     if not isinstance(older_than, timedelta):
         raise ConfigurationError(f"older_than must be a timedelta such as timedelta(days=90), not {older_than!r}.")
     return _Plan(older_than, datetime.now(timezone.utc), CleanupReport(dry_run=dry_run))
-
-
-def _shown(rows: Sequence[Any], on_progress: Progress | None) -> Iterator[Any]:
-    for number, row in enumerate(rows, 1):
-        yield row
-        if on_progress is not None:
-            on_progress(number, len(rows))
 
 
 def cleanup(
@@ -132,23 +130,11 @@ def cleanup(
         ConfigurationError: `older_than` is no `timedelta`.
         MistralAgentsError: The list can't be read. A conversation that fails is reported, and the rest goes on.
     """
+    found = client.conversations.list(agent_id=agent_id, metadata=metadata)
     plan = _plan(older_than, dry_run)
-    for info in client.conversations.list(agent_id=agent_id, metadata=metadata):
+    for info in found:
         plan.look(info)
-    if dry_run:
-        return plan.dry()
-    for key, age in _shown(plan.fitting, on_progress):
-        try:
-            path = client.conversations.archive(key, archive_to, files=files) if archive_to is not None else None
-            if path is None:
-                client.conversations.delete(key)
-        except NotFoundError:
-            continue  # someone else deleted it meanwhile
-        except (MistralAgentsError, OSError) as error:
-            plan.report.rows.append(CleanedUp(key, age, "failed", error=str(error)))
-        else:
-            plan.report.rows.append(CleanedUp(key, age, "deleted", path))
-    return plan.report
+    return run(_clean(client, plan, archive_to, on_progress, files=files))
 
 
 async def acleanup(
@@ -167,17 +153,37 @@ async def acleanup(
     found: AsyncIterator[ConversationInfo] = client.conversations.alist(agent_id=agent_id, metadata=metadata)
     async for info in found:
         plan.look(info)
-    if dry_run:
+    return await arun(_clean(client, plan, archive_to, on_progress, files=files))
+
+
+def _clean(
+    client: MistralAgents,
+    plan: _Plan,
+    archive_to: str | os.PathLike[str] | None,
+    on_progress: Progress | None,
+    *,
+    files: bool,
+) -> Steps[CleanupReport]:
+    if plan.report.dry_run:
         return plan.dry()
-    for key, age in _shown(plan.fitting, on_progress):
+    for number, (key, age) in enumerate(plan.fitting, 1):
         try:
-            path = await client.conversations.aarchive(key, archive_to, files=files) if archive_to is not None else None
-            if path is None:
-                await client.conversations.adelete(key)
+            path: Path | None = yield _remove(client.conversations, key, archive_to, files=files)
         except NotFoundError:
-            continue
+            pass  # someone else deleted it meanwhile
         except (MistralAgentsError, OSError) as error:
             plan.report.rows.append(CleanedUp(key, age, "failed", error=str(error)))
         else:
             plan.report.rows.append(CleanedUp(key, age, "deleted", path))
+        if on_progress is not None:
+            on_progress(number, len(plan.fitting))
     return plan.report
+
+
+def _remove(conversations: Conversations, key: str, archive_to: str | os.PathLike[str] | None, *, files: bool) -> Job:
+    if archive_to is None:
+        return Job(lambda: conversations.delete(key), lambda: conversations.adelete(key))
+    return Job(
+        lambda: conversations.archive(key, archive_to, files=files),
+        lambda: conversations.aarchive(key, archive_to, files=files),
+    )

@@ -201,7 +201,7 @@ class Conversation:
 
     async def arepair(self) -> list[FunctionCall]:
         """As `repair`, without blocking."""
-        async with self._exchanges.aheld():
+        with await self._exchanges.aheld():
             self._exchanges.dialog.reconcile(await self.ahistory())
         return self.open_calls
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from typing_extensions import Unpack
@@ -110,6 +111,29 @@ class FoundTurn:
             yield event
 
 
+class _OpenTurn(AbstractAsyncContextManager["AsyncTurnStream | FoundTurn"]):
+    """The `async with` of `Conversations.aopen`.
+
+    No generator on purpose: an event loop that ends closes all asynchronous generators at once, and a stream that is
+    closed then would find its own context being closed already.
+    """
+
+    def __init__(self, enter: Callable[[AsyncExitStack], Awaitable[AsyncTurnStream | FoundTurn]]) -> None:
+        self._enter = enter
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> AsyncTurnStream | FoundTurn:
+        async with AsyncExitStack() as stack:
+            stream = await self._enter(stack)
+            self._stack = stack.pop_all()
+        return stream
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+
 class Conversations:
     """Conversations of the service. Every method has an asynchronous twin with the prefix `a`.
 
@@ -193,20 +217,19 @@ class Conversations:
             finally:
                 HEADS.settle_stream(self._base_url, request, stream.turn)
 
-    @asynccontextmanager
-    async def aopen(self, request: TurnRequest) -> AsyncIterator[AsyncTurnStream | FoundTurn]:
+    def aopen(self, request: TurnRequest) -> AbstractAsyncContextManager[AsyncTurnStream | FoundTurn]:
         """As `open`, without blocking."""
+        return _OpenTurn(partial(self._aenter_turn, request))
+
+    async def _aenter_turn(self, request: TurnRequest, stack: AsyncExitStack) -> AsyncTurnStream | FoundTurn:
         if request.found is not None:
             HEADS.settle(self._base_url, request.found)
-            yield FoundTurn(request.found)
-            return
+            return FoundTurn(request.found)
         planned = self._planner.plan(request)
-        with self._watched(request, planned):
-            async with self._astream(planned) as stream:
-                try:
-                    yield stream
-                finally:
-                    HEADS.settle_stream(self._base_url, request, stream.turn)
+        stack.enter_context(self._watched(request, planned))
+        stream = await stack.enter_async_context(self._astream(planned))
+        stack.callback(lambda: HEADS.settle_stream(self._base_url, request, stream.turn))
+        return stream
 
     @contextmanager
     def _watched(self, request: TurnRequest, planned: Planned) -> Iterator[None]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mistral_agents._printable import show_text
 from mistral_agents.errors import ToolBudgetExceededError
 from mistral_agents.turn import Turn
 from mistral_agents.usage import WINDOW_SECONDS, Prices, Quota, Usage
@@ -112,4 +113,4 @@ class Meter:
     def __str__(self) -> str:
         calls = ", ".join(f"{name} {count}" for name, count in self.usage.connectors.items()) or "none"
         money = f", {self.cost:.4f} {self.prices.currency}" if self.prices.tokens else ""
-        return f"{self.turns} turns, {self.usage.total_tokens} tokens, connectors: {calls}{money}"
+        return show_text(f"{self.turns} turns, {self.usage.total_tokens} tokens, connectors: {calls}{money}")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import (
     as_json_text,
@@ -346,7 +347,7 @@ def _replay(entry: Entry) -> list[JsonDict]:
 
 def short_call_id(seed: str) -> str:
     """A stable 9-character alphanumeric id, the form Mistral's models use for tool calls."""
-    return hashlib.sha256(seed.encode()).hexdigest()[:9]
+    return hashlib.sha256(mend_text(seed).encode()).hexdigest()[:9]
 
 
 def as_inputs(inputs: Any) -> str | list[JsonDict]:

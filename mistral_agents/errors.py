@@ -10,6 +10,7 @@ import json
 import math
 from typing import Any, Protocol
 
+from mistral_agents._printable import show_text
 from mistral_agents.usage import WINDOW_SECONDS, Quota, quotas_from_headers
 
 __all__ = [
@@ -100,7 +101,7 @@ class MistralAgentsError(Exception):
         }
         shown = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         text = f"{self.message} ({shown})" if shown else self.message
-        return f"{text}\n{self.hint}" if self.hint else text
+        return show_text(f"{text}\n{self.hint}" if self.hint else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "response"}

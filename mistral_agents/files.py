@@ -7,6 +7,7 @@ import builtins
 import os
 import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from mistral_agents._api.records import FileInfo, as_record
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._turn.media import FileData
-from mistral_agents.errors import ConfigurationError, ResponseFormatError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError
 from mistral_agents.turn import FileRef, Turn
 
-__all__ = ["FileData", "Files", "ImageSizeWarning"]
+__all__ = ["FileData", "Files", "FilesNotSavedError", "ImageSizeWarning"]
 _TAG = "files"
 
 
@@ -97,6 +99,21 @@ def _checked(file: FileData, source: FileSource) -> FileData:
     return file
 
 
+class FilesNotSavedError(MistralAgentsError):
+    """Some of several files could not be saved.
+
+    Attributes:
+        saved: The paths of those that are saved.
+        failed: Why each of the others is not, by its name.
+    """
+
+    def __init__(self, saved: builtins.list[Path], failed: dict[str, MistralAgentsError]) -> None:
+        reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
+        super().__init__(f"{len(failed)} of {len(failed) + len(saved)} files could not be saved: {reasons}")
+        self.saved = saved
+        self.failed = failed
+
+
 class ImageSizeWarning(UserWarning):
     """An image has another size than was asked for, which the service can only be asked, not told."""
 
@@ -145,13 +162,33 @@ class Files:
 
         Names can't leave the folder, nothing is overwritten, and extensions follow the bytes. An image of another size
         than the turn's policy asked for warns with `ImageSizeWarning`.
+
+        Raises:
+            FilesNotSavedError: Some of several files could not be saved; the others are. One file alone raises its own
+                error.
         """
-        return [_checked(self.read(ref), files).save(folder) for ref in _refs(files)]
+        return run(self._save(files, folder))
 
     async def asave(self, files: FileSource, folder: str | os.PathLike[str]) -> builtins.list[Path]:
         """As `save`, without blocking."""
-        found = await asyncio.gather(*(self.aread(ref) for ref in _refs(files)))
-        return [await asyncio.to_thread(_checked(file, files).save, folder) for file in found]
+        return await arun(self._save(files, folder))
+
+    def _save(self, files: FileSource, folder: str | os.PathLike[str]) -> Steps[builtins.list[Path]]:
+        refs = list(_refs(files))
+        saved: dict[int, Path] = {}
+        failed: dict[str, MistralAgentsError] = {}
+        for place, ref in enumerate(refs):
+            try:
+                file = yield Job(partial(self.read, ref), partial(self.aread, ref))
+                saved[place] = yield Work(partial(_checked(file, files).save, folder))
+            except MistralAgentsError as error:
+                failed[_as_ref(ref).name] = error
+        first = next(iter(failed.values()), None)
+        if first is not None and len(refs) == 1:
+            raise first
+        if first is not None:
+            raise FilesNotSavedError(list(saved.values()), failed) from first
+        return list(saved.values())
 
     def signed_url(self, file_id: str, *, hours: int = 24) -> str:
         """A link that works for `hours` (1 to 168) without a key: keep it secret."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mistral_agents._printable import show_text
 from mistral_agents.specs import AgentSpec
 
 
@@ -39,12 +40,19 @@ class HandoffGraph:
     def to_mermaid(self) -> str:
         """A Mermaid flowchart, which GitHub and notebooks draw."""
         keys = {name: f"a{number}" for number, name in enumerate(self.names)}
-        nodes = [f'  {keys[name]}["{label.replace(chr(34), chr(39))}"]' for name, label in self.names.items()]
+        nodes = [f'  {keys[name]}["{_quote(label)}"]' for name, label in self.names.items()]
         return "\n".join(["graph LR", *nodes, *(f"  {keys[one]} --> {keys[other]}" for one, other in self.arrows)])
 
     def __str__(self) -> str:
         lines = []
         for name, label in self.names.items():
             others = [self.names[other] for one, other in self.arrows if one == name]
-            lines.append(f"{label} → {', '.join(others)}" if others else label)
+            line = f"{label} → {', '.join(others)}" if others else label
+            lines.append(show_text(line, one_line=True))
         return "\n".join(lines)
+
+
+def _quote(label: str) -> str:
+    """A label as a diagram can hold it: one line, no markup."""
+    shown = show_text(label, one_line=True).replace('"', "'")
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

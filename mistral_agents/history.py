@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
 from mistral_agents._turn.content import parse_time
 from mistral_agents.entries import (
     Entry,
@@ -182,7 +183,7 @@ class History:
         return pd.DataFrame([[getattr(event, name) for name in names] for event in self.events], columns=list(names))
 
     def __str__(self) -> str:
-        return "\n".join(f"{event.role or event.kind}: {event.text}" for event in self.events)
+        return show_text("\n".join(f"{event.role or event.kind}: {event.text}" for event in self.events))
 
 
 class EntryCache:

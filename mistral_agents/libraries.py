@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Unpack
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
-from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, walk
+from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, named_bytes, uuid_text, walk
 from mistral_agents._api.records import Document, Library, Record, as_record, rows_of
-from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, state_of
+from mistral_agents._api.shared_files import SharedFile, split_id
+from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
+from mistral_agents._api.writing import Writer, plain_upload
 from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ResponseFormatError
+
+if TYPE_CHECKING:
+    from mistral_agents.retrieval.folder import FolderOptions, FolderReport
 
 __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
@@ -60,6 +72,8 @@ class Libraries:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.changes = ChangeLog()
+        self._writer = Writer(transport, self.changes)
 
     # libraries -------------------------------------------------------------------------------------------------
 
@@ -110,17 +124,24 @@ class Libraries:
     def delete(self, library_id: str) -> None:
         """Delete a library and all its documents."""
         self._transport.send(calls.delete_call(library_id))
+        self.changes.note(library_id)
 
     async def adelete(self, library_id: str) -> None:
         """As `delete`, without blocking."""
         await self._transport.asend(calls.delete_call(library_id))
+        self.changes.note(library_id)
 
     # documents -------------------------------------------------------------------------------------------------
 
     def documents(self, library_id: str, *, page_size: int = 100, search: str | None = None) -> Iterator[Document]:
-        """All documents of a library, each once, page after page (`page_size` is 1 to 100)."""
+        """All documents of a library, each once, page after page (`page_size` is 1 to 100).
+
+        The service keeps equal bytes once. Documents that share them are listed each by itself here, with ids of their
+        own (`<id>~<tag>`) that every method takes. `search` is the service's, by the name of the first of them.
+        """
         call = calls.documents_call(library_id, page_size, search)
-        return map(Document, walk(self._transport.send, call, by_number, "data"))
+        rows = walk(self._transport.send, call, by_number, "data")
+        return chain.from_iterable(SharedFile.read(row).documents() for row in rows)
 
     async def adocuments(
         self, library_id: str, *, page_size: int = 100, search: str | None = None
@@ -128,7 +149,8 @@ class Libraries:
         """As `documents`, without blocking."""
         call = calls.documents_call(library_id, page_size, search)
         async for row in awalk(self._transport.asend, call, by_number, "data"):
-            yield Document(row)
+            for document in SharedFile.read(row).documents():
+                yield document
 
     def upload(
         self,
@@ -138,21 +160,29 @@ class Libraries:
         name: str | None = None,
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
+        wait: bool | float = False,
     ) -> Document:
         """Upload a document; a search finds it once it is processed (see `wait_until_ready`).
 
+        Bytes that are in the library already under another name, or with other attributes, become a document of their
+        own beside the old one. The same upload sent again gives the same document.
+
         Args:
             library_id: The library.
-            file: A path, bytes, or a `(name, bytes)` pair.
+            file: A path, bytes, an open file, or a `(name, bytes)` pair.
             name: The document's name; by default the file's.
             attributes: Your own values, kept with the document; they and `expires_at` cost a second request.
             expires_at: When the service deletes it.
+            wait: Wait until it is processed: True for up to 600 seconds, or the seconds to wait.
+
+        Raises:
+            DocumentProcessingError: With `wait`: the service could not process it.
+            LibraryNotReadyError: With `wait`: it was not processed in time.
         """
-        call = calls.upload_call(library_id, file, name)
-        document = as_record(Document, self._transport.send(call).json())
-        if attributes is None and expires_at is None:
-            return document
-        return self.update_document(library_id, document["id"], attributes=attributes, expires_at=expires_at)
+        document = run(self._uploading(library_id, *named_bytes(file, name), attributes, expires_at))
+        if wait is not False:
+            checked(self.wait_until_ready(library_id, [document["id"]], timeout=seconds_of(wait)), [document])
+        return document
 
     async def aupload(
         self,
@@ -162,21 +192,72 @@ class Libraries:
         name: str | None = None,
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
+        wait: bool | float = False,
     ) -> Document:
         """As `upload`, without blocking."""
-        call = await asyncio.to_thread(calls.upload_call, library_id, file, name)
-        document = as_record(Document, (await self._transport.asend(call)).json())
-        if attributes is None and expires_at is None:
-            return document
-        return await self.aupdate_document(library_id, document["id"], attributes=attributes, expires_at=expires_at)
+        found = await asyncio.to_thread(named_bytes, file, name)
+        document = await arun(self._uploading(library_id, *found, attributes, expires_at))
+        if wait is not False:
+            outcomes = await self.await_until_ready(library_id, [document["id"]], timeout=seconds_of(wait))
+            checked(outcomes, [document])
+        return document
+
+    def _uploading(
+        self,
+        library_id: str,
+        name: str,
+        data: bytes,
+        attributes: Mapping[str, Any] | None,
+        expires_at: datetime | str | None,
+    ) -> Steps[Document]:
+        own = calls.checked_attributes(attributes)
+        return self._writer.upload(plain_upload(library_id, name, data, own, expires_at))
+
+    def sync_folder(
+        self, library_id: str, folder: str | os.PathLike[str], **options: Unpack[FolderOptions]
+    ) -> FolderReport:
+        """Make a library like a folder: upload what is new or changed, then delete what is gone.
+
+        Args:
+            library_id: The library.
+            folder: The folder; `~` is the home folder.
+            options: As of `mistral_agents.retrieval.folder.FolderSync`.
+
+        Returns:
+            What was done, by file.
+
+        Raises:
+            ConfigurationError: The folder does not exist, or an option is wrong.
+        """
+        return run(self._folder_steps(library_id, folder, options))
+
+    async def async_folder(
+        self, library_id: str, folder: str | os.PathLike[str], **options: Unpack[FolderOptions]
+    ) -> FolderReport:
+        """As `sync_folder`, without blocking."""
+        return await arun(self._folder_steps(library_id, folder, options))
+
+    def _folder_steps(
+        self, library_id: str, folder: str | os.PathLike[str], options: FolderOptions
+    ) -> Steps[FolderReport]:
+        from mistral_agents.retrieval.folder import FolderSync
+
+        return FolderSync(self, uuid_text("library_id", library_id), Path(folder), **options).steps()
+
+    @property
+    def writer(self) -> Writer:
+        """The steps of uploads, changes and deletions, for work that joins many of them."""
+        return self._writer
 
     def document(self, library_id: str, document_id: str) -> Document:
         """Read what is known of a document."""
-        return as_record(Document, self._transport.send(calls.document_call(library_id, document_id)).json())
+        record = as_record(Document, self._transport.send(calls.document_call(library_id, document_id)).json())
+        return SharedFile.read(record).document(split_id(document_id)[1])
 
     async def adocument(self, library_id: str, document_id: str) -> Document:
         """As `document`, without blocking."""
-        return as_record(Document, (await self._transport.asend(calls.document_call(library_id, document_id))).json())
+        reply = await self._transport.asend(calls.document_call(library_id, document_id))
+        return SharedFile.read(as_record(Document, reply.json())).document(split_id(document_id)[1])
 
     def status(self, library_id: str, document_id: str) -> DocumentStatus:
         """Read how far a document is processed."""
@@ -210,6 +291,7 @@ class Libraries:
                 waiting.take(key, self.status(library_id, key))
             pause = waiting.pause()
             if pause is None:
+                self.changes.note(library_id)
                 return waiting.outcomes
             time.sleep(pause)
 
@@ -230,6 +312,7 @@ class Libraries:
                 waiting.take(key, await self.astatus(library_id, key))
             pause = waiting.pause()
             if pause is None:
+                self.changes.note(library_id)
                 return waiting.outcomes
             await asyncio.sleep(pause)
 
@@ -254,9 +337,9 @@ class Libraries:
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
     ) -> Document:
-        """Change a document's name, attributes or expiry; None keeps it."""
-        call = calls.update_document_call(library_id, document_id, name, attributes, expires_at)
-        return as_record(Document, self._transport.send(call).json())
+        """Change a document's name, attributes or expiry; None keeps it. Documents with the same bytes stay."""
+        changes = calls.document_changes(name, attributes, expires_at)
+        return run(self._writer.update(library_id, document_id, changes))
 
     async def aupdate_document(
         self,
@@ -268,24 +351,30 @@ class Libraries:
         expires_at: datetime | str | None = None,
     ) -> Document:
         """As `update_document`, without blocking."""
-        call = calls.update_document_call(library_id, document_id, name, attributes, expires_at)
-        return as_record(Document, (await self._transport.asend(call)).json())
+        changes = calls.document_changes(name, attributes, expires_at)
+        return await arun(self._writer.update(library_id, document_id, changes))
 
     def delete_document(self, library_id: str, document_id: str) -> None:
-        """Delete a document."""
-        self._transport.send(calls.delete_document_call(library_id, document_id))
+        """Delete a document; others with the same bytes stay.
+
+        Raises:
+            NotFoundError: There is no such document.
+        """
+        run(self._writer.delete(library_id, document_id))
 
     async def adelete_document(self, library_id: str, document_id: str) -> None:
         """As `delete_document`, without blocking."""
-        await self._transport.asend(calls.delete_document_call(library_id, document_id))
+        await arun(self._writer.delete(library_id, document_id))
 
     def reprocess(self, library_id: str, document_id: str) -> None:
         """Have a document processed again; its text may change."""
         self._transport.send(calls.reprocess_call(library_id, document_id))
+        self.changes.note(library_id)
 
     async def areprocess(self, library_id: str, document_id: str) -> None:
         """As `reprocess`, without blocking."""
         await self._transport.asend(calls.reprocess_call(library_id, document_id))
+        self.changes.note(library_id)
 
     def signed_url(self, library_id: str, document_id: str, *, extracted_text: bool = False) -> str:
         """A link to the document, or to its extracted text, that works for a while without a key: keep it secret."""

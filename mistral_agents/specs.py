@@ -14,6 +14,7 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.records import masked
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
 
 Action = Literal["create", "update", "keep"]
@@ -92,7 +93,7 @@ class Change:
         lines = [f"{self.action} {self.name}" + (f" ({self.agent_id})" if self.agent_id is not None else "")]
         for key, (now, wanted) in self.differences.items():
             lines += [f"  {key}", f"  - {_short(now)}", f"  + {_short(wanted)}"]
-        return "\n".join(lines)
+        return show_text("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mistral_agents_server.settings import LOG_LEVELS, LocalConnector, Quota, Settings, package_version
+from mistral_agents_server.settings import LOG_LEVELS, LocalConnector, LocalModel, Quota, Settings, package_version
 
 PACKAGES = {
     "starlette": "starlette",
@@ -43,6 +43,27 @@ def _quota(text: str) -> Quota:
         return Quota.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _guardrail_word(text: str) -> tuple[str, str]:
+    category, _, word = (part.strip() for part in text.partition("="))
+    if not (category and word):
+        raise argparse.ArgumentTypeError(f"a word of a guardrail is written CATEGORY=WORD, not {text!r}")
+    return category, word
+
+
+def _by_category(words: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for category, word in words:
+        found.setdefault(category, []).append(word)
+    return found
+
+
+def _models(text: str) -> tuple[LocalModel, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"names of models are parted by commas, not {text!r}")
+    return tuple(LocalModel(name, embeds="embed" in name) for name in names)
 
 
 def _port(text: str) -> int:
@@ -101,6 +122,17 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--pages", type=_folder, help="folder of local pages that web search looks through")
     build.add_argument("--quota", type=_quota, action="append", default=[], metavar="TOOL=N/minute", help="a limit")
     build.add_argument("--connectors", metavar="MODULE:NAME", help="local connectors")
+    build.add_argument(
+        "--models", type=_models, default=(), metavar="NAME,…", help="the models there are; other names are refused"
+    )
+    build.add_argument(
+        "--guardrail-word",
+        type=_guardrail_word,
+        action="append",
+        default=[],
+        metavar="CATEGORY=WORD",
+        help="a word that guardrails find, such as violence_and_threats=bomb",
+    )
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
     build.add_argument("--ready-file", type=Path, metavar="FILE", help="gets the address once requests are taken")
@@ -174,6 +206,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         pages=arguments.pages,
         quotas=tuple(arguments.quota),
         connectors=load_connectors(arguments.connectors),
+        models=arguments.models,
+        guardrail_words=_by_category(arguments.guardrail_word),
         max_turns=arguments.max_turns,
     )
 

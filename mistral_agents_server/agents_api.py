@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from mistral_agents_server.agents import AgentStore, full_args
 from mistral_agents_server.checks import check_tools
-from mistral_agents_server.errors import invalid
+from mistral_agents_server.errors import invalid, model_not_in_use
+from mistral_agents_server.models_api import Models
 from mistral_agents_server.offers import HostedTools, check_configurations
 from mistral_agents_server.paging import has_metadata, metadata_filter, number_of, offset_of, page_of, token_for
 from mistral_agents_server.wire import CreateAgentRequest, UpdateAgentRequest, read_body, wire
@@ -30,11 +31,13 @@ class AgentsApi:
     Args:
         store: where agents are kept.
         sources: the hosted tools that agents may have.
+        models: the models that they may have.
     """
 
-    def __init__(self, store: AgentStore, sources: Sequence[HostedTools]) -> None:
+    def __init__(self, store: AgentStore, sources: Sequence[HostedTools], models: Models) -> None:
         self._store = store
         self._sources = sources
+        self._models = models
 
     def routes(self) -> list[Route]:
         """The routes; `pages` comes before the ids."""
@@ -61,11 +64,13 @@ class AgentsApi:
         return JSONResponse(await run_in_threadpool(self._store.create, given))
 
     def _check(self, body: Wire) -> None:
-        """Check an agent's tools together with its arguments.
+        """Check an agent's model, and its tools together with its arguments.
 
         Raises:
-            ApiError: 422.
+            ApiError: 400 for an unknown model, 422.
         """
+        if not self._models.knows(body["model"]):
+            raise model_not_in_use(body["model"])
         tools = body.get("tools") or []
         check_tools(tools, full_args(body.get("completion_args")))
         check_configurations(tools, self._sources)
@@ -96,6 +101,9 @@ class AgentsApi:
         if "deployment_chat" in query:
             wanted_chat = query["deployment_chat"].lower() == "true"
             found = [agent for agent in found if agent["deployment_chat"] is wanted_chat]
+        sources = query.getlist("sources")
+        if sources:
+            found = [agent for agent in found if agent["source"] in sources]
         wanted_metadata = metadata_filter(request)
         return [agent for agent in found if has_metadata(agent, wanted_metadata)]
 

@@ -17,13 +17,21 @@ from starlette.types import ExceptionHandler
 
 from mistral_agents_server.agents import AgentStore
 from mistral_agents_server.agents_api import AgentsApi
+from mistral_agents_server.batch_api import BatchApi
+from mistral_agents_server.batch_store import BatchStore
+from mistral_agents_server.chat_api import ChatApi
+from mistral_agents_server.connector_admin_api import ConnectorAdminApi
+from mistral_agents_server.connector_store import ConnectorStore
 from mistral_agents_server.connectors_api import Connectors, ConnectorsApi
 from mistral_agents_server.conversations_api import ConversationsApi
 from mistral_agents_server.db import Database
+from mistral_agents_server.embeddings_api import EmbeddingsApi
 from mistral_agents_server.endpoint import Endpoint
 from mistral_agents_server.errors import ApiError, server_failure
+from mistral_agents_server.guardrails import Moderator
 from mistral_agents_server.guards import Guard
 from mistral_agents_server.health_api import HealthApi
+from mistral_agents_server.models_api import Models, ModelsApi
 from mistral_agents_server.planner import Planner
 from mistral_agents_server.quota import QuotaBook, check_quotas
 from mistral_agents_server.rooms import Rooms
@@ -33,6 +41,7 @@ from mistral_agents_server.store import ConversationStore
 from mistral_agents_server.thinking import Brain
 from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Services
+from mistral_agents_server.upstream import Upstream
 
 
 async def _api_error(_: Request, error: Exception) -> Response:
@@ -83,6 +92,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings if settings is not None else Settings()
     brain = _brain(settings)
     connectors = Connectors(settings.connectors)
+    moderator = Moderator(settings.guardrail_words)
     _check_pages(settings.pages)
     check_quotas(settings.quotas, connectors.function_names())
     temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
@@ -92,11 +102,22 @@ def create_app(settings: Settings | None = None) -> Starlette:
     agents = AgentStore(database)
     rooms = Rooms(settings, database, folder)
     quota = QuotaBook(settings.quotas)
-    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota)
+    upstream = Upstream(settings) if settings.model_url is not None else None
+    models = Models(settings.models, upstream)
+    services = Services(brain, [rooms.toolbox, connectors], agents, rooms.files, quota, models, moderator)
+    made_connectors = ConnectorStore(database)
+    connectors_api = ConnectorsApi(connectors, made_connectors)
+    queue = TurnQueue(settings.max_turns)
+    batches = BatchApi(BatchStore(database), rooms.files)
     routes = [
-        *ConversationsApi(ConversationStore(database), services, TurnQueue(settings.max_turns)).routes(),
-        *AgentsApi(agents, services.sources).routes(),
-        *ConnectorsApi(connectors).routes(),
+        *ConversationsApi(ConversationStore(database), services, queue).routes(),
+        *AgentsApi(agents, services.sources, models).routes(),
+        *batches.routes(),
+        *ChatApi(services, queue).routes(),
+        *EmbeddingsApi(models, upstream).routes(),
+        *ModelsApi(models).routes(),
+        *connectors_api.routes(),
+        *ConnectorAdminApi(made_connectors, connectors_api).routes(),
         *rooms.routes(quota),
         *HealthApi(settings).routes(),
     ]
@@ -104,6 +125,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await batches.close()
         await run_in_threadpool(rooms.close)
         database.close()
         if temporary is not None:

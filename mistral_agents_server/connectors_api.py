@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mistral_agents_server import ids
-from mistral_agents_server.errors import not_found
+from mistral_agents_server.connector_store import OWNERS, ConnectorStore
+from mistral_agents_server.errors import conflict, not_found
 from mistral_agents_server.paging import number_of, offset_of, token_for
 from mistral_agents_server.settings import LocalConnector, LocalTool
 from mistral_agents_server.strict_json import mend_text
@@ -115,14 +116,16 @@ def connector_id(connector: LocalConnector) -> str:
 
 
 class ConnectorsApi:
-    """The routes of /v1/connectors.
+    """The routes of /v1/connectors that show connectors and run their tools.
 
     Args:
-        connectors: what is configured; connectors can't be made over HTTP here.
+        connectors: those given at the start.
+        store: those made over HTTP; they have no tools here.
     """
 
-    def __init__(self, connectors: Connectors) -> None:
+    def __init__(self, connectors: Connectors, store: ConnectorStore) -> None:
         self._connectors = connectors
+        self._store = store
         self._since = ids.now()
 
     def routes(self) -> list[Route]:
@@ -141,53 +144,111 @@ class ConnectorsApi:
             offset_of(request.query_params.get("cursor"), "cursor"),
             number_of(request, "page_size", 100, 1, 1000),
         )
-        found = [self._wire(connector) for connector in self._connectors.all.values()]
+        wanted = request.query_params.get("active")
+        found = [
+            shown
+            for shown in await run_in_threadpool(self._all)
+            if wanted is None or shown["active"] is (wanted.lower() == "true")
+        ]
         cursor = token_for(start + size) if start + size < len(found) else None
         pagination = {"next_cursor": cursor, "page_size": size}
         return JSONResponse({"items": found[start : start + size], "pagination": pagination})
 
+    def _all(self) -> list[Wire]:
+        given = [self._given(connector) for connector in self._connectors.all.values()]
+        return [self.wire(connector) for connector in [*given, *self._store.all()]]
+
     async def get(self, request: Request) -> Response:
-        """One connector, by id or name."""
-        return JSONResponse(self._wire(self._found(request)))
+        """One connector, by id or name; with `fetch_user_data=true` the names of the user's credentials too."""
+        connector = self.find(request.path_params["connector"])
+        shown = await run_in_threadpool(self.wire, connector)
+        if request.query_params.get("fetch_user_data", "").lower() == "true":
+            shown["connection_credentials"] = self._store.credentials(connector["id"], "user")
+        return JSONResponse(shown)
 
     async def tools(self, request: Request) -> Response:
         """The connector's tools as an MCP server lists them."""
         page, size = number_of(request, "page", 1, 1), number_of(request, "page_size", 100, 1)
         found = [
             {"name": tool.name, "description": tool.description, "inputSchema": dict(tool.parameters)}
-            for tool in self._found(request).tools
+            for tool in self._tools(request)
         ]
         return JSONResponse(found[(page - 1) * size : page * size])
 
     async def call(self, request: Request) -> Response:
         """Run one tool."""
-        connector, name = self._found(request), request.path_params["tool"]
+        name = request.path_params["tool"]
         body = await read_body(request, CallRequest)
-        tool = next((tool for tool in connector.tools if tool.name == name), None)
+        tool = next((tool for tool in self._tools(request) if tool.name == name), None)
         if tool is None:
-            raise not_found(f"Connector {connector.name} has no tool {name}")
+            raise not_found(f"Connector {request.path_params['connector']} has no tool {name}")
         content = await run_in_threadpool(_content, tool, name, body.arguments or {})
         failed = isinstance(content, str)
         shown = [{"type": "text", "text": content}] if failed else content
         return JSONResponse({"content": shown, "metadata": {"mcp_meta": {"isError": failed}}})
 
-    def _found(self, request: Request) -> LocalConnector:
-        connector = self._connectors.find(request.path_params["connector"])
-        if connector is None:
-            raise not_found(f"Connector {request.path_params['connector']} not found")
-        return connector
+    def _tools(self, request: Request) -> Sequence[LocalTool]:
+        given = self._connectors.find(request.path_params["connector"])
+        if given is None:
+            self._store.get(request.path_params["connector"])
+        return given.tools if given is not None else ()
 
-    def _wire(self, connector: LocalConnector) -> Wire:
+    def find(self, id_or_name: str) -> Wire:
+        """What is kept of a connector, by id or name; one given at the start has no `auth_methods`.
+
+        Raises:
+            ApiError: 404.
+        """
+        given = self._connectors.find(id_or_name)
+        return self._given(given) if given is not None else self._store.get(id_or_name)
+
+    def require_free(self, name: str, connector_id: str | None = None) -> None:
+        """Check that a name is no other connector's.
+
+        Raises:
+            ApiError: 409.
+        """
+        given, made = self._connectors.find(name), self._store.find(name)
+        if given is not None or (made is not None and made["id"] != connector_id):
+            raise conflict(f"There is a connector {name} already")
+
+    def _given(self, connector: LocalConnector) -> Wire:
         return {
             "id": connector_id(connector),
             "name": connector.name,
             "description": connector.description,
             "created_at": self._since,
             "modified_at": self._since,
-            "server": None,
-            "protocol": "mcp",
-            "owner_type": "user",
             "visibility": "private",
-            "private_tool_execution": True,
-            "active": True,
+        }
+
+    def methods(self, connector: Wire) -> list[Wire]:
+        """How a connector can be authorized."""
+        kept = {one["authentication_type"] for one in self._store.credentials(connector["id"]) if one["is_default"]}
+        kinds = [method["method_type"] for method in connector.get("auth_methods", [{"method_type": "none"}])]
+        return [{"method_type": kind, "headers": None, "has_default_credentials": kind in kept} for kind in kinds]
+
+    def wire(self, connector: Wire) -> Wire:
+        """A connector as it is shown."""
+        methods = self.methods(connector)
+        return {
+            "id": connector["id"],
+            "name": connector["name"],
+            "title": connector.get("title"),
+            "description": connector["description"],
+            "created_at": connector["created_at"],
+            "modified_at": connector["modified_at"],
+            "server": connector.get("server"),
+            "protocol": "mcp",
+            "icon_url": connector.get("icon_url"),
+            "owner_type": OWNERS[connector["visibility"]],
+            "visibility": connector["visibility"],
+            "system_prompt": connector.get("system_prompt"),
+            "supported_auth_methods": methods,
+            "active": self._store.is_active(connector["id"]),
+            "private_tool_execution": "auth_methods" not in connector,
+            "supports_mcp": True,  # required by the SDK 3.7, not in the description
+            "is_authenticated": any(
+                method["has_default_credentials"] or method["method_type"] == "none" for method in methods
+            ),
         }

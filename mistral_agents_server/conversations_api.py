@@ -24,8 +24,10 @@ from mistral_agents_server.errors import (
     NOT_FOUND,
     ApiError,
     bad_request,
+    model_not_in_use,
     not_found,
 )
+from mistral_agents_server.guardrails import texts_of
 from mistral_agents_server.messages import check_results, open_calls, stored_entry, user_entry
 from mistral_agents_server.offers import check_configurations
 from mistral_agents_server.paging import metadata_filter, page_of
@@ -188,12 +190,15 @@ class ConversationsApi:
         conversation = Conversation(ids.new_id("conv"), {}, owner)
         conversation.body = _conversation_body(conversation.id, given)
         actor = self._actor(conversation, [])
+        if not self._services.models.knows(actor.model):
+            raise model_not_in_use(actor.model)
         check_tools(actor.tools, actor.args)
         check_configurations(actor.tools, self._services.sources)
         self._require_quota(actor)
         inputs = input_entries(body.inputs)
         check_results([], inputs)
         plan = Plan(conversation.id, actor, [], inputs, handoff_execution=body.handoff_execution or "server")
+        self._guard(plan, conversation)
 
         def commit(turn: Turn) -> None:
             if body.store is not False:
@@ -262,7 +267,20 @@ class ConversationsApi:
         args = wire(body.completion_args) if body.completion_args is not None else {}
         check_choice(actor.tools, args)
         self._require_quota(actor)
-        return Plan(conversation.id, actor, history, inputs, args, body.handoff_execution)
+        plan = Plan(conversation.id, actor, history, inputs, args, body.handoff_execution)
+        self._guard(plan, conversation)
+        return plan
+
+    def _guard(self, plan: Plan, conversation: Conversation) -> None:
+        """Give a plan the guardrails of its conversation, else of its agent, and let them see the inputs.
+
+        Raises:
+            ApiError: 403 when one blocks; no turn is run then.
+        """
+        agent = plan.actor.agent
+        own = conversation.body.get("guardrails")
+        plan.guardrails = own if own is not None else (agent["guardrails"] or []) if agent is not None else []
+        self._services.moderator.check(plan.guardrails, texts_of(plan.inputs))
 
     def _actor(self, conversation: Conversation, history: list[Wire]) -> Actor:
         """Who answers now: after a handover the agent that took over, else who began."""
@@ -281,7 +299,7 @@ class ConversationsApi:
 
     async def get(self, request: Request) -> Response:
         """One conversation, without its entries."""
-        return JSONResponse((await self._found(request)).body)
+        return JSONResponse((await self._found(request)).shown)
 
     async def _found(self, request: Request) -> Conversation:
         return await run_in_threadpool(self._store.get, request.path_params["conversation_id"], owner_of(request))
@@ -325,7 +343,8 @@ def _conversation_body(conversation_id: str, given: Wire) -> Wire:
         "metadata": given.get("metadata"),
     }
     if given.get("agent_id") is not None:
-        return common | {"agent_id": given["agent_id"], "agent_version": given.get("agent_version")}
+        agent = {"agent_id": given["agent_id"], "agent_version": given.get("agent_version")}
+        return common | agent | ({"guardrails": given["guardrails"]} if given.get("guardrails") is not None else {})
     return common | {
         "model": given["model"],
         "instructions": given.get("instructions"),

@@ -11,7 +11,9 @@ from typing import Any
 
 NOT_FOUND = 3000
 INVALID_ARGUMENT = 3001
+MODEL_NOT_IN_USE = 3003
 CALLS_AND_RESULTS_DIFFER = 3230
+INVALID_MODEL = "1500"
 RATE_LIMITED = "1300"
 
 
@@ -55,9 +57,25 @@ def not_found(msg: str, code: int = NOT_FOUND) -> ApiError:
     return _coded(404, msg, code)
 
 
+def conflict(msg: str) -> ApiError:
+    """A 409: what is to be made is there already."""
+    return _coded(409, msg, INVALID_ARGUMENT)
+
+
 def bad_request(msg: str, code: int = INVALID_ARGUMENT) -> ApiError:
     """A 400 with a code: 3001 wrong argument, 3230 calls and results differ."""
     return _coded(400, msg, code)
+
+
+def model_not_in_use(name: str) -> ApiError:
+    """The 400 of conversations and agents for a model that is not known or was retired, as one author notes it."""
+    return bad_request(f"Model {name} is currently not in use", MODEL_NOT_IN_USE)
+
+
+def invalid_model(name: str) -> ApiError:
+    """The 400 of chat and embeddings for a model that is not known, as users of these report it."""
+    fields = {"type": "invalid_model", "param": None, "code": INVALID_MODEL}
+    return ApiError(400, {"object": "error", "message": f"Invalid model: {name}", **fields})
 
 
 def server_failure(msg: str, status: int = 500) -> ApiError:

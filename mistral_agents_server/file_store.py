@@ -41,11 +41,25 @@ class FileStore:
         self._database = database
         self.blobs = Blobs(folder)
         database.script(_TABLES)
+        if "sample_type" not in {row["name"] for row in database.run("PRAGMA table_info(files)")}:
+            database.run("ALTER TABLE files ADD COLUMN sample_type TEXT")
 
     def keep(self, file: MadeFile) -> str:
         """Keep a file that a tool made and give its id (a UUIDv4, as the service's tool files have)."""
         self._insert(file.file_id, file.name, f"x.{file.type}", file.data, source="mistral")
         return file.file_id
+
+    def keep_batch(self, name: str, data: bytes, sample_type: str) -> str:
+        """Keep what a batch job gave and give its id.
+
+        Args:
+            name: the file's name.
+            data: its lines.
+            sample_type: `batch_result` or `batch_error`.
+        """
+        file_id = ids.uuid4_str()
+        self._insert(file_id, name, name, data, "batch", source="mistral", sample_type=sample_type)
+        return file_id
 
     def upload(self, name: str, data: bytes, purpose: str, visibility: str, expiry_hours: int | None) -> Wire:
         """Keep a file of the client."""
@@ -64,16 +78,17 @@ class FileStore:
         source: str = "upload",
         visibility: str = "workspace",
         expires_at: int | None = None,
+        sample_type: str | None = None,
     ) -> None:
         counted = extension_of(typed_name) in _COUNTED_EXTENSIONS
         lines = len(data.splitlines()) if counted else 0
         signature = hashlib.md5(data, usedforsecurity=False).hexdigest()
         self.blobs.put(file_id, data)
         self._database.run(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(file_id, name, mime_type_of(typed_name), len(data), signature),
-                *(purpose, source, visibility, lines, int(time.time()), expires_at),
+                *(purpose, source, visibility, lines, int(time.time()), expires_at, sample_type),
             ),
         )
 
@@ -141,7 +156,7 @@ def _wire(row: Any) -> Wire:
         "created_at": row["created_at"],
         "filename": row["name"],
         "purpose": row["purpose"],
-        "sample_type": _SAMPLE_TYPES.get(row["purpose"], "ocr_input"),
+        "sample_type": row["sample_type"] or _SAMPLE_TYPES.get(row["purpose"], "ocr_input"),
         "num_lines": row["lines"],
         "mimetype": row["mime_type"],
         "source": row["source"],

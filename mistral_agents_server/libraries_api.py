@@ -18,6 +18,7 @@ from mistral_agents_server.libraries import LibraryStore
 from mistral_agents_server.paging import number_of, offset_of, page_of, token_for
 from mistral_agents_server.quota import QuotaBook
 from mistral_agents_server.signing import Signer, absolute
+from mistral_agents_server.strict_json import read_json
 from mistral_agents_server.uploads import read_upload, uuid_in_path
 from mistral_agents_server.wire import read_body, wire
 
@@ -184,8 +185,9 @@ class LibrariesApi:
         library = await self._library(request)
         page, size = page_of(request, default_size=100, max_size=100)
         found = await run_in_threadpool(self._documents.list_all, library["id"])
-        wanted = request.query_params.get("search", "").lower()
-        kept = _sorted(request, [document for document in found if wanted in document["name"].lower()])
+        wanted, attributes = request.query_params.get("search", "").lower(), _attribute_filter(request)
+        named = [document for document in found if wanted in document["name"].lower()]
+        kept = _sorted(request, [document for document in named if _has_attributes(document, attributes)])
         data = kept[page * size : (page + 1) * size]
         return JSONResponse({"pagination": _pagination(len(kept), page, size), "data": data})
 
@@ -275,6 +277,36 @@ class LibrariesApi:
         library_id, document_id = uuid_in_path(request, "library_id"), uuid_in_path(request, "document_id")
         await run_in_threadpool(self._store.get, library_id)
         return await run_in_threadpool(self._documents.get, library_id, document_id)
+
+
+def _attribute_filter(request: Request) -> Wire:
+    """`filters_attributes`: a JSON object. How the service reads it is not known; see `_has_attributes`.
+
+    Raises:
+        ApiError: 422 when it is something else.
+    """
+    text = request.query_params.get("filters_attributes")
+    if text is None:
+        return {}
+    where = ("query", "filters_attributes")
+    try:
+        parsed = read_json(text)
+    except ValueError as error:
+        raise invalid(where, "json_invalid", "filters_attributes must be JSON", text) from error
+    if not isinstance(parsed, dict):
+        raise invalid(where, "dict_type", "Input should be a valid dictionary", parsed)
+    return parsed
+
+
+def _has_attributes(document: Wire, wanted: Wire) -> bool:
+    """Whether each wanted attribute is there with this value; of lists, on either side, one in common is enough."""
+    kept = document["attributes"] or {}
+    return all(name in kept and _overlaps(kept[name], value) for name, value in wanted.items())
+
+
+def _overlaps(kept: Any, wanted: Any) -> bool:
+    kept_values, wanted_values = (one if isinstance(one, list) else [one] for one in (kept, wanted))
+    return any(type(a) is type(b) and a == b for a in kept_values for b in wanted_values)
 
 
 def _sorted(request: Request, documents: list[Wire]) -> list[Wire]:

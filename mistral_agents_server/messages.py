@@ -47,7 +47,7 @@ def result_text(info: Wire) -> str:
     return "".join(item.get("text", "") for item in result if isinstance(item, dict))
 
 
-def _input_content(content: Any) -> Any:
+def input_content(content: Any) -> Any:
     """The content of a user message: text, or a list of parts when it shows an image."""
     if isinstance(content, str):
         return content
@@ -97,7 +97,7 @@ class _Writer:
             return
         self.flush()
         if kind == "message.input":
-            self.messages.append({"role": entry["role"], "content": _input_content(entry["content"])})
+            self.messages.append({"role": entry["role"], "content": input_content(entry["content"])})
         elif kind == "message.output":
             self.messages.append({"role": "assistant", "content": content_text(entry["content"])})
         elif kind == "tool.execution":

@@ -57,6 +57,27 @@ class LocalConnector:
 
 
 @dataclass(slots=True, frozen=True)
+class LocalModel:
+    """A model as `/v1/models` shows it.
+
+    Attributes:
+        name: its id.
+        context: tokens that it takes; here the planner's, which reads a million characters of a message.
+        aliases: other names for it.
+        deprecation: when it goes (ISO 8601); None for one that stays.
+        replacement: the model to take instead.
+        embeds: whether it makes vectors instead of answers.
+    """
+
+    name: str
+    context: int = 262_144
+    aliases: Sequence[str] = ()
+    deprecation: str | None = None
+    replacement: str | None = None
+    embeds: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class Quota:
     """So many uses of a tool in a minute. `tool` is a key of `usage.connectors`, or `tokens`."""
 
@@ -91,6 +112,8 @@ class Settings:
         pages: folder of local pages that web search looks through.
         quotas: limits that really run out.
         connectors: local connectors.
+        models: the models there are, any other name is refused; empty takes every name.
+        guardrail_words: words and phrases by moderation category; what guardrails find.
         max_turns: turns at once, running and waiting; one more is answered with a 429.
     """
 
@@ -104,6 +127,8 @@ class Settings:
     pages: Path | None = None
     quotas: Sequence[Quota] = field(default_factory=tuple)
     connectors: Sequence[LocalConnector] = field(default_factory=tuple)
+    models: Sequence[LocalModel] = field(default_factory=tuple)
+    guardrail_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_turns: int = 256
 
     def __post_init__(self) -> None:

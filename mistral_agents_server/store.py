@@ -50,6 +50,12 @@ class Conversation:
         """The agent it was started with; None for one with a model."""
         return self.body.get("agent_id")
 
+    @property
+    def shown(self) -> Wire:
+        """As it is shown: one with an agent has no field for its own guardrails."""
+        hidden = ("guardrails",) if self.agent_id is not None else ()
+        return {name: value for name, value in self.body.items() if name not in hidden}
+
 
 class ConversationStore:
     """Reads and writes conversations."""
@@ -115,7 +121,7 @@ class ConversationStore:
         rows = self._database.run(
             "SELECT * FROM conversations WHERE owner = ? ORDER BY created_at DESC, id DESC", (owner,)
         )
-        found = [body for row in rows if has_metadata(body := json.loads(row["body"]), metadata)]
+        found = [body for row in rows if has_metadata(body := _conversation(row).shown, metadata)]
         return found[page * page_size : (page + 1) * page_size]
 
     def delete(self, conversation_id: str, owner: str) -> None:

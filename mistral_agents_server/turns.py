@@ -15,7 +15,9 @@ from mistral_agents_server.agents import AgentStore
 from mistral_agents_server.citations import CitationSplitter, marks_of
 from mistral_agents_server.draft import Author, CallDraft, HandoffDraft, MessageDraft, RunDraft, event
 from mistral_agents_server.errors import ApiError
+from mistral_agents_server.guardrails import Moderator, texts_of
 from mistral_agents_server.messages import chat_messages, open_calls
+from mistral_agents_server.models_api import Models
 from mistral_agents_server.offers import HostedTools, MadeFile, Offer, Outcome, failed, offers_of, run_hosted
 from mistral_agents_server.quota import QuotaBook
 from mistral_agents_server.thinking import Brain, CallPart, ChatRequest, Text, Thought, Tokens, count_tokens
@@ -46,6 +48,8 @@ class Services:
     agents: AgentStore
     files: FileKeeper
     quota: QuotaBook
+    models: Models
+    moderator: Moderator
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Plan:
         args: completion arguments of this request.
         handoff_execution: `server` or `client`.
         confirmations: `allow` or `deny` by call id.
+        guardrails: what inputs and answer are checked by.
     """
 
     conversation_id: str
@@ -93,6 +98,7 @@ class Plan:
     args: Wire = field(default_factory=dict)
     handoff_execution: str = "server"
     confirmations: dict[str, str] = field(default_factory=dict)
+    guardrails: list[Wire] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -165,6 +171,7 @@ class Turn:
         self._references: list[Wire] = []
         self._marks: dict[str, Wire] = {}
         self._called = False
+        self._verdicts: list[Wire] | None = None
 
     @property
     def outputs(self) -> list[Wire]:
@@ -178,14 +185,14 @@ class Turn:
             "conversation_id": self.plan.conversation_id,
             "outputs": self.outputs,
             "usage": self.usage.wire(),
-            "guardrails": None,
+            "guardrails": self._verdicts,
         }
 
     def events(self) -> Generator[Wire, None, None]:
         """The turn as events. The turn is recorded just before the last one.
 
         Raises:
-            ApiError: the brain failed; nothing is recorded then.
+            ApiError: the brain failed, or a guardrail blocks the answer; nothing is recorded then.
         """
         yield event("conversation.response.started", conversation_id=self.plan.conversation_id)
         offers = self._offers()
@@ -201,6 +208,8 @@ class Turn:
             if handed_over or step.client_calls or not step.runs:
                 break
         self._services.quota.count("tokens", self.usage.prompt + self.usage.completion + self.usage.connector)
+        said = texts_of([*self.plan.inputs, *self.outputs])
+        self._verdicts = self._services.moderator.check(self.plan.guardrails, said)
         self._commit(self)
         yield event("conversation.response.done", usage=self.usage.wire())
 

@@ -146,11 +146,23 @@ class CompletionArgs(Strict):
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
 
+class ModerationRule(BaseModel):
+    """How one moderation model is applied; the description allows further fields."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", protected_namespaces=())
+    model_name: str | None = None
+    custom_category_thresholds: dict[str, float | None] | None = None
+    ignore_other_categories: bool = False
+    action: Literal["none", "block"] = "none"
+
+
 class Guardrail(BaseModel):
-    """A moderation rule; kept and given back, never applied here."""
+    """Moderation rules."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
     block_on_error: bool = False
+    moderation_llm_v1: ModerationRule | None = None
+    moderation_llm_v2: ModerationRule | None = None
 
 
 class StartRequest(Strict):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mistral_agents._api.paging import FileContent, file_part, given, time_text, uuid_text
+from mistral_agents._api.paging import given, media_type_of, time_text, uuid_text
+from mistral_agents._api.shared_files import split_id
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
 Level = Literal["Viewer", "Editor"]
@@ -64,10 +67,10 @@ def documents_call(library_id: str, page_size: int, search: str | None) -> Call:
     return _documents("GET", library_id, "list", "Listing the library's documents", params=params)
 
 
-def upload_call(library_id: str, file: FileContent, name: str | None) -> Call:
+def upload_call(library_id: str, name: str, data: bytes) -> Call:
     """A new document."""
-    part = file_part(file, name)
-    return _documents("POST", library_id, "upload", f"Uploading {part[0]!r}", files={"file": part}, once=True)
+    part = (name, data, media_type_of(name))
+    return _documents("POST", library_id, "upload", f"Uploading {name!r}", files={"file": part}, once=True)
 
 
 def _document(
@@ -76,7 +79,7 @@ def _document(
     path = path_of(
         "/v1/libraries/{library_id}/documents/{document_id}",
         library_id=uuid_text("library_id", library_id),
-        document_id=uuid_text("document_id", document_id),
+        document_id=uuid_text("document_id", split_id(document_id)[0]),
     )
     operation_of = Operation(f"libraries_documents_{operation}_v1", f"{_TAG}.documents")
     return Call(what, method, path + suffix, operation_of, **facts)
@@ -102,17 +105,52 @@ def text_call(library_id: str, document_id: str, page_start: int | None, page_en
     return _document("GET", library_id, document_id, "get_text_content", what, suffix, params=params)
 
 
-def update_document_call(
-    library_id: str,
-    document_id: str,
-    name: str | None,
-    attributes: Mapping[str, Any] | None,
-    expires_at: datetime | str | None,
-) -> Call:
-    """A document's name, attributes or expiry."""
+def document_changes(
+    name: str | None, attributes: Mapping[str, Any] | None, expires_at: datetime | str | None
+) -> JsonDict:
+    """A document's new name, attributes or expiry, checked; None keeps what it has."""
     moment = time_text("expires_at", expires_at) if expires_at is not None else None
-    body = given(name=name, attributes=dict(attributes) if attributes is not None else None, expires_at=moment)
-    return _document("PATCH", library_id, document_id, "patch", "Updating the document", body=body)
+    return given(name=name, attributes=checked_attributes(attributes), expires_at=moment)
+
+
+def change_document_call(library_id: str, document_id: str, changes: Mapping[str, Any]) -> Call:
+    """New fields of a document."""
+    return _document("PATCH", library_id, document_id, "patch", "Updating the document", body=changes)
+
+
+def checked_attributes(attributes: Mapping[str, Any] | None) -> JsonDict | None:
+    """Attributes as the service takes them.
+
+    Raises:
+        ConfigurationError: Some it does not take; all of them are named.
+    """
+    if attributes is None:
+        return None
+    bad = list(unfit_attributes(attributes))
+    if bad:
+        allowed = "texts, whole or finite numbers, bools, and lists of one of these kinds"
+        raise ConfigurationError(f"attributes can't be kept by the service: {'; '.join(bad)}. Allowed are {allowed}.")
+    return dict(attributes)
+
+
+def unfit_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with each attribute that the service would refuse."""
+    for key, value in attributes.items():
+        if not key:
+            yield "a name is empty"
+        elif not _is_scalar(value) and not _is_list(value):
+            yield f"{key!r} is {value!r}"
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_list(value: Any) -> bool:
+    if not isinstance(value, (list, tuple)) or not all(_is_scalar(item) for item in value):
+        return False
+    kinds = {str if isinstance(item, str) else bool if isinstance(item, bool) else float for item in value}
+    return len(kinds) <= 1
 
 
 def delete_document_call(library_id: str, document_id: str) -> Call:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from mistral_agents._api.records import rows_of
@@ -16,8 +16,8 @@ from mistral_agents._http.transport import Call, Reply
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
-FileContent = str | os.PathLike[str] | bytes | tuple[str, bytes]
-"""A file to send: its path, its bytes, or a name with bytes."""
+FileContent = str | os.PathLike[str] | bytes | IO[bytes] | tuple[str, bytes | IO[bytes]]
+"""A file to send: its path (`~` is the home folder), its bytes, an open file, or a name with bytes or an open file."""
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "application/jsonl"}
 
 
@@ -59,18 +59,45 @@ def file_part(file: FileContent, name: str | None = None) -> tuple[str, bytes, s
     Raises:
         ConfigurationError: There is no such file, or bytes came without a name.
     """
+    chosen, data = named_bytes(file, name)
+    return chosen, data, media_type_of(chosen)
+
+
+def media_type_of(name: str) -> str:
+    """The media type that a file's name tells."""
+    return _TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]:
+    """A file's name and bytes; an open file is read from where it stands.
+
+    Raises:
+        ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name.
+    """
     if isinstance(file, tuple):
-        found, data = file
+        found, data = file[0], file[1] if isinstance(file[1], bytes) else _bytes_of(file[1])
+    elif isinstance(file, (str, os.PathLike)):
+        found, data = _read(Path(file).expanduser())
     elif isinstance(file, bytes):
         found, data = "", file
     else:
-        found, data = _read(Path(file))
+        own = getattr(file, "name", "")  # a number for files opened by descriptor, nothing for BytesIO
+        found, data = Path(own).name if isinstance(own, str) else "", _bytes_of(file)
     chosen = name if name is not None else found
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
-    suffix = Path(chosen).suffix.lower()
-    kind = _TYPES.get(suffix) or mimetypes.guess_type(chosen)[0] or "application/octet-stream"
-    return chosen, data, kind
+    return chosen, data
+
+
+def _bytes_of(file: Any) -> bytes:
+    if isinstance(file, (bytearray, memoryview)):
+        return bytes(file)
+    read = getattr(file, "read", None)
+    data = read() if callable(read) else None
+    if not isinstance(data, bytes):
+        wanted = "a path, bytes, a file opened for reading bytes (mode 'rb'), or a (name, bytes) pair"
+        raise ConfigurationError(f"file must be {wanted}, not {type(file).__name__}.")
+    return data
 
 
 def _read(path: Path) -> tuple[str, bytes]:

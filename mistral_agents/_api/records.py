@@ -39,6 +39,13 @@ def masked(value: Any) -> Any:
     return [masked(item) for item in value] if isinstance(value, list) else value
 
 
+def without_secrets(value: Any) -> Any:
+    """A copy to be stored or sent on: what stands under a key that holds secrets is left out."""
+    if isinstance(value, dict):
+        return {key: without_secrets(item) for key, item in value.items() if key not in _SECRET}
+    return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
 def _time(value: Any) -> datetime | Any:
     parsed = parse_time(value) if isinstance(value, str) else None
     return parsed if parsed is not None else value

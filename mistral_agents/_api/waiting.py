@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
+
 State = Literal["ready", "failed", "pending"]
 Progress = Callable[[int, int], None]
 """Called with how many documents are finished and how many there are."""
 _READY = frozenset({"done", "self_managed", "noop", "completed"})
 _FAILED = frozenset({"error", "missing_content", "failed"})
+WAIT = 600.0
+"""Seconds that are waited for documents by default."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
 
 
@@ -47,6 +52,40 @@ def state_of(status: Any) -> tuple[State, str | None]:
     if lowered in _READY:
         return "ready", word
     return ("failed" if lowered in _FAILED else "pending"), word
+
+
+def seconds_of(wait: bool | float) -> float:
+    """How long `wait=` waits: True takes the default.
+
+    Raises:
+        ConfigurationError: It is no positive number.
+    """
+    if wait is True:
+        return WAIT
+    if not wait > 0:
+        raise ConfigurationError(f"wait must be True, False or the seconds to wait, not {wait!r}.")
+    return float(wait)
+
+
+def checked(outcomes: list[DocumentOutcome], documents: Iterable[Any] = ()) -> list[DocumentOutcome]:
+    """The outcomes, if all are ready; `documents` are records that tell their names.
+
+    Raises:
+        DocumentProcessingError: The service could not process some.
+        LibraryNotReadyError: Some were not finished in time.
+    """
+    names = {str(record["id"]): record.get("name") for record in documents}
+    failed = {one.document_id: one.process_status or "failed" for one in outcomes if one.state == "failed"}
+    if failed:
+        listed = ", ".join(f"{names.get(key, key)} ({reason})" for key, reason in failed.items())
+        message = f"The service could not process {len(failed)} document(s): {listed}."
+        raise DocumentProcessingError(message, failed=failed)
+    pending = [one.document_id for one in outcomes if one.state == "pending"]
+    if pending:
+        listed = ", ".join(str(names.get(key, key)) for key in pending[:5])
+        message = f"{len(pending)} document(s) were not processed in time: {listed}."
+        raise LibraryNotReadyError(message, pending=pending)
+    return outcomes
 
 
 class Waiting:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
+from mistral_agents._border.calls import answer_unrun, close_history
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
-from mistral_agents._conversation.functions import interrupted
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.confirmation import denied
-from mistral_agents.entries import FunctionCall
+from mistral_agents.entries import FunctionCall, function_call, parse_entries
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError, NotFoundError
 from mistral_agents.turn import Turn
 
@@ -323,8 +323,11 @@ class Continuation:
         inputs, confirmations = say(position)
         if not inputs and not confirmations:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
-        if position.operation == "append":
-            inputs, confirmations = _close_calls(position.open_calls, inputs, confirmations)
+        if position.operation != "start":
+            calls = position.open_calls if history is not None and position.operation == "append" else ()
+            open_calls = calls if history is not None else self._calls_before(position)
+            inputs, confirmations = _close_calls(open_calls, inputs, confirmations)
+        inputs = close_history(inputs, whole=position.operation == "start")
         options = {**target.options_at(position, self.wanted), "tool_confirmations": confirmations or None}
         known = {name: value for name, value in options.items() if value is not None}
         return TurnRequest(
@@ -335,6 +338,12 @@ class Continuation:
             position.entry_id,
             position.reason,
         )
+
+    def _calls_before(self, position: Position) -> list[FunctionCall]:
+        """The calls of the answer that the turn goes on from."""
+        calls = self.items[position.first - 1].calls if position.first > 0 else ()
+        entries = parse_entries([function_call(*call) for call in calls])
+        return [entry for entry in entries if isinstance(entry, FunctionCall)]
 
     def _find_lost(self, history: History, inputs: list[JsonDict], confirmations: list[JsonDict]) -> Turn | None:
         """The answer to an earlier request of the same words, which was paid for and did not arrive.
@@ -372,7 +381,7 @@ def _close_calls(
     """Answer the calls that a conversation waits for and that nothing given answers, since it takes nothing before."""
     given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
     left = [call for call in calls if call.tool_call_id not in given]
-    results = interrupted([call for call in left if not call.needs_confirmation])
+    results = answer_unrun([call for call in left if not call.needs_confirmation])
     return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
 
 

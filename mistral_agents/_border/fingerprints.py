@@ -123,6 +123,10 @@ class Mark:
     branch: bool = False
 
 
+Call = tuple[str, str, Any]
+"""A function call: id, name, and arguments as text or as an object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message of a history, whatever the framework's class for it.
@@ -131,14 +135,21 @@ class Item:
         kind: Who said it.
         words: What it says, in a form that can be compared: see `answer_words`, `input_words`, `result_words`.
         mark: Where an answer of a stored conversation stands.
+        calls: The function calls of an answer, unreadable ones included: id, name and arguments.
     """
 
     kind: ItemKind
     words: Any
     mark: Mark | None = None
+    calls: Sequence[Call] = ()
 
 
-def answer_words(text: str, calls: Sequence[tuple[str, str, Any]] = ()) -> list[Any]:
+def answer_item(text: str, calls: Sequence[Call], mark: Mark | None) -> Item:
+    """The item of an answer."""
+    return Item("answer", answer_words(text, calls), mark, calls)
+
+
+def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
     """The words of an answer: its text and its calls (id, name, arguments)."""
     return [text.strip(), sorted(digest(call_id, name, _parsed(args)) for call_id, name, args in calls)]
 

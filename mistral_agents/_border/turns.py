@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mistral_agents._api.recovery import LOST
+from mistral_agents._border.calls import is_unrun_answer
 from mistral_agents._border.fingerprints import digest
-from mistral_agents._conversation.functions import INTERRUPTED
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
 from mistral_agents.turn import Turn
@@ -147,13 +147,8 @@ class Heads:
 def attempt_key(inputs: Any, confirmations: Any) -> str:
     """A digest of what is said; calls that are only closed with it don't count, they may be closed by now."""
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
-        inputs = [entry for entry in inputs if not _is_interruption(entry)]
+        inputs = [entry for entry in inputs if not is_unrun_answer(entry)]
     return digest(inputs if inputs else None, confirmations if confirmations else None)
-
-
-def _is_interruption(entry: Any) -> bool:
-    """Whether an input is the answer to a call that got no other."""
-    return isinstance(entry, Mapping) and INTERRUPTED in str(entry.get("result", ""))
 
 
 def _was_refused(error: BaseException) -> bool:

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._conversation.functions import interrupted
+from mistral_agents._api.records import without_secrets
+from mistral_agents._border.calls import answer_unrun
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
@@ -107,7 +108,10 @@ def read_files(reader: Files, history: History) -> Steps[list[FileData]]:
 def document(
     info: Mapping[str, Any], history: History, files: Sequence[FileData], imported: Imported | None = None
 ) -> JsonDict:
-    """The document of a conversation; entries it was imported with appear as they were first exported."""
+    """The document of a conversation; entries it was imported with appear as they were first exported.
+
+    Authorizations of connectors are left out: whoever imports it gives them anew with `tools=`.
+    """
     rows = [entry.raw for entry in history.entries]
     if imported is not None:
         rows = [*imported.entries, *rows[len(imported.seed) :]]
@@ -116,7 +120,7 @@ def document(
         "format": FORMAT,
         "version": VERSION,
         "exported_at": datetime.now(timezone.utc).isoformat(),
-        "conversation": dict(info),
+        "conversation": without_secrets(dict(info)),
         "entries": rows,
         "files": [_file(file) for file in files],
     }
@@ -203,4 +207,4 @@ def replay_seed(entries: Sequence[Entry]) -> list[JsonDict]:
             kept = [other for other in kept if id(other) not in void]
         elif not (isinstance(entry, FunctionCall) and entry.confirmation_status is not None):
             kept.append(entry)
-    return [*replayable(kept), *interrupted(open_calls(kept))]
+    return [*replayable(kept), *answer_unrun(open_calls(kept))]

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
-from mistral_agents._conversation.functions import interrupted
+from mistral_agents._border.calls import answer_unrun
+from mistral_agents._border.control import is_steering
+from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
 from mistral_agents.entries import Entry, FunctionCall, Handoff, as_inputs, parse_entries, user_message
@@ -59,9 +61,15 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True)
 class RunFunctions:
-    """Run the client's functions; the result is a list of `function.result` dicts."""
+    """Run the client's functions; the result is a list of `function.result` dicts.
+
+    Attributes:
+        calls: The calls.
+        results: Known results by call id; new ones are put in as they come.
+    """
 
     calls: list[FunctionCall]
+    results: Results = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,7 @@ class Dialog:
     _broken_start: bool = False
     _under_way: bool = False
     _lost: _Lost | None = None
+    _paused: list[JsonDict] | None = None
 
     @property
     def open_calls(self) -> list[FunctionCall]:
@@ -138,10 +147,13 @@ class Dialog:
         if self.unsure:
             entries, found = yield from self._make_sure(asked)
         said = self._take_results(entries)
+        if self._resumes(asked):
+            yield from self._run_functions([call for call in self._open if not _waits(call)], asked)
+            said = []
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None
-            said, ready = yield from self._answered(turn)
+            said, ready = yield from self._answered(turn, asked)
             if not ready:
                 return merge_turns(turns)
         raise ToolBudgetExceededError(
@@ -162,12 +174,17 @@ class Dialog:
         except NotFoundError:
             if not self._broken_start:
                 raise
-            self.conversation_id, self.unsure, self._broken_start, self._lost = None, False, False, None
+            self._forget_start()
             return asked, None
         found = self._find_lost(history, lost) if lost is not None else None
         self.reconcile(history)
-        self._broken_start, self._lost = False, None
+        self._lost = None
         return ([] if lost is not None and lost.said else asked), found
+
+    def _forget_start(self) -> None:
+        """Of a first turn that broke off the service kept nothing: the conversation is not begun."""
+        self.conversation_id, self.last_entry_id = None, None
+        self.unsure, self._broken_start, self._lost = False, False, None
 
     def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
         if not (lost.confirms or was_said(history.entries, lost.after_entry_id, lost.sent)):
@@ -201,6 +218,10 @@ class Dialog:
         """Send; where that is refused with 400 because of calls that are not known here, answer them and send again."""
         try:
             return (yield from self._send(asked, said, turns))
+        except NotFoundError:
+            if not self._broken_start:
+                raise
+            self._forget_start()
         except InvalidRequestError as error:
             if self.conversation_id is None or error.status_code != 400:
                 raise
@@ -211,7 +232,7 @@ class Dialog:
         return (yield from self._send(asked, said, turns))
 
     def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
-        results = [self._answers.get(c.tool_call_id) or interrupted([c])[0] for c in self._open if not _waits(c)]
+        results = [self._answers.get(c.tool_call_id) or answer_unrun([c])[0] for c in self._open if not _waits(c)]
         confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in self._open if _waits(c)]
         sent = [*self.seed, *results, *said]
         lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
@@ -258,7 +279,23 @@ class Dialog:
         self._open = open_calls(turn.entries)
         self._answers = {}
 
-    def _answered(self, turn: Turn) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
+    def _resumes(self, asked: list[JsonDict]) -> bool:
+        """Whether the same words are said again after a function paused the run, so that it goes on from there."""
+        paused, self._paused = self._paused, None
+        return paused is not None and paused == asked and bool(self._open)
+
+    def _run_functions(self, calls: list[FunctionCall], asked: list[JsonDict]) -> Generator[Action, Any, None]:
+        action = RunFunctions(calls, {key: answer for key, answer in self._answers.items() if "result" in answer})
+        try:
+            results = yield action
+        except Exception as error:
+            if is_steering(error):  # whoever paused the run may say the same again, to go on
+                self._paused = asked
+                self._answers.update(action.results)
+            raise
+        self._answers.update({result["tool_call_id"]: result for result in results})
+
+    def _answered(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""
         calls, pending = turn.function_calls, turn.pending_confirmations
         if not calls and not pending:
@@ -271,8 +308,7 @@ class Dialog:
                 return [], False
             self._answers.update({decision["tool_call_id"]: decision for decision in decisions})
         if calls:
-            results = yield RunFunctions(calls)
-            self._answers.update({result["tool_call_id"]: result for result in results})
+            yield from self._run_functions(calls, asked)
         return [], True
 
     def _next_hop(self, turn: Turn) -> tuple[list[JsonDict], bool]:

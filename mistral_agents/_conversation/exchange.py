@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ class Exchanges:
 
     async def aappend(self, inputs: Any) -> Turn:
         """As `append`, without blocking."""
-        async with self.aheld():
+        with await self.aheld():
             self.last_turn = await arun(self._carry_out(inputs))
             return self.last_turn
 
@@ -163,7 +163,7 @@ class Exchanges:
             self.last_turn = walk.result
 
     async def _astream(self, inputs: Any, hold: Hold) -> AsyncGenerator[JsonDict, None]:
-        async with self.aheld(hold):
+        with await self.aheld(hold):
             walk = Walk(self.dialog.exchange(inputs))
             action = walk.begin()
             while action is not None:
@@ -208,7 +208,8 @@ class Exchanges:
         calls, settings = action.calls, self.settings
         if isinstance(action, RunFunctions):
             functions = settings.functions if settings.functions is not None else {}
-            return Job(lambda: run_functions(calls, functions), lambda: arun_functions(calls, functions))
+            done = action.results
+            return Job(lambda: run_functions(calls, functions, done), lambda: arun_functions(calls, functions, done))
         return Job(lambda: decide(settings.confirm, calls), lambda: adecide(settings.confirm, calls))
 
     def _request(self, action: Send) -> TurnRequest:
@@ -272,13 +273,18 @@ class Exchanges:
                 stack.enter_context(shared.held(mine, self._patience))
             yield
 
-    @asynccontextmanager
-    async def aheld(self, hold: Hold | None = None) -> AsyncIterator[None]:
-        """As `held`, without blocking."""
+    async def aheld(self, hold: Hold | None = None) -> ExitStack:
+        """As `held`, without blocking: `with await exchanges.aheld():`.
+
+        To let go needs no waiting. An asynchronous context made of a generator would: an event loop that ends closes
+        all generators at once, and a stream would find its own context being closed already.
+        """
         mine = hold if hold is not None else Hold()
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lock.aheld(mine, self._patience))
+        with ExitStack() as stack:
+            await self._lock.aacquire(mine, self._patience)
+            stack.callback(self._lock.release, mine)
             if self.conversation_id is not None:
                 shared = lock_of(self.client.base_url, self.conversation_id)
-                await stack.enter_async_context(shared.aheld(mine, self._patience))
-            yield
+                await shared.aacquire(mine, self._patience)
+                stack.callback(shared.release, mine)
+            return stack.pop_all()

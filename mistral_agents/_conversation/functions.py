@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault, parse_call_arguments
+from mistral_agents._border.control import is_steering
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
 
 Functions = Mapping[str, Callable[..., Any]]
-INTERRUPTED = "interrupted: the call was stopped before it gave a result"
+Results = dict[str, JsonDict]
+"""Results by call id, filled as they come: what one call has given is kept though another is stopped."""
 _WORKERS = 8
-
-
-def interrupted(calls: Sequence[FunctionCall]) -> list[JsonDict]:
-    """Answers to calls that will get no other."""
-    return [function_result(call.tool_call_id, {"error": INTERRUPTED}) for call in calls]
 
 
 def _answer(call: FunctionCall, value: Any) -> JsonDict:
@@ -29,66 +27,110 @@ def _answer(call: FunctionCall, value: Any) -> JsonDict:
         return function_result(call.tool_call_id, str(value))
 
 
-def _failure(call: FunctionCall, error: Exception) -> JsonDict:
+def _answer_failure(call: FunctionCall, error: Exception) -> JsonDict:
     return function_result(call.tool_call_id, {"error": f"{type(error).__name__}: {error}"})
 
 
-def _unknown(call: FunctionCall, functions: Functions) -> JsonDict:
-    known = ", ".join(sorted(functions)) or "none"
-    return function_result(call.tool_call_id, {"error": f"there is no function {call.name}; known are: {known}"})
-
-
-def _arguments(call: FunctionCall) -> JsonDict:
-    """The arguments; what is no JSON object is told to the model rather than passed on."""
-    value = json.loads(call.arguments) if call.arguments.strip() else {}
-    if not isinstance(value, dict):
-        raise ValueError(f"the arguments must be a JSON object, not {call.arguments[:100]}")  # noqa: TRY004 - of the model
-    return value
+def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDict | None:
+    """The answer to a call that can't be run; None where it can."""
+    fault = find_call_fault(call.name, call.arguments)
+    if fault is not None:
+        return function_result(call.tool_call_id, {"error": UNREADABLE_RESULT.format(fault)})
+    if call.name not in functions:
+        known = ", ".join(sorted(functions)) or "none"
+        return function_result(call.tool_call_id, {"error": f"there is no function {call.name}; known are: {known}"})
+    return None
 
 
 def _run(call: FunctionCall, functions: Functions) -> JsonDict:
-    function = functions.get(call.name)
-    if function is None:
-        return _unknown(call, functions)
+    answer = _answer_without_running(call, functions)
+    if answer is not None:
+        return answer
     try:
-        value = function(**_arguments(call))
-        return _answer(call, asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value)
-    except Exception as error:  # noqa: BLE001 - whatever a function raises is the model's to hear, or nothing goes on
-        return _failure(call, error)
+        value = functions[call.name](**parse_call_arguments(call.arguments))
+        return _answer(call, asyncio.run(_await(value)) if inspect.isawaitable(value) else value)
+    except Exception as error:
+        if is_steering(error):
+            raise
+        return _answer_failure(call, error)
 
 
-async def _awaited(value: Any) -> Any:
+async def _await(value: Any) -> Any:
     return await value
 
 
-def run_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[JsonDict]:
-    """The results of all calls, in their order; several run at once, in threads.
+def run_functions(
+    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
+) -> list[JsonDict]:
+    """The results of all calls, in their order; several run at once, in threads that see the caller's context.
 
-    An unknown function and one that raises give an error result. A KeyboardInterrupt goes through.
+    An unreadable call is not run; it, an unknown function and one that raises give an error result.
+
+    Args:
+        calls: The calls of a complete turn.
+        functions: The functions by name.
+        results: Known results, which are not made again; new ones are put in as they come.
+
+    Raises:
+        BaseException: What steers a run (an interrupt of a graph, cancellation, `KeyboardInterrupt`).
     """
-    if len(calls) < 2:
-        return [_run(call, functions) for call in calls]
+    done = results if results is not None else {}
+    missing = [call for call in calls if call.tool_call_id not in done]
+    if len(missing) < 2:
+        for call in missing:
+            done[call.tool_call_id] = _run(call, functions)
+    else:
+        _run_together(missing, functions, done)
+    return [done[call.tool_call_id] for call in calls]
+
+
+def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Results) -> None:
     pool = ThreadPoolExecutor(min(len(calls), _WORKERS), thread_name_prefix="mistral-agents-function")
     try:
-        return list(pool.map(lambda call: _run(call, functions), calls))
+        running: list[tuple[FunctionCall, Future[JsonDict]]] = [
+            (call, pool.submit(contextvars.copy_context().run, _run, call, functions)) for call in calls
+        ]
+        stopped: BaseException | None = None
+        for call, future in running:
+            try:
+                done[call.tool_call_id] = future.result()
+            except Exception as error:  # noqa: BLE001 - what steers the run is raised when the others have ended
+                stopped = stopped if stopped is not None else error
+        if stopped is not None:
+            raise stopped
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def _arun(call: FunctionCall, functions: Functions) -> JsonDict:
-    function = functions.get(call.name)
-    if function is None:
-        return _unknown(call, functions)
+    answer = _answer_without_running(call, functions)
+    if answer is not None:
+        return answer
     try:
-        arguments = _arguments(call)
+        function, arguments = functions[call.name], parse_call_arguments(call.arguments)
         if inspect.iscoroutinefunction(function):
             return _answer(call, await function(**arguments))
         value = await asyncio.to_thread(function, **arguments)
         return _answer(call, await value if inspect.isawaitable(value) else value)
-    except Exception as error:  # noqa: BLE001 - as in `_run`
-        return _failure(call, error)
+    except Exception as error:
+        if is_steering(error):
+            raise
+        return _answer_failure(call, error)
 
 
-async def arun_functions(calls: Sequence[FunctionCall], functions: Functions) -> list[JsonDict]:
+async def arun_functions(
+    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
+) -> list[JsonDict]:
     """As `run_functions`, on the event loop; functions that block run in threads."""
-    return list(await asyncio.gather(*(_arun(call, functions) for call in calls)))
+    done = results if results is not None else {}
+    missing = [call for call in calls if call.tool_call_id not in done]
+    found = await asyncio.gather(*(_arun(call, functions) for call in missing), return_exceptions=len(missing) > 1)
+    stopped: BaseException | None = None
+    for call, result in zip(missing, found, strict=True):
+        if isinstance(result, BaseException):
+            stopped = stopped if stopped is not None else result
+        else:
+            done[call.tool_call_id] = result
+    if stopped is not None:
+        raise stopped
+    return [done[call.tool_call_id] for call in calls]

@@ -55,11 +55,12 @@ def clean_base_url(value: str | None) -> str:
     Raises:
         ConfigurationError: It is no http or https address.
     """
-    url = value if value is not None else os.environ.get("MISTRAL_BASE_URL", DEFAULT_BASE_URL)
-    if not _is_http_address(url):
-        shown = mask_credentials(repr(url))
+    url = Concealed(value if value is not None else os.environ.get("MISTRAL_BASE_URL", DEFAULT_BASE_URL))
+    value = None  # an error tracker that keeps local variables shall find no password of an address
+    if not _is_http_address(url.reveal()):
+        shown = mask_credentials(repr(url.reveal()))
         raise ConfigurationError(f"base_url must be an http or https address, not {shown}.")
-    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+    return str(url.reveal()).rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _is_http_address(url: Any) -> bool:

@@ -18,15 +18,13 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from mistral_agents._http.sdk import loses_cancelled_requests
+
 
 class OpenStream:
-    """A response that is being read, and the iterators that read it.
+    """A response that is being read, and the iterators that read it."""
 
-    Attributes:
-        chunks: The iterator to read from.
-    """
-
-    __slots__ = ("_closed", "_closing", "_inner", "_keeper", "_response", "chunks")
+    __slots__ = ("_chunks", "_closed", "_closing", "_inner", "_keeper", "_reading", "_response")
 
     def __init__(self, keeper: LoopKeeper, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> None:
         self._keeper = keeper
@@ -34,7 +32,19 @@ class OpenStream:
         self._inner = inner
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
-        self.chunks = chunks
+        self._reading: asyncio.Task[bytes | None] | None = None
+        self._chunks = chunks
+
+    async def read(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        if not loses_cancelled_requests():
+            return await anext(self._chunks, None)
+        self._reading = asyncio.ensure_future(_take_next(self._chunks))
+        try:
+            return await asyncio.shield(self._reading)
+        except asyncio.CancelledError:
+            self._reading.cancel()  # once: it cleans up undisturbed, however often the caller is cancelled
+            raise
 
     async def aclose(self) -> None:
         """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on.
@@ -57,7 +67,9 @@ class OpenStream:
         await self._close()
 
     async def _close(self) -> None:
-        for one in (self.chunks, self._inner):
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+        for one in (self._chunks, self._inner):
             with contextlib.suppress(Exception):  # errors of reading were raised where it was read
                 await one.aclose()
         with contextlib.suppress(Exception):
@@ -70,6 +82,10 @@ class OpenStream:
         self._keeper.close_soon(self)
 
 
+async def _take_next(chunks: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(chunks, None)
+
+
 class LoopKeeper:
     """The open streams of one event loop, and the task that closes them where the loop ends before they do."""
 
@@ -79,7 +95,7 @@ class LoopKeeper:
         self._users = 0
         self._unused = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._started = False
+        self._started = asyncio.Event()
 
     async def enter(self) -> None:
         """Announce a stream before it is opened; `keep` or `leave` follows.
@@ -89,11 +105,10 @@ class LoopKeeper:
         self._users += 1
         self._unused.clear()
         if self._task is None or self._task.done():
-            self._started = False
+            self._started.clear()
             self._task = self._loop.create_task(self._wait())
         try:
-            while not self._started:  # noqa: ASYNC110 - the task needs one step of the loop, which nothing announces
-                await asyncio.sleep(0)
+            await self._started.wait()
         except BaseException:
             self.leave()
             raise
@@ -122,8 +137,13 @@ class LoopKeeper:
             with contextlib.suppress(RuntimeError):  # the loop was closed just now
                 self._loop.call_soon_threadsafe(opened.start_closing)
 
+    async def settle(self) -> None:
+        """Wait until no stream of this loop is open."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _wait(self) -> None:
-        self._started = True
+        self._started.set()
         try:
             while self._users:
                 await self._unused.wait()

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from mistral_agents._border.text import may_hold_surrogates, mend_json
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import (
     MistralAgentsError,
@@ -38,7 +39,18 @@ AFTER = "The turn may have been applied; read the conversation's history before 
 
 
 def parse_json(content: bytes | str) -> Any:
-    """The value that some JSON text holds.
+    """The value that some JSON text holds; halves of characters in it are replaced (see `_border.text`).
+
+    Raises:
+        ValueError: It is no JSON, or nested more deeply than can be read.
+    """
+    value = parse_json_as_is(content)
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return mend_json(value) if may_hold_surrogates(data) else value
+
+
+def parse_json_as_is(content: bytes | str) -> Any:
+    """As `parse_json`, with halves of characters left as they came: another event may bring the other half.
 
     Raises:
         ValueError: It is no JSON, or nested more deeply than can be read.
@@ -151,11 +163,17 @@ def is_answer(value: Any) -> bool:
     return "outputs" in value or value.get("object") == "conversation.response" or bool(value.get("conversation_id"))
 
 
+def is_error_object(value: JsonDict) -> bool:
+    """Whether an object calls itself an error, as the service's error bodies do."""
+    kind = value.get("object")
+    return isinstance(kind, str) and kind.lower() == "error"
+
+
 def is_failure(value: Any) -> bool:
     """Whether a body is nothing but the report of a failure, whatever its status says."""
     if not isinstance(value, dict):
         return False
-    if isinstance(value.get("object"), str) and value["object"].lower() == "error":
+    if is_error_object(value):
         return True
     return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
 

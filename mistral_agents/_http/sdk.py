@@ -145,6 +145,11 @@ def keep_content(response: Any, content: bytes) -> None:
     response._content = content
 
 
+def loses_cancelled_requests() -> bool:
+    """Whether a cancelled request may keep its connection (see `cancelling`)."""
+    return bool(http().__name__ == "httpx")
+
+
 def is_closed(client: Any) -> bool:
     """Whether an HTTP client was closed."""
     return bool(getattr(client, "is_closed", False))

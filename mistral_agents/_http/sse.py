@@ -7,7 +7,8 @@ a stream of events is kept: a gateway may answer with a page, or with the whole 
 
 from __future__ import annotations
 
-from mistral_agents._http.replies import parse_json
+from mistral_agents._border.text import DeltaMender, may_hold_surrogates
+from mistral_agents._http.replies import parse_json_as_is
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ResponseFormatError
 
@@ -33,6 +34,7 @@ class EventDecoder:
         "_data",
         "_fresh",
         "_held",
+        "_mender",
         "_most",
         "_name",
         "_size",
@@ -44,6 +46,7 @@ class EventDecoder:
 
     def __init__(self, most: int | None = None) -> None:
         self._held: list[bytes] = []  # the beginning of a line, in pieces: joined once, when its end is there
+        self._mender = DeltaMender()
         self._name = b""
         self._data: list[bytes] = []
         self._stray: list[bytes] = []
@@ -93,7 +96,7 @@ class EventDecoder:
         self._held = []
         if any(field.startswith(rest) for field in _FIELDS):  # a line that was cut in the name of its field
             rest = b""
-        return self._read([rest, b""])
+        return [*self._read([rest, b""]), *self._mender.flush()]
 
     def _measure(self, more: int) -> None:
         self._size += more
@@ -125,7 +128,7 @@ class EventDecoder:
         if not data or data.strip() == _END_OF_CHAT:
             return []
         try:
-            value = parse_json(data)
+            value = parse_json_as_is(data)
         except ValueError:
             self.damaged += 1
             return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]
@@ -133,4 +136,4 @@ class EventDecoder:
             return [{"type": name, "data": value}]
         if "type" not in value and name:
             value["type"] = name
-        return [value]
+        return self._mender.mend(value) if self._mender.holds or may_hold_surrogates(data) else [value]

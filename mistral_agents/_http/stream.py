@@ -22,6 +22,7 @@ from mistral_agents._http.replies import (
     failure_in,
     headers_of,
     is_answer,
+    is_error_object,
     is_failure,
     parse_json,
     unreadable,
@@ -201,7 +202,8 @@ class _Reading:
             raise self._failed(record.event)
         elif isinstance(record, UnknownEvent):
             event = record.event
-            if event.get("type") == "error" or is_failure(event):
+            kind = event.get("type")
+            if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
                 raise self._failed(event)
             if (event.get("error") or event.get("detail")) and "id" not in event:
                 self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes
@@ -463,7 +465,7 @@ class AsyncTurnStream(_Reading):
             self._open_stream = keeper.keep(opened.response, chunks, arriving)
 
     async def _read_chunk(self) -> None:
-        chunk = await anext(self._open_stream.chunks, None)  # type: ignore[union-attr]
+        chunk = await self._open_stream.read() if self._open_stream is not None else None
         if chunk is None:
             self._at_end = True
             self._take_end()

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mistral_agents._border.text import mend_json
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
@@ -244,6 +246,10 @@ class Retries:
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
 
 
+def _dump_json(body: Any) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
 def json_bytes(body: Mapping[str, Any]) -> bytes:
     """A request body.
 
@@ -251,7 +257,9 @@ def json_bytes(body: Mapping[str, Any]) -> bytes:
         ConfigurationError: It holds something that JSON cannot say.
     """
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _dump_json(body)
+    except UnicodeEncodeError:
+        return _dump_json(mend_json(body))
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
 
@@ -329,6 +337,11 @@ class Transport:
             return error
         if isinstance(error, RuntimeError) and sdk_layer.is_closed(client):
             return ConfigurationError(f"{call.what}: the HTTP client given to MistralAgents is closed.")
+        if isinstance(error, RuntimeError) and "loop" in str(error):
+            return ConfigurationError(
+                f"{call.what}: async_http_client was used on another event loop before: {error}",
+                hint="A client of yours serves one event loop; without async_http_client each loop gets its own.",
+            )
         if not sdk_layer.is_transport_error(error):
             raise error
         if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
@@ -483,7 +496,10 @@ class Transport:
         request = await hooks.arun_before(request)
         self._shorten_waits(request, deadline)
         try:
-            return await self._aexchange(client, hooks, request, call, deadline, stream), None
+            exchange = self._aexchange(client, hooks, request, call, deadline, stream)
+            if sdk_layer.loses_cancelled_requests():
+                return await run_to_a_safe_end(request, exchange, self._aclose), None
+            return await exchange, None
         except Exception as raised:  # noqa: BLE001 - typed, or raised again
             other = await hooks.arun_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
@@ -493,6 +509,10 @@ class Transport:
             else:
                 hooks.leave_span(call.conversation_id)
             raise
+
+    @staticmethod
+    async def _aclose(opened: Opened) -> None:
+        await opened.response.aclose()
 
     async def _aexchange(
         self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -30,8 +31,11 @@ _TEXT = {
     "py": "text/x-python",
 }
 _SAME = {"jpeg": "jpg", "htm": "html"}
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
-_LONGEST_NAME = 120  # characters; file systems allow 255 bytes
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d\xb9\xb2\xb3])", re.IGNORECASE)
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Kinds of characters that can't be seen, turn what stands around them, or are none: they have no place in a name."""
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and a name that is taken gets a number
+_LONGEST_EXTENSION = 40  # bytes
 
 
 def sniff(data: bytes, name: str = "") -> tuple[str, str]:
@@ -107,17 +111,34 @@ _SIZES: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
 
 
 def safe_name(name: str, data: bytes = b"") -> str:
-    """A file name without folders, drives, control characters or reserved names, its extension true to the bytes."""
+    """A file name that every system takes and that says what it is, its extension true to the bytes.
+
+    It has no folders, drives, reserved names, nor characters that can't be seen, and is short enough in bytes.
+    """
     last = PureWindowsPath(PurePosixPath(name.replace("\x00", "")).name).name
-    clean = re.sub(r'[\x00-\x1f<>:"|?*]', "_", last).strip(" .")
-    clean = clean if clean and not _RESERVED.match(clean) else f"file_{clean}".rstrip("_")
+    clean = _clean_name(last)
     extension = sniff(data, clean)[0] if data else _extension(clean)
     stem = clean.rpartition(".")[0] if "." in clean else clean
     if not extension or _extension(clean) == extension:
         stem, extension = (stem, clean.rpartition(".")[2]) if "." in clean else (clean, "")
     elif _extension(clean) and not _known(_extension(clean)):
         stem = clean
-    return f"{stem[:_LONGEST_NAME]}.{extension}" if extension else stem[:_LONGEST_NAME]
+    extension = _cut(extension, _LONGEST_EXTENSION)
+    stem = _cut(stem, _LONGEST_NAME - len(extension.encode()) - 1)
+    return f"{stem}.{extension}" if extension else stem
+
+
+def _clean_name(name: str) -> str:
+    seen = "".join("_" if unicodedata.category(char) == "Cc" else char for char in name)
+    seen = "".join(char for char in seen if unicodedata.category(char) not in _HIDDEN)
+    clean = re.sub(r'[<>:"/\\|?*]', "_", seen).strip(" .")
+    reserved = _RESERVED.fullmatch(clean.partition(".")[0].rstrip(" "))
+    return f"file_{clean}".rstrip("_") if not clean or reserved else clean
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many bytes of a text, without half a character and without a blank or a dot at its end."""
+    return text.encode()[:most].decode(errors="ignore").rstrip(" .")
 
 
 def _known(extension: str) -> bool:
@@ -153,7 +174,7 @@ class FileData:
         """Write it into a folder, which is made; a name that is taken gets a number, nothing is overwritten.
 
         Raises:
-            ConfigurationError: `folder` is a file.
+            ConfigurationError: `folder` is a file, or can't be written to.
         """
         place = Path(folder)
         try:
@@ -169,5 +190,7 @@ class FileData:
                     file.write(self.data)
             except FileExistsError:
                 number += 1
+            except OSError as error:
+                raise ConfigurationError(f"{str(target)!r} can't be written: {error}.") from error
             else:
                 return target

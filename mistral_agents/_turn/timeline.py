@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mistral_agents._printable import show_text
 from mistral_agents._turn.content import parse_time
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Handoff, Message, ToolExecution
 from mistral_agents.usage import Prices, Usage
@@ -61,7 +62,7 @@ class Explanation:
             total += f" · {self.price:.4f} {self.currency}"
         if self.overlap:
             total += f" · tools overlapped for {self.overlap:.2f} s"
-        return "\n".join([*lines, total])
+        return show_text("\n".join([*lines, total]))
 
 
 def _line(step: Step) -> str:

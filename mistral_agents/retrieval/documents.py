@@ -15,6 +15,8 @@ from mistral_agents._turn.content import parse_time
 Metadata = dict[str, Any]
 HIDDEN = ("library_id", "document_id", "file_size", "creation_date", "last_modified_date")
 """Metadata that helps filters and links, and does not belong in a prompt or an embedding."""
+RESERVED = frozenset({"library_id", "document_id", "source"})
+"""Metadata that only we can give; a user's own value of such a name would hide which document was found."""
 _UNFINISHED = frozenset({"todo", "in_progress", "waiting_for_capacity", "running"})
 
 

@@ -8,23 +8,28 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
-from mistral_agents._steps import Steps, Work, arun, run
-from mistral_agents.client import MistralAgents
-from mistral_agents.errors import ConfigurationError
+from mistral_agents._api.waiting import state_of
+from mistral_agents._steps import Job, Steps, Work, arun, run
+from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
 from mistral_agents.retrieval.flight import SingleFlight
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import PageReader
+from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
 from mistral_agents.retrieval.snapshot import Hit, Preparation, Query, Snapshot
 from mistral_agents.retrieval.store import Store
 from mistral_agents.retrieval.syncing import Sync
 from mistral_agents.retrieval.vectors import Embedder
 
+_FEW = 8
+"""Up to how many documents that are being processed a search asks for one by one."""
+_OF_THIS_PROCESS = frozenset({"_snapshot", "_due_at", "_sync", "_seen", "_report", "_failed_at"})
 _RETRY = 30.0  # seconds until a failed refresh is tried again
 log = logging.getLogger("mistral_agents.retrieval")
 
@@ -50,7 +55,7 @@ class LibraryEngine:
 
     def __init__(
         self,
-        client: MistralAgents,
+        client: LibraryClient,
         settings: Settings,
         *,
         embedder: Embedder | None = None,
@@ -71,9 +76,12 @@ class LibraryEngine:
         self._snapshot: Snapshot | None = None
         self._due_at: float | None = None
         self._sync: Sync | None = None
+        self._seen = -1  # changes of our own that the snapshot knows of
+        self._report: SyncReport | None = None
+        self._failed_at: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_snapshot", "_due_at", "_sync")}
+        return {key: value for key, value in self.__dict__.items() if key not in _OF_THIS_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -103,23 +111,36 @@ class LibraryEngine:
             SnapshotError: The stored snapshot can't be used.
             MistralAgentsError: A request failed; the old snapshot is still served.
         """
-        return self._flight.run(lambda: run(self._refreshing()))
+        own = self._own_changes()
+        report = self._flight.run(lambda: run(self._refreshing()))
+        while self._seen < own:  # whoever was at work had begun before our own change
+            report = self._flight.run(lambda: run(self._refreshing()))
+        return report
 
     async def arefresh(self) -> SyncReport:
         """As `refresh`, without blocking."""
-        return await self._flight.arun(lambda: arun(self._refreshing()))
+        own = self._own_changes()
+        report = await self._flight.arun(lambda: arun(self._refreshing()))
+        while self._seen < own:
+            report = await self._flight.arun(lambda: arun(self._refreshing()))
+        return report
+
+    def _own_changes(self) -> int:
+        return self.client.libraries.changes.count(self.settings.library_ids)
 
     def _refreshing(self) -> Steps[SyncReport]:
         ids, began, report = self.settings.library_ids, self._clock(), SyncReport()
+        own = self._own_changes()
         self._notify(SyncStarted(ids))
         try:
             if self._snapshot is None:
                 self._snapshot = yield Work(self._steps().load)
             self._snapshot = yield from self._renewed(self._snapshot, report)
         except Exception as error:
-            self._due_at = self._clock() + min(_RETRY, self.settings.ttl)
+            self._note_failure()
             self._failed(error)
             raise
+        self._seen, self._report, self._failed_at = own, report, None
         self._due_at = self._clock() + self.settings.ttl
         report.seconds = self._clock() - began
         self._notify(SyncEnded(ids, report))
@@ -158,10 +179,44 @@ class LibraryEngine:
             return False
         if self._snapshot is None or policy == "always":
             return True
-        return policy == "ttl" and (self._due_at is None or self._clock() >= self._due_at)
+        if self._failed_at is not None:
+            return self._is_time() or self._failed_at < self._own_changes()
+        return self._seen < self._own_changes() or (policy == "ttl" and self._is_time())
 
-    def _must_raise(self) -> bool:
-        return self._snapshot is None or self.settings.refresh == "always"
+    def _is_time(self) -> bool:
+        return self._due_at is None or self._clock() >= self._due_at
+
+    def _unsettled(self) -> list[tuple[str, str]]:
+        """Libraries and documents that were being processed at the last sync, and are looked after since."""
+        if self._report is None or self._failed_at is not None or self.settings.refresh == "never":
+            return []
+        return [(library_id, key) for key, library_id in self._report.pending_in.items()]
+
+    def _has_settled(self, unsettled: list[tuple[str, str]]) -> Steps[bool]:
+        """Whether one of the documents is ready, or failed; a few are asked for, of many the libraries are listed."""
+        if len(unsettled) > _FEW:
+            return True
+        libraries = self.client.libraries
+        for library_id, key in unsettled:
+            try:
+                ask = partial(libraries.status, library_id, key), partial(libraries.astatus, library_id, key)
+                status = yield Job(*ask)
+            except NotFoundError:
+                return True
+            if state_of(status)[0] != "pending":
+                return True
+        return False
+
+    def _may_serve(self) -> bool:
+        """After a failure: whether the snapshot of before is served."""
+        if self._failed_at is None:
+            self._note_failure()
+        return self._snapshot is not None and self.settings.refresh != "always"
+
+    def _note_failure(self) -> None:
+        """Not every search tries again; but a change of our own shows that the service is back."""
+        self._due_at = self._clock() + min(_RETRY, self.settings.ttl)
+        self._failed_at = self._own_changes()
 
     def current(self) -> Snapshot:
         """The snapshot to search, synced first where that is due.
@@ -169,24 +224,24 @@ class LibraryEngine:
         Raises:
             MistralAgentsError: The sync failed and there is no snapshot to fall back to, or `refresh="always"`.
         """
-        if self._due():
-            try:
+        try:
+            if self._due() or run(self._has_settled(self._unsettled())):
                 self.refresh()
-            except Exception:
-                if self._must_raise():
-                    raise
+        except Exception:
+            if not self._may_serve():
+                raise
         if self._snapshot is None:
             self._snapshot = self._steps().load()
         return self._held()
 
     async def acurrent(self) -> Snapshot:
         """As `current`, without blocking."""
-        if self._due():
-            try:
+        try:
+            if self._due() or await arun(self._has_settled(self._unsettled())):
                 await self.arefresh()
-            except Exception:
-                if self._must_raise():
-                    raise
+        except Exception:
+            if not self._may_serve():
+                raise
         if self._snapshot is None:
             self._snapshot = await asyncio.to_thread(self._steps().load)
         return self._held()

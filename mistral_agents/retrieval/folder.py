@@ -1,23 +1,43 @@
-"""Keeping a library like a folder: upload what is new or changed, delete what is gone, touch nothing else."""
+"""Keeping a library like a folder: what is new is uploaded first, what is gone deleted last, the rest is left alone."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
+from uuid import uuid4
 
+from mistral_agents._api.libraries import document_changes
 from mistral_agents._api.records import Document
-from mistral_agents._steps import Job, Many, Steps, Work
-from mistral_agents.errors import ConfigurationError, InvalidRequestError
-from mistral_agents.libraries import Libraries
+from mistral_agents._api.shared_files import Row
+from mistral_agents._api.writing import Upload
+from mistral_agents._steps import Job, Many, Steps, Work, arun, run
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
+from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles
+from mistral_agents.retrieval.folder_plan import (
+    HASH,
+    PATH,
+    SOURCE,
+    Attributes,
+    FolderPlan,
+    Origin,
+    Task,
+    attributes_of,
+    make_plan,
+)
+from mistral_agents.retrieval.service import LibraryApi
 
-PATH, HASH = "sync_path", "sync_sha256"
-"""Attributes by which a later sync knows the documents it made."""
 Progress = Callable[[int, int], None]
+Delete = bool | Literal["all"]
+_ROUNDS = 3
+"""How often folder and library are compared while files change under the sync."""
+_VANISHED = "it was gone when it was to be sent"
+log = logging.getLogger("mistral_agents.retrieval")
 
 
 @dataclass(slots=True)
@@ -26,11 +46,16 @@ class FolderReport:
 
     Attributes:
         added: New files and their document ids (empty ids in a dry run).
-        updated: Files with new content; the old document is deleted once the new one is there.
+        updated: Files with new content, and the ids of their documents.
         moved: Files whose content was there under another path.
+        relabelled: Unchanged files whose documents got other attributes.
+        adopted: Unchanged files whose documents were made by a version that did not note the folder.
         deleted: Paths that are gone and whose documents were deleted.
-        duplicates: Files with the same content as another, which is kept once.
-        failed: Files that the service refused, and its reason.
+        spared: Paths that are gone and whose documents stay: the folder, or the pattern's part of it, is empty, and
+            `delete` is not "all".
+        skipped: Files that don't count (links out of the folder, lock files), and why.
+        failed: Files that could not be read, or that the service refused, and the reason.
+        left: Paths of documents that may belong to the folder and were left alone, and why.
         unchanged: How many files stayed as they were.
         dry_run: Whether nothing was changed.
     """
@@ -38,9 +63,13 @@ class FolderReport:
     added: dict[str, str] = field(default_factory=dict)
     updated: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    relabelled: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
+    spared: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     unchanged: int = 0
     dry_run: bool = False
 
@@ -49,160 +78,257 @@ class FolderReport:
         """Ids of the documents that were uploaded, to wait for."""
         return [key for key in [*self.added.values(), *self.updated.values()] if key]
 
+    def note(self, task: Task, document_id: str) -> None:
+        """Note a file's document; one that changed again while the sync ran keeps its first kind."""
+        if task.kind == "kept":
+            if task.path not in self.relabelled and task.path not in self.adopted:
+                self.relabelled.append(task.path)
+            return
+        known = next((ids for ids in (self.added, self.updated, self.moved) if task.path in ids), None)
+        kinds = {"added": self.added, "updated": self.updated, "moved": self.moved}
+        (known if known is not None else kinds[task.kind])[task.path] = document_id
+
+
+class FolderOptions(TypedDict, total=False):
+    """Options of a folder sync, as of `FolderSync`."""
+
+    pattern: str
+    delete: Delete
+    dry_run: bool
+    attributes: Attributes
+    source: str | None
+    max_concurrency: int
+    on_progress: Progress | None
+
 
 @dataclass(frozen=True, slots=True)
 class FolderSync:
     """A folder and the library to keep like it.
 
+    Only documents that a sync of the same folder and pattern made are ever deleted. Two files with equal content are
+    two documents. A sync that was killed is completed by the next one, and several at once end as one would.
+
     Attributes:
         libraries: The libraries of a client.
         library_id: The library.
-        folder: The folder.
+        folder: The folder; `~` is the home folder.
         pattern: Which files, as in `Path.rglob`; hidden files and folders are left out.
-        delete: Whether documents of files that are gone are deleted. Documents that no sync made are never touched.
+        delete: Whether documents of files that are gone are deleted. An empty folder, or a pattern that nothing
+            matches, deletes nothing unless this is "all".
         dry_run: Only report.
-        attributes: Attributes for every document, or a function from a relative path to them.
+        attributes: Attributes for every document, or a function from a relative path to them; None keeps those there.
+        source: Names the folder, for example where it lies at another path on another machine. None takes a hash of
+            its resolved path.
         max_concurrency: How many files are sent at once.
         on_progress: Called with how many files are done and how many there are.
+
+    Raises:
+        ConfigurationError: A value is wrong.
     """
 
-    libraries: Libraries
+    libraries: LibraryApi
     library_id: str
     folder: Path
     pattern: str = "*"
-    delete: bool = True
+    delete: Delete = True
     dry_run: bool = False
-    attributes: Mapping[str, Any] | Callable[[str], Mapping[str, Any]] | None = None
+    attributes: Attributes = None
+    source: str | None = None
     max_concurrency: int = 4
     on_progress: Progress | None = None
 
+    def __post_init__(self) -> None:
+        if self.delete not in (True, False, "all"):
+            raise ConfigurationError(f'delete must be True, False or "all", not {self.delete!r}.')
+        if self.source is not None and not self.source.strip():
+            raise ConfigurationError(f"source must be a text that names the folder, not {self.source!r}.")
+        if self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency must be at least 1, not {self.max_concurrency}.")
+
     def steps(self) -> Steps[FolderReport]:
-        """The steps of the sync; run them with `jobs.run` or `jobs.arun`.
+        """The steps of the sync; run them with `_steps.run` or `_steps.arun`.
+
+        Folder and library are compared again after a change, until nothing is left to do: files may change meanwhile.
 
         Raises:
-            ConfigurationError: The folder does not exist.
+            ConfigurationError: The folder does not exist, or attributes can't be kept.
         """
-        report = FolderReport(dry_run=self.dry_run)
-        files: dict[str, str] = yield Work(lambda: self._files(report))
-        records: list[Document] = yield self._listing()
-        known = {record["attributes"][PATH]: record for record in records if PATH in (record.get("attributes") or {})}
-        gone = {path: record for path, record in known.items() if path not in files}
-        tasks = [
-            task
-            for path, digest in files.items()
-            if (task := self._task(path, digest, known.get(path), gone, report)) is not None
-        ]
-        yield from self._perform(tasks, report)
-        if self.delete:
-            yield from self._delete(gone, report)
-        return report
+        files = FolderFiles(Path(self.folder), self.pattern)
+        origin = Origin(self.source if self.source is not None else files.source, self.pattern)
+        return _Run(self, files, origin).steps()
 
-    def _files(self, report: FolderReport) -> dict[str, str]:
-        """Relative paths and content hashes; of equal files the first counts."""
-        if not self.folder.is_dir():
-            raise ConfigurationError(f"{self.folder} is no folder.")
-        found: dict[str, str] = {}
-        for path in sorted(self.folder.rglob(self.pattern)):
-            relative = path.relative_to(self.folder)
-            if not path.is_file() or any(part.startswith(".") for part in relative.parts):
-                continue
-            digest = sha256(path.read_bytes()).hexdigest()
-            if digest in found.values():
-                report.duplicates.append(relative.as_posix())
-            else:
-                found[relative.as_posix()] = digest
-        return found
 
-    def _listing(self) -> Job:
+class _Run:
+    """One sync: what it has done so far."""
+
+    def __init__(self, settings: FolderSync, files: FolderFiles, origin: Origin) -> None:
+        self._settings = settings
+        self._files = files
+        self._origin = origin
+        self._libraries = settings.libraries
+        self._library_id = settings.library_id
+        self._report = FolderReport(dry_run=settings.dry_run)
+        self._made: dict[str, Document] = {}
+        self._deleted: set[str] = set()
+        self._labelled: set[str] = set()
+        self._unsettled: set[str] = set()
+
+    def steps(self) -> Steps[FolderReport]:
+        for number in range(_ROUNDS):
+            contents: FolderContents = yield Work(self._files.contents)
+            files = {path: key for path, key in contents.files.items() if path not in self._report.failed}
+            documents = yield from self._documents()
+            plan = make_plan(files, documents, self._origin, self._settings.attributes)
+            self._begin(contents, plan, first=number == 0)
+            if self._settings.dry_run:
+                self._foresee(plan, contents)
+                break
+            tasks = [task for task in plan.tasks if task.kind != "kept" or task.path not in self._labelled]
+            yield from self._perform(tasks)
+            if not (yield from self._clean(plan, contents)) and not tasks:
+                break
+        return self._report
+
+    def _begin(self, contents: FolderContents, plan: FolderPlan, *, first: bool) -> None:
+        report = self._report
+        report.skipped, report.left = contents.skipped, plan.left
+        report.failed.update(contents.unreadable)
+        if first:
+            report.unchanged, report.adopted = plan.unchanged, plan.adopted
+
+    def _documents(self) -> Steps[list[Document]]:
+        """The library's documents; what this sync did counts even where the listing does not show it yet."""
+        libraries, library_id = self._libraries, self._library_id
+
         async def alisting() -> list[Document]:
-            return [record async for record in self.libraries.adocuments(self.library_id)]
+            return [record async for record in libraries.adocuments(library_id)]
 
-        return Job(lambda: list(self.libraries.documents(self.library_id)), alisting)
+        listed: list[Document] = yield Job(lambda: list(libraries.documents(library_id)), alisting)
+        found = {record["id"]: record for record in listed if record["id"] not in self._deleted}
+        for key in [key for key in self._made if key not in found]:
+            try:
+                found[key] = yield Job(
+                    partial(libraries.document, library_id, key), partial(libraries.adocument, library_id, key)
+                )
+            except NotFoundError:  # somebody else took it away: its file is sent again
+                del self._made[key]
+        return list(found.values())
 
-    def _task(
-        self, path: str, digest: str, old: Document | None, gone: dict[str, Document], report: FolderReport
-    ) -> _Task | None:
-        if old is not None and old["attributes"].get(HASH) == digest:
-            report.unchanged += 1
-            return None
-        if old is None:
-            moved = next((key for key, record in gone.items() if record["attributes"].get(HASH) == digest), None)
-            if moved is not None:
-                return _Task(path, digest, gone.pop(moved), "moved")
-        return _Task(path, digest, old, "added" if old is None else "updated")
+    # sending ---------------------------------------------------------------------------------------------------
 
-    def _attributes(self, task: _Task) -> dict[str, Any]:
-        own = self.attributes(task.path) if callable(self.attributes) else self.attributes
-        return {**(own if own is not None else {}), PATH: task.path, HASH: task.digest}
-
-    # performing ------------------------------------------------------------------------------------------------
-
-    def _perform(self, tasks: list[_Task], report: FolderReport) -> Steps[None]:
+    def _perform(self, tasks: list[Task]) -> Steps[None]:
+        """Send and rename; files with equal content share a document's record and so go one after the other."""
+        groups: dict[str, list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(task.digest, []).append(task)
+        self._unsettled.clear()
         done = 0
 
-        def take(task: _Task, outcome: Any) -> None:
+        def take(group: list[Task], _: Any) -> None:
             nonlocal done
-            done += 1
-            if isinstance(outcome, Exception):
-                report.failed[task.path] = str(outcome)
-            else:
-                getattr(report, task.kind)[task.path] = outcome
-            if self.on_progress is not None:
-                self.on_progress(done, len(tasks))
+            done += len(group)
+            if self._settings.on_progress is not None:
+                self._settings.on_progress(done, len(tasks))
 
-        if self.dry_run:
-            for task in tasks:
-                getattr(report, task.kind)[task.path] = task.old["id"] if task.old is not None else ""
-            return
-        jobs = ((task, Job(partial(self._send, task), partial(self._asend, task))) for task in tasks)
-        yield Many(jobs, self.max_concurrency, take, tolerate=(InvalidRequestError, ConfigurationError))
+        jobs = ((group, _job_of(partial(self._send_all, group))) for group in groups.values())
+        yield Many(jobs, self._settings.max_concurrency, take)
 
-    def _send(self, task: _Task) -> str:
-        attributes = self._attributes(task)
-        if task.kind == "moved":
-            key = str(task.old["id"])  # type: ignore[index]
-            self.libraries.update_document(self.library_id, key, name=task.name, attributes=attributes)
-            return key
-        document = self.libraries.upload(
-            self.library_id, self.folder / task.path, name=task.name, attributes=attributes
+    def _send_all(self, group: list[Task]) -> Steps[None]:
+        for task in group:
+            try:
+                document = yield from self._relabel(task, task.row) if task.row is not None else self._upload(task)
+            except (InvalidRequestError, ConfigurationError, OSError) as error:
+                self._report.failed[task.path] = str(error)
+                continue
+            if document is None:
+                self._unsettled.add(task.path)
+                continue
+            self._labelled.add(task.path)
+            self._made[document["id"]] = document
+            self._report.note(task, str(document["id"]))
+
+    def _relabel(self, task: Task, row: Document) -> Steps[Document | None]:
+        changes = document_changes(_name(task), task.attributes, None)
+        try:
+            return (yield from self._libraries.writer.update(self._library_id, str(row["id"]), changes))
+        except NotFoundError:  # another sync was here: the next round sends the file
+            return None
+
+    def _upload(self, task: Task) -> Steps[Document | None]:
+        try:
+            data: bytes = yield Work(partial(self._files.read, task.path))
+        except FileNotFoundError:  # the next round sees that it is gone
+            return None
+        attributes = {**task.attributes, HASH: sha256(data).hexdigest()}  # it may have changed since it was looked at
+        upload = Upload(
+            self._library_id,
+            data,
+            Row(_name(task), attributes),
+            sent_as=f"{self._origin.mark}{uuid4().hex[:8]}-{_name(task)}",
+            is_ours=lambda name: name.startswith(self._origin.mark),
+            is_same=lambda document: self._origin.made(document) and attributes_of(document)[PATH] == task.path,
         )
-        if task.old is not None and task.old["id"] != document["id"]:
-            self.libraries.delete_document(self.library_id, task.old["id"])
-        return str(document["id"])
+        return (yield from self._libraries.writer.upload(upload))
 
-    async def _asend(self, task: _Task) -> str:
-        attributes = self._attributes(task)
-        if task.kind == "moved":
-            key = str(task.old["id"])  # type: ignore[index]
-            await self.libraries.aupdate_document(self.library_id, key, name=task.name, attributes=attributes)
-            return key
-        document = await self.libraries.aupload(
-            self.library_id, self.folder / task.path, name=task.name, attributes=attributes
+    # deleting --------------------------------------------------------------------------------------------------
+
+    def _clean(self, plan: FolderPlan, contents: FolderContents) -> Steps[int]:
+        """Delete what files have no use for any more, then what is gone; how many documents that were."""
+        waiting = self._unsettled | self._report.failed.keys()
+        replaced = [(path, row) for path, row in plan.replaced if path not in waiting]
+        gone = self._doomed(plan, contents)
+        done = 0
+        for path, row in [*replaced, *(("", row) for row in plan.leftovers), *gone]:
+            is_gone = (path, row) in gone
+            if is_gone and (yield Work(partial(self._files.holds, path))):
+                continue  # it came back meanwhile
+            if (yield from self._delete(row)):
+                done += 1
+                if is_gone:
+                    self._report.deleted = sorted({*self._report.deleted, path})
+        return done
+
+    def _doomed(self, plan: FolderPlan, contents: FolderContents) -> list[tuple[str, Document]]:
+        """Documents of files that are gone, as far as they may be deleted."""
+        gone = [(path, row) for path, row in plan.gone if path not in self._report.failed]
+        if not self._settings.delete:
+            return []
+        if gone and not contents.files and self._settings.delete != "all":
+            self._report.spared = sorted({path for path, _ in gone})
+            message = '%s has no file that matches %r: the documents of %d file(s) stay (delete="all" deletes them).'
+            log.warning(message, self._files.folder, self._files.pattern, len(gone))
+            return []
+        return gone
+
+    def _delete(self, row: Document) -> Steps[bool]:
+        key = str(row["id"])
+        only = partial(self._is_unchanged, row)
+        try:
+            was_there = yield from self._libraries.writer.delete(self._library_id, key, only=only)
+        except NotFoundError:
+            was_there = False
+        if was_there:
+            self._deleted.add(key)
+            self._made.pop(key, None)
+        return was_there
+
+    def _is_unchanged(self, row: Document, now: Document) -> bool:
+        """Whether a document is still what it was when it was chosen; another sync may have given it to a file."""
+        before, after = attributes_of(row), attributes_of(now)
+        return all(before.get(key) == after.get(key) for key in (SOURCE, PATH, HASH)) and (
+            self._origin.is_leftover(now) or self._origin.made(now)
         )
-        if task.old is not None and task.old["id"] != document["id"]:
-            await self.libraries.adelete_document(self.library_id, task.old["id"])
-        return str(document["id"])
 
-    def _delete(self, gone: dict[str, Document], report: FolderReport) -> Steps[None]:
-        report.deleted += sorted(gone)
-        if self.dry_run:
-            return
-        for record in gone.values():
-            key = str(record["id"])
-            yield Job(
-                partial(self.libraries.delete_document, self.library_id, key),
-                partial(self.libraries.adelete_document, self.library_id, key),
-            )
+    def _foresee(self, plan: FolderPlan, contents: FolderContents) -> None:
+        for task in plan.tasks:
+            self._report.note(task, str(task.row["id"]) if task.row is not None else "")
+        self._report.deleted = sorted({path for path, _ in self._doomed(plan, contents)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    path: str
-    digest: str
-    old: Document | None
-    kind: str
+def _name(task: Task) -> str:
+    """The document's name: the file's own."""
+    return os.path.basename(task.path)
 
-    @property
-    def name(self) -> str:
-        """The document's name: the file's own."""
-        return os.path.basename(self.path)
+
+def _job_of(steps: Callable[[], Steps[Any]]) -> Job:
+    return Job(lambda: run(steps()), lambda: arun(steps()))

@@ -9,11 +9,12 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from mistral_agents._api.records import Document
+from mistral_agents._api.shared_files import split_id
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import NotFoundError
-from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import LibraryNotFoundError
+from mistral_agents.retrieval.service import LibraryApi
 
 PAGE_SIZE = 100
 """Documents per page of a listing; the service's most."""
@@ -30,6 +31,7 @@ class SyncReport:
         deleted: Ids of documents that are gone, or whose new processing failed.
         unchanged: How many documents stayed as they were.
         pending: Ids of documents that are still being processed, with the service's word.
+        pending_in: Ids of documents that are still being processed, with their libraries.
         failed: Ids of documents that the service could not process, or without text, with the reason.
         resumed: How many texts an interrupted sync had already stored.
         texts: How many texts were downloaded.
@@ -48,6 +50,7 @@ class SyncReport:
     deleted: list[str] = field(default_factory=list)
     unchanged: int = 0
     pending: dict[str, str] = field(default_factory=dict)
+    pending_in: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     resumed: int = 0
     texts: int = 0
@@ -99,7 +102,9 @@ class Plan:
     listed: Listed = field(default_factory=dict)
 
 
-def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Known, report: SyncReport) -> Steps[Listed]:
+def list_libraries(
+    libraries: LibraryApi, library_ids: Sequence[str], known: Known, report: SyncReport
+) -> Steps[Listed]:
     """List the documents of all libraries.
 
     Offset paging loses rows while documents are deleted, so before a document counts as deleted the libraries are
@@ -113,20 +118,21 @@ def list_libraries(libraries: Libraries, library_ids: Sequence[str], known: Know
     return listed
 
 
-def _list_once(libraries: Libraries, library_ids: Sequence[str], report: SyncReport) -> Steps[Listed]:
+def _list_once(libraries: LibraryApi, library_ids: Sequence[str], report: SyncReport) -> Steps[Listed]:
     listed: Listed = {}
     for library_id in library_ids:
         try:
             records = yield _listing(libraries, library_id)
         except NotFoundError as error:
             raise _library_not_found(library_id, error) from error
-        documents = [LibraryDocument.from_record(library_id, record) for record in records]
+        left = (record for record in records if not libraries.changes.was_deleted(split_id(str(record["id"]))[0]))
+        documents = [LibraryDocument.from_record(library_id, record) for record in left]
         listed.update((document.document_id, document) for document in documents)
         report.requests += max(1, math.ceil(len(documents) / PAGE_SIZE))
     return listed
 
 
-def _listing(libraries: Libraries, library_id: str) -> Job:
+def _listing(libraries: LibraryApi, library_id: str) -> Job:
     def call() -> list[Document]:
         return list(libraries.documents(library_id, page_size=PAGE_SIZE))
 
@@ -149,6 +155,8 @@ def compare(listed: Listed, known: Known, report: SyncReport, key: TextKey = att
         if document.state != "ready":
             where = report.pending if document.state == "pending" else report.failed
             where[document_id] = document.status or "unknown"
+            if document.state == "pending":
+                report.pending_in[document_id] = document.library_id
             if document_id in known:  # while processed again the old text still serves; once that failed it does not
                 (plan.keep if document.state == "pending" else report.deleted).append(document_id)
         else:

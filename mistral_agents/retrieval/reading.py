@@ -9,9 +9,9 @@ from typing import Any
 
 from mistral_agents._steps import Job
 from mistral_agents.errors import InvalidRequestError, NotFoundError
-from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval.chunking import Page
 from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.service import LibraryApi
 
 Counting = tuple[int, bool]
 """Number of the first page, and whether `page_end` is itself part of the answer."""
@@ -47,7 +47,7 @@ class PageReader:
     blank pages tells them apart, and where it does not, the document has no page labels.
     """
 
-    libraries: Libraries
+    libraries: LibraryApi
     exact: bool = False
     counting: Counting | None = field(default=None)
 

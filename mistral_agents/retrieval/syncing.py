@@ -10,13 +10,13 @@ from typing import Any
 
 from mistral_agents._steps import Job, Many, Steps, Work
 from mistral_agents.errors import ConfigurationError, NotFoundError
-from mistral_agents.libraries import Libraries
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryEmptyError, LibraryNotReadyError
 from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress
 from mistral_agents.retrieval.listing import Known, Listed, Plan, SyncReport, TextKey, compare, list_libraries
 from mistral_agents.retrieval.reading import PageReader, ReadText, reason_of
+from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import Settings
 from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText
 from mistral_agents.retrieval.store import Journal, Store, text_hash
@@ -30,7 +30,7 @@ log = logging.getLogger("mistral_agents.retrieval")
 class Sync:
     """What a sync works with."""
 
-    libraries: Libraries
+    libraries: LibraryApi
     settings: Settings
     reader: PageReader
     preparation: Preparation

@@ -1,19 +1,16 @@
-"""The routes of /v1/context/search-indexes, and /v1/embeddings for their vectors: experimental."""
+"""The routes of /v1/context/search-indexes: experimental."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mistral_agents_server import ids
 from mistral_agents_server.paging import number_of, offset_of, token_for
-from mistral_agents_server.search_index.hashing import embed
 from mistral_agents_server.search_index.models import (
     CreateIndex,
     DeleteDocuments,
@@ -25,20 +22,9 @@ from mistral_agents_server.search_index.models import (
     UpdateIndex,
 )
 from mistral_agents_server.search_index.store import IndexStore
-from mistral_agents_server.thinking import count_tokens
 from mistral_agents_server.wire import read_body
 
 Wire = dict[str, Any]
-
-_DIMENSIONS = 1024
-
-
-class EmbeddingRequest(BaseModel):
-    """POST /v1/embeddings."""
-
-    model: str
-    input: str | list[str]
-    output_dimension: int | None = Field(None, ge=1, le=8192)
 
 
 class SearchIndexApi:
@@ -68,7 +54,6 @@ class SearchIndexApi:
             Route(f"{one}/read", self.read, methods=["POST"]),
             Route(f"{one}/grep", self.grep, methods=["POST"]),
             Route(f"{one}/chunks/{{chunk_id}}", self.chunk, methods=["GET"]),
-            Route("/v1/embeddings", self.embeddings, methods=["POST"]),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -153,18 +138,6 @@ class SearchIndexApi:
         """One chunk."""
         found = await run_in_threadpool(self._store.chunk, _name(request), str(request.path_params["chunk_id"]))
         return JSONResponse({"chunks": [found]})
-
-    async def embeddings(self, request: Request) -> Response:
-        """Vectors of hashed words, not of a model: their `model` says so."""
-        body = await read_body(request, EmbeddingRequest)
-        texts = [body.input] if isinstance(body.input, str) else body.input
-        dimensions = body.output_dimension if body.output_dimension is not None else _DIMENSIONS
-        vectors = await run_in_threadpool(lambda: [embed(text, dimensions) for text in texts])
-        data = [{"object": "embedding", "embedding": v, "index": number} for number, v in enumerate(vectors)]
-        tokens = sum(map(count_tokens, texts))
-        usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
-        model = f"stand-in:{body.model}"
-        return JSONResponse({"id": ids.uuid4_str(), "object": "list", "data": data, "model": model, "usage": usage})
 
     async def _walk(
         self, request: Request, source_id: str, content_type: str, choose: Callable[[list[Wire]], list[Wire]]

@@ -147,7 +147,8 @@ class World:
         self.perhaps.append(text)
 
     def restarted(self) -> None:
-        if self.conversation.id is not None:
+        # of a first turn that broke off the service may have kept nothing; then only the object can begin anew
+        if self.conversation.id is not None and self.sure:
             self.conversation = Conversation(self.client, self.conversation.id, functions=self.functions())
 
     # what must be true ----------------------------------------------------------------------------------------------

@@ -168,13 +168,24 @@ def test_parallel_tool_results_go_together(prepared: Make, wire: Wire) -> None:
 
 
 def test_a_missing_result_is_refused_before_the_request(prepared: Make, wire: Wire) -> None:
+    asked = AIMessage("", tool_calls=[{"name": "add", "args": {}, "id": key} for key in ("abcdefghi", "jklmnopqr")])
+    history = [HumanMessage("add"), asked, ToolMessage("1", tool_call_id="abcdefghi"), HumanMessage("go on")]
+    with pytest.raises(PendingCallsError) as caught:
+        prepared(store=False).invoke(history)
+    assert caught.value.call_ids == ["jklmnopqr"]
+    assert wire.requests == []
+
+
+def test_a_missing_result_of_a_stored_conversation_is_given_for_the_user(prepared: Make, wire: Wire) -> None:
     talk = Talk(prepared(store=True), wire)
     talk.say("add", "conv_a", "msg_1", calls=("abcdefghi", "jklmnopqr"))
     wire.requests.clear()
-    with pytest.raises(PendingCallsError) as caught:
-        talk.model.invoke([*talk.messages, ToolMessage("1", tool_call_id="abcdefghi"), HumanMessage("go on")])
-    assert caught.value.call_ids == ["jklmnopqr"]
-    assert wire.requests == []
+    talk.messages.append(ToolMessage("1", tool_call_id="abcdefghi"))
+    talk.say("go on", "conv_a", "msg_2")
+    inputs = sent(talk.wire)[0][2]["inputs"]
+    results = {entry["tool_call_id"]: entry["result"] for entry in inputs if entry["type"] == "function.result"}
+    assert results.keys() == {"abcdefghi", "jklmnopqr"}
+    assert "interrupted" in results["jklmnopqr"]
 
 
 def test_a_trimmed_history_is_a_new_conversation(talk: Talk) -> None:

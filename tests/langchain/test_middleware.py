@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
@@ -20,6 +21,7 @@ from langchain_mistral_agents import ChatMistralAgent, MistralConversationMiddle
 from langchain_mistral_agents._errors import DivergenceError
 from mistral_agents import CodeInterpreter, MistralAgents
 from mistral_agents._border.turns import HEADS
+from mistral_agents.entries import MessageInput
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, calls, say
@@ -579,3 +581,21 @@ def test_without_langchain_one_sentence_says_so(missing: str) -> None:
     )
 
     assert done.stdout == "MistralConversationMiddleware needs the packages langchain and langgraph.\n"
+
+
+@pytest.mark.parametrize("outer", [True, False], ids=["retry outside", "retry inside"])
+def test_retry_middleware_stores_a_message_once(
+    client: MistralAgents, service: Standin, scripted: ScriptedModel, outer: bool
+) -> None:
+    """Each reply is lost, and looking it up fails too: the retry finds the paid answer instead of asking again."""
+    scripted.script(say("Hello."), say("Bought."))
+    retry = ModelRetryMiddleware(max_retries=2, initial_delay=0, jitter=False, retry_on=(MistralAgentsError,))
+    chain = [retry, MistralConversationMiddleware()] if outer else [MistralConversationMiddleware(), retry]
+    model = ChatMistralAgent(model="mistral-small-latest", client=client)
+    agent: Any = create_agent(model, middleware=chain, checkpointer=InMemorySaver())
+    conversation = agent.invoke({"messages": "Hi"}, THREAD)["conversation_id"]
+    service.faults.drop_after(method="POST", path="/conversations")
+    service.faults.answer(500, method="GET", path="/history")
+    assert last(agent.invoke({"messages": "BUY"}, THREAD)) == "Bought."
+    entries = client.conversations.get_history(conversation).entries
+    assert [entry.text for entry in entries if isinstance(entry, MessageInput)] == ["Hi", "BUY"]

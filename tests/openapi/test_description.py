@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from mistral_agents import MistralAgents
@@ -69,6 +70,26 @@ def test_the_stand_in_fits(client, tool):
     assert violations("ConversationHistory", client.conversations.get_history(turn.conversation_id).raw) == []
     assert violations("ConversationMessages", client.conversations.get_messages(turn.conversation_id).raw) == []
     assert violations("ModelConversation", dict(client.conversations.get(turn.conversation_id))) == []
+
+
+def test_the_stand_ins_guardrails_fit(client):
+    rule = {"moderation_llm_v2": {"action": "none", "custom_category_thresholds": {"pii": 0.1}}}
+    turn = client.conversations.start("Hello", model="mistral-small-latest", guardrails=[rule])
+    assert turn.raw["guardrails"]
+    assert violations("ConversationResponse", turn.raw) == []
+
+
+def test_the_stand_ins_connectors_fit(standin_factory):
+    body = {"name": "tides", "description": "d", "server": "https://tides.example.org/mcp", "headers": {"X-Key": "k"}}
+    headers = {"Authorization": "Bearer k"}
+    with httpx.Client(base_url=f"{standin_factory().base_url}/v1", headers=headers) as http:
+        made = http.post("/connectors", json=body).json()
+        http.post("/connectors/tides/user/credentials", json={"name": "one"})
+        assert violations("Connector", made) == []
+        assert violations("PaginatedConnectors", http.get("/connectors").json()) == []
+        assert violations("CredentialsResponse", http.get("/connectors/tides/user/credentials").json()) == []
+        for method in http.get("/connectors/tides/authentication_methods").json():
+            assert violations("PublicAuthenticationMethod", method) == []
 
 
 def test_the_stand_ins_function_calls_fit(standin_factory, scripted):

@@ -33,13 +33,19 @@ class Stored:
 
 @dataclass
 class LibraryService:
-    """Serves `documents` of each library; `base` and `inclusive` say how it counts pages."""
+    """Serves `documents` of each library; `base` and `inclusive` say how it counts pages.
+
+    `fail` answers in place of the service, `spoil` after it has done what was asked; with `knows_bytes` an upload of
+    known bytes is answered with the document that has them.
+    """
 
     base: int = 0
     inclusive: bool = True
     libraries: dict[str, dict[str, Stored]] = field(default_factory=lambda: {LIBRARY: {}, OTHER: {}})
     requests: list[tuple[str, str]] = field(default_factory=list)
     fail: Callable[[str, str], tuple[int, Any] | None] | None = None
+    spoil: Callable[[str, str], tuple[int, Any] | None] | None = None
+    knows_bytes: bool = False
     url: str = ""
     turns: list[list[dict[str, Any]]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
@@ -118,6 +124,13 @@ class LibraryService:
             self.requests.append((method, target))
         if self.fail is not None and (failure := self.fail(method, target)) is not None:
             return failure
+        with self._lock:
+            answer = self._answer(method, target, data, kind)
+        if self.spoil is not None and (failure := self.spoil(method, target)) is not None:
+            return failure
+        return answer
+
+    def _answer(self, method: str, target: str, data: bytes, kind: str) -> tuple[int, Any]:
         parts = urlsplit(target)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         steps = parts.path.strip("/").split("/")[2:]
@@ -149,6 +162,9 @@ class LibraryService:
             name, content = _part(data, kind)
             if name.endswith(".exe"):
                 return 422, {"object": "Error", "detail": [{"loc": ["file"], "msg": "mimetype not supported"}]}
+            known = [stored.record for stored in self.libraries[steps[0]].values() if stored.text == content]
+            if self.knows_bytes and known:
+                return 200, known[0]
             key = self.add(name, content, library=steps[0])
             return 201, self.libraries[steps[0]][key].record
         stored = self.libraries[steps[0]].get(steps[2])

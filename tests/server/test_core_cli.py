@@ -117,6 +117,9 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--port", "65536"], "65536"),
         (["--port", "1e3"], "1e3"),
         (["--max-turns", "0"], "0"),
+        (["--models", "a,,b"], "a,,b"),
+        (["--guardrail-word", "bomb"], "CATEGORY=WORD"),
+        (["--guardrail-word", "rudeness=fool"], "rudeness"),
         (["--pages", "no-such-folder"], "no-such-folder"),
         (["--connectors", "tides"], "MODULE:NAME"),
         (["--connectors", "no_such_module:thing"], "no_such_module"),
@@ -128,6 +131,13 @@ def test_a_key_file_holds_one_key(tmp_path, text):
 )
 def test_a_wrong_command_line_ends_with_a_sentence(line, named):
     assert named in refused("--port", "0", *line)
+
+
+def test_models_and_words_of_guardrails_are_read_from_the_command_line():
+    line = ["--models", "a, my-embed", "--guardrail-word", "pii=passport number", "--guardrail-word", "pii=iban"]
+    settings = settings_from(parser().parse_args(line))
+    assert [(model.name, model.embeds) for model in settings.models] == [("a", False), ("my-embed", True)]
+    assert settings.guardrail_words == {"pii": ["passport number", "iban"]}
 
 
 def test_a_connector_module_that_breaks_is_told_in_one_line(tmp_path):

@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from mistral_agents_server.blobs import Blobs
+from mistral_agents_server.db import Database
+from mistral_agents_server.errors import ApiError
+from mistral_agents_server.file_store import FileStore
 from mistral_agents_server.uploads import safe_name
 
 CLIMBING = [
@@ -107,6 +110,16 @@ def test_the_folder_is_its_owners_alone(tmp_path: Path):
     blobs = Blobs(tmp_path / "blobs")
     blobs.put("00000000-0000-4000-8000-000000000001", b"x")
     assert (tmp_path / "blobs").stat().st_mode & 0o077 == 0
+
+
+def test_files_have_a_visibility_and_an_end(http, tmp_path: Path):
+    shown = upload(http, visibility="user", expiry="2")
+    assert (shown["visibility"], shown["expires_at"] - shown["created_at"]) == ("user", pytest.approx(2 * 3600, abs=5))
+    store = FileStore(Database(tmp_path / "files.sqlite3"), tmp_path / "files")
+    kept = store.upload("kept.txt", b"a", "ocr", "workspace", 1)
+    with pytest.raises(ApiError, match="404"):
+        store.upload("gone.txt", b"b", "ocr", "workspace", -1)
+    assert store.page(0, 10, {}, None) == ([kept], 1)
 
 
 def test_wrong_uploads_are_422(http):

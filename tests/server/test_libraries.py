@@ -162,6 +162,28 @@ def test_what_can_not_be_read_is_an_error_of_the_document_that_says_why(http, na
     assert reason in document["summary"]
 
 
+def test_documents_are_filtered_by_attributes(http):
+    owner = library(http)
+    place = f"/v1/libraries/{owner['id']}/documents"
+    kept = {"a": {"year": 2026, "tags": ["x", "y"]}, "b": {"year": 2025, "tags": ["y"]}, "c": {"year": True}, "d": None}
+    for name, attributes in kept.items():
+        document = ready(http, upload(http, owner["id"], f"{name}.txt", name.encode()).json())
+        http.put(f"{place}/{document['id']}", json={"attributes": attributes})
+
+    def found(wanted):
+        query = {"filters_attributes": wanted, "sort_by": "name", "sort_order": "asc"}
+        return "".join(one["name"][0] for one in http.get(place, params=query).json()["data"])
+
+    assert found('{"year": 2026}') == "a"
+    assert found('{"year": [2025, 2026]}') == "ab"
+    assert found('{"tags": "y"}') == "ab"
+    assert found('{"tags": "y", "year": 2025}') == "b"
+    assert found('{"year": 1}') == ""
+    assert found("{}") == "abcd"
+    for wrong in ("year", "[1]"):
+        assert http.get(place, params={"filters_attributes": wrong}).status_code == 422
+
+
 def test_changes_to_a_document(http):
     owner = library(http)
     document = ready(http, upload(http, owner["id"]).json())

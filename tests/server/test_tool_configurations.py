@@ -131,6 +131,12 @@ def test_every_effort_is_taken(api, scripted, effort):
     assert scripted.requests[0]["reasoning_effort"] == effort
 
 
+def test_agents_are_filtered_by_source(api):
+    api.ok("POST", "/agents", {"model": "m", "name": "a"})
+    assert len(api.ok("GET", "/agents", sources=["api", "playground"])) == 1
+    assert api.ok("GET", "/agents", sources=["playground"]) == []
+
+
 @pytest.mark.parametrize("path", ["/conversations", "/agents", "/agents/pages"])
 def test_the_sdks_leaked_sentinel_is_refused_with_its_cause(api, path):
     reply = api.send("GET", path, metadata='"~?~unset~?~sentinel~?~"')

@@ -23,6 +23,7 @@ from llama_index_mistral_agents.agent_events import (
     ServerToolCall,
     ServerToolResult,
 )
+from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import ImageGeneration
 from tests.support.scripted import call, calls, say
@@ -346,3 +347,25 @@ async def test_a_first_run_goes_on_with_a_conversation(
     assert (await run(agent, "Who am I?"))[0] == "Ada."
     assert service.turns[-1][0].endswith(str(started.conversation_id))
     assert sent(service)[-1] == ["Who am I?"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kept", ["context", "context in another process"])
+async def test_a_run_again_after_a_lost_reply_finds_the_paid_answer(
+    make_agent: Any, make_llm: Any, service: Any, scripted: Any, streaming: bool, kept: str
+) -> None:
+    scripted.script(say("Hello."), say("Bought."), say("You are welcome."))
+    agent = make_agent(streaming=streaming, llm=make_llm(max_retries=0))
+    ctx = Context(agent)
+    await run(agent, "Hi", ctx=ctx)
+    service.faults.cut_stream(2, method="POST", path="/v1/conversations")
+    service.faults.answer(500, method="GET", path="/history", times=0 if streaming else 1)
+    with pytest.raises(MistralAgentsError):
+        await run(agent, "BUY", ctx=ctx)
+    if kept != "context":
+        HEADS.__init__()  # type: ignore[misc]
+        ctx = Context.from_dict(agent, ctx.to_dict())
+    assert (await run(agent, "BUY", ctx=ctx))[0] == "Bought."
+    assert (await run(agent, "Thanks", ctx=ctx))[0] == "You are welcome."
+    entries = agent._turns.client.conversations.get_history(await agent.conversation_id(ctx)).entries
+    assert [entry.text for entry in entries if entry.type == "message.input"] == ["Hi", "BUY", "Thanks"]

@@ -1,0 +1,91 @@
+"""The rounds of a call: an answer, its functions, the next answer; a function may pause them, to go on later."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from langchain_mistral_agents._items import history_digest
+from langchain_mistral_agents._local_tools import PausedError
+
+Place = tuple[str, str, str]
+"""The service, the agent and the thread."""
+_KEPT = 1_000  # paused calls that this process remembers
+
+
+@dataclass(slots=True)
+class Rounds:
+    """How far a call has come.
+
+    Attributes:
+        place: Where it may be paused; None where a repetition of the call can't be told.
+        key: The digest of what the call was given.
+        messages: What the next answer is asked for.
+        answer: The last answer, whose functions are not all answered yet.
+        done: What functions of that answer gave before another paused the call.
+        conversation_id: The conversation of the last answer.
+    """
+
+    place: Place | None
+    key: str
+    messages: list[BaseMessage]
+    answer: AIMessage | None = None
+    done: dict[str, ToolMessage] = field(default_factory=dict)
+    conversation_id: str | None = None
+
+    @contextmanager
+    def pausing(self) -> Iterator[AIMessage]:
+        """The answer whose functions are to be run; one that steers the run elsewhere is raised as it came.
+
+        A graph that is resumed makes the same call again: it then goes on here, so that the turn is not paid twice and
+        no function runs twice.
+        """
+        if self.answer is None:
+            raise RuntimeError("there is no answer whose functions could run")
+        try:
+            yield self.answer
+        except PausedError as paused:
+            self.done.update(paused.results)
+            PAUSED.keep(self)
+            raise paused.cause from None
+
+    def go_on(self, results: Sequence[ToolMessage]) -> None:
+        """Ask the model again, with the results of its functions."""
+        if self.answer is not None:
+            self.conversation_id = self.answer.response_metadata.get("conversation_id")
+            self.messages = [*self.messages, self.answer, *results]
+        self.answer, self.done = None, {}
+
+
+class PausedCalls:
+    """The calls of this process that a function paused; bounded."""
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[Place, Rounds] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, rounds: Rounds) -> None:
+        """Remember how far a call came."""
+        if rounds.place is None:
+            return
+        with self._lock:
+            self._calls[rounds.place] = rounds
+            while len(self._calls) > _KEPT:
+                self._calls.popitem(last=False)
+
+    def take(self, place: Place | None, messages: list[BaseMessage]) -> Rounds:
+        """The rounds of a call: those that were paused where it is the same call, else new ones."""
+        if place is None:
+            return Rounds(None, "", messages)
+        key = history_digest(messages, systems=True)
+        with self._lock:
+            known = self._calls.pop(place, None)
+        return known if known is not None and known.key == key else Rounds(place, key, messages)
+
+
+PAUSED = PausedCalls()

@@ -1,0 +1,112 @@
+"""Which text may pass: well-formed Unicode, in both directions.
+
+JSON can name half a character (a surrogate), and a stream may cut one in two. Python keeps such halves, which no
+encoder takes: a history that holds one can never be sent again. A half waits for its other half in the next delta; what
+stays alone becomes U+FFFD, the replacement character (Unicode 15, section 3.9, D93b).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mistral_agents._json import JsonDict
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HIGH_AT_END = re.compile("[\ud800-\udbff]\\Z")
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_CONTENT = "message.output.delta"
+_ARGUMENTS = frozenset({"function.call.delta", "tool.execution.delta", "tool.execution.started"})
+_ENDS = frozenset({"conversation.response.done", "conversation.response.error"})
+
+
+def mend_text(text: str) -> str:
+    """A text whose surrogates are joined to characters, or replaced where they stand alone."""
+    if text.isascii() or _SURROGATE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mend_json(value: Any) -> Any:
+    """A JSON value with every text in it mended, keys included."""
+    if isinstance(value, str):
+        return mend_text(value)
+    if isinstance(value, dict):
+        return {mend_json(key): mend_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mend_json(each) for each in value]
+    return value
+
+
+def may_hold_surrogates(content: bytes) -> bool:
+    """Whether some JSON names a surrogate, paired or not."""
+    return _ESCAPED.search(content) is not None
+
+
+class DeltaMender:
+    """Mends the events of one stream; half a character waits for the next delta of the same text."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[Any, ...], tuple[str, JsonDict]] = {}
+
+    @property
+    def holds(self) -> bool:
+        """Whether half a character is waiting."""
+        return bool(self._held)
+
+    def mend(self, event: JsonDict) -> list[JsonDict]:
+        """The event, mended; before an end also what was waiting in vain."""
+        if event.get("type") in _ENDS:
+            return [*self.flush(), mend_json(event)]
+        place = _growing_text(event)
+        if place is None:
+            return [mend_json(event)]
+        holder, name, key = place
+        before, _ = self._held.pop(key, ("", event))
+        text = before + holder[name]
+        half = _HIGH_AT_END.search(text)
+        holder[name] = text[: half.start()] if half is not None else text
+        mended = mend_json(event)
+        if half is not None:
+            self._held[key] = (half.group(), mended)
+        return [mended]
+
+    def flush(self) -> list[JsonDict]:
+        """What was waiting in vain, as deltas."""
+        held, self._held = self._held, {}
+        found = []
+        for half, event in held.values():
+            again = mend_json(event)
+            place = _growing_text(again)
+            if place is not None:
+                place[0][place[1]] = mend_text(half)
+                found.append(again)
+        return found
+
+
+def _growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | None:
+    """What holds the text that an event adds to, its key there, and what tells this text from others."""
+    kind = event.get("type")
+    holder: Any = None
+    name: Any = None
+    if kind in _ARGUMENTS:
+        holder, name = event, "arguments"
+    elif kind == _CONTENT:
+        holder, name = _last_text(event, "content")
+    if holder is None or not isinstance(holder.get(name) if isinstance(holder, dict) else holder[name], str):
+        return None
+    return holder, name, (event.get("id"), event.get("output_index"), event.get("content_index"), name == "arguments")
+
+
+def _last_text(holder: Any, name: Any) -> tuple[Any, Any]:
+    """The last text inside a value: a string, a text chunk's, or that of the last part of a thought."""
+    value = holder.get(name) if isinstance(holder, dict) else holder[name]
+    if isinstance(value, str):
+        return holder, name
+    if isinstance(value, dict):
+        return _last_text(value, "thinking" if "thinking" in value else "text")
+    if isinstance(value, list) and value:
+        return _last_text(value, len(value) - 1)
+    return None, name

@@ -1,0 +1,119 @@
+"""The files of a folder that is kept in a library: which count, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePath
+
+from mistral_agents.errors import ConfigurationError
+
+_BLOCK = 1 << 20  # bytes read at once
+_OUTSIDE = "a link that leads out of the folder"
+_LOCK = "a lock file of an office program"
+
+
+@dataclass(slots=True)
+class FolderContents:
+    """What a folder holds. Paths are relative to it, with `/`.
+
+    Attributes:
+        files: Files and the SHA-256 of what is in them.
+        skipped: What is left out, and why.
+        unreadable: Files that could not be read, and why.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+class FolderFiles:
+    """Looks into a folder, several times if need be; unchanged files are read once.
+
+    Args:
+        folder: The folder; `~` is the home folder.
+        pattern: Which files, as in `Path.rglob`.
+
+    Raises:
+        ConfigurationError: The pattern is none.
+    """
+
+    def __init__(self, folder: Path, pattern: str) -> None:
+        if not pattern.strip() or PurePath(pattern).is_absolute():
+            raise ConfigurationError(f'pattern must be one as of Path.rglob, such as "*.md", not {pattern!r}.')
+        self.folder = folder.expanduser().resolve()
+        self.pattern = pattern
+        self._digests: dict[tuple[str, int, int], str] = {}
+
+    @property
+    def source(self) -> str:
+        """Names the folder without telling its path."""
+        return sha256(str(self.folder).encode()).hexdigest()[:16]
+
+    def contents(self) -> FolderContents:
+        """Look into the folder.
+
+        Raises:
+            ConfigurationError: There is no such folder, or the pattern is none.
+        """
+        if not self.folder.is_dir():
+            raise ConfigurationError(f"{self.folder} is no folder.")
+        found = FolderContents()
+        for path in self._matches():
+            name = path.relative_to(self.folder).as_posix()
+            reason = self.reason(name)
+            if reason is not None:
+                found.skipped[name] = reason
+            elif path.is_file():
+                try:
+                    found.files[name] = self._digest(path)
+                except OSError as error:
+                    found.unreadable[name] = f"can't be read: {error.strerror}"
+        return found
+
+    def _matches(self) -> Iterator[Path]:
+        try:
+            matches = sorted(self.folder.rglob(self.pattern))
+        except (ValueError, NotImplementedError) as error:
+            raise ConfigurationError(f"pattern {self.pattern!r} can't be used: {error}.") from error
+        return (path for path in matches if not _is_hidden(path.relative_to(self.folder)))
+
+    def reason(self, name: str) -> str | None:
+        """Why a path is left out; None where it counts."""
+        path = self.folder / name
+        if path.name.startswith("~$"):
+            return _LOCK
+        try:
+            inside = path.resolve().is_relative_to(self.folder)
+        except (OSError, RuntimeError):  # a link to itself
+            inside = False
+        return None if inside else _OUTSIDE
+
+    def holds(self, name: str) -> bool:
+        """Whether a file is there now that counts; asked before its document is deleted."""
+        return self.reason(name) is None and (self.folder / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes as they are now.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        return (self.folder / name).read_bytes()
+
+    def _digest(self, path: Path) -> str:
+        facts = path.stat()
+        key = (str(path), facts.st_mtime_ns, facts.st_size)
+        if key not in self._digests:
+            digest = sha256()
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+            self._digests[key] = digest.hexdigest()
+        return self._digests[key]
+
+
+def _is_hidden(path: PurePath) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,131 @@
+"""What a function call is: read strictly, never repaired, always paired."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mistral_agents._border.calls import (
+    UnreadableCallError,
+    close_history,
+    find_call_fault,
+    is_unrun_answer,
+    parse_call_arguments,
+)
+from mistral_agents._conversation.functions import arun_functions, run_functions
+from mistral_agents.entries import FunctionCall, function_call, function_result, parse_entry, user_message
+from mistral_agents.errors import PendingCallsError
+
+WHOLE = {"path": "/srv/old", "dry_run": False, "names": ["a", "b"], "depth": 3.5, "deep": {"x": None}}
+DAMAGED = {
+    "cut": '{"path": "/srv/ol',
+    "cut before its brace": '{"path": "/srv/old"',
+    "two objects": '{"a": 1}{"b": 2}',
+    "trailing words": '{"a": 1} and more',
+    "single quotes": "{'a': 1}",
+    "no quotes": "{a: 1}",
+    "a list": "[1]",
+    "a text": '"a"',
+    "a number": "7",
+    "null": "null",
+    "not a number": '{"a": NaN}',
+    "infinite": '{"a": -Infinity}',
+    "a name twice": '{"path": "/a", "path": "/b"}',
+    "a name twice below": '{"a": {"b": 1, "b": 2}}',
+    "too deep": '{"a":' * 100_000,
+    "a comment": '{"a": 1 /* one */}',
+    "a trailing comma": '{"a": 1,}',
+}
+
+
+def a_call(arguments: Any, name: Any = "wipe", call_id: str = "abcdefghi") -> FunctionCall:
+    entry = parse_entry({"type": "function.call", "tool_call_id": call_id, "name": name, "arguments": arguments})
+    assert isinstance(entry, FunctionCall)
+    return entry
+
+
+@pytest.mark.parametrize("arguments", DAMAGED.values(), ids=DAMAGED.keys())
+async def test_damaged_arguments_run_nothing_and_are_told(arguments: str) -> None:
+    ran: list[Any] = []
+    with pytest.raises(UnreadableCallError, match="no JSON object"):
+        parse_call_arguments(arguments)
+    functions = {"wipe": lambda **given: ran.append(given)}
+    for results in (
+        run_functions([a_call(arguments)], functions),
+        await arun_functions([a_call(arguments)], functions),
+    ):
+        [result] = results
+        assert result["tool_call_id"] == "abcdefghi"
+        assert is_unrun_answer(result)
+    assert ran == []
+
+
+@given(st.integers(1, len(json.dumps(WHOLE)) - 1))
+def test_no_beginning_of_a_call_is_a_call(length: int) -> None:
+    assert find_call_fault("wipe", json.dumps(WHOLE)[:length]) is not None
+
+
+@pytest.mark.parametrize("arguments", ["", "  ", None])
+def test_no_arguments_are_none(arguments: Any) -> None:
+    assert parse_call_arguments(arguments) == {}
+
+
+@pytest.mark.parametrize("name", [None, "", " "])
+def test_a_call_without_a_name_is_not_run_and_not_called_none(name: Any) -> None:
+    ran: list[Any] = []
+    [result] = run_functions([a_call("{}", name)], {"None": lambda: ran.append(1), "": lambda: ran.append(1)})
+    assert ran == []
+    assert "names no function" in result["result"]
+
+
+def test_halves_of_characters_in_arguments_are_replaced() -> None:
+    assert parse_call_arguments('{"text": "a\\ud83d"}') == {"text": "a�"}
+
+
+_IDS = st.sampled_from(["aaaaaaaaa", "bbbbbbbbb", "call_c", "d"])
+_ENTRIES = st.one_of(
+    st.text(max_size=3).map(user_message),
+    st.builds(function_call, _IDS, st.just("note"), st.sampled_from(["{}", '{"a": 1}', "{cut", "[1]"])),
+    st.builds(function_result, _IDS, st.text(max_size=3)),
+)
+
+
+@given(st.lists(_ENTRIES, max_size=8), st.booleans())
+def test_any_history_is_paired_or_refused_by_name(entries: list[Any], whole: bool) -> None:
+    try:
+        sent = close_history(entries, whole=whole)
+    except PendingCallsError as error:
+        refused = error
+    else:
+        refused = None
+    if refused is not None:
+        assert refused.call_ids
+        assert all(call_id in str(refused) for call_id in refused.call_ids)
+        return
+    waiting: set[str] = set()
+    for entry in sent:
+        if entry["type"] == "function.call":
+            waiting.add(entry["tool_call_id"])
+        elif entry["type"] == "function.result":
+            assert not whole or entry["tool_call_id"] in waiting
+            waiting.discard(entry["tool_call_id"])
+    assert not waiting
+
+
+def test_an_unreadable_call_goes_out_as_it_came_with_its_result() -> None:
+    call, result = close_history([function_call("aaaaaaaaa", "note", "{oops")], whole=True)
+    assert call["arguments"] == "{oops"
+    assert result["tool_call_id"] == "aaaaaaaaa"
+    assert "not run" in result["result"]
+
+
+def test_ids_of_others_become_ids_the_models_know_in_calls_and_results_alike() -> None:
+    call, result = close_history(
+        [function_call("call_abc", "note", "{}"), function_result("call_abc", "1")], whole=True
+    )
+    assert call["tool_call_id"] == result["tool_call_id"]
+    assert len(call["tool_call_id"]) == 9

@@ -1,0 +1,136 @@
+"""What others wrote is shown and saved without harm: no control characters, no secrets, no odd names."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from xml.dom import minidom
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mistral_agents import Conversation
+from mistral_agents._conversation.archive import document, read
+from mistral_agents._printable import show_text
+from mistral_agents._turn.media import safe_name
+from mistral_agents.branches import Branch
+from mistral_agents.cleanup import CleanedUp, CleanupReport
+from mistral_agents.entries import parse_entries
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
+from mistral_agents.files import FilesNotSavedError
+from mistral_agents.graph import HandoffGraph
+from mistral_agents.history import History
+from mistral_agents.specs import Change
+from mistral_agents.turn import FileRef, Turn
+
+EVIL = "x\x1b[31m\x9b31m\r\x07\x08\x7f\u202egnp\ud800<script>"
+ROW = {"type": "message.output", "id": "m", "content": EVIL, "created_at": "2026-01-01T00:00:00Z"}
+SHOWN: dict[str, Any] = {
+    "error": lambda: str(InvalidRequestError(EVIL, hint=EVIL)),
+    "history": lambda: str(History("conv_1", parse_entries([ROW]))),
+    "branch": lambda: str(Branch(EVIL, EVIL, EVIL, children=[Branch(EVIL)])),
+    "picture": lambda: Branch(EVIL, EVIL, children=[Branch(EVIL)]).to_svg(),
+    "timeline": lambda: str(Turn("conv_1", parse_entries([ROW])).explain()),
+    "handoffs": lambda: str(HandoffGraph.of([{"id": "a", "name": EVIL, "handoffs": ["b"]}])),
+    "diagram": lambda: HandoffGraph.of([{"id": "a", "name": EVIL, "handoffs": ["b"]}]).to_mermaid(),
+    "cleanup": lambda: str(CleanupReport([CleanedUp("c", timedelta(1), "failed", error=EVIL)])),
+    "change": lambda: str(Change(EVIL, "update", "a", {"instructions": (EVIL, "b")})),
+}
+
+
+def harmful(text: str) -> list[str]:
+    return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"]
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_nothing_shown_commands_a_terminal(name: str) -> None:
+    shown = SHOWN[name]()
+    assert harmful(shown) == []
+    assert "\u202e" not in shown
+    shown.encode()
+
+
+@pytest.mark.parametrize("name", ["picture", "diagram"])
+def test_nothing_drawn_holds_markup_of_others(name: str) -> None:
+    assert "<script" not in SHOWN[name]()
+
+
+def test_a_picture_is_well_formed() -> None:
+    minidom.parseString(SHOWN["picture"]())
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_can_be_shown_and_plain_text_stays(text: str) -> None:
+    assert harmful(show_text(text)) == []
+    assert not set(show_text(text, one_line=True)) & set("\n\t\r")
+    show_text(text).encode()
+    if text.isprintable():
+        assert show_text(text) == text
+
+
+# names -----------------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.text(st.characters(codec=None), max_size=400), st.sampled_from([b"", b"x,y\n", b"\x89PNG\r\n\x1a\n", b"\x00"])
+)
+def test_any_name_can_be_saved_and_seen(name: str, data: bytes) -> None:
+    safe = safe_name(name, data)
+    assert 0 < len(safe.encode()) <= 255
+    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in safe)
+    assert safe == safe.strip(" .")
+    assert Path(safe).name == safe
+
+
+@pytest.mark.parametrize("name", ["con", "Con .txt", "prn .a.b", "COM1.tar.gz", "lpt\xb9.txt", "conin$", "aux."])
+def test_a_device_is_no_name(name: str) -> None:
+    assert safe_name(name).startswith("file_")
+
+
+def test_a_long_name_keeps_its_extension() -> None:
+    assert safe_name("水" * 300 + ".csv", b"a,b\n").endswith(".csv")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_one_bad_file_does_not_cost_the_others(
+    make_client: Any, wire: Any, tmp_path: Path, asynchronous: bool
+) -> None:
+    files = make_client(max_retries=0).files
+    refs = [FileRef(f"file_{name}", f"{name}.txt") for name in ("a", "b", "c")]
+    wire.answer((200, b"hello"), (404, {"message": "gone"}), (200, b"hello"))
+
+    async def save() -> Any:
+        return await files.asave(refs, tmp_path) if asynchronous else files.save(refs, tmp_path)
+
+    with pytest.raises(FilesNotSavedError, match=r"1 of 3 files.*b\.txt") as caught:
+        await save()
+    assert [path.name for path in caught.value.saved] == ["a.txt", "c.txt"]
+    assert isinstance(caught.value.failed["b.txt"], NotFoundError)
+    wire.answer((404, {"message": "gone"}))
+    with pytest.raises(NotFoundError):
+        files.save(refs[0], tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(make_client: Any, wire: Any, tmp_path: Path) -> None:
+    wire.answer((200, b"hello"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigurationError, match="is a file"):
+        make_client().files.save(FileRef("file_a", "a.txt"), tmp_path / "file")
+
+
+# exports ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_leaves_authorizations_out_and_can_be_imported(make_client: Any) -> None:
+    tool = {"type": "connector", "connector_id": "gmail", "authorization": {"type": "api-key", "value": "secret"}}
+    info = {"id": "conv_1", "model": "m", "tools": [tool], "nested": [{"connection_credentials": "secret"}]}
+    exported = document(info, History("conv_1", []), [])
+    assert "secret" not in json.dumps(exported)
+    assert "authorization" not in json.dumps(exported)
+    assert info["tools"] == [tool], "what was given is not changed"
+    assert read(exported).info["tools"] == [{"type": "connector", "connector_id": "gmail"}]
+    assert Conversation.import_(make_client(), exported).id is None

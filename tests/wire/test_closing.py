@@ -1,0 +1,263 @@
+"""No stream leaves anything behind: cancelled, dropped, or held until its event loop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from mistral_agents import Conversation, MistralAgents
+from mistral_agents._http import closing, sdk
+from mistral_agents.errors import ConnectionFailedError
+
+from .conftest import CHUNKED, DONE, STARTED, chunk, delta, sse, whole
+
+
+def speak(connection, _):
+    """A stream whose events come one by one."""
+    connection.sendall(CHUNKED)
+    for event in (STARTED, delta("a"), delta("b"), DONE):
+        connection.sendall(chunk(sse(event)))
+    connection.sendall(b"0\r\n\r\n")
+
+
+class Endless:
+    """Sends a stream without end; `left` is set when the client is gone."""
+
+    def __init__(self):
+        self.left = threading.Event()
+
+    def __call__(self, connection, _):
+        try:
+            connection.sendall(CHUNKED + chunk(sse(STARTED)))
+            while not connection.recv(1, 0):
+                break
+            connection.sendall(chunk(sse(delta("a"))))
+        finally:
+            self.left.set()
+
+
+def pool_of(client):
+    return client.async_sdk.sdk_configuration.async_client._transport._pool
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cancelled_streams_leave_no_connection(serve, seed):
+    server = serve(speak)
+    chance = random.Random(seed)
+
+    async def go():
+        limits = sdk.http().Limits(max_connections=4)
+        client = MistralAgents(
+            api_key="k", base_url=server.url, async_http_client=sdk.http().AsyncClient(limits=limits)
+        )
+
+        async def one():
+            async for _ in client.conversations.astart_stream("q", model="m"):
+                pass
+
+        await one()
+        before = len(asyncio.all_tasks())
+        for _ in range(40):
+            tasks = [asyncio.create_task(one()) for _ in range(4)]
+            for _ in range(chance.randrange(60)):
+                await asyncio.sleep(0)
+            for _ in range(chance.choice([1, 3])):  # some are cancelled again while they clean up
+                for task in tasks:
+                    task.cancel()
+                await asyncio.sleep(0)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await one()
+        await closing.keeper_of().settle()
+        return len(asyncio.all_tasks()) - before, "Requests: 0 active, 0 queued" in repr(pool_of(client))
+
+    assert asyncio.run(go()) == (0, True)
+
+
+def test_a_dropped_stream_is_closed(serve):
+    endless = Endless()
+    server = serve(endless)
+
+    async def go():
+        client = MistralAgents(api_key="k", base_url=server.url)
+        async for _ in client.conversations.astart_stream("q", model="m"):
+            break
+        gc.collect()
+        await asyncio.sleep(0)
+        await closing.keeper_of().settle()
+        return repr(pool_of(client))
+
+    assert "Requests: 0 active" in asyncio.run(go())
+    assert endless.left.wait(10)
+
+
+def test_a_dropped_blocking_stream_is_closed(serve):
+    endless = Endless()
+    server = serve(endless)
+    client = MistralAgents(api_key="k", base_url=server.url)
+    for _ in client.conversations.start_stream("q", model="m"):
+        break
+    gc.collect()
+    assert endless.left.wait(10)
+    assert "Requests: 0 active" in repr(client.sdk.sdk_configuration.client._transport._pool)
+
+
+def test_a_stream_that_was_never_asked_for_an_event_is_closed_too(serve):
+    endless = Endless()
+    client = MistralAgents(api_key="k", base_url=serve(endless).url)
+    with client.conversations.start_stream("q", model="m"):
+        pass
+    assert endless.left.wait(10)
+
+
+LOOPS = """
+import asyncio, sys
+from mistral_agents import Conversation, MistralAgents
+kept = []
+async def go(kind):
+    client = MistralAgents(api_key="k", base_url=sys.argv[1])
+    if kind.startswith("stream"):
+        events = client.conversations.astart_stream("q", model="m")
+    else:
+        events = Conversation(client, model="m").astream("q")
+    async def read():
+        async for _ in events:
+            if not kind.endswith("task"):
+                break
+    if kind.endswith("task"):
+        kept.append(asyncio.create_task(read()))
+        await asyncio.sleep(0.05)
+    else:
+        await read()
+    if kind.endswith("held"):
+        kept.append(events)
+for kind in ("stream held", "stream dropped", "stream task", "talk held", "talk dropped", "talk task"):
+    asyncio.run(go(kind))
+kept.clear()
+"""
+
+
+def test_a_loop_that_ends_with_open_streams_prints_nothing(serve):
+    def hold(connection, _):
+        connection.sendall(CHUNKED + chunk(sse(STARTED)) + chunk(sse(delta("a"))))
+        connection.recv(1)
+
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", LOOPS, serve(hold).url]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_a_call_that_is_cancelled_while_a_hook_of_the_user_runs_frees_its_connection(serve):
+    import json
+
+    from .conftest import REPLY
+
+    server = serve(lambda connection, _: connection.sendall(whole(json.dumps(REPLY).encode())))
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Hook:
+        def after_success(self, _context, response):
+            entered.set()
+            go_on.wait(10)
+            return response
+
+    async def go():
+        client = MistralAgents(api_key="k", base_url=server.url)
+        hooks = client.async_sdk.sdk_configuration.__dict__["_hooks"]
+        hooks.register_after_success_hook(Hook())
+        task = asyncio.create_task(client.conversations.astart_stream("q", model="m").aread())
+        while not entered.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        go_on.set()
+        async with asyncio.timeout(10) if hasattr(asyncio, "timeout") else contextlib.nullcontext():
+            while "Requests: 0 active" not in repr(pool_of(client)):
+                await asyncio.sleep(0)
+        return True
+
+    assert asyncio.run(go())
+
+
+def test_hooks_of_the_user_run_in_order_and_may_change_the_request(make_client, wire):
+    seen = []
+
+    class Hook:
+        def before_request(self, context, request):
+            seen.append(("before", context.operation_id))
+            request.headers["x-hook"] = "1"
+            return request
+
+        def after_success(self, _, response):
+            seen.append(("after", response.status_code))
+            return response
+
+        def after_error(self, _, response, error):
+            seen.append(("error", response.status_code if response is not None else type(error).__name__))
+            return response, error
+
+    client, hook = make_client(max_retries=0), Hook()
+    for one in (client.sdk,):
+        hooks = one.sdk_configuration.__dict__["_hooks"]
+        hooks.register_before_request_hook(hook)
+        hooks.register_after_success_hook(hook)
+        hooks.register_after_error_hook(hook)
+    client.conversations.start("q", model="m")
+    assert wire.requests[0].headers["x-hook"] == "1"
+    wire.answer((500, {"message": "boom"}))
+    with pytest.raises(Exception, match="boom"):
+        client.conversations.start("q", model="m")
+    wire.answer(sdk.http().ConnectError("nobody"))
+    with pytest.raises(ConnectionFailedError):
+        client.conversations.start("q", model="m")
+    name = "agents_api_v1_conversations_start"
+    assert seen == [
+        ("before", name), ("after", 200), ("before", name), ("error", 500), ("before", name), ("error", "ConnectError"),
+    ]  # fmt: skip
+
+
+def test_a_hook_of_the_sdk_that_stumbles_over_a_reply_costs_no_answer(make_client, wire):
+    from .conftest import REPLY
+
+    wire.answer((200, REPLY, {"x-model-deprecation-timestamp": "2030"}))
+    assert make_client().conversations.start("q", model="m").text == "hi"
+
+
+def test_a_key_file_that_cannot_be_read_is_a_wrong_setting(make_client, monkeypatch, tmp_path):
+    if sdk.http().__name__ != "httpx2":
+        pytest.skip("mistralai 2 knows no service accounts")
+    from mistral_agents.errors import ConfigurationError
+
+    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
+    monkeypatch.setenv("MISTRAL_SA_TOKEN_PATH", str(tmp_path / "absent"))
+    with pytest.raises(ConfigurationError, match="absent"):
+        make_client(api_key=None).conversations.start("q", model="m")
+
+
+def test_a_conversation_goes_on_after_a_stream_that_is_still_held(serve):
+    import json
+
+    from .conftest import REPLY
+
+    def answer(connection, head):
+        if b"GET " in head[:4]:
+            entries = {"entries": [], "conversation_id": "conv_1"}
+            connection.sendall(whole(json.dumps(entries).encode()))
+        elif b"text/event-stream" in head:
+            speak(connection, head)
+        else:
+            connection.sendall(whole(json.dumps(REPLY).encode()))
+
+    conversation = Conversation(MistralAgents(api_key="k", base_url=serve(answer).url), model="m")
+    events = conversation.stream("hello")
+    assert next(events)["type"] == STARTED["type"]
+    assert conversation.id == "conv_1"
+    assert conversation.append("again").text == "hi"
+    with pytest.raises(Exception, match="left"):
+        next(events)

@@ -1,0 +1,217 @@
+"""A turn goes to the address of the client and nowhere else; a link is checked at every step."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mistral_agents import MistralAgents
+from mistral_agents._http import links, sdk
+from mistral_agents._http.network import resolve
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError, ResponseFormatError
+from mistral_agents.turn import FileRef
+
+from .conftest import WAYS, take_turn
+
+SERVICE = "https://service.test"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_turn_follows_no_redirect(make_client, wire, waits, way, status):
+    wire.answer((status, b"", {"location": "https://user:word@other.test/v1/conversations?token=secret"}))
+    with pytest.raises(RedirectRefusedError, match=r"https://.*other\.test/v1/conversations") as caught:
+        take_turn(make_client(), way)
+    assert len(wire.requests) == 1
+    assert caught.value.retryable is False
+    assert caught.value.location.endswith("other.test/v1/conversations")
+    assert "word" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", [None, "", "/v1/conversations", "file:///x", "http://[", "a b"])
+def test_a_redirect_to_nowhere_is_typed(make_client, wire, location):
+    wire.answer((302, b"", {} if location is None else {"location": location}))
+    with pytest.raises(MistralAgentsError):
+        make_client(max_retries=0).conversations.start("hello", model="m")
+    assert len(wire.requests) == 1
+
+
+def test_an_upload_and_a_reading_follow_no_redirect(make_client, wire):
+    wire.answer((307, b"", {"location": "https://other.test/v1/files"}))
+    client = make_client()
+    for call in (lambda: client.files.upload(("a.txt", b"private")), lambda: client.agents.get("ag_1")):
+        with pytest.raises(RedirectRefusedError):
+            call()
+    assert {request.url.host for request in wire.requests} == {"service.test"}
+
+
+def test_our_own_clients_verify_certificates_whatever_the_address():
+    import ssl
+
+    for asynchronous in (False, True):
+        client = sdk.make_http_client(asynchronous=asynchronous)
+        assert client._transport._pool._ssl_context.verify_mode is ssl.CERT_REQUIRED
+        assert client.follow_redirects is False
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/x",
+        "https://127.1/x",
+        "https://0x7f000001/x",
+        "https://2130706433/x",
+        "https://017700000001/x",
+        "https://[::1]/x",
+        "https://[::]/x",
+        "https://[::ffff:127.0.0.1]/x",
+        "https://[64:ff9b::7f00:1]/x",
+        "https://[2002:7f00:1::]/x",
+        "https://[fe80::1]/x",
+        "https://[fe80::1%25eth0]/x",
+        "https://[fd00::1]/x",
+        "https://localhost/x",
+        "https://LOCALHOST./x",
+        "https://a.localhost/x",
+        "https://0.0.0.0/x",
+        "https://10.1.2.3/x",
+        "https://172.16.0.1/x",
+        "https://192.168.0.1/x",
+        "https://100.64.0.1/x",
+        "https://169.254.169.254/x",
+        "https://224.0.0.1/x",
+        "https://service.test@127.0.0.1/x",
+        "https://service.test\\@127.0.0.1/x",
+        "http://files.test/x",
+        "http://service.test/x",
+        "ftp://files.test/x",
+        "file:///x",
+        "//files.test/x",
+        "https://",
+        "https://host:99999999/x",
+        "",
+        None,
+    ],
+)
+def test_what_is_no_public_https_address_is_not_asked(url):
+    with pytest.raises(ConfigurationError):
+        links.read_target(url, SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url"),
+    [
+        ("https://files.test/x?token=1", SERVICE),
+        ("https://8.8.8.8/x", SERVICE),
+        ("https://[2001:4860:4860::8888]/x", SERVICE),
+        ("https://service.test/x", SERVICE),
+        ("https://10.0.0.5/x", "https://10.0.0.5"),
+        ("http://10.0.0.5:8080/x", "http://10.0.0.5:8080"),
+        ("http://127.0.0.1:8484/x", "http://127.0.0.1:8484"),
+        ("http://localhost:9/x", "http://127.0.0.1:8484"),
+    ],
+)
+def test_public_addresses_and_the_services_own_may_be_asked(url, base_url):
+    assert links.read_target(url, base_url).url == url
+
+
+def test_a_local_service_makes_no_private_address_public():
+    with pytest.raises(ConfigurationError):
+        links.read_target("https://10.0.0.5/x", "http://127.0.0.1:8484")
+
+
+class Net:
+    """A client of a service elsewhere; `asked` are the addresses that its HTTP client was to ask."""
+
+    def __init__(self, *answers, **settings):
+        library = sdk.http()
+        self.asked, left = [], list(answers)
+
+        def answer(request):
+            self.asked.append((str(request.url), request.headers.get("authorization")))
+            return left.pop(0) if left else library.Response(200, content=b"bytes")
+
+        both = {
+            "http_client": library.Client(transport=library.MockTransport(answer), headers={"authorization": "x"}),
+            "async_http_client": library.AsyncClient(transport=library.MockTransport(answer)),
+        }
+        self.client = MistralAgents(api_key="k", base_url=SERVICE, max_retries=0, **both, **settings)
+
+    def read(self, url, blocking):
+        ref = FileRef(None, "x.bin", url=url)
+        files = self.client.files
+        return (files.read(ref) if blocking else asyncio.run(files.aread(ref))).data
+
+
+def _to(place):
+    return sdk.http().Response(302, headers={"location": place})
+
+
+BOTH = pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """What names resolve to; an unknown one does not."""
+    known = {}
+
+    def find(host, _port):
+        if host not in known:
+            raise OSError("unknown")
+        return known[host]
+
+    async def afind(host, port):
+        return find(host, port)
+
+    monkeypatch.setattr(links, "resolve", find)
+    monkeypatch.setattr(links, "aresolve", afind)
+    return known
+
+
+@BOTH
+def test_a_link_is_read_without_the_key_and_followed_to_another_public_place(names, blocking):
+    net = Net(_to("/y"), _to("https://other.test/z"))
+    assert net.read("https://files.test/x", blocking) == b"bytes"
+    assert [url for url, _ in net.asked] == ["https://files.test/x", "https://files.test/y", "https://other.test/z"]
+    assert {key for _, key in net.asked} == {None}
+
+
+@BOTH
+@pytest.mark.parametrize("place", ["https://127.0.0.1/x", "http://files.test/x", "https://inside.test/x"])
+def test_no_step_leads_inside(names, blocking, place):
+    names["inside.test"] = ["93.184.216.34", "10.0.0.1"]
+    net = Net(_to(place))
+    with pytest.raises(ConfigurationError):
+        net.read("https://files.test/x", blocking)
+    assert len(net.asked) == 1
+
+
+@BOTH
+def test_a_name_that_resolves_to_this_machine_is_not_asked(names, blocking):
+    names["inside.test"] = ["::1"]
+    net = Net()
+    with pytest.raises(ConfigurationError, match=r"inside\.test"):
+        net.read("https://inside.test/x", blocking)
+    assert net.asked == []
+
+
+@BOTH
+def test_links_end(names, blocking):
+    net = Net(*[_to("https://files.test/x")] * 50)
+    with pytest.raises(RedirectRefusedError):
+        net.read("https://files.test/x", blocking)
+    assert len(net.asked) < 10
+
+
+@BOTH
+def test_a_download_has_a_size_limit(names, blocking):
+    net = Net(sdk.http().Response(200, content=b"x" * 100), max_body_bytes=99)
+    with pytest.raises(ResponseFormatError, match="max_body_bytes"):
+        net.read("https://files.test/x", blocking)
+
+
+def test_an_odd_name_is_an_unknown_one():
+    with pytest.raises(OSError, match="name"):
+        resolve("a..b" + "c" * 70, 443)

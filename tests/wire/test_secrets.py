@@ -1,0 +1,153 @@
+"""Keys and passwords stand in no local variable that a traceback keeps, in no address that is shown, in no repr."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+import traceback
+
+import pytest
+
+from mistral_agents import MistralAgents
+from mistral_agents._http.concealed import Concealed, mask_credentials
+from mistral_agents._http.transport import Call
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
+
+from .conftest import WAYS, take_turn
+
+KEY, PASSWORD = "canary-key-7f3a", "canary-word-2d4e"
+
+
+def locals_of(error):
+    """The local variables that an error tracker keeps of our frames, of causes too."""
+    found, waiting = [], [traceback.TracebackException.from_exception(error, capture_locals=True)]
+    while waiting:
+        one = waiting.pop()
+        found += [str(frame.locals) for frame in one.stack if "/mistral_agents/" in frame.filename]
+        waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", ["no JSON", "401", "page", "lost", "hangs up", "no header", "bad timeout"])
+def test_no_local_variable_holds_the_key_where_something_failed(make_client, wire, way, fault):
+    from mistral_agents._http import sdk
+
+    options = {
+        "no JSON": {"metadata": {"x": object()}},
+        "no header": {"headers": {"x": "é"}},
+        "bad timeout": {"timeout": -1},
+    }
+    wire.answer(
+        {
+            "401": (401, {"detail": "no"}),
+            "page": (200, b"<html>"),
+            "lost": sdk.http().ReadError("gone"),
+            "hangs up": sdk.http().ConnectError("gone"),
+        }.get(fault, (200, {}))
+    )
+    with pytest.raises(MistralAgentsError) as caught:
+        take_turn(make_client(api_key=KEY, max_retries=0), way, **options.get(fault, {}))
+    shown = locals_of(caught.value)
+    assert "self" in shown
+    assert KEY not in shown
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"timeout": -1}, {"base_url": "ftp://x"}, {"max_retries": "a"}, {"headers": {"x": "é"}}]
+)
+def test_a_constructor_that_fails_holds_no_key(bad):
+    with pytest.raises(ConfigurationError) as caught:
+        MistralAgents(api_key=KEY, **bad)
+    assert KEY not in locals_of(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY} x", f"{KEY}\n\n{KEY}", f"{KEY}é", lambda: f"{KEY} x"])
+def test_a_key_that_is_refused_is_not_shown(make_client, key):
+    with pytest.raises(ConfigurationError, match="API key") as caught:
+        make_client(api_key=key).conversations.start("hello", model="m")
+    assert KEY not in locals_of(caught.value)
+
+
+def test_an_asynchronous_key_function_is_refused_without_its_key(make_client):
+    async def key():
+        return KEY
+
+    with pytest.raises(ConfigurationError, match="asynchronous"):
+        make_client(api_key=key).conversations.start("hello", model="m")
+
+
+def test_credentials_of_the_address_are_sent_and_never_shown(make_client, wire):
+    client = make_client(base_url=f"https://user:{PASSWORD}@service.test/v1")
+    client.conversations.start("hello", model="m")
+    assert wire.requests[0].headers["authorization"].startswith("Basic ")
+    assert PASSWORD not in str(wire.requests[0].url)
+    wire.answer((500, {"message": "boom"}))
+    with pytest.raises(MistralAgentsError) as caught:
+        client.conversations.start("hello", model="m")
+    shown = [repr(client), str(vars(client)), repr(vars(client._clients)), str(caught.value), locals_of(caught.value)]
+    assert not [text for text in shown if PASSWORD in text]
+    assert client.base_url == "https://service.test"
+
+
+def test_credentials_survive_a_copy(make_client):
+    client = MistralAgents(api_key=KEY, base_url=f"https://user:{PASSWORD}@service.test")
+    for twin in (copy.deepcopy(client), pickle.loads(pickle.dumps(client))):
+        assert twin._clients._credentials.reveal() == f"user:{PASSWORD}"
+        assert twin._clients._api_key.reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    "url", [f"ftp://u:{PASSWORD}@host", f"https://u:{PASSWORD}@host:notaport", f"https://u:{PASSWORD}@"]
+)
+def test_a_refused_address_shows_no_password(url):
+    with pytest.raises(ConfigurationError) as caught:
+        MistralAgents(base_url=url)
+    assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in locals_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("to https://a:b@c/d failed", "to https://***@c/d failed"),
+        ("http://a@c, ws://x:y@z", "http://***@c, ws://***@z"),
+        ("https://a:b@c@d/e", "https://***@d/e"),
+        ("mail me@example.org", "mail me@example.org"),
+        ("https://c/d@e", "https://c/d@e"),
+    ],
+)
+def test_credentials_are_masked_in_texts(text, masked):
+    assert mask_credentials(text) == masked
+
+
+def test_the_repr_of_half_made_objects_works():
+    from mistral_agents._http.clients import Clients
+
+    assert "MistralAgents" in repr(object.__new__(MistralAgents))
+    assert "Clients" in repr(object.__new__(Clients))
+
+
+def test_what_is_concealed_prints_as_stars():
+    call = Call("x", "GET", "/x", operation=None, headers={"x-token": KEY}, body={"a": KEY})
+    assert KEY not in repr(call)
+    assert (repr(Concealed(KEY)), str(Concealed(KEY))) == ("***", "***")
+
+
+def test_headers_of_the_client_show_their_names_only():
+    client = MistralAgents(headers={"x-token": KEY})
+    assert KEY not in repr(vars(client._clients))
+    assert "x-token" in repr(client._clients.headers)
+
+
+async def test_an_asynchronous_key_is_in_no_local_variable(make_client, wire):
+    async def key():
+        return KEY
+
+    wire.answer((401, {"detail": "no"}))
+    with pytest.raises(MistralAgentsError) as caught:
+        await make_client(api_key=key).conversations.astart("hello", model="m")
+    assert KEY not in locals_of(caught.value)
+    await asyncio.sleep(0)
