@@ -128,7 +128,7 @@ class Chunks:
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
         self._assembler = Assembler()
-        self._stopper = Stopper(sent.stop)
+        self._stopper = Stopper(sent.stop, first_call_only=sent.first_call_only)
         self._writer = ChunkWriter(blocks=sent.blocks)
         self._opening: JsonDict = {}
 

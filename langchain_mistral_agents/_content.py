@@ -1,121 +1,196 @@
-"""Content of human messages: LangChain's block dialects → the service's chunks."""
+"""Content of messages: LangChain's block dialects (v0, v1, OpenAI's, Anthropic's) → the border's parts."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from mistral_agents._border.blocks import Part, ResultContent, make_content, make_result, make_text_only, write_json
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
+_Content = str | list[Any]
 
-def human_content(content: str | list[Any]) -> str | list[JsonDict]:
+
+def human_content(content: _Content) -> str | list[JsonDict]:
     """A human message's content as the service takes it.
 
     Raises:
-        ConfigurationError: A block is of a kind the service does not take (audio, video).
+        ConfigurationError: A block is of a kind the service does not take (audio, video), or damaged.
+
+    Warns:
+        UserWarning: A block says nothing that the service takes.
+    """
+    return content if isinstance(content, str) else make_content(_read_parts(content))
+
+
+def system_content(content: _Content) -> str:
+    """A system message's text.
+
+    Raises:
+        ConfigurationError: A block is more than text.
+    """
+    return content if isinstance(content, str) else make_text_only(list(_read_parts(content)), "A system message")
+
+
+def result_content(content: _Content) -> ResultContent:
+    """A tool message's content: its text, and the pictures and documents that follow it.
+
+    What is no content block of any dialect is a value that the tool gave, and goes in as JSON.
     """
     if isinstance(content, str):
-        return content
-    chunks = [chunk for block in content if (chunk := _chunk(block)) is not None]
-    only_text = all(chunk["type"] == "text" for chunk in chunks)
-    return "\n".join(chunk["text"] for chunk in chunks) if only_text else chunks
+        return ResultContent(content)
+    return make_result(_read_result(content))
 
 
-def _chunk(block: Any) -> JsonDict | None:
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    kind = block.get("type")
-    reader = _READERS.get(kind)
-    if reader is None:
-        raise ConfigurationError(f"The service takes no {kind!r} content; it takes text, images and documents.")
-    found: JsonDict | None = reader(block)
-    return found
+def result_text(content: _Content) -> str:
+    """The text of a tool message."""
+    return result_content(content).text
 
 
-def _text(block: Mapping[str, Any]) -> JsonDict:
-    return {"type": "text", "text": str(block.get("text", ""))}
+def _read_parts(content: list[Any]) -> Iterator[Part]:
+    for block in content:
+        if isinstance(block, str):
+            yield Part("text", "text", text=block)
+            continue
+        reader = _READERS.get(block.get("type"))
+        if reader is None:
+            yield Part("chunk", str(block.get("type")))
+        else:
+            yield from reader(block)
 
 
-def _image_url(block: Mapping[str, Any]) -> JsonDict:
+def _read_result(content: list[Any]) -> Iterator[Part]:
+    for block in content:
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if isinstance(block, str) or kind in _READERS or kind in _REFUSED:
+            yield from _read_parts([block])
+        else:
+            yield Part("text", "json", text=write_json(block))
+
+
+def _read_text(block: Mapping[str, Any]) -> Iterator[Part]:
+    yield Part("text", "text", text=block.get("text", ""))
+
+
+def _read_plain(block: Mapping[str, Any]) -> Iterator[Part]:
+    """A text document; one that is neither text nor file is refused as incomplete."""
+    yield _read_file("document", block, "text/plain", text=block.get("text"))
+
+
+def _read_image_url(block: Mapping[str, Any]) -> Iterator[Part]:
     value = block.get("image_url")
-    url = value.get("url") if isinstance(value, Mapping) else value
-    return {"type": "image_url", "image_url": url}
+    url, detail = (
+        (value.get("url"), value.get("detail")) if isinstance(value, Mapping) else (value, block.get("detail"))
+    )
+    yield Part("image", "image_url", url=url if isinstance(url, str) else None, detail=detail, data=_bytes_only(url))
 
 
-def _data_uri(block: Mapping[str, Any], default: str) -> str:
-    """The address of inline or linked data, in any of LangChain's dialects (v1, v0, Anthropic's)."""
-    source = block.get("source")
-    if isinstance(source, Mapping):
-        return _data_uri({**source, "mime_type": source.get("media_type"), "source": None}, default)
-    if block.get("url") is not None:
-        return str(block["url"])
-    data = block.get("base64", block.get("data"))
-    if data is None:
-        raise ConfigurationError(f"A {block.get('type')} block needs url, base64 or file_id.")
-    return f"data:{block.get('mime_type') or default};base64,{data}"
+def _bytes_only(value: Any) -> Any:
+    return value if isinstance(value, (bytes, bytearray)) else None
 
 
-def _file_id(block: Mapping[str, Any]) -> str | None:
-    found = block.get("file_id", block.get("id") if block.get("source_type") == "id" else None)
-    return found if isinstance(found, str) else None
+def _read_image(block: Mapping[str, Any]) -> Iterator[Part]:
+    yield _read_file("image", block, None)
 
 
-def _image(block: Mapping[str, Any]) -> JsonDict:
-    file_id = _file_id(block)
-    if file_id is not None:
-        return {"type": "tool_file", "tool": "image_generation", "file_id": file_id}
-    return {"type": "image_url", "image_url": _data_uri(block, "image/png")}
-
-
-def _document(block: Mapping[str, Any]) -> JsonDict:
-    nested = block.get("file")
+def _read_document(block: Mapping[str, Any]) -> Iterator[Part]:
+    nested, source = block.get("file"), block.get("source")
     if isinstance(nested, Mapping):  # OpenAI's dialect
-        name = nested.get("filename")
-        address = nested.get("file_data")
-        if address is None:
+        if nested.get("file_data") is None:
             raise ConfigurationError("A file block needs file_data; ids of another provider's files are unknown here.")
-        return {"type": "document_url", "document_url": address, **({"document_name": name} if name else {})}
-    file_id = _file_id(block)
-    if file_id is not None:
-        return {"type": "tool_file", "tool": "code_interpreter", "file_id": file_id}
+        yield Part("document", "file", data=nested["file_data"], name=nested.get("filename"))
+    elif isinstance(source, Mapping) and source.get("type") in ("text", "content"):
+        yield from _read_text_source(block, source)
+    else:
+        text = block.get("text") if block.get("source_type") == "text" else None
+        yield from _read_context(block)
+        yield _read_file("document", block, None, text=text)
+
+
+def _read_input_file(block: Mapping[str, Any]) -> Iterator[Part]:
+    """OpenAI's newer dialect."""
+    name, url = block.get("filename"), block.get("file_url")
+    if block.get("file_data") is None and url is None:
+        raise ConfigurationError("An input_file block needs file_data or file_url; ids of OpenAI's are unknown here.")
+    yield Part("document", "input_file", data=block.get("file_data"), url=url, name=name)
+
+
+def _read_text_source(block: Mapping[str, Any], source: Mapping[str, Any]) -> Iterator[Part]:
+    """A document of Anthropic's that is text itself, or a list of blocks."""
+    label, name = str(block.get("type")), _name_of(block)
+    yield from _read_context(block)
+    if source["type"] == "text":
+        yield Part("document", label, text=source.get("data"), name=name)
+        return
+    inner = source.get("content")
+    if name:
+        yield Part("text", label, text=f"{name}:")
+    yield from _read_parts([inner] if isinstance(inner, str) else list(inner or ()))
+
+
+def _read_context(block: Mapping[str, Any]) -> Iterator[Part]:
+    context = block.get("context")
+    if isinstance(context, str) and context:
+        yield Part("text", "context", text=context)
+
+
+def _read_file(kind: Any, block: Mapping[str, Any], mime: str | None, *, text: Any = None) -> Part:
+    """A picture or document inline, by address or by id: v1, v0 and Anthropic's dialect."""
+    source = block.get("source")
+    held = source if isinstance(source, Mapping) else block
+    if held.get("source_type") == "text" and text is None:
+        text = held.get("text")
+    file_id = held.get("file_id", held.get("id") if held.get("source_type") == "id" else None)
+    url = held.get("url")
+    return Part(
+        kind,
+        str(block.get("type")),
+        text=text,
+        data=held.get("base64", held.get("data")),
+        url=str(url) if url is not None else None,
+        file_id=file_id if isinstance(file_id, str) else None,
+        mime=held.get("mime_type") or held.get("media_type") or mime,
+        name=_name_of(block),
+        detail=block.get("detail"),
+    )
+
+
+def _name_of(block: Mapping[str, Any]) -> str | None:
     extras = block.get("extras")
-    name = block.get("filename") or (extras.get("name") if isinstance(extras, Mapping) else None)
-    named = {"document_name": name} if name else {}
-    return {"type": "document_url", "document_url": _data_uri(block, "application/pdf"), **named}
+    held = [block, extras if isinstance(extras, Mapping) else {}, block.get("metadata") or {}]
+    names = (one.get(key) for one in held for key in ("filename", "file_name", "title", "name"))
+    return next((name for name in names if isinstance(name, str) and name), None)
 
 
-def _nothing(_: Mapping[str, Any]) -> None:
-    """Blocks of other providers that say nothing to the model (cache points, thoughts, calls told elsewhere)."""
+def _read_own(block: Mapping[str, Any]) -> Iterator[Part]:
+    """A chunk in the service's own form."""
+    yield Part("chunk", str(block.get("type")), chunk=dict(block))
 
 
-_READERS: dict[Any, Any] = {
-    "text": _text,
-    "text-plain": _text,
-    "image_url": _image_url,
-    "image": _image,
-    "file": _document,
-    "document": _document,
-    "document_url": dict,
-    "tool_file": dict,
-    "thinking": _nothing,
-    "reasoning": _nothing,
-    "tool_use": _nothing,
-    "non_standard": _nothing,
+def _read_nothing(block: Mapping[str, Any]) -> Iterator[Part]:
+    """Blocks that say nothing to the model: thoughts and calls of other answers, cache points."""
+    yield Part("nothing", str(block.get("type")))
+
+
+_REFUSED = frozenset({"audio", "video", "input_audio"})
+_READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
+    "text": _read_text,
+    "input_text": _read_text,
+    "text-plain": _read_plain,
+    "image_url": _read_image_url,
+    "input_image": _read_image_url,
+    "image": _read_image,
+    "file": _read_document,
+    "input_file": _read_input_file,
+    "document": _read_document,
+    "document_url": _read_own,
+    "tool_file": _read_own,
+    "thinking": _read_nothing,
+    "redacted_thinking": _read_nothing,
+    "reasoning": _read_nothing,
+    "tool_use": _read_nothing,
+    "non_standard": _read_nothing,
+    "cachePoint": _read_nothing,
+    "cache_point": _read_nothing,
 }
-
-
-def result_text(content: str | list[Any]) -> str:
-    """The content of a tool message as text: text blocks as they are, others as JSON (the service takes text only)."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(_result_part(block) for block in content)
-
-
-def _result_part(block: Any) -> str:
-    if isinstance(block, str):
-        return block
-    if block.get("type") in ("text", "text-plain"):
-        return str(block.get("text", ""))
-    return json.dumps(block, ensure_ascii=False, default=str)

@@ -27,6 +27,7 @@ __all__ = [
     "AgentConflictError",
     "AgentConnectionError",
     "AgentContextError",
+    "AgentGuardrailError",
     "AgentInvalidRequestError",
     "AgentNotFoundError",
     "AgentPendingCallsError",
@@ -52,6 +53,10 @@ class AgentAuthenticationError(errors.AuthenticationError, ModelAuthenticationEr
 
 class AgentPermissionError(errors.PermissionDeniedError, ModelPermissionDeniedError):
     """The key may not do this (403)."""
+
+
+class AgentGuardrailError(errors.GuardrailBlockedError, ModelPermissionDeniedError):
+    """A guardrail blocked the input or the answer; `.violations` says which."""
 
 
 class AgentNotFoundError(errors.NotFoundError, ModelNotFoundError):
@@ -119,6 +124,7 @@ _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] =
     for kind in (
         AgentAuthenticationError,
         AgentPermissionError,
+        AgentGuardrailError,
         AgentNotFoundError,
         AgentConflictError,
         AgentRedirectError,

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
-from langchain_mistral_agents._content import human_content, result_text
+from langchain_mistral_agents._content import human_content, result_content
 from langchain_mistral_agents._requests import is_ours
 from mistral_agents._border.fingerprints import Call, Item, Mark, answer_item, chain, input_words, result_words
 
@@ -24,8 +24,9 @@ def item_of(message: BaseMessage) -> Item:
         calls += [(call["id"] or "", call["name"] or "", call["args"]) for call in message.invalid_tool_calls]
         return answer_item(str(message.text), calls, mark_of(message))
     if isinstance(message, ToolMessage):
-        text = result_text(message.content)
-        return Item("result", result_words(message.tool_call_id, f"Error: {text}" if _failed(message) else text))
+        content = result_content(message.content)
+        words = result_words(message.tool_call_id, f"Error: {content.text}" if _failed(message) else content.text)
+        return Item("result", [*words, *content.chunks])
     kind: Any = "system" if isinstance(message, SystemMessage) else "input"
     return Item(kind, input_words(human_content(message.content)))
 

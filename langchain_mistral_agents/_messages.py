@@ -30,6 +30,7 @@ class Sent:
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.
         blocks: Whether the content is blocks always, a text alone too (`output_version="v1"`).
+        first_call_only: Whether only the first function call of the turn is kept.
         continues: The conversation that the turn branches from.
     """
 
@@ -40,6 +41,7 @@ class Sent:
     stop: tuple[str, ...] = ()
     headers: bool = False
     blocks: bool = False
+    first_call_only: bool = False
     continues: str | None = None
 
 
@@ -56,6 +58,7 @@ def finish_reason(turn: Turn) -> str:
 
 def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any]:
     """What is known of an answer at its end; `conversation_id` is told at its beginning."""
+    skipped = [call.tool_call_id for call in turn.function_calls[1:]] if sent.first_call_only else []
     pending = [
         {"tool_call_id": call.tool_call_id, "name": call.name, "args": call.args} for call in turn.pending_confirmations
     ]
@@ -71,6 +74,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "setup_digest": sent.setup if sent.stored else None,
             "continues": sent.continues,
             "pending_confirmations": pending or None,
+            "skipped_calls": skipped or None,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
             "quotas": _quotas(turn) or None,
@@ -87,7 +91,7 @@ def _quotas(turn: Turn) -> dict[str, Any]:
 def message_of(turn: Turn, sent: Sent) -> AIMessage:
     """The answer of a turn that came as a call."""
     assembler = Assembler()
-    steps = Stopper(sent.stop).steps(assembler.take_turn(turn))
+    steps = Stopper(sent.stop, first_call_only=sent.first_call_only).steps(assembler.take_turn(turn))
     message = _build_message(steps, assembler.first_id, blocks=sent.blocks)
     message.usage_metadata = usage_metadata(turn.usage)
     opening = {"conversation_id": turn.conversation_id} if turn.conversation_id is not None else {}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -12,25 +11,21 @@ from langchain_core.messages import BaseMessage
 from langchain_mistral_agents._items import history_digest, items_of
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import instructions_of, to_entries
-from langchain_mistral_agents._tools import choose, completion_options, unsealed
+from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Target, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
+from mistral_agents._border.options import (
+    SKIPPED,
+    check_agent_options,
+    choose_tools,
+    resolve_options,
+    take_completion,
+)
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
 from mistral_agents.client import MistralAgents
-from mistral_agents.errors import ConfigurationError
-
-_CALL = (
-    "timeout",
-    "headers",
-    "guardrails",
-    "name",
-    "description",
-    "tool_confirmations",
-    "handoff_execution",
-    "metadata",
-)
+from mistral_agents.entries import function_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +47,8 @@ class Fields:
     base_url: str
     headers: bool = False
     blocks: bool = False
+    guardrails: Sequence[Any] | None = None
+    parallel_tool_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,7 @@ class Asked:
         stored: Whether the conversation is kept.
         wanted: What is asked of a kept conversation.
         model: The model, after an override.
+        first_call_only: Whether one function call at a time is wanted.
     """
 
     tools: list[JsonDict]
@@ -77,6 +75,7 @@ class Asked:
     stored: bool
     wanted: Wanted
     model: str | None
+    first_call_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +97,25 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
     Raises:
         ConfigurationError: An option can't be honoured; it names it.
     """
-    given = dict(kwargs)
-    given.pop("strict", None)
-    store = given.pop("store", None)
-    stored = fields.store if store is None else bool(store)
-    explicit = given.pop("conversation_id", None)
+    given = resolve_options(kwargs, what="ChatMistralAgent", where="call", others=("stream",))
+    given.pop("stream", None)
+    completion = {**fields.completion_args, **take_completion(given)}
+    choice = completion.pop("tool_choice", None)
+    stored, explicit = given.pop("store", fields.store), given.pop("conversation_id", None)
     model = given.pop("model", None)
-    choice = given.pop("tool_choice", None)
-    tools = [*fields.connectors, *(given.pop("tools", None) or ())]
-    extra = given.pop("completion_args", None) or {}
-    completion = {**fields.completion_args, **extra, **completion_options(given)}
+    if fields.guardrails is not None:
+        given.setdefault("guardrails", fields.guardrails)
+    parallel, strict = given.pop("parallel_tool_calls", fields.parallel_tool_calls), given.pop("strict", None)
+    tools = [*fields.connectors, *(as_tool(tool, strict=strict) for tool in given.pop("tools", ()))]
     words = [stop, completion.pop("stop", None), fields.stop]
     stops = next((found for found in words if found is not None), None)
-    options = {name: given.pop(name) for name in _CALL if given.get(name) is not None}
-    given = {name: value for name, value in given.items() if value is not None and name not in _CALL}
-    if given:
-        raise ConfigurationError(f"ChatMistralAgent takes no {', '.join(sorted(given))} per call.")
     in_agent_mode = fields.agent_id is not None
     if in_agent_mode:
-        _check_agent(fields, model, choice, completion)
+        own = {"model": model, "instructions": fields.instructions, "connectors": list(fields.connectors)}
+        check_agent_options({**own, **completion, "tool_choice": choice}, enforced=("stop",))
         instructions = None
     else:
-        tools, word = choose(tools, choice)
+        tools, word = choose_tools(tools, choice)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stops} if stops else {}
         instructions = instructions_of(messages, fields.instructions)
@@ -128,40 +124,25 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
     wanted = Wanted(
         base_url=fields.base_url,
         stored=kept,
-        setup=setup,
+        setup=replace(setup, guardrails=given.get("guardrails")),
         given=explicit,
         fallback=fields.conversation_id,
         systems=in_agent_mode,
         declared=tools if in_agent_mode else (),
         policy=fields.on_divergence,
-        confirms=bool(options.get("tool_confirmations")),
+        confirms=bool(given.get("tool_confirmations")),
     )
     return Asked(
         tools=tools,
         instructions=instructions,
         completion=completion,
-        stop=tuple(stops or ()) if in_agent_mode else (),
-        options=options,
+        stop=tuple([stops] if isinstance(stops, str) else stops or ()) if in_agent_mode else (),
+        options={**given, "headers": unsealed_headers(given["headers"])} if "headers" in given else given,
         stored=kept,
         wanted=wanted,
         model=model if model is not None else fields.model,
+        first_call_only=not parallel,
     )
-
-
-def _check_agent(fields: Fields, model: str | None, choice: Any, completion: JsonDict) -> None:
-    """An agent brings its own model and options; the service refuses them in the request."""
-    named = {"model": model, "instructions": fields.instructions, **completion}
-    named["connectors"] = list(fields.connectors) or None
-    named["tool_choice"] = choice if choice == "none" else None
-    refused = sorted(name for name, value in named.items() if value is not None)
-    if refused:
-        raise ConfigurationError(
-            f"With agent_id, {', '.join(refused)} can't be given: the service refuses such a request (422).",
-            hint="Set it on the agent (client.agents.update), or use model= instead of agent_id=.",
-        )
-    if choice not in (None, False, "auto"):
-        text = f"tool_choice={choice!r} can't be forced on an agent: it decides itself, by its own completion_args."
-        warnings.warn(text, UserWarning, stacklevel=6)
 
 
 class Plan:
@@ -203,7 +184,14 @@ class Plan:
         """The messages from a position on as inputs, and the decisions given with the call."""
         confirmations = list(self._asked.options.get("tool_confirmations") or ())
         inputs = to_entries(self._messages[position.first :], systems=self._asked.wanted.systems)
-        return inputs, confirmations
+        return [*self._answer_skipped(position), *inputs], confirmations
+
+    def _answer_skipped(self, position: Position) -> list[JsonDict]:
+        """Results for the calls that `parallel_tool_calls=False` left out of the answer that is gone on from."""
+        if position.operation == "start" or position.first == 0:
+            return []
+        skipped = self._messages[position.first - 1].response_metadata.get("skipped_calls") or ()
+        return [function_result(call_id, SKIPPED) for call_id in skipped]
 
     def _request(self, turn: TurnRequest) -> Request:
         fields, asked = self._fields, self._asked
@@ -216,5 +204,6 @@ class Plan:
             headers=fields.headers,
             blocks=fields.blocks,
             continues=turn.conversation_id if turn.operation == "restart" else None,
+            first_call_only=asked.first_call_only,
         )
         return Request(turn, sent)

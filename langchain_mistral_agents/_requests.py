@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._blocks import PROVIDER
-from langchain_mistral_agents._content import human_content, result_text
+from langchain_mistral_agents._content import human_content, result_content, system_content
+from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
 from mistral_agents._border.calls import UNNAMED
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
@@ -26,7 +26,7 @@ def is_ours(message: BaseMessage) -> bool:
 
 def instructions_of(messages: Sequence[BaseMessage], own: str | None) -> str | None:
     """The model's own instructions and every system message, joined by a blank line."""
-    found = [m.text for m in messages if isinstance(m, SystemMessage)]
+    found = [system_content(m.content) for m in messages if isinstance(m, SystemMessage)]
     parts = [part for part in [own, *found] if part is not None and part.strip()]
     return "\n\n".join(parts) if parts else None
 
@@ -42,33 +42,54 @@ def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDi
     Raises:
         ConfigurationError: A message is of a kind that can't be sent.
     """
-    return [entry for message in messages for entry in _entries(message, systems)]
+    entries: list[JsonDict] = []
+    results: list[tuple[str, ResultContent]] = []
+    for message in messages:
+        for made in _entries(message, systems):
+            entry, content = made if isinstance(made, tuple) else (made, None)
+            if content is None:
+                entries += [*make_attachments(results), entry]
+                results = []
+            else:
+                entries.append(entry)
+                results.append((entry["tool_call_id"], content))
+    return entries + make_attachments(results)
 
 
-def _entries(message: BaseMessage, systems: bool) -> Iterator[JsonDict]:
+_Made = JsonDict | tuple[JsonDict, ResultContent]
+"""An entry; a result's with what it holds."""
+
+
+def _entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
     if isinstance(message, SystemMessage):
         if systems:
-            yield user_message(message.text)
+            yield user_message(human_content(message.content))
     elif isinstance(message, HumanMessage):
         yield from _human(message)
     elif isinstance(message, AIMessage):
         yield from _assistant(message)
     elif isinstance(message, ToolMessage):
-        text = result_text(message.content)
-        yield function_result(message.tool_call_id, f"Error: {text}" if message.status == "error" else text)
+        prefix = "Error: " if message.status == "error" else ""
+        yield _result(message.tool_call_id, result_content(message.content), prefix)
     elif isinstance(message, ChatMessage) and message.role in ("user", "assistant"):
-        yield user_message(message.text) if message.role == "user" else assistant_message(message.text)
+        yield (
+            user_message(human_content(message.content)) if message.role == "user" else assistant_message(message.text)
+        )
     else:
         raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
 
 
-def _human(message: HumanMessage) -> Iterator[JsonDict]:
+def _result(call_id: str, content: ResultContent, prefix: str = "") -> tuple[JsonDict, ResultContent]:
+    return function_result(call_id, f"{prefix}{content.text}"), content
+
+
+def _human(message: HumanMessage) -> Iterator[_Made]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):
         results = [b for b in content if isinstance(b, dict) and b.get("type") == "tool_result"]
         for block in results:
-            yield function_result(str(block.get("tool_use_id")), result_text(block.get("content") or ""))
+            yield _result(str(block.get("tool_use_id")), result_content(block.get("content") or ""))
         content = [block for block in content if block not in results]
         if results and not content:
             return
@@ -130,7 +151,7 @@ def _actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Ite
     elif kind == "server_tool_result" and ours:
         yield from _hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
     elif kind in ("reasoning", "server_tool_call", "server_tool_result", "image", "file") and not ours:
-        warnings.warn(f"A {kind} block of another provider's answer is left out.", UserWarning, stacklevel=8)
+        warn_left_out(str(kind), "of another provider's answer")
 
 
 def _hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:

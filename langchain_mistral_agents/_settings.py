@@ -2,43 +2,98 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
 
+from langchain_core.caches import BaseCache
+from langchain_core.callbacks import Callbacks
+from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.utils import get_pydantic_field_names, secret_from_env
-from langchain_core.utils.utils import _build_model_kwargs
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.utils import secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
-from typing_extensions import Self, override
+from typing_extensions import Self, Unpack, override
 
 from langchain_mistral_agents import _serialization, _translator
+from langchain_mistral_agents._counting import count_messages, count_text
 from langchain_mistral_agents._plan import Fields
+from langchain_mistral_agents._profiles import profile_of
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
+from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.fingerprints import digest
+from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
+from mistral_agents.options import ModelOptions
 
 _translator.register()
 _serialization.register()
 
 
+_FIELDS = {"tools": "connectors", "headers": "default_headers"}
+"""Options that LangChain's users know as fields by another name."""
+_COMPLETION = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "random_seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "response_format",
+    "prediction",
+    "tool_choice",
+)
+
+
 @lru_cache(maxsize=64)
-def shared_client(key: Any, base_url: str, timeout: float, max_retries: int, retry_stateless: bool) -> MistralAgents:
+def shared_client(
+    key: Any,
+    base_url: str,
+    timeout: float,
+    max_retries: int,
+    retry_stateless: bool,
+    headers: tuple[Any, ...],
+    http: Any,
+    async_http: Any,
+) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
-    api_key = key.get_secret_value() if isinstance(key, SecretStr) else key
     return MistralAgents(
-        api_key=api_key,
+        api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
         base_url=base_url,
         timeout=timeout,
         max_retries=max_retries,
         retry_stateless=retry_stateless,
+        headers=dict(headers) or None,
+        http_client=http,
+        async_http_client=async_http,
     )
+
+
+class ChatOptions(ModelOptions, total=False):
+    """What `ChatMistralAgent` takes."""
+
+    model: str | None
+    connectors: Sequence[Any] | None
+    tools: Sequence[Any] | None
+    instructions: str | None
+    streaming: bool
+    include_response_headers: bool
+    client: MistralAgents | None
+    name: str | None
+    cache: BaseCache | bool | None
+    verbose: bool
+    callbacks: Callbacks
+    tags: list[str] | None
+    custom_get_token_ids: Callable[[str], list[int]] | None
+    rate_limiter: BaseRateLimiter | None
+    disable_streaming: bool | Literal["tool_calling"]
+    output_version: str | None
+    profile: ModelProfile | None
 
 
 class AgentSettings(BaseChatModel):
@@ -46,13 +101,23 @@ class AgentSettings(BaseChatModel):
 
     model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True)
 
-    model: str | None = Field(default=None, alias="model_name")
+    model: str | None = None
     agent_id: str | None = None
     agent_version: int | str | None = None
     conversation_id: str | None = None
     temperature: float | None = None
+    top_p: float | None = None
     max_tokens: int | None = None
-    stop: list[str] | None = Field(default=None, alias="stop_sequences")
+    random_seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    stop: list[str] | None = None
+    guardrails: list[dict[str, Any]] | None = None
     timeout: float = 300.0
     max_retries: int = 2
     retry_stateless: bool = True
@@ -60,22 +125,35 @@ class AgentSettings(BaseChatModel):
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
     base_url: str | None = None
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    async_http_client: Any = Field(default=None, exclude=True, repr=False)
     streaming: bool = False
     connectors: list[Any] = Field(default_factory=list)
     instructions: str | None = None
     store: bool = False
     completion_args: dict[str, Any] = Field(default_factory=dict)
-    model_kwargs: dict[str, Any] = Field(default_factory=dict)
     handoff_execution: Literal["server", "client"] | None = None
     on_divergence: OnDivergence = "restart"
     include_response_headers: bool = False
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
-    cache: Any = False
+    cache: Any = None
+
+    def __init__(self, **options: Unpack[ChatOptions]) -> None:
+        super().__init__(**self._resolve(options))
+
+    @classmethod
+    def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that options say: under one name, None left out."""
+        found = resolve_options(given, what=cls.__name__, where="constructor", others=cls.model_fields)
+        if isinstance(found.get("stop"), str):
+            found["stop"] = [found["stop"]]
+        return {_FIELDS.get(name, name): value for name, value in found.items()}
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_unknown(cls, values: Any) -> Any:
-        return _build_model_kwargs(values, get_pydantic_field_names(cls)) if isinstance(values, dict) else values
+    def _resolve_names(cls, values: Any) -> Any:
+        return cls._resolve(values) if isinstance(values, dict) else values
 
     @field_validator("connectors")
     @classmethod
@@ -86,8 +164,13 @@ class AgentSettings(BaseChatModel):
     def _check_mode(self) -> Self:
         if (self.model is None) == (self.agent_id is None):
             raise ValueError("Give model= or agent_id=, not both and not neither: an agent brings its own model.")
-        if self.store and self.cache is not False and self.cache is not None:
-            raise ValueError("cache can't be used with store=True: a cached answer would never reach the conversation.")
+        if self.store or self.conversation_id is not None:
+            if self.cache is not False and self.cache is not None:
+                raise ValueError(
+                    "cache can't be used with store=True or conversation_id: a cached answer would never reach the "
+                    "conversation."
+                )
+            self.cache = False
         return self
 
     @model_validator(mode="after")
@@ -97,16 +180,24 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """An estimate: a token for every four characters, since the service has no call that counts."""
-        return -(-len(text) // 4)
+        """Tokens of a text: by Mistral's tokenizer with `mistral-common` installed, else one for four characters."""
+        return count_text(text)
 
     @override
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: Any
     ) -> int:
-        """An estimate for messages and tools, as `get_num_tokens`."""
-        words = sum(self.get_num_tokens(str(message.text)) + 4 for message in messages)
-        return words + sum(self.get_num_tokens(json.dumps(as_tool(tool))) for tool in tools or ())
+        """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
+        return count_messages(messages, [as_tool(tool) for tool in tools or ()])
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model)
+
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key of a cached answer: LangChain's, and the address."""
+        return f"{self.mistral.base_url} {super()._get_llm_string(stop=stop, **kwargs)}"
 
     @property
     def _llm_type(self) -> str:
@@ -137,13 +228,15 @@ class AgentSettings(BaseChatModel):
         """The client that this model uses; copies of the model share it."""
         if self.client is not None:
             return self.client
-        address = clean_base_url(self.base_url)
-        return shared_client(self.api_key, address, self.timeout, self.max_retries, self.retry_stateless)
+        headers = tuple(sorted((self.default_headers or {}).items()))
+        url = clean_base_url(self.base_url)
+        http = (self.http_client, self.async_http_client)
+        return shared_client(self.api_key, url, self.timeout, self.max_retries, self.retry_stateless, headers, *http)
 
     @property
     def _completion(self) -> dict[str, Any]:
-        own = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return {**{k: v for k, v in own.items() if v is not None}, **self.model_kwargs, **self.completion_args}
+        own = {name: self.__dict__[name] for name in _COMPLETION}
+        return {**{name: value for name, value in own.items() if value is not None}, **self.completion_args}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -154,12 +247,20 @@ class AgentSettings(BaseChatModel):
             "conversation_id": self.conversation_id,
             "instructions": self.instructions,
             "store": self.store,
-            "connectors": digest(self.connectors),
-            "completion_args": self._completion,
+            **self._completion,
+            "tools": [masked(tool) for tool in self.connectors],
             "stop": self.stop,
             "handoff_execution": self.handoff_execution,
+            "guardrails": self.guardrails,
             "base_url": self.base_url,
         }
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What tracers show of a call: options by their names, and all tools; credentials are hidden."""
+        tools = [*self.connectors, *(kwargs.get("tools") or ())]
+        params = super()._get_invocation_params(stop=stop, **kwargs)
+        return {**params, "tools": [masked(tool) for tool in tools]} if tools else params
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -194,4 +295,6 @@ class AgentSettings(BaseChatModel):
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
             blocks=self.output_version == "v1",
+            guardrails=self.guardrails,
+            parallel_tool_calls=self.parallel_tool_calls is not False,
         )

@@ -1,4 +1,4 @@
-"""Stop sequences enforced here, where the service can't be asked to (an agent takes no completion options)."""
+"""What the service can't be asked for is enforced here: an agent's stop sequences, one function call at a time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from langchain_mistral_agents._streaming import Step
 
+_CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
+
 
 class Stopper:
-    """Cuts the text of a message before the first stop sequence, even one that the stream cut in two.
+    """Cuts a message before the first stop sequence, even one that the stream cut in two, and behind its first call.
 
     Attributes:
         hit: Whether a stop sequence came; nothing after it is shown.
     """
 
-    def __init__(self, stop: Sequence[str]) -> None:
+    def __init__(self, stop: Sequence[str], *, first_call_only: bool = False) -> None:
         self._stop = tuple(word for word in stop if word)
+        self._first_call_only = first_call_only
+        self._call: int | None = None
         self._held = ""
         self._shown = ""
         self._open: set[int] = set()
@@ -23,9 +27,19 @@ class Stopper:
 
     def steps(self, steps: list[Step]) -> list[Step]:
         """The steps that may be shown."""
+        if self._first_call_only:
+            steps = [step for step in steps if not self._is_further_call(step)]
         if not self._stop:
             return steps
         return [shown for step in steps for shown in self._show(step)]
+
+    def _is_further_call(self, step: Step) -> bool:
+        """Whether a step belongs to a function call behind the first one."""
+        if step.block["type"] not in _CALLS:
+            return False
+        if self._call is None:
+            self._call = step.index
+        return step.index != self._call
 
     def _show(self, step: Step) -> list[Step]:
         """After a stop sequence only what is open is closed."""

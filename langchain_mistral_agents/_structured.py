@@ -2,59 +2,119 @@
 
 from __future__ import annotations
 
+import json
 from operator import itemgetter
 from typing import Any
 
-from langchain_core.messages import AIMessage
-from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
+from langchain_core.outputs import Generation
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
-from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_json_schema
 
-from mistral_agents.errors import ConfigurationError
+from langchain_mistral_agents._tools import as_tool
+from mistral_agents._border.schemas import Form, describe_form, read_json
+from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
 
-def response_format(schema: Any, *, strict: bool | None) -> dict[str, Any]:
-    """The service's `response_format` for a schema in any of LangChain's forms."""
-    converted = convert_to_json_schema(schema)
-    described = {"name": converted.get("title", "answer"), "schema": converted}
-    if converted.get("description") is not None:
-        described["description"] = converted["description"]
-    return {"type": "json_schema", "json_schema": {**described, "strict": strict is not False}}
+def form_of(schema: Any, *, strict: bool | None = None) -> Form:
+    """The form of a schema in any of LangChain's kinds; of a tool or a function that of its arguments."""
+    is_function = callable(schema) and not isinstance(schema, type) and not hasattr(schema, "__origin__")
+    if isinstance(schema, BaseTool) or (is_function and hasattr(schema, "__code__")):
+        return describe_form(as_tool(schema), strict=strict)
+    return describe_form(schema, strict=strict)
 
 
-def parser_for(schema: Any, method: str) -> BaseOutputParser[Any]:
-    """Reads the answer: a pydantic object for a pydantic class, else a dict."""
-    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+class FormParser(JsonOutputParser):
+    """Reads an answer's text: an object of the schema's type, as far as there is one."""
+
+    form: Any = None
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """The value; of a stream's beginning what is there already, None where that does not fit yet."""
+        if partial:
+            return _read_partly(self.form, super().parse_result(result, partial=True))
+        text = result[0].text
+        try:
+            value = read_json(text)
+        except ResponseFormatError as error:
+            raise OutputParserException(error.message, llm_output=text) from error
+        return _read(self.form, value, text)
+
+
+class CallParser(JsonOutputKeyToolsParser):
+    """Reads the arguments of the call that the answer is; None where there is no call."""
+
+    form: Any = None
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """As `FormParser.parse_result`."""
+        value = super().parse_result(result, partial=partial)
+        if value is None:
+            return None
+        return _read_partly(self.form, value) if partial else _read(self.form, value, json.dumps(value))
+
+
+def _read(form: Form | None, value: Any, text: str) -> Any:
+    if form is None:
+        return value
+    try:
+        return form.read(value)
+    except (ValueError, TypeError) as error:
+        raise OutputParserException(f"The answer can't be read as {form.name}: {error}", llm_output=text) from error
+
+
+def _read_partly(form: Form | None, value: Any) -> Any:
+    if form is None or value is None:
+        return value
+    try:
+        return form.read(value)
+    except (ValueError, TypeError):
+        return None
+
+
+def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
+    """Reads the answer: an object of the type that was given, a plain value for a JSON schema."""
+    if method == "function_calling" and form is not None:
+        return CallParser(key_name=form.name, first_tool_only=True, form=form)
+    return FormParser(form=form)
+
+
+def _trace_schema(given: Any, form: Form) -> dict[str, Any]:
+    """The schema as LangChain's tracers know it of other models; ours where LangChain can't say it."""
+    try:
+        return convert_to_json_schema(given)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {"title": form.name, **form.schema}
+
+
+def bound_options(given: Any, form: Form | None, method: str) -> dict[str, Any]:
+    """What is bound to the model, and what LangChain's tracing wants to know of it."""
+    schema = _trace_schema(given, form) if form is not None else None
+    traced = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
+    if method == "json_mode" or form is None:
+        return {"response_format": {"type": "json_object"}, **traced}
     if method == "function_calling":
-        name = convert_to_openai_tool(schema)["function"]["name"]
-        if is_class:
-            return PydanticToolsParser(tools=[schema], first_tool_only=True)
-        return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
-    return PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
+        return {"tools": [form.tool], "tool_choice": "any", **traced}
+    return {"response_format": form.response_format, **traced}
 
 
-def bound_options(schema: Any, method: str, strict: bool | None) -> dict[str, Any]:
-    """What is bound to the model, and what LangChain's tracing wants to know of it.
+def check_method(schema: Any, method: str) -> None:
+    """Refuse an unknown method, and one that needs a schema and has none.
 
     Raises:
-        ConfigurationError: The method is unknown, or needs a schema and has none.
+        ConfigurationError: It names the method.
     """
     if method not in METHODS:
         raise ConfigurationError(f"method must be one of {', '.join(METHODS)}, not {method!r}.")
     if schema is None and method != "json_mode":
         raise ConfigurationError(f"method={method!r} needs a schema.")
-    told = convert_to_json_schema(schema) if schema is not None else None
-    traced = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": told}}
-    if method == "function_calling":
-        tool = convert_to_openai_tool(schema, strict=strict)
-        return {"tools": [tool], "tool_choice": "any", **traced}
-    if method == "json_mode":
-        return {"response_format": {"type": "json_object"}, **traced}
-    return {"response_format": response_format(schema, strict=strict), **traced}
 
 
 def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, include_raw: bool) -> Runnable[Any, Any]:
@@ -69,9 +129,6 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
 
 def format_turn(thinker: Runnable[Any, AIMessage], writer: Runnable[Any, AIMessage]) -> Runnable[Any, AIMessage]:
     """A turn with hosted tools, then one that writes what was found in the wanted form."""
-    from langchain_core.messages import HumanMessage
-    from langchain_core.prompt_values import PromptValue
-
     ask = HumanMessage("Now give that answer in the required format, with nothing else.")
 
     def joined(both: dict[str, Any]) -> list[Any]:

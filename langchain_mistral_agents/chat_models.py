@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -15,22 +15,37 @@ from typing_extensions import override
 
 from langchain_mistral_agents._chunks import Chunks, generation_of
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._events import ProtocolEvents
+from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings
-from langchain_mistral_agents._structured import bound_options, format_turn, parsed, parser_for
-from langchain_mistral_agents._tools import as_tool, function_name
-from langchain_mistral_agents._traces import TurnGeneration
-from mistral_agents._steps import Steps, arun, run
+from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._tools import as_tool, seal_headers
+from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
+from mistral_agents._border.options import function_name, resolve_options
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
 
-def _with_conversation(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`configurable.conversation_id` counts as the keyword of that name."""
+def _prepare_call(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call before anything is traced: names are checked, headers sealed.
+
+    `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
+    LangChain uses this one for traces.
+    """
+    resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
+    ready = {("conversation_metadata" if name == "metadata" else name): value for name, value in kwargs.items()}
+    for name in ("headers", "default_headers"):
+        if ready.get(name) is not None:
+            ready[name] = seal_headers(ready[name])
     found = ensure_config(config).get("configurable", {}).get("conversation_id")
-    return kwargs if found is None or "conversation_id" in kwargs else {**kwargs, "conversation_id": found}
+    return ready if found is None or "conversation_id" in ready else {**ready, "conversation_id": found}
+
+
+_TRACED = ("stream", "ls_structured_output_format", "structured_output_format", "version", "stop")
+"""What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
 class ChatMistralAgent(AgentSettings):
@@ -78,25 +93,25 @@ class ChatMistralAgent(AgentSettings):
 
     @override
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        return super().invoke(input, config, **_with_conversation(config, kwargs))
+        return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, **_with_conversation(config, kwargs))
+        return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        return super().stream(input, config, **_with_conversation(config, kwargs))
+        return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, **_with_conversation(config, kwargs)):
+        async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
     def _get_request_payload(
@@ -127,10 +142,16 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            return ChatResult(generations=[run(form)])
         request = run(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
             turn = self.mistral.conversations.send(request.turn)
-        return self._result(turn, request)
+        result = self._result(turn, request)
+        if run_manager is not None:
+            trace_runs(runs_of_turn(turn), run_manager)
+        return result
 
     @override
     async def _agenerate(
@@ -140,15 +161,73 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            return ChatResult(generations=[await arun(form)])
         request = await arun(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
             turn = await self.mistral.conversations.asend(request.turn)
-        return self._result(turn, request)
+        result = self._result(turn, request)
+        if run_manager is not None:
+            await atrace_runs(runs_of_turn(turn), run_manager)
+        return result
+
+    @override
+    def _generate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return BaseChatModel._generate_with_cache(model, messages, *args, **kwargs)
+
+    @override
+    async def _agenerate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return await BaseChatModel._agenerate_with_cache(model, messages, *args, **kwargs)
+
+    def _form_steps(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Steps[TurnGeneration] | None:
+        """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
+        form = kwargs.get("response_format", self._completion.get("response_format"))
+        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        if form is None or self.agent_id is not None or all(function_name(tool) is not None for tool in tools):
+            return None
+        return self._write_form(messages, stop, kwargs, form)
+
+    def _write_form(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], form: Any
+    ) -> Steps[TurnGeneration]:
+        thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
+        writing = writing_options(kwargs, form)
+        thinker = self._without(response_format=None)
+        found: ChatResult = yield Job(
+            lambda: thinker._generate(messages, stop, **thinking),
+            lambda: thinker._agenerate(messages, stop, **thinking),
+        )
+        first = cast("TurnGeneration", found.generations[0])
+        if not is_finished(first.answer):
+            return first
+        writer = thinker._without(connectors=[], store=False, conversation_id=None)
+        ready = [*messages, first.answer, FORM_QUESTION]
+        written: ChatResult = yield Job(
+            lambda: writer._generate(ready, stop, **writing), lambda: writer._agenerate(ready, stop, **writing)
+        )
+        joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
+        return first.with_message(joined)
+
+    def _without(self, **changes: Any) -> ChatMistralAgent:
+        args = {name: value for name, value in self.completion_args.items() if name not in changes}
+        return self.model_copy(update={**changes, "completion_args": args})
 
     def _result(self, turn: Turn, request: Request) -> ChatResult:
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
-        return ChatResult(generations=[TurnGeneration(message=message, generation_info=facts).with_turn(turn)])
+        generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
+        return ChatResult(generations=[generation], llm_output={"model_name": message.response_metadata["model_name"]})
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """The model that answered, which tracers read here; in agent mode the model's own name is the agent's id."""
+        return next((dict(output) for output in llm_outputs if output), {})
 
     @override
     def _stream(
@@ -158,6 +237,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield _tell(as_chunk(run(form).answer), run_manager)
+            return
         request = run(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
@@ -179,6 +262,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield await _atell(as_chunk((await arun(form)).answer), run_manager)
+            return
         request = await arun(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
@@ -202,6 +289,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield from events_of_message(run(form).answer)
+            return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
@@ -222,6 +313,11 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            for each in events_of_message((await arun(form)).answer):
+                yield each
+            return
         request = await arun(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored):
@@ -278,15 +374,20 @@ class ChatMistralAgent(AgentSettings):
         With hosted tools (of the model or of `tools`) a first turn uses them and a second one writes the answer.
 
         Args:
-            schema: A pydantic class, a TypedDict or a JSON schema; None only with `json_mode`.
+            schema: A pydantic class, a TypedDict, dataclass, Enum, union, `list[...]` or a JSON schema, with or without
+                title, or as `{"name", "schema", "strict"}`; None only with `json_mode`. Pydantic classes, dataclasses,
+                enumerations and their like come back as objects, the others as plain values.
             method: `json_schema` (the service holds to it), `function_calling`, or `json_mode`.
             include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise nothing for an answer of another form.
-            strict: Whether the service must follow the schema exactly.
+            strict: Whether the service must follow the schema exactly; None does so where the schema can say it.
             tools: Tools that may be used on the way.
             kwargs: Further options of each call.
         """
-        options = {**bound_options(schema, method, strict), **kwargs}
-        parser = parser_for(schema, method)
+        check_method(schema, method)
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options = {**bound_options(schema, form, method), **kwargs}
+        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         if not ready:
             return parsed(self.bind(**options), parser, include_raw=include_raw)
@@ -310,6 +411,10 @@ class ChatMistralAgent(AgentSettings):
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
         return bytes(await self.mistral.files.adownload(_file_id(block)))
+
+
+def _is_kept(kwargs: Mapping[str, Any]) -> bool:
+    return bool(kwargs.get("store")) or kwargs.get("conversation_id") is not None
 
 
 def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from typing_extensions import Required, Unpack
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
-from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
+from langchain_mistral_agents._local_tools import (
+    answer_with_text,
+    arun_tools,
+    as_runnable_tools,
+    run_tools,
+    runnable_here,
+)
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
-from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
+from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, runs_of_message, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
+from mistral_agents._api.conversations import HandoffExecution
+from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
+from mistral_agents.options import ClientOptions
 
 Input = str | dict[str, Any] | PromptValue | Sequence[Any]
+
+
+_FIELDS = {"headers": "default_headers"}
+
+
+class RunnableOptions(ClientOptions, total=False):
+    """What `MistralAgentRunnable` takes."""
+
+    agent_id: Required[str]
+    agent_version: int | str | None
+    tools: Sequence[Any] | None
+    max_rounds: int
+    store: bool | None
+    conversations: ConversationStore
+    guardrails: Sequence[Mapping[str, Any]] | None
+    handoff_execution: HandoffExecution | None
+    client: MistralAgents | None
+    name: str | None
 
 
 class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
@@ -51,6 +80,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         timeout: Seconds to wait for a reply.
         max_retries: How often a request is sent again when this is safe.
         retry_stateless: As for `ChatMistralAgent`.
+        default_headers: Headers of every request.
+        http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
+        guardrails: Moderation rules, as the service takes them.
+        handoff_execution: `server` or `client`: who runs handoffs.
         client: Your own `MistralAgents`.
 
     Raises:
@@ -75,14 +108,60 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     timeout: float = 300.0
     max_retries: int = 2
     retry_stateless: bool = True
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    async_http_client: Any = Field(default=None, exclude=True, repr=False)
+    guardrails: list[dict[str, Any]] | None = None
+    handoff_execution: Literal["server", "client"] | None = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     _model: ChatMistralAgent = PrivateAttr()
 
+    def __init__(self, **options: Unpack[RunnableOptions]) -> None:
+        super().__init__(**self._resolve(options))
+
+    @classmethod
+    def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that options say; what only a model takes is refused by name."""
+        fields = cls.model_fields
+        foreign = {option.name for option in TABLE if _FIELDS.get(option.name, option.name) not in fields}
+        found = resolve_options(given, what=cls.__name__, where="constructor", others=fields, without=foreign)
+        return {_FIELDS.get(name, name): value for name, value in found.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_names(cls, values: Any) -> Any:
+        return cls._resolve(values) if isinstance(values, dict) else values
+
     def model_post_init(self, _context: Any, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = ("agent_id", "agent_version", "store", "api_key", "base_url", "timeout", "max_retries")
-        given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        self._model = ChatMistralAgent(**given, retry_stateless=self.retry_stateless, client=self.client)
+        own = ("tools", "max_rounds", "conversations", "name")
+        names = (name for name in type(self).model_fields if name not in own)
+        given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
+        self._model = ChatMistralAgent(**given)
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""
+        own = self.name if self.name is not None else self.agent_id
+        return super().get_name(suffix, name=name if name is not None else own)
+
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """The agent as a tool: its result is the text of the answer, its artifact the message.
+
+        Args:
+            args_schema: The schema of its arguments.
+            name: Its name; the agent's by default.
+            description: What it does, for the model that calls it.
+            arg_types: The arguments and their types, where they are few.
+        """
+        tool = super().as_tool(args_schema, name=name, description=description, arg_types=arg_types)
+        return answer_with_text(tool)
 
     @property
     def model(self) -> ChatMistralAgent:
@@ -104,7 +183,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
 
     @classmethod
     async def acreate_agent(
@@ -113,7 +192,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """As `create_agent`, without blocking."""
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
 
     # running
 
@@ -141,7 +220,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = self._model.invoke(rounds.messages, child, **options)
-                trace_runs(rounds.answer, run_manager)
                 self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
@@ -165,7 +243,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
-                await atrace_runs(rounds.answer, run_manager)
                 await self._aremember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
@@ -220,7 +297,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                trace_runs(rounds.answer, run_manager)
+                trace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:
@@ -266,7 +343,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     await self._aremember(chunk, config)
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                await atrace_runs(rounds.answer, run_manager)
+                await atrace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:

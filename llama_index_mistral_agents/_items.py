@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls, user_content
+from llama_index_mistral_agents._content import result_content, user_content
+from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls
 from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 
 
@@ -24,7 +25,8 @@ def item_of(message: ChatMessage) -> Item:
         return answer_item(text_of(message), tool_calls(message), mark)
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id", "")
-        return Item("result", result_words(str(call_id), text_of(message)), mark)
+        content = result_content(message)
+        return Item("result", [*result_words(str(call_id), content.text), *content.chunks], mark)
     return Item("input", input_words(user_content(message)), mark)
 
 

@@ -6,18 +6,11 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from llama_index.core.base.llms.types import (
-    CachePoint,
-    ChatMessage,
-    CitableBlock,
-    CitationBlock,
-    DocumentBlock,
-    ImageBlock,
-    MessageRole,
-    TextBlock,
-)
+from llama_index.core.base.llms.types import ChatMessage, CitationBlock, MessageRole, TextBlock
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from llama_index_mistral_agents._content import result_content, system_content, user_content
+from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
@@ -32,7 +25,6 @@ from mistral_agents.errors import ConfigurationError
 SYSTEM = frozenset({MessageRole.SYSTEM, MessageRole.DEVELOPER})
 _ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
 _RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
-SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
 
 
 def is_answer(message: ChatMessage) -> bool:
@@ -85,7 +77,9 @@ def fingerprint(message: ChatMessage) -> str:
 
 def system_text(messages: Sequence[ChatMessage]) -> str:
     """The system messages, joined: the service knows no such role, only instructions."""
-    return "\n\n".join(text for message in messages if message.role in SYSTEM and (text := text_of(message).strip()))
+    return "\n\n".join(
+        text for message in messages if message.role in SYSTEM and (text := system_content(message).strip())
+    )
 
 
 def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
@@ -98,21 +92,26 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
         ConfigurationError: A message holds something the service can't take.
     """
     entries: list[JsonDict] = []
+    results: list[tuple[str, ResultContent]] = []
     for message in messages:
         if message.role in SYSTEM or is_confirmation(message):
             continue
         if is_result(message):
-            entries.append(_result(message))
+            call_id, content = _call_id(message), result_content(message)
+            entries.append(function_result(call_id, content.text))
+            results.append((call_id, content))
         else:
+            entries += make_attachments(results)
+            results = []
             entries.extend(_answer(message) if is_answer(message) else _user(message))
-    return entries
+    return entries + make_attachments(results)
 
 
-def _result(message: ChatMessage) -> JsonDict:
+def _call_id(message: ChatMessage) -> str:
     call_id = message.additional_kwargs.get("tool_call_id")
     if not isinstance(call_id, str) or not call_id:
         raise ConfigurationError("A message with the role tool needs additional_kwargs={'tool_call_id': ...}.")
-    return function_result(call_id, text_of(message))
+    return call_id
 
 
 def _user(message: ChatMessage) -> list[JsonDict]:
@@ -120,58 +119,28 @@ def _user(message: ChatMessage) -> list[JsonDict]:
     return [user_message(content)] if content else []
 
 
-def user_content(message: ChatMessage) -> str | list[JsonDict]:
-    """What a user's message says, as the service takes it.
-
-    Raises:
-        ConfigurationError: It holds something the service can't take.
-    """
-    chunks = [chunk for block in message.blocks for chunk in _chunks(block)]
-    if all(chunk["type"] == "text" for chunk in chunks):
-        return "\n".join(chunk["text"] for chunk in chunks)
-    return chunks
-
-
-def _chunks(block: Any) -> list[JsonDict]:
-    if isinstance(block, TextBlock):
-        return [{"type": "text", "text": block.text}] if block.text else []
-    if isinstance(block, ImageBlock):
-        return [{"type": "image_url", "image_url": _image_url(block)}]
-    if isinstance(block, DocumentBlock):
-        return [{"type": "document_url", "document_url": _document_url(block), "document_name": block.title}]
-    if isinstance(block, CitableBlock):
-        head = {"type": "text", "text": f"{block.title} ({block.source})"}
-        return [head, *(chunk for inner in block.content for chunk in _chunks(inner))]
-    if isinstance(block, CitationBlock):
-        return _chunks(block.cited_content)
-    if isinstance(block, CachePoint):
-        return []
-    raise ConfigurationError(f"The conversations API takes no {type(block).__name__} from the user.")
-
-
-def _image_url(block: ImageBlock) -> str:
-    if block.url is not None:
-        return str(block.url)
-    data = block.resolve_image(as_base64=True).read().decode()
-    return f"data:{block.image_mimetype or 'image/png'};base64,{data}"
-
-
-def _document_url(block: DocumentBlock) -> str:
-    if block.url is not None:
-        return str(block.url)
-    data = block._get_b64_string(block.resolve_document())
-    return f"data:{block.document_mimetype or 'application/octet-stream'};base64,{data}"
-
-
 def _answer(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
     entries = [entry for run in kwargs.get("server_tools", ()) for entry in _hosted_run(run)]
     thinking = [_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)]
+    _warn_of_files(message)
     text = text_of(message)
     chunks = [*filter(None, thinking), *([{"type": "text", "text": text}] if text else [])]
     if chunks:
         entries.append(assistant_message(text if len(chunks) == 1 and text else chunks))
     return [*entries, *(function_call(*call) for call in tool_calls(message))]
+
+
+def _warn_of_files(message: ChatMessage) -> None:
+    """The service takes no files as words of the assistant; those of its own answers it has."""
+    if "conversation_id" in message.additional_kwargs:
+        return
+    for block in message.blocks:
+        if not isinstance(block, _SENT):
+            warn_left_out(type(block).__name__, "of the assistant")
+
+
+_SENT = tuple(kind for kind in (TextBlock, CitationBlock, THINKING, TOOL_CALL) if kind is not None)
 
 
 def _thinking(block: Any) -> JsonDict | None:

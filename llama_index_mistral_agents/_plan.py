@@ -15,7 +15,6 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._items import drop_repetitions, history_digest, items_of, mark_of
 from llama_index_mistral_agents._messages import (
-    SKIPPED,
     SYSTEM,
     is_confirmation,
     short_hash,
@@ -27,6 +26,7 @@ from llama_index_mistral_agents._sessions import Session, session_of
 from mistral_agents._border import continuation
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
+from mistral_agents._border.options import SKIPPED
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
@@ -94,6 +94,7 @@ class Plan:
 
     def __init__(self, messages: Sequence[ChatMessage], target: Target, options: CallOptions) -> None:
         self._messages = drop_repetitions(messages)
+        target = replace(target, **options.target)
         self._settings = target
         self._options = options
         self._session = session_of(messages)
@@ -103,12 +104,12 @@ class Plan:
         self._wanted = Wanted(
             base_url="",
             stored=self._stored,
-            setup=setup_of(target, options.tools),
+            setup=replace(setup_of(target, options.tools), guardrails=options.request.get("guardrails")),
             given=target.conversation_id,
             declared=options.tools if is_agent else (),
             notes=bool(self._system),
             policy=target.on_divergence,
-            confirms=bool(messages) and is_confirmation(messages[-1]),
+            confirms=(bool(messages) and is_confirmation(messages[-1])) or "tool_confirmations" in options.request,
         )
         self._target = continuation.Target(
             model=target.model,
@@ -118,6 +119,8 @@ class Plan:
             tools=[] if is_agent else options.tools,
             completion_args=options.completion_args,
             handoff_execution=target.handoff_execution,
+            metadata=options.metadata,
+            options={name: value for name, value in options.request.items() if name != "tool_confirmations"},
         )
         self._position = Position("start")
 
@@ -167,6 +170,7 @@ class Plan:
         """The decisions on hosted tools that wait; a tool nothing is said about is denied, since it blocks the rest."""
         decisions = {call["id"]: "deny" for call in self._mark("pending_confirmations") or ()}
         said = [message.additional_kwargs for message in new if is_confirmation(message)]
+        said += self._options.request.get("tool_confirmations", ())
         decisions.update((kwargs["tool_call_id"], kwargs["confirmation"]) for kwargs in said)
         return [{"tool_call_id": call_id, "confirmation": decision} for call_id, decision in decisions.items()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.output_parsers.pydantic import PydanticOutputParser
 from llama_index.core.program.utils import process_streaming_objects
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from mistral_agents._border.schemas import describe_form, read_json
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ResponseFormatError
 
@@ -23,41 +24,29 @@ dispatcher = get_dispatcher(__name__)
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
 
-def strict_schema(node: Any) -> Any:
-    """A JSON schema whose objects take no further keys, as strict mode wants."""
-    if isinstance(node, list):
-        return [strict_schema(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    copied = {name: strict_schema(value) for name, value in node.items()}
-    if copied.get("type") == "object" and "properties" in copied:
-        copied["additionalProperties"] = False
-    return copied
+_ASKED = "Answer with one JSON value that follows this JSON schema, and with nothing else:\n{}"
 
 
 class Structure:
-    """How one pydantic class is asked for and read."""
+    """How an object of a type is asked for and read."""
 
-    def __init__(self, output_cls: type[BaseModel], *, is_agent: bool) -> None:
+    def __init__(self, output_cls: Any, *, is_agent: bool) -> None:
         self._cls = output_cls
+        self._form = describe_form(output_cls)
         self._is_agent = is_agent
-        self._parser: Any = PydanticOutputParser(output_cls=output_cls)
         self._last: Any = None
 
     def messages(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """The messages to send; for an agent with the schema in a system message."""
         if not self._is_agent:
             return list(messages)
-        schema = self._parser.get_format_string(escape_json=False).strip()
-        return [*messages, ChatMessage(role=MessageRole.SYSTEM, content=schema)]
+        schema = json.dumps(self._form.schema, ensure_ascii=False)
+        return [*messages, ChatMessage(role=MessageRole.SYSTEM, content=_ASKED.format(schema))]
 
     def kwargs(self, llm_kwargs: JsonDict | None) -> JsonDict:
         """The call's options: the caller's, and the schema for a model."""
         given = {k: v for k, v in llm_kwargs.items() if k not in _PROGRAM_ONLY} if llm_kwargs is not None else {}
-        if self._is_agent:
-            return given
-        schema = {"name": self._cls.__name__, "schema": strict_schema(self._cls.model_json_schema()), "strict": True}
-        return {**given, "response_format": {"type": "json_schema", "json_schema": schema}}
+        return given if self._is_agent else {**given, "response_format": self._form.response_format}
 
     def read(self, response: ChatResponse) -> Any:
         """The object of a finished answer.
@@ -66,14 +55,16 @@ class Structure:
             ResponseFormatError: The answer is no such object; `.body` keeps its text.
         """
         text = response.message.content or ""
+        value = read_json(text)
         try:
-            return self._parser.parse(text)
+            return self._form.read(value)
         except ValueError as error:
-            name = self._cls.__name__
-            raise ResponseFormatError(f"The answer can't be read as {name}: {error}", body=text) from error
+            raise ResponseFormatError(f"The answer can't be read as {self._form.name}: {error}", body=text) from error
 
     def partial(self, response: ChatResponse) -> Any:
-        """The object as far as it has come."""
+        """The object as far as it has come; None where there is none yet, or a type has no half objects."""
+        if not (isinstance(self._cls, type) and issubclass(self._cls, BaseModel)):
+            return None
         before = [self._last] if self._last is not None else None
         self._last = process_streaming_objects(response, self._cls, cur_objects=before)
         return self._last
@@ -102,7 +93,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         """Answer a prompt with an object of a pydantic class.
 
         Args:
-            output_cls: The class.
+            output_cls: A pydantic class; a TypedDict, dataclass, Enum, union or `list[...]` works too.
             prompt: The prompt.
             llm_kwargs: Completion options of this call.
             prompt_args: Values of the prompt's variables.
@@ -160,7 +151,9 @@ def _ends(output: Any) -> Any:
 def _partials(structure: Structure, responses: Any) -> Iterator[Any]:
     response = None
     for response in responses:
-        yield structure.partial(response)
+        found = structure.partial(response)
+        if found is not None:
+            yield found
     if response is not None:
         yield structure.read(response)
 

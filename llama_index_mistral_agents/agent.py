@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.memory import BaseMemory
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
 from llama_index.core.tools.types import BaseTool
-from llama_index.core.workflow import Context, HumanResponseEvent
+from llama_index.core.workflow import Context, HumanResponseEvent, Workflow
 from pydantic import Field, PrivateAttr
 from typing_extensions import Self
 
@@ -25,6 +26,7 @@ from llama_index_mistral_agents._agent_state import (
 from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages import SYSTEM, confirmations
+from llama_index_mistral_agents._options import describe_tool
 from llama_index_mistral_agents._sessions import session_of
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -35,6 +37,7 @@ from llama_index_mistral_agents.agent_events import (
 )
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
+from mistral_agents._border.options import refuse_unknown
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -74,6 +77,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     def __init__(self, *, llm: MistralAgentLLM, allow_parallel_tool_calls: bool = True, **kwargs: Any) -> None:
         if not isinstance(llm, MistralAgentLLM):
             raise ConfigurationError(_LLM.format(type(llm).__name__))
+        _check_names(kwargs)
         # Early stopping and `output_cls` ask `self.llm` beside the conversation, so it keeps none.
         aside = llm.model_copy(update={"store": False, "conversation_id": None})
         super().__init__(llm=aside, allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
@@ -127,7 +131,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             kwargs: As the constructor takes them.
         """
         functions = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
-        declared = [*hosted_tools, *(tool.metadata.to_openai_tool() for tool in functions)]
+        declared = [*hosted_tools, *(describe_tool(tool) for tool in functions)]
         options = dict(agent_options) if agent_options is not None else {}
         made = client.agents.create(
             model=model, name=name, instructions=instructions, tools=declared or None, **options
@@ -224,7 +228,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         return history_messages(history.entries, state.conversation_id)
 
     def _has_same_tools(self, answer: ChatMessage, tools: Sequence[AsyncBaseTool]) -> bool:
-        offered = self._turns.setup_digest([tool.metadata.to_openai_tool() for tool in tools])
+        offered = self._turns.setup_digest([describe_tool(tool) for tool in tools])
         return answer.additional_kwargs.get("setup_digest") in (None, offered)
 
     async def _note(self, ctx: Any, state: AgentState, response: ChatResponse) -> None:
@@ -285,7 +289,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state = await AgentState.load(ctx, self.name)
         for result in results:
             mark = {"tool_call_id": result.tool_id, "name": result.tool_name}
-            message = ChatMessage(role=MessageRole.TOOL, content=result.tool_output.content, additional_kwargs=mark)
+            message = ChatMessage(role=MessageRole.TOOL, blocks=result.tool_output.blocks, additional_kwargs=mark)
             state.pad.append(dumped(message))
             state.unsent.append(dumped(message))
         direct = next((r for r in results if r.return_direct and r.tool_name != "handoff"), None)
@@ -301,6 +305,17 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state.covers(await memory.aget_all())
         await state.save(ctx, self.name)
         return output
+
+
+_FIELDS = (*inspect.signature(BaseWorkflowAgent.__init__).parameters, *inspect.signature(Workflow.__init__).parameters)
+_KNOWN = frozenset({*BaseWorkflowAgent.model_fields, *_FIELDS}) - {"self", "kwargs"}
+
+
+def _check_names(given: JsonDict) -> None:
+    """LlamaIndex drops arguments that it does not know."""
+    for name in given:
+        if name not in _KNOWN:
+            raise refuse_unknown(name, "MistralWorkflowAgent", _KNOWN)
 
 
 async def _decision(ctx: Any, answer: ChatMessage) -> bool | list[str]:

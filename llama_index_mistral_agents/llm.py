@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.generic_utils import (
@@ -25,12 +26,12 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.settings import Settings
-from pydantic import Field, PrivateAttr, field_serializer
-from typing_extensions import Self
+from pydantic import Field, PrivateAttr, SecretStr, field_serializer
+from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._messages import confirmations, tool_calls
-from llama_index_mistral_agents._options import CallOptions, call_options
+from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
 from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
@@ -38,16 +39,65 @@ from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
 from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
 from mistral_agents._border.continuation import OnDivergence
+from mistral_agents._border.options import resolve_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.options import ModelOptions
 
 if TYPE_CHECKING:
+    from llama_index.core.callbacks import CallbackManager
+    from llama_index.core.llms.llm import CompletionToPromptType, MessagesToPromptType
+    from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools.types import BaseTool
+    from llama_index.core.types import BaseOutputParser, PydanticProgramMode
 
 DEFAULT_CONTEXT_WINDOW = 128_000
+_CLIENT_OPTIONS = (
+    "api_key",
+    "base_url",
+    "timeout",
+    "max_retries",
+    "retry_stateless",
+    "headers",
+    "http_client",
+    "async_http_client",
+)
+_FIXED = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "random_seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "response_format",
+    "prediction",
+    "tool_choice",
+    "parallel_tool_calls",
+    "stop",
+    "guardrails",
+    "completion_args",
+)
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
 _CLIENT = "Give client, or {}, not both: the client has its own settings."
+
+
+class LLMOptions(ModelOptions, total=False):
+    """What `MistralAgentLLM` takes, beside `model`."""
+
+    tools: Sequence[Mapping[str, Any]] | None
+    connectors: Sequence[Mapping[str, Any]] | None
+    context_window: int
+    client: MistralAgents | None
+    callback_manager: CallbackManager | None
+    rate_limiter: Any
+    system_prompt: str | None
+    messages_to_prompt: MessagesToPromptType | None
+    completion_to_prompt: CompletionToPromptType | None
+    output_parser: BaseOutputParser | None
+    pydantic_program_mode: PydanticProgramMode
+    query_wrapper_prompt: BasePromptTemplate | None
 
 
 class MistralAgentLLM(StructuredPrediction):
@@ -66,9 +116,10 @@ class MistralAgentLLM(StructuredPrediction):
             messages reach it as a user's message.
         agent_version: A version number (they start at 0) or an alias.
         tools: Hosted tools, e.g. `[WebSearch(), CodeInterpreter()]`; function tools go to `chat_with_tools`.
-        temperature: Sampling temperature; None leaves it to the service.
-        max_tokens: Most tokens of an answer; None leaves it to the service.
-        completion_args: Further options by the service's names (`top_p`, `random_seed`, `stop`, ...).
+        temperature: Sampling temperature; so for `top_p`, `max_tokens`, `random_seed` (or `seed`), `presence_penalty`,
+            `frequency_penalty`, `reasoning_effort`, `stop`, `response_format`: None leaves them to the service.
+        guardrails: Moderation rules, as the service takes them.
+        completion_args: Further options by the service's names; `additional_kwargs` and `model_kwargs` are the same.
         store: Whether the service keeps new conversations.
         conversation_id: The stored conversation to go on with.
         handoff_execution: Who runs handoffs of an agent.
@@ -77,11 +128,17 @@ class MistralAgentLLM(StructuredPrediction):
             none), `new` begins anew, `raise` raises.
         context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; the service does not tell it.
         client: Your own client; else one is made of the arguments below.
+        conversation_metadata: Your own keys, kept with new stored conversations (or `metadata=`, as the service calls
+            it).
         api_key: The key, else MISTRAL_API_KEY.
-        base_url: Address of the service, else MISTRAL_BASE_URL, else the service's own.
+        base_url: Address of the service (or `api_base`, `endpoint`), else MISTRAL_BASE_URL, else the service's own.
         timeout: Seconds to wait for a reply (300).
         max_retries: How often a request is sent again when this is safe (2).
         retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe (yes).
+        default_headers: Headers of every request.
+        http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
+
+    All options, their other names and where they go stand in `docs/options.md`; unknown ones are refused by name.
 
     Raises:
         ConfigurationError: The settings contradict one another.
@@ -97,51 +154,47 @@ class MistralAgentLLM(StructuredPrediction):
     agent_version: int | str | None = Field(default=None, description="The agent's version or alias.")
     tools: list[dict[str, Any]] = Field(default_factory=list, description="Hosted tools.", repr=False)
     temperature: float | None = Field(default=None, description="Sampling temperature.")
+    top_p: float | None = Field(default=None, description="Share of the probable words that are sampled from.")
     max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
+    random_seed: int | None = Field(default=None, description="For answers that can be repeated.")
+    presence_penalty: float | None = Field(default=None, description="Against words that came already.")
+    frequency_penalty: float | None = Field(default=None, description="Against words that came often.")
+    reasoning_effort: str | None = Field(default=None, description="How long to think.")
+    response_format: dict[str, Any] | None = Field(default=None, description="The form of answers.")
+    prediction: dict[str, Any] | None = Field(default=None, description="What the answer will probably be.")
+    tool_choice: Any = Field(default=None, description="Which tool must be called.")
+    parallel_tool_calls: bool | None = Field(default=None, description="Whether a turn may have several calls.")
+    stop: str | list[str] | None = Field(default=None, description="Texts that end the answer.")
+    guardrails: list[dict[str, Any]] | None = Field(default=None, description="Moderation rules.")
     completion_args: dict[str, Any] = Field(default_factory=dict, description="Further completion options.")
     store: bool = Field(default=False, description="Whether the service keeps new conversations.")
     conversation_id: str | None = Field(default=None, description="The stored conversation to go on with.")
+    conversation_metadata: dict[str, Any] | None = Field(default=None, description="Kept with new conversations.")
     handoff_execution: Literal["server", "client"] | None = Field(default=None, description="Who runs handoffs.")
     on_divergence: OnDivergence = Field(default="restart", description="What to do with edited histories.")
     context_window: int = Field(default=DEFAULT_CONTEXT_WINDOW, description="Tokens of the model's context.", gt=0)
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
     _watch: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
 
-    def __init__(
-        self,
-        model: str | None = None,
-        *,
-        agent_id: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        completion_args: Mapping[str, Any] | None = None,
-        client: MistralAgents | None = None,
-        api_key: Any = None,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        max_retries: int | None = None,
-        retry_stateless: bool | None = None,
-        callback_manager: Any = None,
-        **fields: Any,
-    ) -> None:
-        if (model is None) == (agent_id is None):
+    def __init__(self, model: str | None = None, **options: Unpack[LLMOptions]) -> None:
+        given: JsonDict = {**options, **({"model": model} if model is not None else {})}
+        found = resolve_options(
+            given,
+            what="MistralAgentLLM",
+            where="constructor",
+            others=type(self).model_fields,
+            without=("instructions",),
+        )
+        if ("model" in found) == ("agent_id" in found):
             raise ConfigurationError(_BOTH)
-        settings: JsonDict = {
-            "model": model,
-            "agent_id": agent_id,
-            "tools": [dict(tool) for tool in tools] if tools is not None else [],
-            "completion_args": dict(completion_args) if completion_args is not None else {},
-            "client": _client(
-                client,
-                api_key=api_key,
-                base_url=base_url,
-                timeout=timeout,
-                max_retries=max_retries,
-                retry_stateless=retry_stateless,
-            ),
-            "callback_manager": callback_manager if callback_manager is not None else Settings.callback_manager,
-            **fields,
-        }
-        super().__init__(**settings)
+        own = {name: found.pop(name) for name in _CLIENT_OPTIONS if name in found}
+        found["client"] = _client(found.get("client"), **own)
+        found["tools"] = [_check_hosted(tool) for tool in found.get("tools", ())]
+        if "metadata" in found:
+            found["conversation_metadata"] = dict(found.pop("metadata"))
+        if found.get("callback_manager") is None:
+            found["callback_manager"] = Settings.callback_manager
+        super().__init__(**found)
 
     @field_serializer("tools")
     def _tools_without_secrets(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -192,7 +245,8 @@ class MistralAgentLLM(StructuredPrediction):
         )
 
     def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
-        fixed = {"temperature": self.temperature, "max_tokens": self.max_tokens, **self.completion_args}
+        fixed = {name: self.__dict__[name] for name in _FIXED}
+        fixed["metadata"] = self.conversation_metadata
         return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
 
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[Request]:
@@ -200,7 +254,7 @@ class MistralAgentLLM(StructuredPrediction):
 
     def setup_digest(self, tools: Sequence[Mapping[str, Any]]) -> str:
         """What a conversation with these function tools is started with, as its answers carry it."""
-        return setup_of(self._target(), [*self.tools, *tools]).key
+        return replace(setup_of(self._target(), [*self.tools, *tools]), guardrails=self.guardrails).key
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = run(self._request(messages, kwargs))
@@ -337,9 +391,10 @@ class MistralAgentLLM(StructuredPrediction):
         if user_msg is not None:
             messages.append(user_msg if isinstance(user_msg, ChatMessage) else ChatMessage(content=user_msg))
         choice = kwargs.pop("tool_choice", None)
+        strict = kwargs.pop("strict", None)
         return {
             "messages": messages,
-            "tools": [tool.metadata.to_openai_tool() for tool in tools],
+            "tools": [describe_tool(tool, strict=strict) for tool in tools],
             "tool_choice": "required" if choice is None and tool_required and tools else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **kwargs,
@@ -383,8 +438,18 @@ def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
     return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 
 
-def _client(client: MistralAgents | None, **settings: Any) -> MistralAgents:
-    given = {name: value for name, value in settings.items() if value is not None}
+def _check_hosted(tool: Any) -> JsonDict:
+    if not isinstance(tool, Mapping):
+        raise ConfigurationError(
+            f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
+        )
+    return dict(tool)
+
+
+def _client(client: MistralAgents | None, **given: Any) -> MistralAgents:
+    key = given.get("api_key")
+    if isinstance(key, SecretStr):
+        given["api_key"] = key.get_secret_value()
     if client is None:
         return MistralAgents(**given)
     if given:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
 
-from mistral_agents._api.conversations import StartOptions
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
@@ -21,6 +20,7 @@ from mistral_agents.confirmation import Rules
 from mistral_agents.entries import FunctionCall, Handoff
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History, Stats
+from mistral_agents.options import ConversationOptions
 from mistral_agents.turn import Turn, open_calls
 from mistral_agents.usage import Usage
 
@@ -53,8 +53,8 @@ class Conversation:
         meter: Counts tokens and money, and stops before a limit.
         on_handoff: With `handoff_execution="client"`: what to say to the next agent, None to stop there.
         max_rounds: How often in one exchange functions may be answered.
-        options: What `start` takes (`model` or `agent_id`, `tools`, ...); `timeout`, `headers` and
-            `handoff_execution` go with every turn.
+        options: What `start` takes (`model` or `agent_id`, `tools`, ...), and completion options by their own names
+            (`temperature`, `seed`, ...); `timeout`, `headers` and `handoff_execution` go with every turn.
 
     Attributes:
         summary: For a compacted conversation: the summary it begins with.
@@ -79,7 +79,7 @@ class Conversation:
         meter: Meter | None = None,
         on_handoff: Callable[[Handoff], str | None] | None = None,
         max_rounds: int = 20,
-        **options: Unpack[StartOptions],
+        **options: Unpack[ConversationOptions],
     ) -> None:
         given, per_turn = split_options(options)
         if conversation_id is not None and given:
@@ -247,7 +247,7 @@ class Conversation:
         place = branch_point(history, at)
         own = self._exchanges.start_options
         origin = (self._exchanges.require_id(), str(history.entries[place].id))
-        child = self._child({"metadata": own["metadata"]} if "metadata" in own else {}, origin)
+        child = self._child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
         child._exchanges.dialog.leave_open(open_calls(history.entries[: place + 1]))
         return child
 
@@ -341,7 +341,10 @@ class Conversation:
 
     @classmethod
     def import_(
-        cls, client: MistralAgents, source: str | os.PathLike[str] | Mapping[str, Any], **options: Unpack[StartOptions]
+        cls,
+        client: MistralAgents,
+        source: str | os.PathLike[str] | Mapping[str, Any],
+        **options: Unpack[ConversationOptions],
     ) -> Conversation:
         """A new conversation that goes on where an exported one ended.
 
@@ -359,7 +362,7 @@ class Conversation:
         """
         imported = archive.read(source)
         kept = archive.start_options(imported.info)
-        if {"model", "agent_id"} & set(options):
+        if {"model", "model_name", "agent_id"} & set(options):
             kept = {name: kept[name] for name in ("name", "description", "metadata") if name in kept}
         merged: Any = {**kept, **options}
         merged["metadata"] = {**(merged.get("metadata") or {}), **lineage(imported.conversation_id, None)}

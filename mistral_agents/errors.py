@@ -20,6 +20,7 @@ __all__ = [
     "ConnectionFailedError",
     "ContextWindowExceededError",
     "DivergenceError",
+    "GuardrailBlockedError",
     "InvalidRequestError",
     "LateConfirmationError",
     "MistralAgentsError",
@@ -192,6 +193,18 @@ class PermissionDeniedError(MistralAgentsError):
     """The key may not do this (403)."""
 
 
+class GuardrailBlockedError(PermissionDeniedError):
+    """A guardrail blocked the input or the answer (403).
+
+    `.violations` has the decisions that led to it, by category: `threshold`, `score`, `violated`. It is empty where the
+    check itself failed and the rule has `block_on_error` (code 3201).
+    """
+
+    def __init__(self, message: str, *, violations: dict[str, Any] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.violations = violations if violations is not None else {}
+
+
 class NotFoundError(MistralAgentsError):
     """There is no such thing, or this key can't see it (404).
 
@@ -253,8 +266,13 @@ _HINTS: dict[type[MistralAgentsError], str] = {
         "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
         "a conversation started with store=False."
     ),
+    GuardrailBlockedError: (
+        "Nothing is wrong with the settings of the account: change the input, or the thresholds in guardrails=."
+    ),
     RateLimitedError: "Wait and send the same call again; nothing was applied.",
 }
+_CHECK_FAILED = "3201"
+"""The service's code where a guardrail could not be applied and `block_on_error` blocks then."""
 _PENDING_MARKS = (
     "function calls and responses",
     "function results are still missing",
@@ -322,7 +340,9 @@ def error_for_status(
     unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
     """
     message, code = message_of(body)
-    kind = _kind_of(status, message or "")
+    violations = _find_violations(body)
+    blocked = violations or (isinstance(body, dict) and "guardrails" in body) or str(code) == _CHECK_FAILED
+    kind = GuardrailBlockedError if status == 403 and blocked else _kind_of(status, message or "")
     facts: dict[str, Any] = {
         "status_code": status,
         "code": code,
@@ -335,7 +355,23 @@ def error_for_status(
     if kind is RateLimitedError:
         facts["retry_after"] = read_retry_after(headers.get("retry-after"))
         facts["exhausted"] = [quota for quota in quotas_from_headers(headers) if quota.remaining == 0]
+    if kind is GuardrailBlockedError:
+        facts["violations"] = violations
+        message = f"{message}: {', '.join(violations)}" if violations else message
     return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
+
+
+def _find_violations(body: Any) -> dict[str, Any]:
+    """The decisions of guardrails that were violated, by category."""
+    found = body.get("guardrails") if isinstance(body, dict) else None
+    results = found.get("results") if isinstance(found, dict) else None
+    violations: dict[str, Any] = {}
+    for result in results.values() if isinstance(results, dict) else ():
+        decisions = result.get("decisions") if isinstance(result, dict) else None
+        for category, decision in decisions.items() if isinstance(decisions, dict) else ():
+            if isinstance(decision, dict) and decision.get("violated") is True:
+                violations[str(category)] = decision
+    return violations
 
 
 def _kind_of(status: int, message: str) -> type[MistralAgentsError]:

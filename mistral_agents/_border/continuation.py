@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
 from mistral_agents._border.calls import answer_unrun, close_history
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
+from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
@@ -411,11 +412,11 @@ class Target:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def _common(self) -> JsonDict:
+    def _common(self, operation: Operation) -> JsonDict:
         handoffs = self.options.get("handoff_execution")
         completion = dict(self.completion_args) if self.agent_id is None else {}
         return {
-            **self.options,
+            **fit_options(self.options, operation),
             "completion_args": completion or None,
             "handoff_execution": handoffs if handoffs is not None else self.handoff_execution,
         }
@@ -426,18 +427,18 @@ class Target:
 
     def _start_options(self, wanted: Wanted) -> JsonDict:
         """What a conversation's first turn is given."""
-        options = {**self._common(), "store": wanted.stored}
+        options = {**self._common("start"), "store": wanted.stored}
         if self.agent_id is not None:
             options.update(agent_id=self.agent_id, agent_version=self.agent_version)
         else:
             options.update(model=self.model, instructions=self.instructions, tools=list(self.tools) or None)
-        metadata = {**self.metadata, **(self.options.get("metadata") or {})}
-        options["metadata"] = metadata or None if wanted.stored else None
+        kept = self.metadata if wanted.stored else {}
+        options["metadata"] = {**kept, **(self.options.get("metadata") or {})} or None
         return options
 
     def _further_options(self, position: Position) -> JsonDict:
         """What a further turn, or a branch, is given."""
-        options = self._common()
+        options = self._common(position.operation)
         if position.operation == "restart":
             options["agent_version"] = self.agent_version
         return options

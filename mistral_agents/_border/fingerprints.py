@@ -58,12 +58,14 @@ class Setup:
         agent_version: Its version or alias.
         instructions: The system prompt; None where it does not count.
         tools: The tools, as the service is told them.
+        guardrails: Moderation rules; None where none were given.
     """
 
     agent_id: str | None = None
     agent_version: int | str | None = None
     instructions: str | None = None
     tools: Sequence[Mapping[str, Any]] = ()
+    guardrails: Sequence[Any] | None = None
 
     @classmethod
     def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]]) -> Setup:
@@ -85,7 +87,8 @@ class Setup:
     def key(self) -> str:
         """A digest that two equal setups share."""
         tools = sorted(map(tool_identity, self.tools))
-        return digest(self.agent_id, str(self.agent_version), self.instructions, tools)
+        rules = [list(self.guardrails)] if self.guardrails is not None else []
+        return digest(self.agent_id, str(self.agent_version), self.instructions, tools, *rules)
 
     def differences(self, info: Mapping[str, Any]) -> list[str]:
         """What is asked for and was set otherwise at a conversation's start; what is not asked for does not count."""
@@ -94,6 +97,8 @@ class Setup:
             changed.append("instructions")
         if self.tools and sorted(map(tool_identity, self.tools)) != sorted(map(tool_identity, held.tools)):
             changed.append("tools")
+        if self.guardrails is not None and info.get("guardrails", self.guardrails) != self.guardrails:
+            changed.append("guardrails")
         return changed
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.events import DONE
+from mistral_agents._border.options import choose_tools, resolve_options, take_completion
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
@@ -57,9 +58,22 @@ class Settings:
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
-    """Options of the start, and those of every turn."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """Options of the start, and those of every turn.
+
+    Raises:
+        ConfigurationError: A name is unknown, or an option can't be honoured.
+    """
+    given = resolve_options(options, what="Conversation", where="conversation")
     per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
+    completion = take_completion(given)
+    choice = completion.pop("tool_choice", None)
+    tools, word = choose_tools(given.get("tools", ()), choice)
+    if "tools" in given:
+        given["tools"] = tools
+    if word is not None:
+        completion["tool_choice"] = word
+    if completion:
+        given["completion_args"] = completion
     return given, per_turn
 
 
@@ -224,8 +238,12 @@ class Exchanges:
             known = self.dialog.last_entry_id
             return TurnRequest("append", inputs or None, options, self.conversation_id, known, found=action.found)
         if self.origin is not None:
-            metadata = {**self.start_options.get("metadata", {}), **lineage(*self.origin)}
-            return TurnRequest("restart", inputs, {**per_turn, "metadata": metadata}, *self.origin)
+            own = self.start_options
+            options = {
+                "guardrails": own.get("guardrails"),
+                "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
+            }
+            return TurnRequest("restart", inputs, {**per_turn, **options}, *self.origin)
         return TurnRequest("start", inputs, {**self.start_options, **per_turn})
 
     def check_meter(self) -> None:

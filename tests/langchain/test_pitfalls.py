@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
-from langchain_mistral_agents import ChatMistralAgent
+from langchain_mistral_agents import ChatMistralAgent, _counting
 from mistral_agents import MistralAgents, WebSearch
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError, TurnFailedError
 from mistral_agents.tools import Connector
@@ -196,7 +196,7 @@ def test_a_timeout_of_a_stored_turn_is_not_retryable(prepared: Make, wire: Wire)
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"n": 2}, "n=2"), ({"parallel_tool_calls": False}, "parallel_tool_calls"), ({"logprobs": True}, "logprobs")],
+    [({"n": 2}, "n=2"), ({"logprobs": True}, "logprobs"), ({"temprature": 0}, "did you mean temperature")],
 )
 def test_what_the_service_lacks_is_refused(prepared: Make, wire: Wire, options: dict[str, Any], word: str) -> None:
     with pytest.raises(ConfigurationError, match=word):
@@ -252,7 +252,7 @@ def test_a_named_tool_choice_offers_only_that_tool(prepared: Make, wire: Wire) -
     prepared().bind_tools([one, two], tool_choice="two").invoke("Go")
     body = wire.bodies[0]
     assert [tool["function"]["name"] for tool in body["tools"]] == ["two"]
-    assert body["completion_args"] == {"tool_choice": "any"}
+    assert body["completion_args"] == {"tool_choice": "required"}
     with pytest.raises(ConfigurationError, match="422"):
         prepared().bind_tools([one, WebSearch()], tool_choice="any").invoke("Go")
 
@@ -398,9 +398,11 @@ def test_leaving_a_stream_early_frees_the_connection(standin: Standin) -> None:
 def test_the_cache_is_off_and_refused_where_it_would_hide_turns() -> None:
     from langchain_core.caches import InMemoryCache
 
-    assert ChatMistralAgent(model="m").cache is False
-    with pytest.raises(ValueError, match="cache"):
-        ChatMistralAgent(model="m", store=True, cache=InMemoryCache())
+    assert ChatMistralAgent(model="m", store=True).cache is False
+    assert ChatMistralAgent(model="m", conversation_id="conv_1").cache is False
+    for kept in ({"store": True}, {"conversation_id": "conv_1"}):
+        with pytest.raises(ValueError, match="cache"):
+            ChatMistralAgent(model="m", cache=InMemoryCache(), **kept)  # type: ignore[typeddict-item]
 
 
 def test_identifying_params_differ_where_models_do() -> None:
@@ -458,13 +460,6 @@ def test_usage_reaches_the_counter_of_langchain(prepared: Make, wire: Wire) -> N
     assert counter.usage_metadata["mistral-small-latest"]["total_tokens"] == 22
 
 
-def test_unknown_arguments_go_to_the_completion_options_with_a_warning(wire: Wire, prepared: Make) -> None:
-    with pytest.warns(UserWarning, match="top_p"):
-        model = prepared(top_p=0.9)
-    model.invoke("Go")
-    assert wire.bodies[0]["completion_args"] == {"top_p": 0.9}
-
-
 def test_agent_id_and_model_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="agent_id"):
         ChatMistralAgent(model="m", agent_id="a")
@@ -485,7 +480,8 @@ def test_headers_on_request(prepared: Make, wire: Wire) -> None:
     assert prepared(include_response_headers=True).invoke("Go").response_metadata["headers"]["x-special"] == "1"
 
 
-def test_tokens_are_estimated_without_a_tokenizer() -> None:
+def test_tokens_are_estimated_without_a_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_counting, "_find_encoder", lambda: None)
     model = ChatMistralAgent(model="m")
     assert model.get_num_tokens("12345678") == 2
     assert model.get_num_tokens_from_messages([HumanMessage("12345678")]) == 6

@@ -1,0 +1,307 @@
+"""What the user's messages hold beside text: which chunk of the service says it, and what becomes of the rest.
+
+A wing reads its framework's blocks into a `Part`; here is decided how a part goes out. Each one is sent, named in a
+warning, or refused: none is silently empty, and no file becomes text by its base64 or its `b'…'`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import json
+import mimetypes
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from mistral_agents._json import JsonDict
+from mistral_agents.entries import user_message
+from mistral_agents.errors import ConfigurationError
+
+Kind = Literal["text", "image", "document", "chunk", "nothing"]
+_DETAILS = frozenset({"low", "auto", "high"})
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+_SPACES = re.compile(r"\s+")
+_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
+_DOCUMENT = "application/pdf"
+_TOOLS = {"image": "image_generation", "document": "code_interpreter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a message, from whatever framework.
+
+    Attributes:
+        kind: What it is: words, a picture, a document, a chunk in the service's own form, or nothing that it takes.
+        label: What its framework calls it, for warnings and errors.
+        text: Words, or a text document's text.
+        data: A file's bytes, or their base64, or a data URL.
+        url: Where it lies.
+        file_id: A file of the service.
+        mime: Its media type, where known.
+        name: Its file name, where known.
+        detail: How closely a picture is looked at.
+        chunk: The chunk itself, where it has the service's form already.
+    """
+
+    kind: Kind
+    label: str
+    text: Any = None
+    data: Any = None
+    url: str | None = None
+    file_id: str | None = None
+    mime: str | None = None
+    name: str | None = None
+    detail: str | None = None
+    chunk: JsonDict | None = None
+
+
+def make_chunk(part: Part) -> JsonDict:
+    """The chunk that says a part.
+
+    Raises:
+        ConfigurationError: The service takes no such thing, or the part is incomplete or damaged; it names the block.
+    """
+    if part.kind == "text":
+        return {"type": "text", "text": _read_text(part)}
+    if part.kind == "image":
+        return _make_image(part)
+    if part.kind == "document":
+        return _make_document(part)
+    if part.chunk is not None:
+        return part.chunk
+    raise ConfigurationError(f"The service takes no {part.label!r} content; it takes text, images and documents.")
+
+
+def _read_text(part: Part) -> str:
+    if not isinstance(part.text, str):
+        raise ConfigurationError(f"The text of a {part.label!r} block must be a text, not {type(part.text).__name__}.")
+    return part.text
+
+
+def _make_image(part: Part) -> JsonDict:
+    if part.file_id is not None:
+        return _make_tool_file(part)
+    address = part.url if part.url is not None else _make_data_url(part, part.mime or "image/png")
+    return {
+        "type": "image_url",
+        "image_url": {"url": address, "detail": part.detail} if part.detail in _DETAILS else address,
+    }
+
+
+def _make_tool_file(part: Part) -> JsonDict:
+    return {"type": "tool_file", "tool": _TOOLS[part.kind], "file_id": part.file_id}
+
+
+def _make_document(part: Part) -> JsonDict:
+    if part.file_id is not None:
+        return _make_tool_file(part)
+    if part.text is not None:
+        return {"type": "text", "text": _label_text(_read_text(part), part.name)}
+    named = {"document_name": part.name} if part.name else {}
+    if part.url is not None and not part.url.startswith("data:"):
+        return {"type": "document_url", "document_url": part.url, **named}
+    url = part.url if part.url is not None else _make_data_url(part, _guess_type(part))
+    if _is_text_type(url.partition(";")[0].removeprefix("data:")):
+        return {"type": "text", "text": _label_text(_decode_text(url, part), part.name)}
+    return {"type": "document_url", "document_url": url, **named}
+
+
+def _guess_type(part: Part) -> str:
+    """The media type of a document: what is told, but for a PDF that is none (langchain-core calls all files so).
+
+    Where nothing is told it is known by the name, else by how the data begin.
+    """
+    named = mimetypes.guess_type(part.name)[0] if part.name else None
+    told = part.mime if part.mime is not None else named
+    if told not in (None, _DOCUMENT) or part.data is None:
+        return told or _DOCUMENT
+    begin = _begin_of(part.data) if isinstance(part.data, str) else bytes(part.data)
+    return "text/plain" if _looks_like_text(begin) else _DOCUMENT
+
+
+def _begin_of(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded[:1024])
+    except binascii.Error:
+        return b"\0"
+
+
+def _looks_like_text(data: bytes) -> bool:
+    if not data or b"\0" in data or data.startswith(b"%PDF"):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _label_text(text: str, name: str | None) -> str:
+    return f"{name}:\n{text}" if name else text
+
+
+def _is_text_type(mime: str) -> bool:
+    return mime.startswith("text/") or mime in _TEXT_TYPES
+
+
+def _decode_text(url: str, part: Part) -> str:
+    """The words of a text document: the service reads documents as pages, so it gets the text itself."""
+    head, _, data = url.partition(",")
+    held = base64.b64decode(_check_base64(data, part)) if head.endswith(";base64") else unquote_to_bytes(data)
+    encoding = "utf-16" if held[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return held.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The text in a {part.label!r} block is no {encoding.upper()}: {error}.",
+            hint="Encode it so, or send its text.",
+        ) from error
+
+
+def _make_data_url(part: Part, mime: str) -> str:
+    data = part.data
+    if data is None:
+        raise ConfigurationError(f"A {part.label!r} block needs url, base64 or file_id.")
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return f"data:{mime};base64,{base64.b64encode(bytes(data)).decode()}"
+    if not isinstance(data, str):
+        raise ConfigurationError(
+            f"The data of a {part.label!r} block must be base64 or bytes, not {type(data).__name__}."
+        )
+    if data.startswith("data:"):
+        return data
+    return f"data:{mime};base64,{_check_base64(data, part)}"
+
+
+def _check_base64(data: str, part: Part) -> str:
+    """Base64 in the usual alphabet, without line breaks."""
+    text = _SPACES.sub("", data)
+    if not text or not _BASE64.fullmatch(text):
+        raise ConfigurationError(
+            f"The data of a {part.label!r} block is no base64: it begins with {data[:20]!r}.",
+            hint="Give base64 text, or the bytes themselves.",
+        )
+    text = text.translate(_URL_SAFE).rstrip("=")
+    text += "=" * (-len(text) % 4)
+    try:
+        binascii.a2b_base64(text)
+    except binascii.Error as error:
+        raise ConfigurationError(f"The data of a {part.label!r} block is no base64: {error}.") from error
+    return text
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+# Messages -----------------------------------------------------------------------------------------------------------
+
+
+def make_content(parts: Iterable[Part]) -> str | list[JsonDict]:
+    """The content of a user's message: a text where there is nothing but text, else chunks.
+
+    Raises:
+        ConfigurationError: See `make_chunk`.
+
+    Warns:
+        UserWarning: A part says nothing that the service takes from a user (another model's thoughts, cache points).
+    """
+    chunks = [chunk for part in parts if (chunk := _chunk_or_warning(part)) is not None]
+    if all(chunk["type"] == "text" for chunk in chunks):
+        return "\n".join(chunk["text"] for chunk in chunks)
+    return chunks
+
+
+def _chunk_or_warning(part: Part) -> JsonDict | None:
+    if part.kind == "nothing":
+        warn_left_out(part.label, "of the user's message")
+        return None
+    return make_chunk(part)
+
+
+def warn_left_out(label: str, where: str) -> None:
+    """Name a block that is not sent."""
+    warnings.warn(f"A {label} block {where} is left out: the service takes none.", UserWarning, stacklevel=9)
+
+
+def make_text_only(parts: Sequence[Part], what: str) -> str:
+    """The text of what takes text alone (instructions).
+
+    Raises:
+        ConfigurationError: A part is more than text.
+    """
+    texts = []
+    for part in parts:
+        chunk = _chunk_or_warning(part)
+        if chunk is not None and chunk["type"] != "text":
+            raise ConfigurationError(
+                f"{what} is text only; it can't hold a {part.label!r} block.", hint="Put it into a user's message."
+            )
+        texts.extend([chunk["text"]] if chunk is not None else [])
+    return "\n".join(texts)
+
+
+# Results of functions -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ResultContent:
+    """A function's result: the service takes its text; pictures and documents follow in a message of the user.
+
+    Attributes:
+        text: The text, with a note for each part that is not in it.
+        chunks: The parts that follow.
+    """
+
+    text: str
+    chunks: tuple[JsonDict, ...] = ()
+
+
+def make_result(parts: Iterable[Part]) -> ResultContent:
+    """The content of a function's result. What can't be sent is noted in its text, so that the model knows of it.
+
+    Warns:
+        UserWarning: A part can't be sent.
+    """
+    texts: list[str] = []
+    chunks: list[JsonDict] = []
+    for part in parts:
+        try:
+            chunk = make_chunk(part)
+        except ConfigurationError as error:
+            warnings.warn(f"A result's {part.label} is left out: {error.message}", UserWarning, stacklevel=9)
+            texts.append(f"[{part.label}: left out, it can't be sent]")
+            continue
+        if chunk["type"] == "text":
+            texts.append(chunk["text"])
+        else:
+            chunks.append(chunk)
+            texts.append(f"[{part.label}: see the message behind the results]")
+    return ResultContent("\n".join(texts), tuple(chunks))
+
+
+def make_attachments(results: Sequence[tuple[str, ResultContent]]) -> list[JsonDict]:
+    """The message that holds what the results of some calls could not, each under its call's id; none where none is.
+
+    It goes out behind all results, since the service takes nothing else before they are complete.
+    """
+    chunks: list[JsonDict] = []
+    for call_id, content in results:
+        if content.chunks:
+            chunks += [{"type": "text", "text": f"Files of the result of {call_id}:"}, *content.chunks]
+    return [user_message(chunks)] if chunks else []
+
+
+def write_json(value: Any) -> str:
+    """A value that is no content block, as JSON text; bytes are told by their number, never spelt out."""
+    return json.dumps(value, ensure_ascii=False, default=_write_odd)
+
+
+def _write_odd(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(bytes(value))} bytes>"
+    return str(value)

@@ -1,0 +1,117 @@
+"""The options of models and conversations as typed dicts, for signatures that an editor can complete.
+
+What each option does, its other spellings and where it goes stand in one table, `docs/options.md`; here are its types.
+An option of None counts as not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from mistral_agents._api.conversations import HandoffExecution, StartOptions
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+__all__ = ["CallOptions", "ClientOptions", "CompletionOptions", "ConversationOptions", "ModelOptions"]
+
+
+class CompletionOptions(TypedDict, total=False):
+    """How an answer is made; the service's `completion_args`, and their names elsewhere."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    max_output_tokens: int | None
+    random_seed: int | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    stop: str | Sequence[str] | None
+    stop_sequences: str | Sequence[str] | None
+    response_format: Mapping[str, Any] | None
+    prediction: Mapping[str, Any] | None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str | None
+    tool_choice: str | bool | Mapping[str, Any] | None
+    n: Literal[1] | None
+    stream_usage: Literal[True] | None
+
+
+class ClientOptions(TypedDict, total=False):
+    """How the service is reached.
+
+    Attributes:
+        api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
+        base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
+        timeout: Seconds to wait for a reply.
+        max_retries: How often a request is sent again when this is safe.
+        retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe.
+        headers: Headers of every request.
+        http_client: Your own HTTP client, of the library the SDK uses.
+        async_http_client: The same for asynchronous calls.
+    """
+
+    api_key: str | SecretStr | Callable[[], Any] | None
+    mistral_api_key: str | SecretStr | Callable[[], Any] | None
+    base_url: str | None
+    endpoint: str | None
+    api_base: str | None
+    server_url: str | None
+    timeout: float | None
+    request_timeout: float | None
+    max_retries: int | None
+    retry_stateless: bool | None
+    headers: Mapping[str, str] | None
+    default_headers: Mapping[str, str] | None
+    http_client: Any
+    async_http_client: Any
+
+
+class _Shared(CompletionOptions, total=False):
+    parallel_tool_calls: bool | None
+    model_name: str | None
+    conversation_id: str | None
+    store: bool | None
+    handoff_execution: HandoffExecution | None
+    guardrails: Sequence[Mapping[str, Any]] | None
+    metadata: Mapping[str, Any] | None
+    conversation_metadata: Mapping[str, Any] | None
+    completion_args: Mapping[str, Any] | None
+    model_kwargs: Mapping[str, Any] | None
+    additional_kwargs: Mapping[str, Any] | None
+
+
+class ModelOptions(_Shared, ClientOptions, total=False):
+    """What the models of both wings take, beside `model`."""
+
+    agent_id: str | None
+    agent_version: int | str | None
+    on_divergence: Literal["restart", "new", "raise"] | None
+
+
+class CallOptions(_Shared, total=False):
+    """What one call of a model takes, in both wings."""
+
+    model: str | None
+    name: str | None
+    description: str | None
+    tools: Sequence[Any] | None
+    tool_confirmations: Sequence[Mapping[str, Any]] | None
+    strict: bool | None
+    timeout: float | None
+    request_timeout: float | None
+    headers: Mapping[str, str] | None
+    default_headers: Mapping[str, str] | None
+
+
+class ConversationOptions(StartOptions, CompletionOptions, total=False):
+    """What `Conversation` takes: what `start` does, and completion options by their own names."""
+
+    model_name: str | None
+    model_kwargs: Mapping[str, Any] | None
+    additional_kwargs: Mapping[str, Any] | None
+    conversation_metadata: Mapping[str, Any] | None
+    request_timeout: float | None
+    default_headers: Mapping[str, str] | None

@@ -1,0 +1,138 @@
+"""Blocks: each one is sent, named in a warning, or refused; files never become text by their base64."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+from typing import Any
+
+import pytest
+
+from mistral_agents._border.blocks import (
+    Part,
+    ResultContent,
+    make_attachments,
+    make_chunk,
+    make_content,
+    make_result,
+    make_text_only,
+    write_json,
+)
+from mistral_agents.errors import ConfigurationError
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+ENCODED = base64.b64encode(PNG).decode()
+TEXT = "Grüße, 7 €"
+
+
+@pytest.mark.parametrize(
+    "data", [PNG, bytearray(PNG), ENCODED, ENCODED[:20] + "\n" + ENCODED[20:], f"data:image/png;base64,{ENCODED}"]
+)
+def test_a_picture_in_every_form_is_one_data_url(data: Any) -> None:
+    chunk = make_chunk(Part("image", "image", data=data, mime="image/png"))
+    assert chunk == {"type": "image_url", "image_url": f"data:image/png;base64,{ENCODED}"}
+
+
+def test_url_safe_base64_is_put_right() -> None:
+    data = base64.urlsafe_b64encode(b"\xfb\xff\xfe").decode().rstrip("=")
+    assert make_chunk(Part("image", "image", data=data))["image_url"] == "data:image/png;base64,+//+"
+
+
+@pytest.mark.parametrize("data", ["b'iVBOR'", "", "two words!", "abcde", 7, ["a"]])
+def test_what_is_no_base64_is_refused(data: Any) -> None:
+    with pytest.raises(ConfigurationError, match="'image' block"):
+        make_chunk(Part("image", "image", data=data))
+
+
+def test_addresses_ids_and_details() -> None:
+    assert make_chunk(Part("image", "image", url="https://a.test/a.png"))["image_url"] == "https://a.test/a.png"
+    detailed = make_chunk(Part("image", "image", url="https://a.test/a.png", detail="low"))
+    assert detailed["image_url"] == {"url": "https://a.test/a.png", "detail": "low"}
+    assert make_chunk(Part("image", "image", file_id="f"))["tool"] == "image_generation"
+    assert make_chunk(Part("document", "file", file_id="f"))["tool"] == "code_interpreter"
+    named = make_chunk(Part("document", "file", url="https://a.test/a.pdf", name="a.pdf"))
+    assert named == {"type": "document_url", "document_url": "https://a.test/a.pdf", "document_name": "a.pdf"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part("document", "file", data=TEXT.encode(), mime="text/plain"),
+        Part("document", "file", data=TEXT.encode()),
+        Part("document", "file", data=b"\xef\xbb\xbf" + TEXT.encode(), mime="text/csv"),
+        Part("document", "file", data=TEXT.encode("utf-16"), mime="text/markdown"),
+        Part("document", "file", data=base64.b64encode(TEXT.encode()).decode(), mime="text/plain"),
+        Part("document", "file", data=f"data:text/plain;base64,{base64.b64encode(TEXT.encode()).decode()}"),
+        Part("document", "file", url="data:text/plain,Gr%C3%BC%C3%9Fe, 7 %E2%82%AC"),
+        Part("document", "file", text=TEXT),
+    ],
+)
+def test_a_text_document_is_its_text(part: Part) -> None:
+    assert make_chunk(part) == {"type": "text", "text": TEXT}
+
+
+def test_a_text_document_keeps_its_name() -> None:
+    assert make_chunk(Part("document", "file", data=b"a,b", name="t.csv"))["text"] == "t.csv:\na,b"
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7 abc", b"\0\1\2", b"\xff\xd8\xff"])
+def test_other_documents_stay_files(data: bytes) -> None:
+    assert make_chunk(Part("document", "file", data=data))["document_url"].startswith("data:application/pdf;base64,")
+
+
+def test_text_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        make_chunk(Part("document", "file", data=b"\xff\xff", mime="text/plain"))
+    with pytest.raises(ConfigurationError, match="must be a text, not bytes"):
+        make_chunk(Part("text", "text", text=b"abc"))
+    with pytest.raises(ConfigurationError, match="needs url, base64 or file_id"):
+        make_chunk(Part("document", "file"))
+
+
+def test_a_message_of_text_is_a_text() -> None:
+    assert make_content([Part("text", "text", text="a"), Part("document", "file", text="b")]) == "a\nb"
+
+
+def test_what_says_nothing_is_named() -> None:
+    with pytest.warns(UserWarning, match="thinking block of the user's message is left out"):
+        assert make_content([Part("text", "text", text="a"), Part("nothing", "thinking")]) == "a"
+    with pytest.raises(ConfigurationError, match="no 'audio' content"):
+        make_content([Part("chunk", "audio")])
+
+
+def test_instructions_are_text_only() -> None:
+    assert make_text_only([Part("text", "text", text="a"), Part("document", "file", text="b")], "It") == "a\nb"
+    with pytest.raises(ConfigurationError, match="It is text only; it can't hold a 'image' block"):
+        make_text_only([Part("image", "image", data=PNG)], "It")
+
+
+def test_a_result_keeps_its_text_and_its_pictures_follow() -> None:
+    content = make_result([Part("text", "text", text="taken"), Part("image", "image", data=PNG)])
+    assert content.text == "taken\n[image: see the message behind the results]"
+    assert [chunk["type"] for chunk in content.chunks] == ["image_url"]
+    [entry] = make_attachments([("call1", ResultContent("plain")), ("call2", content)])
+    assert entry["role"] == "user"
+    assert entry["content"] == [{"type": "text", "text": "Files of the result of call2:"}, *content.chunks]
+    assert make_attachments([("call1", ResultContent("plain"))]) == []
+
+
+def test_a_result_that_cannot_be_sent_whole_says_so() -> None:
+    with pytest.warns(UserWarning, match="audio"):
+        content = make_result([Part("text", "text", text="heard"), Part("chunk", "audio")])
+    assert content == ResultContent("heard\n[audio: left out, it can't be sent]")
+
+
+def test_bytes_in_values_are_counted_not_spelt() -> None:
+    assert write_json({"a": b"abc", "b": [1]}) == '{"a": "<3 bytes>", "b": [1]}'
+
+
+def test_nothing_is_said_of_what_is_sent() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_content(
+            [
+                Part("text", "text", text="a"),
+                Part("image", "image", data=PNG),
+                Part("chunk", "tool_file", chunk={"type": "tool_file"}),
+            ]
+        )

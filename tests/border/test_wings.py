@@ -1,0 +1,366 @@
+"""Options, schemas and blocks mean the same in both wings, up to the body that is sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from langchain_core.load import dumps
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool as langchain_tool
+from langchain_core.tracers.context import collect_runs
+from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock, ToolCallBlock
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
+
+from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
+from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
+from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
+from tests.border.service import Service
+
+RULES = [{"block_on_error": True, "moderation_llm_v2": {"action": "block"}}]
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(300)
+PICTURE = base64.b64encode(PNG).decode()
+WEATHER = {
+    "type": "function",
+    "function": {"name": "weather", "description": "Tells it.", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as found:
+        yield found
+
+
+def chat(service: Service, **more: Any) -> Any:
+    mode = {} if "agent_id" in more else {"model": "m"}
+    return ChatMistralAgent(**{**mode, "api_key": "k", "base_url": service.url, "max_retries": 0, **more})
+
+
+def llm(service: Service, **more: Any) -> Any:
+    mode = {} if "agent_id" in more else {"model": "m"}
+    return MistralAgentLLM(**{**mode, "api_key": "k", "api_base": service.url, "max_retries": 0, **more})
+
+
+def outcome(service: Service, wing: str, construct: dict[str, Any], call: dict[str, Any]) -> Any:
+    try:
+        if wing == "LangChain":
+            chat(service, **construct).invoke("q", **call)
+        else:
+            llm(service, **construct).chat([ChatMessage(content="q")], **call)
+    except ConfigurationError as error:
+        assert service.bodies == []
+        return "refused", sorted({*construct, *call} & set(str(error).replace("=", " ").replace(",", " ").split()))
+    body = service.bodies.pop()
+    return {name: body[name] for name in body if name not in ("inputs", "model", "agent_id", "stream")}
+
+
+ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "constructor": ({"temperature": 0, "top_p": 0.5, "seed": 1, "frequency_penalty": 1.0}, {}),
+    "model_kwargs": ({"model_kwargs": {"top_p": 0.1}, "top_p": 0.9}, {}),
+    "call over constructor": ({"temperature": 0.1, "completion_args": {"top_p": 0.3}}, {"temperature": 0.2, "seed": 2}),
+    "None": ({"temperature": None, "timeout": None, "max_retries": None, "stop": None}, {"max_tokens": None}),
+    "stop": ({"stop_sequences": ["x"]}, {}),
+    "effort": ({"reasoning_effort": "max"}, {}),
+    "guardrails": ({"guardrails": RULES}, {}),
+    "metadata": ({}, {"metadata": {"user": "ada"}, "store": True}),
+    "name": ({}, {"name": "n", "description": "d"}),
+    "named tool": ({}, {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "weather"}}),
+    "choice of the model": ({"tool_choice": "any"}, {"tools": [WEATHER]}),
+    "one at a time": ({"parallel_tool_calls": False}, {"tools": [WEATHER]}),
+    "strict": ({}, {"tools": [WEATHER], "strict": True}),
+    "unknown": ({}, {"temprature": 0}),
+    "unknown in args": ({"completion_args": {"temprature": 0}}, {}),
+    "n": ({"n": 2}, {}),
+    "top_k": ({}, {"top_k": 3}),
+    "key per call": ({}, {"api_key": "other"}),
+    "agent with temperature": ({"agent_id": "ag_1", "temperature": 0.1}, {}),
+    "agent with max_tokens": ({"agent_id": "ag_1"}, {"max_tokens": 4}),
+    "agent with guardrails": ({"agent_id": "ag_1", "guardrails": RULES}, {}),
+    "agent and a choice": ({"agent_id": "ag_1"}, {"tool_choice": "auto"}),
+}
+
+
+@pytest.mark.parametrize(("construct", "call"), ROWS.values(), ids=ROWS.keys())
+def test_an_option_has_one_meaning(service: Service, construct: dict[str, Any], call: dict[str, Any]) -> None:
+    found = outcome(service, "LangChain", construct, call)
+    assert found == outcome(service, "LlamaIndex", construct, call)
+    name = next(name for name, row in ROWS.items() if row == (construct, call))
+    assert isinstance(found, tuple) is (name in REFUSED)
+
+
+REFUSED = frozenset(
+    {"unknown", "unknown in args", "n", "top_k", "key per call", "agent with temperature", "agent with max_tokens"}
+)
+
+
+def test_what_is_sent_is_what_was_asked(service: Service) -> None:
+    body = outcome(
+        service, "LangChain", {"seed": 1, "guardrails": RULES, "model_kwargs": {"top_p": 0.1}}, {"stop": ["x"]}
+    )
+    assert body == {
+        "store": False,
+        "completion_args": {"random_seed": 1, "top_p": 0.1, "stop": ["x"]},
+        "guardrails": RULES,
+    }
+
+
+def test_guardrails_go_with_the_start_and_other_ones_begin_anew(service: Service) -> None:
+    for wing in ("LangChain", "LlamaIndex"):
+        model: Any = (chat if wing == "LangChain" else llm)(service, store=True, guardrails=RULES)
+        other: Any = (chat if wing == "LangChain" else llm)(service, store=True)
+        user: Any = HumanMessage("q") if wing == "LangChain" else ChatMessage(content="q")
+
+        def ask(asked: Any, history: list[Any], wing: str = wing) -> Any:
+            return asked.invoke(history) if wing == "LangChain" else asked.chat(history).message
+
+        history = [user, ask(model, [user]), user]
+        ask(model, history)
+        assert service.paths[-1].endswith(service.conversation)
+        assert "guardrails" not in service.bodies[-1]
+        ask(other, history)
+        assert service.paths[-1] == "/v1/conversations"
+
+
+def test_a_block_by_a_guardrail_is_an_error_of_its_own(service: Service) -> None:
+    decisions = {"hate": {"violated": True, "score": 0.9}, "pii": {"violated": False}}
+    body = {
+        "error": {"message": "Content blocked by guardrail"},
+        "guardrails": {"results": {"v2": {"decisions": decisions}}},
+    }
+    for ask in (
+        lambda: chat(service).invoke("q"),
+        lambda: llm(service).complete("q"),
+        lambda: list(chat(service).stream("q")),
+    ):
+        service.fail(403, body)
+        with pytest.raises(GuardrailBlockedError, match="blocked by guardrail: hate") as caught:
+            ask()
+        assert caught.value.violations == {"hate": decisions["hate"]}
+    service.fail(403, {"object": "error", "message": "moderation is down", "code": 3201})
+    with pytest.raises(GuardrailBlockedError) as caught:
+        llm(service).complete("q")
+    assert caught.value.violations == {}
+
+
+# keys ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["api_key", "mistral_api_key"])
+def test_a_key_is_in_no_text(service: Service, name: str) -> None:
+    secret = "k-very-secret"
+    given: Any = {"model": "m", name: secret, "endpoint": service.url, "default_headers": {"x-key": secret}}
+    model = ChatMistralAgent(**given)
+    other = MistralAgentLLM(**given)
+    with collect_runs() as runs:
+        model.invoke("q", headers={"x-more": secret})
+        with pytest.raises(ConfigurationError, match=name):
+            model.invoke("q", **{name: secret})
+    other.complete("q")
+    shown = [
+        repr(model),
+        dumps(model),
+        str(model.model_dump()),
+        repr(other),
+        other.to_json(),
+        json.dumps(service.bodies),
+    ]
+    traced = [str(run.extra) + str(run.inputs) + str(run.error) for run in runs.traced_runs]
+    assert not [text for text in shown + traced if secret in text]
+    assert service.headers[0]["authorization"] == f"Bearer {secret}"
+    assert service.headers[0]["x-key"] == service.headers[0]["x-more"] == secret
+
+
+# constructors -------------------------------------------------------------------------------------------------------
+
+
+def test_every_constructor_refuses_unknown_names(service: Service) -> None:
+    makers: list[Any] = [
+        lambda **more: ChatMistralAgent(model="m", **more),
+        lambda **more: MistralAgentRunnable(agent_id="ag_1", **more),
+        lambda **more: MistralAgentLLM("m", **more),
+        lambda **more: MistralWorkflowAgent(llm=llm(service), **more),
+    ]
+    for make in makers:
+        with pytest.raises(ConfigurationError, match="safe_mod"):
+            make(safe_mod=1)
+    with pytest.raises(ConfigurationError, match="takes no temperature"):
+        MistralAgentRunnable(agent_id="ag_1", temperature=0.1)  # type: ignore[call-arg]
+
+
+def test_a_runnable_hands_its_settings_on(service: Service) -> None:
+    agent = MistralAgentRunnable(
+        agent_id="ag_1",
+        mistral_api_key="k",
+        endpoint=service.url,
+        timeout=None,
+        guardrails=RULES,
+        default_headers={"x": "y"},
+    )
+    agent.invoke("q")
+    assert service.bodies[-1]["guardrails"] == RULES
+    assert service.headers[-1]["x"] == "y"
+
+
+# one call at a time -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("way", ["call", "stream"])
+def test_one_call_at_a_time_in_langchain(service: Service, stored: bool, way: str) -> None:
+    service.calls(("call00001", "weather"), ("call00002", "weather"))
+    model = chat(service, store=stored).bind(tools=[WEATHER], parallel_tool_calls=False)
+    if way == "call":
+        answer = model.invoke("q")
+    else:
+        first, *rest = list(model.stream("q"))
+        answer = sum(rest, first)
+    assert [call["id"] for call in answer.tool_calls] == ["call00001"]
+    model.invoke([HumanMessage("q"), answer, ToolMessage("sunny", tool_call_id="call00001")])
+    results = [entry for entry in service.bodies[-1]["inputs"] if entry["type"] == "function.result"]
+    calls = [entry for entry in service.bodies[-1]["inputs"] if entry["type"] == "function.call"]
+    assert {entry["tool_call_id"] for entry in results} == ({"call00001", "call00002"} if stored else {"call00001"})
+    assert len(calls) == (0 if stored else 1)
+
+
+# schemas ------------------------------------------------------------------------------------------------------------
+
+
+class Part(BaseModel):
+    """A part."""
+
+    name: str
+    parts: list[Part] = []
+
+
+def test_structured_output_sends_one_schema(service: Service) -> None:
+    for kind, answer in ((Part, '{"name": "a", "parts": []}'), (list[Part], '{"value": []}')):
+        service.say(answer)
+        found = chat(service).with_structured_output(kind).invoke("q")
+        sent = service.bodies[-1]["completion_args"]["response_format"]
+        service.say(answer)
+        assert llm(service).structured_predict(kind, PromptTemplate("q")) == found
+        assert service.bodies[-1]["completion_args"]["response_format"] == sent
+        assert sent["json_schema"]["strict"] is True
+
+
+def test_a_cut_answer_is_no_object(service: Service) -> None:
+    for ask in (
+        lambda: chat(service).with_structured_output(Part).invoke("q"),
+        lambda: llm(service).structured_predict(Part, PromptTemplate("q")),
+    ):
+        service.say('{"name": "a", "parts": [')
+        with pytest.raises(Exception, match="JSON"):
+            ask()
+
+
+def test_function_tools_are_described_alike(service: Service) -> None:
+    def build(part: Part, times: int = 1) -> str:
+        """Build it."""
+        return "built"
+
+    build.__annotations__ = {"part": Part, "times": int, "return": str}
+
+    chat(service).bind_tools([langchain_tool(build)]).invoke("q")
+    [ours] = service.bodies[-1]["tools"]
+    llm(service).chat_with_tools([FunctionTool.from_defaults(build, description="Build it.")], user_msg="q")
+    [theirs] = service.bodies[-1]["tools"]
+    assert ours["function"]["parameters"] == theirs["function"]["parameters"]
+    assert ours["function"]["parameters"]["$defs"]["Part"]["properties"]["parts"]["items"] == {"$ref": "#/$defs/Part"}
+
+
+def test_a_name_that_the_service_refuses(service: Service) -> None:
+    with pytest.raises(ConfigurationError, match=r"'files\.read'"):
+        chat(service).bind_tools([{"name": "files.read", "parameters": {"type": "object", "properties": {}}}])
+    with pytest.raises(ConfigurationError, match=r"'files\.read'"):
+        llm(service).chat_with_tools(
+            [FunctionTool.from_defaults(lambda: "x", name="files.read", description="d")], user_msg="q"
+        )
+    assert service.bodies == []
+
+
+# blocks -------------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_of_several_results_follow_all_of_them(service: Service) -> None:
+    calls = ["call00001", "call00002"]
+    asked = AIMessage("", tool_calls=[{"name": "shot", "args": {}, "id": call} for call in calls])
+    block = {"type": "image", "base64": PNG, "mime_type": "image/png"}
+    results = [ToolMessage([{"type": "text", "text": "taken"}, block], tool_call_id=call) for call in calls]
+    chat(service).invoke([HumanMessage("look"), asked, *results])
+    langchain = service.bodies[-1]["inputs"]
+    blocks = [TextBlock(text="taken"), ImageBlock(image=PNG, image_mimetype="image/png")]
+    history = [
+        ChatMessage(content="look"),
+        ChatMessage(
+            role="assistant", blocks=[ToolCallBlock(tool_call_id=c, tool_name="shot", tool_kwargs={}) for c in calls]
+        ),
+        *(ChatMessage(role="tool", blocks=blocks, additional_kwargs={"tool_call_id": call}) for call in calls),
+    ]
+    llm(service).chat(history)
+    for inputs in (langchain, service.bodies[-1]["inputs"]):
+        kinds = [entry["type"] for entry in inputs if entry["type"] != "function.call"]
+        assert kinds == ["message.input", "function.result", "function.result", "message.input"]
+        assert [chunk["type"] for chunk in inputs[-1]["content"]] == ["text", "image_url", "text", "image_url"]
+        assert PICTURE not in str([entry for entry in inputs if entry["type"] == "function.result"])
+
+
+DIALECTS: dict[str, Any] = {
+    "v1": {"type": "file", "base64": base64.b64encode(b"A text.").decode(), "mime_type": "text/plain"},
+    "v0": {
+        "type": "file",
+        "source_type": "base64",
+        "data": base64.b64encode(b"A text.").decode(),
+        "mime_type": "text/plain",
+    },
+    "OpenAI": {
+        "type": "file",
+        "file": {"file_data": "data:text/plain;base64," + base64.b64encode(b"A text.").decode()},
+    },
+    "OpenAI's newer": {
+        "type": "input_file",
+        "file_data": "data:text/plain;base64," + base64.b64encode(b"A text.").decode(),
+    },
+    "Anthropic": {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "text/plain", "data": base64.b64encode(b"A text.").decode()},
+    },
+    "Anthropic text": {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "A text."}},
+    "Anthropic content": {"type": "document", "source": {"type": "content", "content": "A text."}},
+    "text-plain": {"type": "text-plain", "text": "A text.", "mime_type": "text/plain"},
+}
+
+
+@pytest.mark.parametrize("block", DIALECTS.values(), ids=DIALECTS.keys())
+def test_a_text_document_of_every_dialect(service: Service, block: dict[str, Any]) -> None:
+    chat(service).invoke([HumanMessage([{"type": "text", "text": "Read."}, block])])
+    assert service.bodies[-1]["inputs"][0]["content"] == "Read.\nA text."
+
+
+def test_a_text_document_of_llama_index(service: Service) -> None:
+    for block in (DocumentBlock(data=b"A text."), DocumentBlock(data=b"A text.", document_mimetype="text/plain")):
+        llm(service).chat([ChatMessage(blocks=[TextBlock(text="Read."), block])])
+        assert service.bodies[-1]["inputs"][0]["content"] == "Read.\nA text."
+
+
+def test_system_messages_are_text_only(service: Service) -> None:
+    with pytest.raises(ConfigurationError, match="system message is text only"):
+        chat(service).invoke(
+            [SystemMessage([{"type": "image", "base64": PICTURE, "mime_type": "image/png"}]), HumanMessage("q")]
+        )
+    with pytest.raises(ConfigurationError, match="system message is text only"):
+        llm(service).chat([ChatMessage(role="system", blocks=[ImageBlock(image=PNG)]), ChatMessage(content="q")])
+    assert service.bodies == []
+
+
+def test_thoughts_in_a_question_are_named(service: Service) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        chat(service).invoke([HumanMessage([{"type": "text", "text": "q"}, {"type": "thinking", "thinking": "hm"}])])
+    assert any("thinking" in str(one.message) for one in seen)
