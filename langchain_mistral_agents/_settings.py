@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.utils import secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
-from typing_extensions import Self, Unpack, override
+from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
 from langchain_mistral_agents._counting import count_messages, count_text
@@ -28,6 +28,7 @@ from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
+from mistral_agents._http.concealed import mask_credentials
 from mistral_agents.options import ModelOptions
 
 _translator.register()
@@ -124,7 +125,7 @@ class AgentSettings(BaseChatModel):
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -138,9 +139,6 @@ class AgentSettings(BaseChatModel):
     include_response_headers: bool = False
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
     cache: Any = None
-
-    def __init__(self, **options: Unpack[ChatOptions]) -> None:
-        super().__init__(**self._resolve(options))
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +250,7 @@ class AgentSettings(BaseChatModel):
             "stop": self.stop,
             "handoff_execution": self.handoff_execution,
             "guardrails": self.guardrails,
-            "base_url": self.base_url,
+            "base_url": mask_credentials(self.base_url) if self.base_url is not None else None,
         }
 
     @override

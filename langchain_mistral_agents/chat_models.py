@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from langchain_mistral_agents._chunks import Chunks, generation_of
 from langchain_mistral_agents._errors import model_errors
@@ -19,7 +19,7 @@ from langchain_mistral_agents._events import ProtocolEvents, events_of_message
 from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
-from langchain_mistral_agents._settings import AgentSettings
+from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
@@ -62,10 +62,12 @@ class ChatMistralAgent(AgentSettings):
         agent_version: A version (they start at 0) or an alias of the agent.
         conversation_id: A stored conversation to go on with. Per call it may be given as a keyword, as
             `config["configurable"]["conversation_id"]`, or by the messages; the first of these wins, the field is last.
-        temperature: Sampling temperature; None leaves it to the service.
-        max_tokens: Longest answer in tokens.
+        temperature: Sampling temperature; so for `top_p`, `max_tokens`, `random_seed` (or `seed`), `presence_penalty`,
+            `frequency_penalty`, `reasoning_effort`, `response_format`: None leaves them to the service.
+        guardrails: Moderation rules, as the service takes them.
+        parallel_tool_calls: False keeps the first function call of a turn.
         stop: Texts that end the answer. With an agent this package enforces them.
-        timeout: Seconds to wait for a reply (a stream: for its next bytes).
+        timeout: Seconds for a whole call, retries included; of a stream, until it begins.
         max_retries: How often a request is sent again when this is safe; a kept turn is never applied twice.
         retry_stateless: Whether a turn that the service does not keep, with tools without effects, counts as safe.
         api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
@@ -74,22 +76,30 @@ class ChatMistralAgent(AgentSettings):
         connectors: Hosted tools that every request offers (`WebSearch()`, `CodeInterpreter()`, ...).
         instructions: System prompt; system messages are added to it.
         store: Whether the service keeps the conversation.
-        completion_args: Further options by the service's names.
+        completion_args: Further options by the service's names; `model_kwargs` is the same.
         handoff_execution: `server` or `client`: who runs an agent's handoffs.
         metadata: Keys for traces; with `store=True` they are kept with a new conversation too.
         on_divergence: What to do with `store=True` when the messages are no continuation: `restart` branches at the
             last shared answer (a new conversation where there is none), `new` begins anew, `raise` raises.
         include_response_headers: Whether `response_metadata["headers"]` holds the reply's headers.
+        default_headers: Headers of every request.
+        http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
         client: Your own `MistralAgents`, whose settings are then used.
 
+    All options, their other names and where they go stand in `docs/options.md`; unknown ones are refused by name.
+
     Raises:
-        ConfigurationError: An option can't be honoured; at the request, before it is sent.
+        ConfigurationError: A name is unknown, or an option can't be honoured; nothing was sent.
         MistralAgentsError: The service or the connection failed; also one of LangChain's `Model…Error` kinds.
 
     Example:
         >>> model = ChatMistralAgent(model="mistral-medium-latest", connectors=[WebSearch()])
         >>> model.invoke("Who won the Tour de France this year?").content_blocks
     """
+
+    # Here, not in the base: type checkers make a signature of the fields for a class without one of its own.
+    def __init__(self, **options: Unpack[ChatOptions]) -> None:
+        super().__init__(**self._resolve(options))
 
     @override
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:

@@ -104,7 +104,7 @@ class MistralLibraryRetriever(BaseRetriever):
     on_failed: OnFailed = "warn"
     on_empty: OnEmpty = "empty"
     api_key: SecretStr | None = Field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _engine: LibraryEngine = PrivateAttr()

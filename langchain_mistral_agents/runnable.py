@@ -77,7 +77,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         conversations: Remembers which conversation a thread has; in memory by default. Two agents can't share a thread.
         api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
         base_url: Address of the service, without `/v1`.
-        timeout: Seconds to wait for a reply.
+        timeout: Seconds for a whole call, retries included; of a stream, until it begins.
         max_retries: How often a request is sent again when this is safe.
         retry_stateless: As for `ChatMistralAgent`.
         default_headers: Headers of every request.

@@ -132,7 +132,7 @@ class MistralAgentLLM(StructuredPrediction):
             it).
         api_key: The key, else MISTRAL_API_KEY.
         base_url: Address of the service (or `api_base`, `endpoint`), else MISTRAL_BASE_URL, else the service's own.
-        timeout: Seconds to wait for a reply (300).
+        timeout: Seconds for a whole call, retries included; of a stream, until it begins (300).
         max_retries: How often a request is sent again when this is safe (2).
         retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe (yes).
         default_headers: Headers of every request.

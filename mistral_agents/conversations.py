@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
@@ -37,6 +38,7 @@ from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 
 __all__ = ["Conversations", "History"]
+_log = logging.getLogger("mistral_agents")
 
 
 _FIRST_LOST = (
@@ -78,6 +80,7 @@ def _look_up(
         raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
+    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, conversation_id)
     return found
 
 

@@ -264,7 +264,7 @@ TABLE: tuple[Option, ...] = (
     Option(
         "timeout",
         "client",
-        "Seconds to wait for a reply (a stream: for its next bytes).",
+        "Seconds for a whole call, retries included (a stream: until it begins).",
         ("request_timeout",),
         fault=_check_number,
     ),

@@ -208,8 +208,9 @@ class Exchanges:
         self.dialog.note_begun(stream.conversation_id)
         if event.get("type") == DONE:
             turn: Turn = stream.turn
-            self.dialog.take(turn)
             self.last_turn = self._count(turn)
+            if turn.complete:
+                self.dialog.take(turn)
 
     # what an exchange asks for -------------------------------------------------------------------------------------
 

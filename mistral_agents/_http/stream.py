@@ -94,11 +94,6 @@ class _Reading:
         return found if found is not None else self._call.conversation_id
 
     @property
-    def reply_conversation_id(self) -> str | None:
-        """The id that the reply tells, from its first event on; of a branch it is the new one, never the parent's."""
-        return self._fold.conversation_id
-
-    @property
     def turn(self) -> Turn:
         """What has arrived so far; `complete` is True once the stream has ended well."""
         turn = Turn.from_response(
