@@ -28,6 +28,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
+from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
     MistralAgentsError,
     UnknownOutcomeError,
@@ -263,10 +264,22 @@ class Conversations:
         return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
 
     def _check(self, planned: Planned) -> None:
-        run(self._read_agents(planned))
+        run(self._check_planned(planned))
 
     async def _acheck(self, planned: Planned) -> None:
-        await arun(self._read_agents(planned))
+        await arun(self._check_planned(planned))
+
+    def _check_planned(self, planned: Planned) -> Steps[None]:
+        yield from self._check_connectors(planned)
+        yield from self._read_agents(planned)
+
+    def _check_connectors(self, planned: Planned) -> Steps[None]:
+        """Compare the names that configure connectors with the connectors' tools."""
+        body = planned.call.body
+        if body is None or "tools" not in body:
+            return
+        tools = yield from self._planner.guards.check_tools(Connectors(self._transport), body["tools"])
+        planned.call.body = {**body, "tools": tools}
 
     def _read_agents(self, planned: Planned) -> Steps[None]:
         """Read the agents a turn may reach and compare their libraries with the allow-list."""

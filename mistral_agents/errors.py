@@ -36,6 +36,7 @@ __all__ = [
     "ToolBudgetExceededError",
     "TurnFailedError",
     "UnknownOutcomeError",
+    "UnknownToolNameError",
 ]
 
 
@@ -171,6 +172,13 @@ class RedirectRefusedError(MistralAgentsError):
 
 class InvalidRequestError(MistralAgentsError):
     """The service refused the request (400, 409 aside, or 422)."""
+
+
+class UnknownToolNameError(ConfigurationError, InvalidRequestError):
+    """`requires_confirmation` names a function that its tool does not have; nothing was sent.
+
+    It is an `InvalidRequestError` too, which is what the service's own refusal (422) of such a name is.
+    """
 
 
 class PendingCallsError(InvalidRequestError):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._api import conversations as calls
+from mistral_agents._api.guards import ConnectorGuards
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict
-from mistral_agents._tools.policy import Policy, PolicyBook
-from mistral_agents._tools.translate import TranslationWarning, translate_tools
+from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
+from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import as_inputs
 from mistral_agents.security import Safeguards
 
@@ -38,6 +39,7 @@ class Planner:
     def __init__(self, book: PolicyBook, safeguards: Safeguards) -> None:
         self.book = book
         self.safeguards = safeguards
+        self.guards = ConnectorGuards()
 
     def _redact(self, inputs: Any) -> Any:
         if self.safeguards.redact is None or inputs is None:
