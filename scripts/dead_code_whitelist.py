@@ -5,7 +5,7 @@ A test holds that each of them is still defined; what is gone from the code goes
 
 # Public names that nothing here calls, not even a test: async twins, what a tool spec of LlamaIndex lists.
 _.acreate_agent, _.adocument, _.afetch_file, _.aget_last_messages, _.alist_accesses, _.areprocess, _.arestart
-_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir
+_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir, _.async_folder
 _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_documents
 
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
@@ -34,6 +34,9 @@ _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ig
 )
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
+
+# Filled in by a model.
+_.country
 
 # Read or called by matplotlib, bm25s and fpdf.
 _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified

@@ -19,6 +19,9 @@ from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabul
 from mistral_agents.retrieval.vectors import VectorIndex, fuse
 
 Strategy = Literal["bm25", "vector", "hybrid"]
+Unit = Literal["passages", "documents"]
+_PER_DOCUMENT = 8
+"""How many passages are looked at for each document wanted, at first."""
 DEPTH = 100
 """How many hits of each ranking a fusion looks at, at least."""
 
@@ -91,6 +94,7 @@ class Query:
         vector: The question's vector; needed by `vector` and `hybrid`.
         filter: Applied before `top_k`.
         score_cutoff: Passages below it are left out.
+        unit: `passages`, or `documents`: of each document only its best passage counts, and `top_k` counts documents.
     """
 
     text: str
@@ -99,12 +103,15 @@ class Query:
     vector: Sequence[float] | None = None
     filter: Filter | None = None
     score_cutoff: float | None = None
+    unit: Unit = "passages"
 
     def __post_init__(self) -> None:
         if type(self.top_k) is not int or self.top_k < 1:
             raise ConfigurationError(f"top_k must be a whole number from 1, not {self.top_k!r}.")
         if self.strategy not in ("bm25", "vector", "hybrid"):
             raise ConfigurationError(f"strategy must be bm25, vector or hybrid, not {self.strategy!r}.")
+        if self.unit not in ("passages", "documents"):
+            raise ConfigurationError(f"retrieval_mode must be passages or documents, not {self.unit!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,13 @@ class Snapshot:
         return {key: stored.document for key, stored in self.texts.items()}
 
     @cached_property
+    def fields(self) -> frozenset[str]:
+        """The metadata fields that some document or chunk has."""
+        found = {key for stored in self.texts.values() for key in stored.document.metadata()}
+        has_pages = any(chunk.page is not None for stored in self._chunked for chunk in stored.chunks)
+        return frozenset(found | {"page_label"} if has_pages else found)
+
+    @cached_property
     def id(self) -> str:
         """The same for the same documents and settings, in every process."""
         known = sorted(f"{doc.document_id} {doc.text_key} {doc.metadata_key}" for doc in self.documents.values())
@@ -197,6 +211,19 @@ class Snapshot:
         cutoff = query.score_cutoff
         kept = [(place, score) for place, score in ordered if cutoff is None or score >= cutoff]
         return [Hit(*self._places[place], score) for place, score in kept[: query.top_k]]
+
+    def find(self, query: Query, terms: Sequence[QueryTerm]) -> list[Hit]:
+        """As `search`, by the query's unit."""
+        if query.unit == "passages":
+            return self.search(query, terms)
+        size = _PER_DOCUMENT * query.top_k
+        while True:
+            hits = self.search(replace(query, top_k=size, unit="passages"), terms)
+            best = {hit.document.document_id: hit for hit in reversed(hits)}
+            ranked = [hit for hit in hits if best[hit.document.document_id] is hit]
+            if len(ranked) >= query.top_k or len(hits) < size:
+                return ranked[: query.top_k]
+            size *= _PER_DOCUMENT
 
     def _similarities(self, query: Query) -> Any:
         if self._vectors is None or query.vector is None:
