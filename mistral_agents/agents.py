@@ -79,6 +79,7 @@ class Agents:
         known = calls.wire_options(options, calls.AgentOptions, "create")
         body, policy = agent_body({"model": model, "name": name, **known})
         self._planner.safeguards.check_tools(body.get("tools"))
+        self._planner.notes.warn_of(model)
         return body, policy
 
     def _guard_body(self, body: JsonDict) -> Steps[JsonDict]:

@@ -35,6 +35,7 @@ __all__ = [
     "TimeoutExceededError",
     "ToolBudgetExceededError",
     "TurnFailedError",
+    "UnknownModelError",
     "UnknownOutcomeError",
     "UnknownToolNameError",
 ]
@@ -221,6 +222,10 @@ class NotFoundError(MistralAgentsError):
     """
 
 
+class UnknownModelError(InvalidRequestError, NotFoundError):
+    """There is no model of that name, it was retired, or this key may not use it (400 or 404)."""
+
+
 class ConflictError(MistralAgentsError):
     """The thing is not in a state that allows this (409)."""
 
@@ -274,6 +279,7 @@ _HINTS: dict[type[MistralAgentsError], str] = {
         "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
         "a conversation started with store=False."
     ),
+    UnknownModelError: "Ask client.models.list() which models this key can use.",
     GuardrailBlockedError: (
         "Nothing is wrong with the settings of the account: change the input, or the thresholds in guardrails=."
     ),
@@ -287,6 +293,8 @@ _PENDING_MARKS = (
     "open function calls",
     "Unexpected tool call id",
 )
+_MODEL_MARKS = ("invalid model:", "is currently not in use")
+"""What the service says of a model that it does not know, or no longer: on chat endpoints, and on conversations."""
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
@@ -392,6 +400,8 @@ def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
     lowered = message.lower()
     if any(mark in lowered for mark in _CONTEXT_MARKS):
         return ContextWindowExceededError
+    if any(mark in lowered for mark in _MODEL_MARKS):
+        return UnknownModelError
     return InvalidRequestError
 
 
