@@ -354,29 +354,30 @@ class Conversations:
         return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def restart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """Branch: keep a stored conversation up to and including an entry, and go on in a new one.
 
-        The returned turn carries the new conversation's id; see `calls.RestartOptions`.
+        The returned turn carries the new conversation's id; see `calls.RestartOptions`. Without `inputs` the model
+        answers the entry itself anew; that the service takes this is unverified (probe `restart-without-inputs`).
         """
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """As `restart`, without blocking."""
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> TurnStream:
         """As `restart`, event by event."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
         return self._stream(self._planner.plan(request))
 
     def arestart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
