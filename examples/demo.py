@@ -130,12 +130,17 @@ def fill_library(work: Work, paths: list[Path]) -> tuple[str, dict[str, str]]:
         )
     for document, outcome in zip(uploaded, outcomes, strict=True):
         if not outcome.ready:
-            say(f"{document.name} could not be processed: {outcome.process_status}")
+            reason = client.libraries.document(library.id, document.id).summary  # the stand-in's way to tell it
+            say(f"{document.name} could not be processed: {reason or outcome.process_status}")
     ready = [document for document, outcome in zip(uploaded, outcomes, strict=True) if outcome.ready]
     if not ready:
         raise SystemExit("None of the documents could be processed.")
     reading = tqdm(ready, desc="   reading", unit="file")
-    return library.id, {document.name: client.libraries.text(library.id, document.id) for document in reading}
+    texts = {document.name: client.libraries.text(library.id, document.id) for document in reading}
+    for name, text in texts.items():
+        for note in re.findall(r"\[(Page \d+ is a picture .*?)\]", text):  # the stand-in's note on a scanned page
+            say(f"{name}: {note}")
+    return library.id, texts
 
 
 @dataclass

@@ -70,7 +70,7 @@ def _entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
         yield from _assistant(message)
     elif isinstance(message, ToolMessage):
         prefix = "Error: " if message.status == "error" else ""
-        yield _result(message.tool_call_id, result_content(message.content), prefix)
+        yield _make_result(message.tool_call_id, result_content(message.content), prefix)
     elif isinstance(message, ChatMessage) and message.role in ("user", "assistant"):
         yield (
             user_message(human_content(message.content)) if message.role == "user" else assistant_message(message.text)
@@ -79,7 +79,7 @@ def _entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
         raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
 
 
-def _result(call_id: str, content: ResultContent, prefix: str = "") -> tuple[JsonDict, ResultContent]:
+def _make_result(call_id: str, content: ResultContent, prefix: str = "") -> tuple[JsonDict, ResultContent]:
     return function_result(call_id, f"{prefix}{content.text}"), content
 
 
@@ -89,7 +89,7 @@ def _human(message: HumanMessage) -> Iterator[_Made]:
     if isinstance(content, list):
         results = [b for b in content if isinstance(b, dict) and b.get("type") == "tool_result"]
         for block in results:
-            yield _result(str(block.get("tool_use_id")), result_content(block.get("content") or ""))
+            yield _make_result(str(block.get("tool_use_id")), result_content(block.get("content") or ""))
         content = [block for block in content if block not in results]
         if results and not content:
             return

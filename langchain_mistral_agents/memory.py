@@ -62,7 +62,7 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
     human_prefix: str = "Human"
     ai_prefix: str = "AI"
     api_key: SecretStr | None = Field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _history: MistralConversationHistory = PrivateAttr()

@@ -17,12 +17,20 @@ from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.filters import Condition, Filter, Group
+from mistral_agents.retrieval.filters import as_filter
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
 
 _BATCH = 64
+_NAMES_OF_OTHERS = {
+    "top_k": "the number of passages is k",
+    "search_type": "choose strategy",
+    "search_kwargs": "give k, filter and score_cutoff themselves",
+    "score_threshold": "the lowest score is score_cutoff",
+    "vectorstore": "libraries are searched in this process",
+}
+"""What other retrievers call it, and what it is here."""
 
 
 class _Embedder:
@@ -63,6 +71,7 @@ class MistralLibraryRetriever(BaseRetriever):
         score_cutoff: Passages with a lower score are left out.
         filter: Only passages whose metadata fits: `{"file_name": "a.pdf"}` (all must be equal), or a tree of
             `mistral_agents.retrieval.filters`; also per call.
+        retrieval_mode: `passages`, or `documents`: whole documents, each ranked by its best passage.
         chunk_size: Most characters of a passage.
         chunk_overlap: Most characters that a passage repeats of the one before.
         language: For stop words and stems (`english`, `french`, ...; `none`).
@@ -93,6 +102,7 @@ class MistralLibraryRetriever(BaseRetriever):
     embeddings: Embeddings | None = None
     score_cutoff: float | None = None
     filter: Any = None
+    retrieval_mode: Unit = "passages"
     chunk_size: int = 1500
     chunk_overlap: int = 150
     language: str = "english"
@@ -104,10 +114,21 @@ class MistralLibraryRetriever(BaseRetriever):
     on_failed: OnFailed = "warn"
     on_empty: OnEmpty = "empty"
     api_key: SecretStr | None = Field(default=None, repr=False)
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _engine: LibraryEngine = PrivateAttr()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: Any) -> Any:
+        """A name of another retriever is refused, since a search without it would look as if it had been heeded."""
+        known = cls.model_fields.keys()
+        for name in given if isinstance(given, dict) else ():
+            if name not in known:
+                way_out = _NAMES_OF_OTHERS.get(name, f"known are {', '.join(sorted(known))}")
+                raise ConfigurationError(f"MistralLibraryRetriever knows no {name!r}: {way_out}.")
+        return given
 
     @field_validator("library_ids", mode="before")
     @classmethod
@@ -120,7 +141,7 @@ class MistralLibraryRetriever(BaseRetriever):
             raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
         if self.strategy != "bm25" and self.embeddings is None:
             raise ConfigurationError(f"strategy={self.strategy!r} needs embeddings=.")
-        _filter(self.filter)
+        as_filter(self.filter)
         settings = Settings(
             library_ids=tuple(self.library_ids),
             splitter=Splitter(self.chunk_size, self.chunk_overlap),
@@ -149,12 +170,14 @@ class MistralLibraryRetriever(BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
         k: int | None = None,
         filter: Any = None,
+        **unknown: Any,
     ) -> list[Document]:
+        _refuse_unknown_options(unknown)
         if not query.strip():
             return []
         embedder = self._engine.embedder
         vector = embedder.query(query) if embedder is not None else None
-        return [_document(hit) for hit in self._engine.search(self._query(query, k, filter, vector))]
+        return [self._document(hit) for hit in self._engine.search(self._query(query, k, filter, vector))]
 
     async def _aget_relevant_documents(
         self,
@@ -163,12 +186,14 @@ class MistralLibraryRetriever(BaseRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
         k: int | None = None,
         filter: Any = None,
+        **unknown: Any,
     ) -> list[Document]:
+        _refuse_unknown_options(unknown)
         if not query.strip():
             return []
         embedder = self._engine.embedder
         vector = await embedder.aquery(query) if embedder is not None else None
-        return [_document(hit) for hit in await self._engine.asearch(self._query(query, k, filter, vector))]
+        return [self._document(hit) for hit in await self._engine.asearch(self._query(query, k, filter, vector))]
 
     def _query(self, text: str, k: int | None, filter_: Any, vector: Sequence[float] | None) -> Query:
         return Query(
@@ -176,9 +201,17 @@ class MistralLibraryRetriever(BaseRetriever):
             top_k=k if k is not None else self.k,
             strategy=self.strategy,
             vector=vector,
-            filter=_filter(filter_ if filter_ is not None else self.filter),
+            filter=as_filter(filter_ if filter_ is not None else self.filter),
             score_cutoff=self.score_cutoff,
+            unit=self.retrieval_mode,
         )
+
+    def _document(self, hit: Hit) -> Document:
+        if self.retrieval_mode == "documents":
+            whole = {**hit.document.metadata(), "start_index": 0, "score": hit.score}
+            return Document(page_content=hit.stored.text, metadata=whole, id=hit.document.document_id)
+        place = {"start_index": hit.chunk.start, "score": hit.score}
+        return Document(page_content=hit.text, metadata={**hit.metadata, **place}, id=hit.chunk.id)
 
     def refresh_now(self) -> SyncReport:
         """Look for changes in the libraries now; says what was found and done.
@@ -193,14 +226,7 @@ class MistralLibraryRetriever(BaseRetriever):
         return await self._engine.arefresh()
 
 
-def _filter(given: Any) -> Filter | None:
-    if given is None or isinstance(given, (Condition, Group)):
-        return given
-    if isinstance(given, dict):
-        return Group("and", tuple(Condition(field, "==", value) for field, value in given.items()))
-    raise ConfigurationError(f"filter must be a dict or a filter tree, not {type(given).__name__}.")
-
-
-def _document(hit: Hit) -> Document:
-    place = {"start_index": hit.chunk.start, "score": hit.score}
-    return Document(page_content=hit.text, metadata={**hit.metadata, **place}, id=hit.chunk.id)
+def _refuse_unknown_options(unknown: dict[str, Any]) -> None:
+    for name in unknown:
+        way_out = _NAMES_OF_OTHERS.get(name, "a call takes k and filter")
+        raise ConfigurationError(f"A call of MistralLibraryRetriever knows no {name!r}: {way_out}.")

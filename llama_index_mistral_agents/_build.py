@@ -25,13 +25,14 @@ from llama_index_mistral_agents.vector_store import FieldType, MistralSearchInde
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import AnySplitter, PieceSplitter, Splitter
+from mistral_agents.retrieval.documents import PREFIX
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import conditions, refused
 from mistral_agents.retrieval.lazy import LazyEngine
 from mistral_agents.retrieval.progress import Bars
 from mistral_agents.retrieval.search_indexes import compile_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
-from mistral_agents.retrieval.snapshot import Query, Strategy
+from mistral_agents.retrieval.snapshot import Query, Strategy, Unit
 
 _MAX_TOKENS = 256
 """Enough for a tool call; the answer itself is thrown away."""
@@ -61,6 +62,7 @@ class Choices:
     language: str
     filters: MetadataFilters | None
     score_cutoff: float | None
+    retrieval_mode: Unit
     normalize_scores: Normalise
     pages: Literal["none", "exact"]
     refresh: Refresh
@@ -82,7 +84,9 @@ class Choices:
     attribute_fields: Mapping[str, FieldType] | None
 
     def __post_init__(self) -> None:
-        Query("", self.similarity_top_k, self.strategy)  # refuses wrong values
+        Query("", self.similarity_top_k, self.strategy, unit=self.retrieval_mode)  # refuses wrong values
+        if self.retrieval_mode == "documents" and (self.mode != "local" or self.vector_store is not None):
+            raise ConfigurationError('retrieval_mode="documents" goes only with mode="local", without vector_store.')
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
@@ -155,7 +159,9 @@ def _vector_store(client: MistralAgents, chosen: Choices) -> BasePydanticVectorS
     if chosen.index_name is None or chosen.vector_store is not None:
         raise ConfigurationError('mode="index" needs index_name, and takes no vector_store.')
     filter_ = filter_of(chosen.filters)
-    store = MistralSearchIndexVectorStore(chosen.index_name, client=client, attribute_fields=chosen.attribute_fields)
+    given = chosen.attribute_fields if chosen.attribute_fields is not None else {}
+    declared = {name.removeprefix(PREFIX): kind for name, kind in given.items()}  # 0.1.0 had attributes with a prefix
+    store = MistralSearchIndexVectorStore(chosen.index_name, client=client, attribute_fields=declared)
     if filter_ is not None:
         compile_filter(filter_, store.field_types)  # refuses here what the index can't apply
     return store
@@ -166,7 +172,14 @@ def backend_for(client: MistralAgents, engine: LibraryEngine, chosen: Choices) -
     embedder = engine.embedder if isinstance(engine.embedder, ModelEmbedder) else None
     filter_, cutoff = filter_of(chosen.filters), chosen.score_cutoff
     local = LocalBackend(
-        engine, embedder, chosen.similarity_top_k, chosen.strategy, filter_, cutoff, chosen.normalize_scores
+        engine,
+        embedder,
+        chosen.similarity_top_k,
+        chosen.strategy,
+        filter_,
+        cutoff,
+        chosen.normalize_scores,
+        chosen.retrieval_mode,
     )
     if isinstance(engine, StoreEngine):
         return _store_backend(engine, chosen)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal
 
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.filters import Condition, Filter, Group
+from mistral_agents.retrieval.filters import Condition, Filter, Group, known_field
 
 _GROUPS: dict[FilterCondition, Literal["and", "or", "not"]] = {
     FilterCondition.AND: "and",
@@ -24,6 +25,17 @@ def filter_of(filters: MetadataFilters | None) -> Filter | None:
         ConfigurationError: A part is no filter.
     """
     return _group(filters) if filters is not None and filters.filters else None
+
+
+def with_known_fields(filters: MetadataFilters, known: Container[str]) -> MetadataFilters:
+    """The filters with fields as they are called in the documents: an attribute may have its prefix of 0.1.0."""
+    parts = [
+        with_known_fields(part, known)
+        if isinstance(part, MetadataFilters)
+        else part.model_copy(update={"key": known_field(part.key, known)})
+        for part in filters.filters
+    ]
+    return MetadataFilters(filters=parts, condition=filters.condition)
 
 
 def _group(filters: MetadataFilters) -> Group:

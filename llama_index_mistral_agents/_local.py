@@ -12,7 +12,7 @@ from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._nodes import nodes_of
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
 
 Normalise = Literal["none", "minmax"]
 SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "rrf"}
@@ -29,9 +29,10 @@ class LocalBackend:
     filter: Filter | None
     score_cutoff: float | None
     normalise: Normalise
+    unit: Unit
 
     def _query(self, text: str, vector: list[float] | None) -> Query:
-        return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff)
+        return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff, self.unit)
 
     def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """Search."""
@@ -48,7 +49,7 @@ class LocalBackend:
         return replace(self, engine=engine)
 
     def _retrieved(self, hits: list[Hit], text: str) -> Retrieved:
-        nodes = nodes_of(hits)
+        nodes = nodes_of(hits, self.unit)
         if self.normalise == "minmax":
             _normalise(nodes)
         snapshot = self.engine.snapshot

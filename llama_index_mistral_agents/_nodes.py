@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from llama_index.core.schema import NodeRelationship, NodeWithScore, ObjectType, RelatedNodeInfo, TextNode
+from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, ObjectType, RelatedNodeInfo, TextNode
 
 from mistral_agents.retrieval.chunking import Chunk
-from mistral_agents.retrieval.documents import HIDDEN, LibraryDocument
+from mistral_agents.retrieval.documents import (
+    HIDDEN,
+    HIDDEN_FROM_EMBEDDING,
+    HIDDEN_FROM_MODEL,
+    REF_ID,
+    SYNC_PATH,
+    LibraryDocument,
+    flat,
+)
 from mistral_agents.retrieval.passages import Passage
-from mistral_agents.retrieval.snapshot import Hit, StoredText
+from mistral_agents.retrieval.snapshot import Hit, StoredText, Unit
 
 EXCLUDED = [*HIDDEN, "file_type"]
 """Metadata keys that go neither into prompts nor into embeddings."""
@@ -16,7 +24,10 @@ EXCLUDED = [*HIDDEN, "file_type"]
 def node_of(stored: StoredText, place: int) -> TextNode:
     """A chunk as a new node, with its document as SOURCE and its neighbours as PREVIOUS and NEXT."""
     chunk = stored.chunks[place]
-    node = _node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), _source(stored.document))
+    source = _source(stored.document, ref_id(stored.document))
+    node = _node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), source)
+    node.excluded_llm_metadata_keys = excluded(stored.document, HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = excluded(stored.document, HIDDEN_FROM_EMBEDDING)
     node.start_char_idx, node.end_char_idx = chunk.start, chunk.end
     for relation, neighbour in (
         (NodeRelationship.PREVIOUS, stored.chunks[place - 1] if place > 0 else None),
@@ -25,6 +36,39 @@ def node_of(stored: StoredText, place: int) -> TextNode:
         if neighbour is not None:
             node.relationships[relation] = _related(neighbour)
     return node
+
+
+def store_node_of(stored: StoredText, place: int, *, is_flat: bool) -> TextNode:
+    """A chunk for a vector store: by the library's own document id, since a store deletes by it; flat where it must."""
+    node = node_of(stored, place)
+    document = stored.document
+    node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(
+        node_id=document.document_id, node_type=ObjectType.DOCUMENT, hash=_state(document)
+    )
+    if is_flat:
+        node.metadata = flat(node.metadata)
+    return node
+
+
+def _state(document: LibraryDocument) -> str:
+    return f"{document.text_key} {document.metadata_key}"
+
+
+def is_of(node: BaseNode, document: LibraryDocument) -> bool:
+    """Whether a store's node was made of the document as it is now; 0.1.0 noted the text's state only."""
+    source = node.source_node
+    return source is None or source.hash in (None, _state(document), document.text_key)
+
+
+def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:
+    """A copy of a store's node with metadata and source as the library's document has them now."""
+    page = node.metadata.get("page_label") if "page_label" not in document.attributes else None
+    copy = node.model_copy(deep=True)
+    copy.metadata = document.metadata(page)
+    copy.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
+    copy.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
+    copy.relationships[NodeRelationship.SOURCE] = _source(document, ref_id(document))
+    return copy
 
 
 def node_of_passage(passage: Passage) -> TextNode:
@@ -39,9 +83,19 @@ def node_of_passage(passage: Passage) -> TextNode:
     return _node(passage.id, passage.text, {key: value for key, value in known.items() if value is not None}, source)
 
 
-def nodes_of(hits: list[Hit]) -> list[NodeWithScore]:
-    """Hits as new nodes with their scores."""
-    return [NodeWithScore(node=node_of(hit.stored, hit.place), score=hit.score) for hit in hits]
+def nodes_of(hits: list[Hit], unit: Unit) -> list[NodeWithScore]:
+    """Hits as new nodes with their scores: their passages, or the whole documents."""
+    made = (node_of(hit.stored, hit.place) if unit == "passages" else _whole(hit.stored) for hit in hits)
+    return [NodeWithScore(node=node, score=hit.score) for node, hit in zip(made, hits, strict=True)]
+
+
+def _whole(stored: StoredText) -> TextNode:
+    document = stored.document
+    node = _node(document.document_id, stored.text, document.metadata(), _source(document, ref_id(document)))
+    node.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
+    node.start_char_idx, node.end_char_idx = 0, len(stored.text)
+    return node
 
 
 def _node(key: str, text: str, metadata: dict[str, object], source: RelatedNodeInfo) -> TextNode:
@@ -55,8 +109,21 @@ def _node(key: str, text: str, metadata: dict[str, object], source: RelatedNodeI
     )
 
 
-def _source(document: LibraryDocument) -> RelatedNodeInfo:
-    return RelatedNodeInfo(node_id=document.document_id, node_type=ObjectType.DOCUMENT, hash=document.text_key)
+def ref_id(document: LibraryDocument) -> str:
+    """The id of the LlamaIndex document that a library's was made of, else the library's own."""
+    given = document.attributes.get(REF_ID)
+    return given if isinstance(given, str) else document.document_id
+
+
+def excluded(document: LibraryDocument, kind: str) -> list[str]:
+    """Keys kept from prompts or embeddings: ours, save those that the user gave himself, and those he named."""
+    own = document.attributes.keys() - {REF_ID, SYNC_PATH}
+    named = document.attributes.get(kind, [])
+    return [*(key for key in EXCLUDED if key not in own), *(key for key in named if isinstance(key, str))]
+
+
+def _source(document: LibraryDocument, key: str) -> RelatedNodeInfo:
+    return RelatedNodeInfo(node_id=key, node_type=ObjectType.DOCUMENT, hash=document.text_key)
 
 
 def _related(chunk: Chunk) -> RelatedNodeInfo:

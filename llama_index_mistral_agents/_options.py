@@ -8,6 +8,7 @@ from typing import Any
 
 from llama_index.core.tools.types import BaseTool
 
+from mistral_agents._border.fingerprints import tool_name
 from mistral_agents._border.options import (
     check_agent_options,
     choose_tools,
@@ -41,20 +42,6 @@ class CallOptions:
     request: JsonDict = field(default_factory=dict)
     metadata: JsonDict = field(default_factory=dict)
     target: JsonDict = field(default_factory=dict)
-
-    @property
-    def tool_names(self) -> list[str]:
-        """What tells the tools apart: the type, and the name of a function or connector."""
-        return [tool_name(tool) for tool in self.tools]
-
-
-def tool_name(tool: Mapping[str, Any]) -> str:
-    """A tool's type; for functions and connectors with their name."""
-    kind = str(tool.get("type"))
-    if kind == "function":
-        return f"function {tool['function']['name']}"
-    detail = tool.get("connector_id")
-    return f"{kind} {detail}" if detail is not None else kind
 
 
 def describe_tool(tool: Any, *, strict: bool | None = None) -> JsonDict:

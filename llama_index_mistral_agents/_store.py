@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -24,11 +26,12 @@ from llama_index.core.vector_stores.types import (
 
 from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
 from llama_index_mistral_agents._embedding import ModelEmbedder
-from llama_index_mistral_agents._nodes import node_of
+from llama_index_mistral_agents._filters import filter_of, with_known_fields
+from llama_index_mistral_agents._nodes import is_of, restored, store_node_of
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
@@ -39,6 +42,8 @@ _MODES: dict[str, VectorStoreQueryMode] = {
     "vector": VectorStoreQueryMode.DEFAULT,
     "hybrid": VectorStoreQueryMode.HYBRID,
 }
+_CAN_NOT = (NotImplementedError, ValueError)
+"""What stores raise that can't delete: some have no such call, LanceDB's quotes its condition wrongly."""
 _UNFINISHED = "unfinished"
 """In place of the keys of a document whose nodes are being written: after a kill they are written anew."""
 
@@ -89,6 +94,9 @@ class StoreEngine(LibraryEngine):
             raise ConfigurationError("Give vector_store (with docstore), or persist_dir, not both.")
         self.vector_store = vector_store
         self.docstore: BaseDocumentStore = docstore if docstore is not None else SimpleDocumentStore()
+        self._has_docstore = docstore is not None
+        self._is_checked = False
+        self._keeps = False
         self.model = self.embedder
 
     @property
@@ -97,6 +105,8 @@ class StoreEngine(LibraryEngine):
         return f"{super().key} {id(self.vector_store)} {id(self.docstore)}"
 
     def _renewed(self, old: Snapshot | None, report: SyncReport) -> Steps[Snapshot]:  # noqa: ARG002 - the stores know
+        if not self._is_checked:
+            yield Job(self._check, self._acheck)
         sync = self._steps()
         hashes = yield Job(self.docstore.get_all_document_hashes, self.docstore.aget_all_document_hashes)
         written = self._signatures(hashes)
@@ -119,6 +129,52 @@ class StoreEngine(LibraryEngine):
         report.snapshot_id = catalogue.id
         return catalogue
 
+    def _check(self) -> None:
+        """Refuse a store that can't filter, before a text is read or embedded.
+
+        LlamaIndex has no sign for it: such stores refuse any query with filters, in a sentence about that, before they
+        look at its vector. What else a store says of this query (it may be empty yet) is no answer to the question.
+        """
+        try:
+            self.vector_store.query(self._question())
+        except Exception as error:  # noqa: BLE001 - each store has errors of its own
+            self._judge(error)
+        self._note_check()
+
+    async def _acheck(self) -> None:
+        """As `_check`, without blocking."""
+        try:
+            await self.vector_store.aquery(self._question())
+        except Exception as error:  # noqa: BLE001
+            self._judge(error)
+        self._note_check()
+
+    def _question(self) -> VectorStoreQuery:
+        return VectorStoreQuery(query_embedding=[0.0], similarity_top_k=1, filters=self.own_filter())
+
+    def own_filter(self) -> MetadataFilters:
+        """Only nodes of these libraries: the store may hold other things too."""
+        ids = list(self.settings.library_ids)
+        return MetadataFilters(filters=[MetadataFilter(key="library_id", value=ids, operator=FilterOperator.IN)])
+
+    def _judge(self, error: Exception) -> None:
+        text = str(error).lower()
+        if "filter" in text and ("not implemented" in text or "not support" in text):
+            raise ConfigurationError(
+                f"{type(self.vector_store).__name__} can't filter by metadata, which this index needs: {error}",
+                hint="Some that can: QdrantVectorStore, ChromaVectorStore, LanceDBVectorStore, SimpleVectorStore.",
+            ) from error
+
+    def _note_check(self) -> None:
+        self._is_checked = True
+        if not self._has_docstore:
+            warnings.warn(
+                f"{type(self.vector_store).__name__} without docstore=: nobody remembers what it holds, so each new "
+                "retriever writes every document again; what is gone from the libraries is left out of the hits.",
+                UserWarning,
+                stacklevel=2,
+            )
+
     def _signatures(self, written: dict[str, str]) -> dict[str, Signature]:
         parts = (hash_.split(" ") for hash_ in written)
         found = (Signature(*part) for part in parts if len(part) == 4 and part[0] in self.settings.library_ids)
@@ -128,19 +184,32 @@ class StoreEngine(LibraryEngine):
         texts.append(self._steps().preparation.store(document, read.text, read.pages))
 
     def _drop(self, document_id: str) -> None:
-        self.vector_store.delete(document_id)
+        try:
+            self.vector_store.delete(document_id)
+        except _CAN_NOT as error:
+            self._note_kept(error)
         self.docstore.delete_ref_doc(document_id, raise_error=False)
         self.docstore.delete_document(document_id, raise_error=False)
 
     async def _adrop(self, document_id: str) -> None:
-        await self.vector_store.adelete(document_id)
+        try:
+            await self.vector_store.adelete(document_id)
+        except _CAN_NOT as error:
+            self._note_kept(error)
         await self.docstore.adelete_ref_doc(document_id, raise_error=False)
         await self.docstore.adelete_document(document_id, raise_error=False)
+
+    def _note_kept(self, error: Exception) -> None:
+        """Say once that a store keeps what is gone; its hits are told by their state."""
+        if not self._keeps:
+            self._keeps = True
+            text = f"{type(self.vector_store).__name__} can't delete ({error}): what is gone or changed stays in it"
+            warnings.warn(f"{text}, and is left out of the hits.", UserWarning, stacklevel=2)
 
     # writing ---------------------------------------------------------------------------------------------------
 
     def _write(self, texts: list[StoredText], replaced: set[str]) -> None:
-        nodes = [node_of(stored, place) for stored in texts for place in range(len(stored.chunks))]
+        nodes = self._nodes_of(texts)
         vectors = self.model.texts([node.text for node in nodes]) if nodes else []
         for stored in texts:
             if stored.document.document_id in replaced:
@@ -153,7 +222,7 @@ class StoreEngine(LibraryEngine):
             self.docstore.set_document_hash(*self._signed(stored))
 
     async def _awrite(self, texts: list[StoredText], replaced: set[str]) -> None:
-        nodes = [node_of(stored, place) for stored in texts for place in range(len(stored.chunks))]
+        nodes = self._nodes_of(texts)
         vectors = await self.model.atexts([node.text for node in nodes]) if nodes else []
         for stored in texts:
             if stored.document.document_id in replaced:
@@ -164,6 +233,12 @@ class StoreEngine(LibraryEngine):
             await self.vector_store.async_add(_with_vectors(nodes, vectors))
         for stored in texts:
             await self.docstore.aset_document_hash(*self._signed(stored))
+
+    def _nodes_of(self, texts: list[StoredText]) -> list[TextNode]:
+        is_flat = bool(getattr(self.vector_store, "flat_metadata", False))  # a field of some stores only
+        return [
+            store_node_of(stored, place, is_flat=is_flat) for stored in texts for place in range(len(stored.chunks))
+        ]
 
     def _signed(self, stored: StoredText) -> tuple[str, str]:
         signature = Signature.of(stored.document, self._steps().settings_key)
@@ -201,52 +276,77 @@ class StoreBackend:
         """Search."""
         snapshot = self.engine.current()
         vector = self.engine.model.bundle(bundle)
-        result = self.engine.vector_store.query(self._query(text, vector))
-        return self._retrieved(self._nodes(result), result, text, snapshot)
+        for size in self._sizes():
+            result = self.engine.vector_store.query(self._query(text, vector, snapshot, size))
+            found, is_enough = self._found(result, snapshot, size)
+            if is_enough:
+                break
+        return self._retrieved(found, text, snapshot)
 
     async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """As `retrieve`, without blocking."""
         snapshot = await self.engine.acurrent()
         vector = await self.engine.model.abundle(bundle)
-        result = await self.engine.vector_store.aquery(self._query(text, vector))
-        return self._retrieved(self._nodes(result), result, text, snapshot)
+        for size in self._sizes():
+            result = await self.engine.vector_store.aquery(self._query(text, vector, snapshot, size))
+            found, is_enough = self._found(result, snapshot, size)
+            if is_enough:
+                break
+        return self._retrieved(found, text, snapshot)
 
-    def _query(self, text: str, vector: list[float]) -> VectorStoreQuery:
+    def _sizes(self) -> list[int]:
+        """How many hits are asked for, until enough of them are of documents that are there."""
+        return [self.top_k * factor for factor in (1, 4, 16, 64)]
+
+    def _query(self, text: str, vector: list[float], snapshot: Snapshot, size: int) -> VectorStoreQuery:
         return VectorStoreQuery(
             query_embedding=vector,
             query_str=text,
-            similarity_top_k=self.top_k,
-            hybrid_top_k=self.top_k,
-            sparse_top_k=self.top_k,
+            similarity_top_k=size,
+            hybrid_top_k=size,
+            sparse_top_k=size,
             mode=_MODES[self.strategy],
-            filters=self._filters(),
+            filters=self._filters(snapshot),
         )
 
-    def _filters(self) -> MetadataFilters:
-        """The store may hold other things too, so its answer is kept to these libraries."""
-        own = MetadataFilter(key="library_id", value=list(self.engine.settings.library_ids), operator=FilterOperator.IN)
+    def _filters(self, snapshot: Snapshot) -> MetadataFilters:
+        """The user's filters beside the libraries'."""
+        own = self.engine.own_filter()
         if self.filters is None or not self.filters.filters:
-            return MetadataFilters(filters=[own])
-        if self.filters.condition in (None, FilterCondition.AND):
-            return MetadataFilters(filters=[own, *self.filters.filters])
-        return MetadataFilters(filters=[own, self.filters])
+            return own
+        warn_of_unknown_fields(filter_of(self.filters), snapshot)
+        given = with_known_fields(self.filters, snapshot.fields)
+        if given.condition in (None, FilterCondition.AND):
+            return MetadataFilters(filters=[*own.filters, *given.filters])
+        return MetadataFilters(filters=[*own.filters, given])
 
-    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode]:
+    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
+        """The nodes, from the docstore where the store keeps no text; None for those it does not know any more."""
         if result.nodes is not None:
             return result.nodes
-        return self.engine.docstore.get_nodes(result.ids if result.ids is not None else [])
+        known = self.engine.docstore.get_document
+        return [known(key, raise_error=False) for key in (result.ids if result.ids is not None else [])]
 
-    def _retrieved(
-        self, nodes: Sequence[BaseNode], result: VectorStoreQueryResult, text: str, snapshot: Snapshot
-    ) -> Retrieved:
+    def _found(self, result: VectorStoreQueryResult, snapshot: Snapshot, size: int) -> tuple[list[NodeWithScore], bool]:
+        """Hits of documents that are in the libraries now, each once; and whether it makes sense to ask for more."""
+        nodes = self._nodes(result)
         scores = result.similarities if result.similarities is not None else [None] * len(nodes)
-        found = [
-            NodeWithScore(node=node.model_copy(deep=True), score=float(score) if score is not None else None)
-            for node, score in zip(nodes, scores, strict=True)
-            if self.score_cutoff is None or (score is not None and score >= self.score_cutoff)
-        ]
+        now = datetime.now(timezone.utc)
+        found: dict[str, NodeWithScore] = {}
+        for node, score in zip(nodes, scores, strict=True):
+            document = snapshot.documents.get(str(node.metadata.get("document_id"))) if node is not None else None
+            if node is None or document is None or document.expired(now) or not is_of(node, document):
+                continue
+            if node.node_id not in found:
+                number = float(score) if score is not None else None
+                if self.score_cutoff is None or (number is not None and number >= self.score_cutoff):
+                    found[node.node_id] = NodeWithScore(node=restored(node, document), score=number)
+        is_enough = len(nodes) < size or len(found) >= self.top_k
+        return list(found.values())[: self.top_k], is_enough
+
+    def _retrieved(self, found: list[NodeWithScore], text: str, snapshot: Snapshot) -> Retrieved:
         outcome = "passages" if found else "nothing_found"
-        kind = "store" if result.similarities is not None else None
+        kind = "store" if any(node.score is not None for node in found) else None
         return found, RetrievalReport(self.mode, kind, outcome, snapshot_id=snapshot.id, queries=[text])
 
 

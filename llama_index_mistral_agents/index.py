@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.chat_engine import CondensePlusContextChatEngine, CondenseQuestionChatEngine, ContextChatEngine
+from llama_index.core.chat_engine.types import BaseChatEngine, ChatMode
 from llama_index.core.data_structs.data_structs import IndexDict
 from llama_index.core.indices.managed.base import BaseManagedIndex
+from llama_index.core.llms.utils import LLMType
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import BaseNode, Document, TransformComponent
 from llama_index.core.storage.docstore.types import RefDocInfo
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
-from llama_index_mistral_agents._documents import DocumentStore
+from llama_index_mistral_agents._chat import answering
+from llama_index_mistral_agents._documents import NAMES_OF_OURS, DocumentStore, check_documents, waiting
+from llama_index_mistral_agents._nodes import ref_id
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.paging import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
-from mistral_agents._api.waiting import DocumentOutcome
-from mistral_agents._steps import arun, run
+from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.folder import FolderReport, FolderSync
+from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
 from mistral_agents.retrieval.progress import counting
+
+log = logging.getLogger("mistral_agents.retrieval")
 
 
 class _Unused(TransformComponent):
@@ -50,6 +60,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         client: The client; else one is made of `api_key` and `base_url`.
         api_key: The key; None reads MISTRAL_API_KEY.
         base_url: The service's address; None reads MISTRAL_BASE_URL.
+        embed_model: For its retrievers, whose `strategy` is then "hybrid" (words and vectors) unless told otherwise.
         show_progress: Show bars while uploading, waiting and syncing.
         callback_manager: LlamaIndex's.
 
@@ -58,8 +69,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
     Example:
         >>> index = MistralLibraryIndex.create("Handbook")
-        >>> document = index.upload("handbook.pdf")
-        >>> outcomes = index.wait_until_ready()
+        >>> document = index.upload("handbook.pdf", wait=True)
         >>> answer = index.as_query_engine().query("How long is the warranty?")
     """
 
@@ -70,13 +80,15 @@ class MistralLibraryIndex(BaseManagedIndex):
         client: MistralAgents | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
+        embed_model: Any = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         self.library_id = uuid_text("library_id", library_id)
-        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self.client = _client_of(client, api_key, base_url)
         self._documents = DocumentStore(self.client.libraries, self.library_id)
         self._engines: dict[str, LibraryEngine] = {}
+        self._own_embed_model = embed_model
         super().__init__(
             index_struct=IndexDict(),
             show_progress=show_progress,
@@ -95,10 +107,30 @@ class MistralLibraryIndex(BaseManagedIndex):
             description: What it holds.
             client: The client; else one is made of `api_key` and `base_url`.
             options: As of the class.
+
+        Raises:
+            ConfigurationError: An option is wrong; no library was made.
         """
-        connection = {key: options.pop(key) for key in ("api_key", "base_url") if key in options}
-        known = client if client is not None else MistralAgents(**connection)
-        library = known.libraries.create(name, description=description)
+        return run(cls._creation(name, description, client, options))
+
+    @classmethod
+    async def acreate(
+        cls, name: str, *, description: str | None = None, client: MistralAgents | None = None, **options: Any
+    ) -> Self:
+        """As `create`, without blocking."""
+        return await arun(cls._creation(name, description, client, options))
+
+    @classmethod
+    def _creation(
+        cls, name: str, description: str | None, client: MistralAgents | None, options: dict[str, Any]
+    ) -> Steps[Self]:
+        refuse_unknown(options)
+        connection = {key: options.pop(key, None) for key in ("api_key", "base_url")}
+        known = _client_of(client, **connection)
+        library = yield Job(
+            partial(known.libraries.create, name, description=description),
+            partial(known.libraries.acreate, name, description=description),
+        )
         return cls(library["id"], client=known, **options)
 
     @classmethod
@@ -108,26 +140,82 @@ class MistralLibraryIndex(BaseManagedIndex):
         *,
         library_id: str | None = None,
         name: str = "LlamaIndex documents",
-        timeout: float = 600.0,
+        timeout: float = WAIT,
         **options: Any,
     ) -> Self:
         """Upload documents and wait until they can be searched.
 
+        What the service can't take or read is left out: a warning names the document and the reason.
+
         Args:
             documents: Their texts become files.
-            library_id: An existing library; None creates one.
+            library_id: An existing library, where documents that are there unchanged are not sent again; None creates
+                one.
             name: The new library's name.
             timeout: Seconds to wait; 0 does not wait.
             options: As of the class.
 
         Raises:
-            DocumentProcessingError: The service could not process some.
+            ConfigurationError: An option is wrong, or metadata can't be kept; no library was made.
+            MistralAgentsError: The work broke off; the hint names the library that was made, and how to go on.
         """
-        index = cls(library_id, **options) if library_id is not None else cls.create(name, **options)
-        records = run(index._documents.insert_many(list(documents)))
-        if timeout > 0:
-            index.wait_until_ready([record["id"] for record in records], timeout=timeout, raise_on_error=True)
+        index, left_out = run(cls._building(list(documents), library_id, name, timeout, options))
+        _tell(left_out)
         return index
+
+    @classmethod
+    async def afrom_documents(
+        cls,
+        documents: Sequence[Document],
+        *,
+        library_id: str | None = None,
+        name: str = "LlamaIndex documents",
+        timeout: float = WAIT,
+        **options: Any,
+    ) -> Self:
+        """As `from_documents`, without blocking."""
+        index, left_out = await arun(cls._building(list(documents), library_id, name, timeout, options))
+        _tell(left_out)
+        return index
+
+    @classmethod
+    def _building(
+        cls, documents: list[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
+    ) -> Steps[tuple[Self, dict[str, str]]]:
+        refuse_unknown(options)
+        check_documents(documents)
+        if library_id is not None:
+            index = cls(library_id, **options)
+        else:
+            index = yield from cls._creation(name, None, options.pop("client", None), options)
+        try:
+            _, left_out = yield from index._fill(documents, known=library_id is not None, timeout=timeout)
+        except MistralAgentsError as error:
+            way_out = (
+                f"Library {index.library_id} holds what was sent: go on with from_documents(documents, library_id=...)"
+            )
+            error.hint = f"{way_out}, or delete it." if error.hint is None else f"{error.hint} {way_out}, or delete it."
+            raise
+        except BaseException:
+            log.warning("from_documents broke off; library %s holds what was sent.", index.library_id)
+            raise
+        return index, left_out
+
+    def _fill(
+        self, documents: list[Document], *, known: bool, timeout: float
+    ) -> Steps[tuple[list[bool], dict[str, str]]]:
+        """Send documents and wait for them; which were sent, and which can't be searched and why."""
+        with counting("Uploading", self._show_progress) as told:
+            made = yield from self._documents.insert_all(documents, known=known, told=told)
+        left_out = dict(made.refused)
+        if timeout > 0 and made.ids:
+            with counting("Processing documents", self._show_progress) as told:
+                outcomes = yield waiting(self.client.libraries, self.library_id, list(made.ids.values()), timeout, told)
+            names = {key: own for own, key in made.ids.items()}
+            for one in outcomes:
+                if not one.ready:
+                    left_out[names[one.document_id]] = f"{one.state}, the service says {one.process_status!r}"
+        return made.sent, left_out
 
     # files -----------------------------------------------------------------------------------------------------
 
@@ -138,10 +226,24 @@ class MistralLibraryIndex(BaseManagedIndex):
         name: str | None = None,
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
+        wait: bool | float = False,
     ) -> LibraryRecord:
-        """Upload a file (path, bytes or `(name, bytes)`); it is found once processed, see `wait_until_ready`."""
-        libraries = self.client.libraries
-        return libraries.upload(self.library_id, file, name=name, attributes=attributes, expires_at=expires_at)
+        """Upload a file (path, bytes, open file or `(name, bytes)`); it is found once processed.
+
+        Args:
+            file: The file.
+            name: The document's name; by default the file's.
+            attributes: Your own values: metadata of what is found.
+            expires_at: When the service deletes it.
+            wait: Wait until it is processed: True for up to 600 seconds, or the seconds to wait.
+
+        Raises:
+            ConfigurationError: The file can't be read, or attributes can't be kept; nothing was sent.
+            DocumentProcessingError, LibraryNotReadyError: With `wait`: it failed, or was not processed in time.
+        """
+        check_attributes(attributes)
+        options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        return self.client.libraries.upload(self.library_id, file, **options)
 
     async def aupload(
         self,
@@ -150,13 +252,15 @@ class MistralLibraryIndex(BaseManagedIndex):
         name: str | None = None,
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
+        wait: bool | float = False,
     ) -> LibraryRecord:
         """As `upload`, without blocking."""
-        libraries = self.client.libraries
-        return await libraries.aupload(self.library_id, file, name=name, attributes=attributes, expires_at=expires_at)
+        check_attributes(attributes)
+        options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        return await self.client.libraries.aupload(self.library_id, file, **options)
 
     def wait_until_ready(
-        self, document_ids: Sequence[str] | None = None, *, timeout: float = 600.0, raise_on_error: bool = False
+        self, document_ids: Sequence[str] | None = None, *, timeout: float = WAIT, raise_on_error: bool = False
     ) -> list[DocumentOutcome]:
         """Wait until documents are processed.
 
@@ -168,88 +272,128 @@ class MistralLibraryIndex(BaseManagedIndex):
         Raises:
             DocumentProcessingError, LibraryNotReadyError: With `raise_on_error`.
         """
-        with counting("Processing documents", self._show_progress) as tick:
-            outcomes = self.client.libraries.wait_until_ready(
-                self.library_id, document_ids, timeout=timeout, on_progress=tick
-            )
-        return self._documents.checked(outcomes, raise_on_error)
+        return run(self._waiting(document_ids, timeout, raise_on_error))
 
     async def await_until_ready(
-        self,
-        document_ids: Sequence[str] | None = None,
-        *,
-        timeout: float = 600.0,
-        raise_on_error: bool = False,
+        self, document_ids: Sequence[str] | None = None, *, timeout: float = WAIT, raise_on_error: bool = False
     ) -> list[DocumentOutcome]:
         """As `wait_until_ready`, without blocking."""
-        with counting("Processing documents", self._show_progress) as tick:
-            outcomes = await self.client.libraries.await_until_ready(
-                self.library_id, document_ids, timeout=timeout, on_progress=tick
-            )
-        return self._documents.checked(outcomes, raise_on_error)
+        return await arun(self._waiting(document_ids, timeout, raise_on_error))
 
-    def sync_dir(self, folder: str | Path, **options: Any) -> FolderReport:
+    def _waiting(
+        self, document_ids: Sequence[str] | None, timeout: float, raise_on_error: bool
+    ) -> Steps[list[DocumentOutcome]]:
+        with counting("Processing documents", self._show_progress) as told:
+            outcomes = yield waiting(self.client.libraries, self.library_id, document_ids, timeout, told)
+        return checked(outcomes) if raise_on_error else outcomes
+
+    def _after(self, ids: Sequence[str], wait: bool | float) -> Steps[None]:
+        if wait is not False and ids:
+            yield from self._waiting(ids, seconds_of(wait), raise_on_error=True)
+
+    def sync_dir(
+        self, folder: str | os.PathLike[str], *, wait: bool | float = False, **options: Unpack[FolderOptions]
+    ) -> FolderReport:
         """Make the library like a folder: add, update and delete documents; documents of other origin stay.
 
         Args:
-            folder: The folder.
-            options: `pattern`, `delete`, `dry_run`, `attributes`, `max_concurrency`, as of `FolderSync`.
+            folder: The folder; `~` is the home folder.
+            wait: Wait until what was sent is processed: True for up to 600 seconds, or the seconds to wait.
+            options: As of `mistral_agents.retrieval.folder.FolderSync`.
+
+        Raises:
+            ConfigurationError: The folder does not exist, or an option is wrong.
+            DocumentProcessingError, LibraryNotReadyError: With `wait`: documents failed, or were not ready in time.
         """
-        with counting("Uploading", self._show_progress) as tick:
-            return run(self._folder(folder, tick, options).steps())
+        return run(self._sync(folder, wait, options))
 
-    async def async_dir(self, folder: str | Path, **options: Any) -> FolderReport:
+    async def async_dir(
+        self, folder: str | os.PathLike[str], *, wait: bool | float = False, **options: Unpack[FolderOptions]
+    ) -> FolderReport:
         """As `sync_dir`, without blocking."""
-        with counting("Uploading", self._show_progress) as tick:
-            return await arun(self._folder(folder, tick, options).steps())
+        return await arun(self._sync(folder, wait, options))
 
-    def _folder(self, folder: str | Path, tick: Any, options: dict[str, Any]) -> FolderSync:
-        return FolderSync(self.client.libraries, self.library_id, Path(folder), on_progress=tick, **options)
+    def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
+        with counting("Uploading", self._show_progress) as told:
+            chosen: FolderOptions = {"on_progress": told, **options}
+            report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
+        yield from self._after(report.document_ids, wait)
+        return report
 
     # documents of LlamaIndex -----------------------------------------------------------------------------------
 
-    def insert(self, document: Document, **_: Any) -> None:
-        """Upload a document's text as a file, with its metadata, id and hash as attributes."""
-        run(self._documents.insert(document))
+    def insert(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
+        """Upload a document's text as a file, with its metadata, id and hash as attributes.
 
-    async def ainsert(self, document: Document, **_: Any) -> None:
+        Args:
+            document: The document.
+            wait: Wait until it can be searched: True for up to 600 seconds, or the seconds to wait.
+
+        Raises:
+            ConfigurationError: Metadata can't be kept; nothing was sent.
+            InvalidRequestError: The service refused it; nothing is left of it.
+            DocumentProcessingError, LibraryNotReadyError: With `wait`: it failed, or was not processed in time.
+        """
+        run(self._written(self._documents.insert(document), wait))
+
+    async def ainsert(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """As `insert`, without blocking."""
-        await arun(self._documents.insert(document))
+        await arun(self._written(self._documents.insert(document), wait))
 
-    def update_ref_doc(self, document: Document, **_: Any) -> None:
+    def update_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """Upload the document anew, then delete the old one: the service can't change a file's content."""
-        run(self._documents.update(document))
+        run(self._written(self._documents.update(document), wait))
 
-    async def aupdate_ref_doc(self, document: Document, **_: Any) -> None:
+    async def aupdate_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """As `update_ref_doc`, without blocking."""
-        await arun(self._documents.update(document))
+        await arun(self._written(self._documents.update(document), wait))
 
-    def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> None:  # noqa: ARG002
-        """Delete a document by its id in the library, or by the id of the LlamaIndex document it was made of."""
-        run(self._documents.delete(ref_doc_id))
+    def _written(self, steps: Steps[LibraryRecord], wait: bool | float) -> Steps[None]:
+        record = yield from steps
+        yield from self._after([str(record["id"])], wait)
 
-    async def adelete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> None:  # noqa: ARG002
+    def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> bool:  # type: ignore[override] # noqa: ARG002
+        """Delete a document by its id in the library, or by the id of the LlamaIndex document it was made of.
+
+        Returns:
+            Whether there was one.
+        """
+        return run(self._documents.delete(ref_doc_id))
+
+    async def adelete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> bool:  # type: ignore[override] # noqa: ARG002
         """As `delete_ref_doc`, without blocking."""
-        await arun(self._documents.delete(ref_doc_id))
+        return await arun(self._documents.delete(ref_doc_id))
 
-    def refresh_ref_docs(self, documents: Sequence[Document], **_: Any) -> list[bool]:
-        """Insert new documents and update changed ones; True for each that was sent."""
-        return run(self._documents.refresh(list(documents)))
+    def refresh_ref_docs(self, documents: Sequence[Document], *, wait: bool | float = False, **_: Any) -> list[bool]:
+        """Insert new documents and update changed ones; True for each that was sent.
 
-    async def arefresh_ref_docs(self, documents: Sequence[Document], **_: Any) -> list[bool]:
+        What the service refuses is left out, and said in a warning.
+        """
+        sent, left_out = run(self._fill(list(documents), known=True, timeout=_seconds(wait)))
+        _tell(left_out)
+        return sent
+
+    async def arefresh_ref_docs(
+        self, documents: Sequence[Document], *, wait: bool | float = False, **_: Any
+    ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
-        return await arun(self._documents.refresh(list(documents)))
+        sent, left_out = await arun(self._fill(list(documents), known=True, timeout=_seconds(wait)))
+        _tell(left_out)
+        return sent
 
     @property
     def ref_doc_info(self) -> dict[str, RefDocInfo]:
-        """The library's documents by id, with metadata and the ids of the nodes that a retriever here has made."""
+        """The library's documents, with metadata and the ids of the nodes that a retriever here has made.
+
+        Documents that were made of LlamaIndex's go by the ids of those, others by the library's own.
+        """
         nodes: dict[str, list[str]] = {}
         for engine in self._engines.values():
             for key, stored in engine.snapshot.texts.items() if engine.snapshot is not None else ():
                 nodes[key] = [chunk.id for chunk in stored.chunks]
         listed = run(self._documents.listed())
         return {
-            key: RefDocInfo(node_ids=nodes.get(key, []), metadata=document.metadata())
+            ref_id(document): RefDocInfo(node_ids=nodes.get(key, []), metadata=document.metadata())
             for key, document in listed.items()
         }
 
@@ -274,8 +418,23 @@ class MistralLibraryIndex(BaseManagedIndex):
             raise ConfigurationError(f"as_retriever() does not know {', '.join(unknown)}.")
         own.setdefault("callback_manager", self._callback_manager)
         own.setdefault("show_progress", self._show_progress)
+        if self._own_embed_model is not None and own.get("mode", "local") != "conversation":
+            own.setdefault("embed_model", self._own_embed_model)
+            own.setdefault("strategy", "hybrid")
         retriever = MistralLibraryRetriever(self.library_id, client=self.client, **own)
         return retriever.share_engine(self._engines.setdefault(retriever.engine.key, retriever.engine))
+
+    def as_chat_engine(
+        self, chat_mode: ChatMode = ChatMode.BEST, llm: LLMType | None = None, **kwargs: Any
+    ) -> BaseChatEngine:
+        """A chat engine over this library; the model answers also where nothing was found.
+
+        Args:
+            chat_mode: `best`, `condense_plus_context`, `context`, `condense_question` or `simple`.
+            llm: The LLM; None takes `Settings.llm`.
+            kwargs: As of `as_retriever`, and of the chat engine.
+        """
+        return answering(super().as_chat_engine(chat_mode=ChatMode(chat_mode), llm=llm, **kwargs))
 
     def as_auto_retriever(self, *, llm: Any = None, **kwargs: Any) -> BaseRetriever:
         """A retriever that lets an LLM choose filters and query; see `MistralAutoRetriever`."""
@@ -288,6 +447,52 @@ def _parameters(*functions: Any) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 
+def _client_of(client: MistralAgents | None, api_key: str | None, base_url: str | None) -> MistralAgents:
+    if client is None:
+        return MistralAgents(api_key=api_key, base_url=base_url)
+    if api_key is not None or base_url is not None:
+        raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
+    return client
+
+
+def refuse_unknown(options: dict[str, Any]) -> None:
+    """Refuse what neither class knows, before anything is made.
+
+    Raises:
+        ConfigurationError: There is such an option.
+    """
+    for name in sorted(options.keys() - _OPTIONS):
+        why = _ELSEWHERE.get(name, f"known are {', '.join(sorted(_OPTIONS))}")
+        raise ConfigurationError(f"{name}= is no option of a library's index: {why}.")
+
+
+def check_attributes(attributes: Mapping[str, Any] | None) -> None:
+    """Refuse attributes of names that are ours.
+
+    Raises:
+        ConfigurationError: There are some.
+    """
+    ours = sorted(attributes.keys() & NAMES_OF_OURS) if attributes is not None else []
+    if ours:
+        raise ConfigurationError(f"attributes: {', '.join(map(repr, ours))} are names of ours: rename them.")
+
+
+def _tell(left_out: dict[str, str]) -> None:
+    """Say which documents can't be searched, to whoever called the method."""
+    if left_out:
+        listed = "; ".join(f"{own!r} ({reason})" for own, reason in left_out.items())
+        warnings.warn(f"{len(left_out)} document(s) can't be searched: {listed}.", UserWarning, stacklevel=3)
+
+
+def _seconds(wait: bool | float) -> float:
+    return seconds_of(wait) if wait is not False else 0.0
+
+
+_OPTIONS = _parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}
+_ELSEWHERE = {
+    "transformations": "the service cuts files itself; for local search, give node_parser= to as_retriever()",
+    "storage_context": "documents live on the service; for a vector store, give vector_store= to as_retriever()",
+}
 _RETRIEVER_KEYS = _parameters(MistralLibraryRetriever.__init__) - {
     "self",
     "library_ids",

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from llama_index.core.readers.base import BaseReader, ResourcesReaderMixin
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
-from llama_index_mistral_agents._nodes import EXCLUDED
+from llama_index_mistral_agents._nodes import excluded, ref_id
 from mistral_agents._api.paging import uuid_text
 from mistral_agents.client import MistralAgents
-from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
 
 
-class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
+class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
     """Reads the documents of a library; those still being processed, or failed, are left out.
 
     Args:
@@ -27,6 +28,11 @@ class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
         >>> documents = MistralLibraryReader(library_id).load_data()
     """
 
+    is_remote: bool = True
+    library_id: str = Field(description="The library.")
+    base_url: str | None = Field(default=None, description="The service's address.")
+    _client: MistralAgents = PrivateAttr()
+
     def __init__(
         self,
         library_id: str,
@@ -34,9 +40,21 @@ class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
         client: MistralAgents | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
+        **_: Any,  # what LlamaIndex adds when it makes one of its dict
     ) -> None:
-        self.library_id = uuid_text("library_id", library_id)
-        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": base_url}
+        super().__init__(**fields)
+        self._client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The class's name."""
+        return "MistralLibraryReader"
+
+    @property
+    def client(self) -> MistralAgents:
+        """The client; a dict of the reader holds neither it nor the key."""
+        return self._client
 
     # documents -------------------------------------------------------------------------------------------------
 
@@ -83,14 +101,14 @@ class MistralLibraryReader(BaseReader, ResourcesReaderMixin):
 
 
 def _wanted(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
-    return document.state == "ready" and (ids is None or document.document_id in ids)
+    return document.state == "ready" and (ids is None or document.document_id in ids or ref_id(document) in ids)
 
 
 def _document(document: LibraryDocument, text: str) -> Document:
     return Document(
-        id_=document.document_id,
+        id_=ref_id(document),
         text=text,
         metadata=document.metadata(),
-        excluded_embed_metadata_keys=list(EXCLUDED),
-        excluded_llm_metadata_keys=list(EXCLUDED),
+        excluded_embed_metadata_keys=excluded(document, HIDDEN_FROM_EMBEDDING),
+        excluded_llm_metadata_keys=excluded(document, HIDDEN_FROM_MODEL),
     )

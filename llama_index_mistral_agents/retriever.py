@@ -28,7 +28,7 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, checked_library_ids
-from mistral_agents.retrieval.snapshot import Strategy
+from mistral_agents.retrieval.snapshot import Strategy, Unit
 
 
 class MistralLibraryRetriever(BaseRetriever):
@@ -56,6 +56,7 @@ class MistralLibraryRetriever(BaseRetriever):
         language: For stop words and stems (`english`, `french`, ...; `none`).
         filters: Metadata filters, nested ones included; applied before `similarity_top_k`.
         score_cutoff: Passages with a lower score are left out.
+        retrieval_mode: `passages`, or `documents`: whole documents, each ranked by its best passage (mode `local`).
         normalize_scores: `minmax` scales the scores of one result to 0..1.
         pages: `exact` reads page by page, for page labels (one request more for each page).
         refresh: When to look for changes: `ttl`, `on_start`, `always`, or `never` (only by `refresh()`).
@@ -75,7 +76,7 @@ class MistralLibraryRetriever(BaseRetriever):
             process; with `strategy` `vector`, or `hybrid` where the store can. Filters are then the store's own.
         docstore: Remembers which documents `vector_store` holds, and their texts where the store keeps none.
         index_name: For `index`: the search index to fill and search.
-        attribute_fields: For `index`: attributes to filter by and their types, e.g. `{"attr_year": "int"}`.
+        attribute_fields: For `index`: attributes to filter by and their types, e.g. `{"year": "int"}`.
         show_progress: Show bars while syncing.
         callback_manager: LlamaIndex's; None takes `Settings.callback_manager`.
         verbose: As in every retriever of LlamaIndex.
@@ -106,6 +107,7 @@ class MistralLibraryRetriever(BaseRetriever):
         language: str = "english",
         filters: MetadataFilters | None = None,
         score_cutoff: float | None = None,
+        retrieval_mode: Unit = "passages",
         normalize_scores: Normalise = "none",
         pages: Literal["none", "exact"] = "none",
         refresh: Refresh = "ttl",

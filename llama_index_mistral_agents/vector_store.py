@@ -53,7 +53,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         client: The client; else one is made of `api_key` and `base_url`.
         api_key: The key; None reads MISTRAL_API_KEY.
         base_url: The service's address; None reads MISTRAL_BASE_URL.
-        attribute_fields: Metadata to filter by beside the usual, and their types, e.g. `{"attr_year": "int"}`.
+        attribute_fields: Metadata to filter by beside the usual, and their types, e.g. `{"year": "int"}`.
         embedding_name: What the index calls the model that makes the vectors.
     """
 

@@ -163,7 +163,11 @@ class Conversation:
         return self._exchanges.astream(inputs)
 
     def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
-        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it."""
+        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it.
+
+        Where only some of the calls are decided, `append()` sends these and the others go on waiting (`open_calls`);
+        `append` with inputs denies them.
+        """
         kinds = {True: "allow", False: "deny"}
         self._exchanges.dialog.keep(
             {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
@@ -27,6 +28,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
+from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
     MistralAgentsError,
     UnknownOutcomeError,
@@ -37,6 +39,7 @@ from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 
 __all__ = ["Conversations", "History"]
+_log = logging.getLogger("mistral_agents")
 
 
 _FIRST_LOST = (
@@ -78,6 +81,7 @@ def _look_up(
         raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
+    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, conversation_id)
     return found
 
 
@@ -260,10 +264,22 @@ class Conversations:
         return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
 
     def _check(self, planned: Planned) -> None:
-        run(self._read_agents(planned))
+        run(self._check_planned(planned))
 
     async def _acheck(self, planned: Planned) -> None:
-        await arun(self._read_agents(planned))
+        await arun(self._check_planned(planned))
+
+    def _check_planned(self, planned: Planned) -> Steps[None]:
+        yield from self._check_connectors(planned)
+        yield from self._read_agents(planned)
+
+    def _check_connectors(self, planned: Planned) -> Steps[None]:
+        """Compare the names that configure connectors with the connectors' tools."""
+        body = planned.call.body
+        if body is None or "tools" not in body:
+            return
+        tools = yield from self._planner.guards.check_tools(Connectors(self._transport), body["tools"])
+        planned.call.body = {**body, "tools": tools}
 
     def _read_agents(self, planned: Planned) -> Steps[None]:
         """Read the agents a turn may reach and compare their libraries with the allow-list."""
@@ -338,29 +354,30 @@ class Conversations:
         return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def restart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """Branch: keep a stored conversation up to and including an entry, and go on in a new one.
 
-        The returned turn carries the new conversation's id; see `calls.RestartOptions`.
+        The returned turn carries the new conversation's id; see `calls.RestartOptions`. Without `inputs` the model
+        answers the entry itself anew; that the service takes this is unverified (probe `restart-without-inputs`).
         """
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """As `restart`, without blocking."""
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> TurnStream:
         """As `restart`, event by event."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
         return self._stream(self._planner.plan(request))
 
     def arestart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)

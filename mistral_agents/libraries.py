@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ from mistral_agents.errors import ResponseFormatError
 
 if TYPE_CHECKING:
     from mistral_agents.retrieval.folder import FolderOptions, FolderReport
+    from mistral_agents.retrieval.searching import Searches, SearchOptions
+    from mistral_agents.retrieval.snapshot import Hit
 
 __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
@@ -212,6 +215,40 @@ class Libraries:
     ) -> Steps[Document]:
         own = calls.checked_attributes(attributes)
         return self._writer.upload(plain_upload(library_id, name, data, own, expires_at))
+
+    def search(
+        self, library_ids: str | Sequence[str], query: str, *, top_k: int = 5, **options: Unpack[SearchOptions]
+    ) -> builtins.list[Hit]:
+        """Find passages of libraries, ranked in this process; no framework and no model is needed.
+
+        The texts are read at the first search, and again when they changed. Needs the extra `llama-index` or `server`
+        for the ranking (bm25s, numpy).
+
+        Args:
+            library_ids: One library id or several, which form one corpus.
+            query: What is searched for.
+            top_k: Most passages to return, from 1.
+            options: As of `mistral_agents.retrieval.searching.SearchOptions`.
+
+        Returns:
+            Hits, best first: `hit.text`, `hit.score`, `hit.metadata`, `hit.document`.
+
+        Example:
+            >>> [(hit.score, hit.document.name) for hit in client.libraries.search(library.id, "warranty period")]
+        """
+        return self._searches.find(library_ids, query, top_k, options)
+
+    async def asearch(
+        self, library_ids: str | Sequence[str], query: str, *, top_k: int = 5, **options: Unpack[SearchOptions]
+    ) -> builtins.list[Hit]:
+        """As `search`, without blocking."""
+        return await self._searches.afind(library_ids, query, top_k, options)
+
+    @cached_property
+    def _searches(self) -> Searches:
+        from mistral_agents.retrieval.searching import Searches
+
+        return Searches(self)
 
     def sync_folder(
         self, library_id: str, folder: str | os.PathLike[str], **options: Unpack[FolderOptions]

@@ -239,7 +239,7 @@ class Documents:
     def _refuse(self, document_id: str, reason: str) -> None:
         """Mark a document as unreadable. The service has no field for the reason; here the summary tells it."""
         _log.info("document %s can't be read: %s", document_id, reason)
-        self._finish(document_id, "error", [], [], f"Not read: {reason}.")
+        self._finish(document_id, "error", [], [], f"Not read: {reason.rstrip('.')}.")
 
     def _finish(
         self, document_id: str, status: str, pages: list[str], passages: list[Passage], summary: str | None = None

@@ -5,7 +5,7 @@ A test holds that each of them is still defined; what is gone from the code goes
 
 # Public names that nothing here calls, not even a test: async twins, what a tool spec of LlamaIndex lists.
 _.acreate_agent, _.adocument, _.afetch_file, _.aget_last_messages, _.alist_accesses, _.areprocess, _.arestart
-_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir
+_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir, _.async_folder
 _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_documents
 
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
@@ -13,14 +13,36 @@ _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
+_.api_base, _.endpoint, _.max_completion_tokens, _.max_output_tokens, _.mistral_api_key, _.model_kwargs, _.n
+_.callbacks, _.completion_to_prompt, _.custom_get_token_ids, _.disable_streaming, _.messages_to_prompt
+_.output_parser, _.output_version, _.profile, _.query_wrapper_prompt, _.rate_limiter, _.system_prompt, _.tags
+_.request_timeout, _.seed, _.server_url, _.stop_sequences, _.stream_usage, _.conversation_metadata, _.default_headers
 
 # Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
-_.block_on_error, _.deployment_chat, _.document_name, _.document_url, _.dtype, _.favicon, _.file_type
+_.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ignore_other_categories, _.method_type
+(
+    _.moderation_llm_v1,
+    _.moderation_llm_v2,
+    _.output_dtype,
+    _.system_prompt,
+    _.deployment_chat,
+    _.document_name,
+    _.document_url,
+    _.dtype,
+    _.favicon,
+    _.file_type,
+)
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
+
+# Filled in by a model; read by LlamaIndex.
+_.country, _.__class__, _.is_remote
 
 # Read or called by matplotlib, bm25s and fpdf.
 _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified
 
+# Hooks of pydantic's schema generator, and what it reads of a typed dict.
+_.field_title_should_be_set, _.__optional_keys__
+
 # Dead; they go when the modules that hold them are written anew.
-_.needs_answer, _.parsed_output
+_.parsed_output

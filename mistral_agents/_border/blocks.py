@@ -25,6 +25,7 @@ from mistral_agents.errors import ConfigurationError
 Kind = Literal["text", "image", "document", "chunk", "nothing"]
 _DETAILS = frozenset({"low", "auto", "high"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SPACES = re.compile(r"\s+")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _DOCUMENT = "application/pdf"
@@ -118,7 +119,7 @@ def _guess_type(part: Part) -> str:
     """
     named = mimetypes.guess_type(part.name)[0] if part.name else None
     told = part.mime if part.mime is not None else named
-    if told not in (None, _DOCUMENT) or part.data is None:
+    if told not in (None, _DOCUMENT) or part.data is None or named == _DOCUMENT:
         return told or _DOCUMENT
     begin = _begin_of(part.data) if isinstance(part.data, str) else bytes(part.data)
     return "text/plain" if _looks_like_text(begin) else _DOCUMENT
@@ -132,7 +133,7 @@ def _begin_of(encoded: str) -> bytes:
 
 
 def _looks_like_text(data: bytes) -> bool:
-    if not data or b"\0" in data or data.startswith(b"%PDF"):
+    if not data or _CONTROLS.search(data) or data.startswith(b"%PDF"):
         return False
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)

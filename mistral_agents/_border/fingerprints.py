@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from mistral_agents._api.recovery import is_input
 from mistral_agents._tools.translate import translate_tools
-from mistral_agents.entries import Entry, FunctionResult, Message, content_chunks
+from mistral_agents.entries import Entry, content_chunks
 from mistral_agents.turn import Turn
 
 ItemKind = Literal["system", "input", "answer", "result"]
@@ -227,13 +227,6 @@ def group_entries(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield [entry]
     if answer:
         yield answer
-
-
-def item_of_input(entry: Entry) -> Item:
-    """An input of a history."""
-    if isinstance(entry, FunctionResult):
-        return Item("result", result_words(entry.tool_call_id, entry.result))
-    return Item("input", input_words(entry.content if isinstance(entry, Message) else None))
 
 
 def says_the_same(given: Any, held: Any) -> bool:

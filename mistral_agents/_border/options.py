@@ -264,7 +264,7 @@ TABLE: tuple[Option, ...] = (
     Option(
         "timeout",
         "client",
-        "Seconds to wait for a reply (a stream: for its next bytes).",
+        "Seconds for a whole call, retries included (a stream: until it begins).",
         ("request_timeout",),
         fault=_check_number,
     ),
@@ -281,6 +281,13 @@ TABLE: tuple[Option, ...] = (
         "How often a request is sent again when this is safe; 0 turns it off.",
         given=frozenset({"constructor"}),
         fault=_check_count,
+    ),
+    Option(
+        "retry_stateless",
+        "client",
+        "Whether a turn that is not kept, with tools without effects, is sent again after a 5xx or a lost reply.",
+        given=frozenset({"constructor"}),
+        fault=_check_flag,
     ),
     Option(
         "api_key",

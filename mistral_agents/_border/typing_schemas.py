@@ -107,8 +107,8 @@ def _rebuild_typed_dict(given: Any, known: dict[Any, Any]) -> Any:
     fields, needed = {}, set()
     for name, annotation in typing_extensions.get_type_hints(given, include_extras=True).items():
         field, has_default = _rebuild_field(annotation, arguments.get(name), known)
-        mark = get_origin(annotation)
-        marked = mark is Required if mark in (Required, NotRequired) else name in required  # type: ignore[comparison-overlap, redundant-expr]
+        mark: Any = get_origin(annotation)
+        marked = mark is Required if mark in (Required, NotRequired) else name in required
         is_needed = marked and not has_default
         fields[name] = (Required if is_needed else NotRequired)[field]
         needed |= {name} if is_needed else set()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from mistral_agents._border.blocks import write_json
 from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault, parse_call_arguments
 from mistral_agents._border.control import is_steering
 from mistral_agents._json import JsonDict
@@ -24,7 +25,8 @@ def _answer(call: FunctionCall, value: Any) -> JsonDict:
     try:
         return function_result(call.tool_call_id, value)
     except (TypeError, ValueError):
-        return function_result(call.tool_call_id, str(value))
+        plain = isinstance(value, (dict, list, tuple, bytes, bytearray, memoryview))
+        return function_result(call.tool_call_id, write_json(value) if plain else str(value))
 
 
 def _answer_failure(call: FunctionCall, error: Exception) -> JsonDict:

@@ -35,7 +35,7 @@ class Leavable(Protocol):
         """As `leave`, on an event loop."""
 
 
-Reader = tuple[int, "ReferenceType[Any] | None"]
+Reader = tuple[int, ReferenceType[Any] | None]
 
 
 def current_reader() -> Reader:

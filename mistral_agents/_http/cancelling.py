@@ -14,6 +14,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_CLEANED_UP_AFTER = (
+    "connect_tcp.started",
+    "connect_unix_socket.started",
+    "start_tls.started",
+    "send_request_headers.started",
+)
+_NOT_CLEANED_UP_AFTER = (
+    "connect_tcp.complete",
+    "connect_unix_socket.complete",
+    "start_tls.complete",
+    "response_closed.started",
+)
 
 
 class CancelPoint:
@@ -25,11 +37,11 @@ class CancelPoint:
         request.extensions["trace"] = self._follow
 
     async def _follow(self, event: str, _info: Any) -> None:
-        if event.endswith("send_request_headers.started"):
+        if event.endswith(_CLEANED_UP_AFTER):
             if self._cancelled:
                 raise asyncio.CancelledError
             self._may_cancel = True
-        elif event.endswith("response_closed.started"):
+        elif event.endswith(_NOT_CLEANED_UP_AFTER):
             self._may_cancel = False
 
     def cancel(self, task: asyncio.Task[Any]) -> None:

@@ -13,10 +13,40 @@ from mistral_agents._api.waiting import State, state_of
 from mistral_agents._turn.content import parse_time
 
 Metadata = dict[str, Any]
-HIDDEN = ("library_id", "document_id", "file_size", "creation_date", "last_modified_date")
+REF_ID, REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING = (
+    "ref_doc_id",
+    "ref_doc_hash",
+    "excluded_llm_metadata_keys",
+    "excluded_embed_metadata_keys",
+)
+"""Attributes of documents made of a framework's own: its id and hash, and the keys that it keeps from whom."""
+SYNC_PATH, SYNC_HASH, SYNC_SOURCE, SYNC_PATTERNS, SYNC_KEYS = (
+    "sync_path",
+    "sync_sha256",
+    "sync_source",
+    "sync_patterns",
+    "sync_attributes",
+)
+"""Attributes by which a folder sync knows the documents it made; the last names the user's among the others."""
+HIDDEN = (
+    "library_id",
+    "document_id",
+    REF_ID,
+    SYNC_PATH,
+    "source",
+    "file_size",
+    "creation_date",
+    "last_modified_date",
+)
 """Metadata that helps filters and links, and does not belong in a prompt or an embedding."""
 RESERVED = frozenset({"library_id", "document_id", "source"})
 """Metadata that only we can give; a user's own value of such a name would hide which document was found."""
+INTERNAL = frozenset(
+    {REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING, SYNC_HASH, SYNC_SOURCE, SYNC_PATTERNS, SYNC_KEYS}
+)
+"""Attributes of our own bookkeeping: part of no metadata, prompt or embedding."""
+PREFIX = "attr_"
+"""What a user's attribute of a reserved name is found under; filters take any attribute with it, as in 0.1.0."""
 _UNFINISHED = frozenset({"todo", "in_progress", "waiting_for_capacity", "running"})
 
 
@@ -97,30 +127,35 @@ class LibraryDocument:
         return moment is not None and moment <= now
 
     def metadata(self, page: str | None = None) -> Metadata:
-        """Flat, JSON, stable metadata: sorted keys, nothing that is None, no score, no link that expires."""
+        """JSON, stable metadata: sorted keys, nothing that is None, no score, no link that expires.
+
+        The user's attributes come under their own names and win over what the service tells of the file; only the names
+        in `RESERVED` are ours, where an attribute of a document that we did not make is found with `PREFIX`.
+        """
+        own = {key: value for key, value in self.attributes.items() if key not in INTERNAL}
         known: Metadata = {
-            "library_id": self.library_id,
-            "document_id": self.document_id,
             "file_name": self.name,
             "file_type": self.mime_type,
             "file_size": self.size,
             "page_label": page,
             "creation_date": self.created_at,
             "last_modified_date": self.processed_at,
-            **{f"attr_{key}": _flat(value) for key, value in self.attributes.items()},
+            **{f"{PREFIX}{key}" if key in RESERVED else key: value for key, value in own.items()},
+            "library_id": self.library_id,
+            "document_id": self.document_id,
+            "source": own.get(SYNC_PATH, self.name),
         }
         return {key: known[key] for key in sorted(known) if known[key] is not None}
 
 
-def _flat(value: Any) -> Any:
-    """Bools as "true"/"false" (LlamaIndex filters take no bool); lists of scalars as they are; the rest as JSON."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, list) and all(isinstance(item, (str, int, float, bool)) for item in value):
-        return [_flat(item) for item in value]
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+def flat(metadata: Metadata) -> Metadata:
+    """Metadata for stores that keep texts and numbers only: the rest as JSON."""
+    return {
+        key: value
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        else json.dumps(value, sort_keys=True, ensure_ascii=False)
+        for key, value in metadata.items()
+    }
 
 
 def _text(value: Any) -> str | None:

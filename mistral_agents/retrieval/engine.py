@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -16,6 +17,7 @@ from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
 from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
+from mistral_agents.retrieval.filters import Filter, unknown_fields
 from mistral_agents.retrieval.flight import SingleFlight
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.postings import Vocabulary
@@ -260,12 +262,24 @@ class LibraryEngine:
             ConfigurationError: The strategy needs an embedder and there is none.
             MistralAgentsError: See `current`.
         """
-        return self.current().search(query, self.terms(query.text))
+        return self._search(self.current(), query)
 
     async def asearch(self, query: Query) -> list[Hit]:
         """As `search`, without blocking."""
-        return (await self.acurrent()).search(query, self.terms(query.text))
+        return self._search(await self.acurrent(), query)
+
+    def _search(self, snapshot: Snapshot, query: Query) -> list[Hit]:
+        warn_of_unknown_fields(query.filter, snapshot)
+        return snapshot.find(query, self.terms(query.text))
 
     def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""
         return self._steps().preparation.analyzer.query_terms(text)
+
+
+def warn_of_unknown_fields(filter_: Filter | None, snapshot: Snapshot) -> None:
+    """Say which fields of a filter no document has, and which there are."""
+    unknown = unknown_fields(filter_, snapshot.fields) if filter_ is not None and snapshot.texts else []
+    if unknown:
+        text = f"No document has {', '.join(map(repr, unknown))}, which the filter asks for."
+        warnings.warn(f"{text} Known fields: {', '.join(sorted(snapshot.fields))}.", UserWarning, stacklevel=2)

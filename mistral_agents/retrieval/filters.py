@@ -3,16 +3,20 @@
 Rules, the same in every mode that can filter:
 
 - A missing field matches only `!=`, `nin` and `is_empty`.
-- Values of unlike types are unequal, and neither is greater.
+- Values of unlike types are unequal, and neither is greater; but a bool equals the texts "true" or "false", since some
+  frameworks' filters take no bool.
+- `attr_<name>` finds the attribute `<name>` where no field of that very name is there (as 0.1.0 named it).
 - A `not` group matches where none of its parts does; an empty group matches everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.documents import PREFIX
 from mistral_agents.retrieval.errors import UnsupportedFilterError
 
 Metadata = Mapping[str, Any]
@@ -23,7 +27,7 @@ class Condition:
     """One field compared with a value.
 
     Attributes:
-        field: A key of the metadata, for example `file_name` or `attr_team`.
+        field: A key of the metadata, for example `file_name`, or the name of an attribute of yours.
         operator: `==`, `!=`, `>`, `>=`, `<`, `<=`, `in`, `nin`, `any`, `all`, `contains`, `text_match`,
             `text_match_insensitive` or `is_empty`.
         value: A text or number; a list for `in`, `nin`, `any` and `all`; unused for `is_empty`.
@@ -81,13 +85,37 @@ def fields(filter_: Filter) -> set[str]:
 def matches(filter_: Filter, metadata: Metadata) -> bool:
     """Whether metadata passes a filter."""
     if isinstance(filter_, Condition):
-        return _passes(filter_, metadata.get(filter_.field))
+        return _passes(filter_, metadata.get(known_field(filter_.field, metadata)))
     if not filter_.parts:
         return True
     results = (matches(part, metadata) for part in filter_.parts)
     if filter_.operator == "and":
         return all(results)
     return any(results) if filter_.operator == "or" else not any(results)
+
+
+def as_filter(given: Any) -> Filter | None:
+    """A filter of a user's: a tree, or a dict whose values must all be equal; None for none.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if given is None or isinstance(given, (Condition, Group)):
+        return given
+    if isinstance(given, Mapping):
+        return Group("and", tuple(Condition(field, "==", value) for field, value in given.items()))
+    raise ConfigurationError(f"filter must be a dict or a filter tree, not {type(given).__name__}.")
+
+
+def known_field(field: str, known: Container[str]) -> str:
+    """A field as it is called where some are known: an attribute may be given with its prefix of 0.1.0."""
+    bare = field.removeprefix(PREFIX)
+    return bare if field not in known and bare in known else field
+
+
+def unknown_fields(filter_: Filter, known: Container[str]) -> list[str]:
+    """The fields of a filter that no document has."""
+    return sorted(field for field in fields(filter_) if known_field(field, known) not in known)
 
 
 def _passes(condition: Condition, found: Any) -> bool:
@@ -106,10 +134,20 @@ def _comparable(found: Any, value: Any) -> bool:
     return (_is_number(found) and _is_number(value)) or (isinstance(found, str) and isinstance(value, str))
 
 
+def _equal(found: Any, value: Any) -> bool:
+    if isinstance(found, bool) and isinstance(value, str):
+        return str(found).lower() == value.lower()
+    return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
+
+
+def _among(found: Any, values: Any) -> bool:
+    return any(_equal(found, value) for value in values)
+
+
 def _contains(found: Any, value: Any) -> bool:
     if isinstance(found, str):
         return isinstance(value, str) and value in found
-    return isinstance(found, (list, tuple)) and value in found
+    return isinstance(found, (list, tuple)) and any(_equal(item, value) for item in found)
 
 
 def _text(found: Any, value: str) -> bool:
@@ -121,14 +159,14 @@ def _text_insensitive(found: Any, value: str) -> bool:
 
 
 _MATCHES: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda found, value: bool(found == value),
-    "!=": lambda found, value: bool(found != value),
+    "==": _equal,
+    "!=": lambda found, value: not _equal(found, value),
     ">": lambda found, value: _comparable(found, value) and found > value,
     ">=": lambda found, value: _comparable(found, value) and found >= value,
     "<": lambda found, value: _comparable(found, value) and found < value,
     "<=": lambda found, value: _comparable(found, value) and found <= value,
-    "in": lambda found, value: found in value,
-    "nin": lambda found, value: found not in value,
+    "in": _among,
+    "nin": lambda found, value: not _among(found, value),
     "any": lambda found, value: any(_contains(found, item) for item in value),
     "all": lambda found, value: all(_contains(found, item) for item in value),
     "contains": _contains,

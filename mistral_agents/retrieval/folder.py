@@ -18,11 +18,11 @@ from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
 from mistral_agents._steps import Job, Many, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
+from mistral_agents.retrieval.documents import SYNC_HASH as HASH
+from mistral_agents.retrieval.documents import SYNC_PATH as PATH
+from mistral_agents.retrieval.documents import SYNC_SOURCE as SOURCE
 from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles
 from mistral_agents.retrieval.folder_plan import (
-    HASH,
-    PATH,
-    SOURCE,
     Attributes,
     FolderPlan,
     Origin,

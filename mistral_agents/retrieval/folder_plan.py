@@ -11,11 +11,15 @@ from mistral_agents._api.libraries import unfit_attributes
 from mistral_agents._api.records import Document
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.documents import RESERVED
+from mistral_agents.retrieval.documents import INTERNAL, REF_ID, RESERVED
+from mistral_agents.retrieval.documents import SYNC_HASH as HASH
+from mistral_agents.retrieval.documents import SYNC_KEYS as KEYS
+from mistral_agents.retrieval.documents import SYNC_PATH as PATH
+from mistral_agents.retrieval.documents import SYNC_PATTERNS as PATTERNS
+from mistral_agents.retrieval.documents import SYNC_SOURCE as SOURCE
 
-PATH, HASH, SOURCE, PATTERNS, KEYS = "sync_path", "sync_sha256", "sync_source", "sync_patterns", "sync_attributes"
-"""Attributes by which a later sync knows the documents it made; the last names the user's among the others."""
 _OWN = frozenset({PATH, HASH, SOURCE, PATTERNS, KEYS})
+_OURS = _OWN | INTERNAL | RESERVED | {REF_ID}
 Attributes = Mapping[str, Any] | Callable[[str], Mapping[str, Any] | None] | None
 Kind = Literal["kept", "moved", "updated", "added"]
 
@@ -195,7 +199,7 @@ def _given(path: str, given: Attributes, bad: list[str]) -> JsonDict | None:
         bad.append(f"{path}: {own!r} is no dict")
         return None
     bad += [f"{path}: {reason}" for reason in unfit_attributes(own)]
-    bad += [f"{path}: {key!r} is a name of ours" for key in own if key in _OWN | RESERVED]
+    bad += [f"{path}: {key!r} is a name of ours" for key in own if key in _OURS]
     return {key: list(value) if isinstance(value, tuple) else value for key, value in own.items()}
 
 

@@ -59,8 +59,8 @@ class KeywordIndex:
 
     def __init__(self, vocabulary: Vocabulary, documents: Sequence[TermRows], postings: Postings | None = None) -> None:
         numpy = load("numpy")
-        self._vocabulary = vocabulary
-        self._documents = documents
+        self.vocabulary = vocabulary
+        self.documents = documents
         self._count = len(vocabulary.numbers) if postings is None else len(postings.starts) - 1
         self._common = vocabulary.common(self._count)
         self.document_of = numpy.repeat(
@@ -114,7 +114,7 @@ class KeywordIndex:
         """
         numpy = load("numpy")
         own = numpy.zeros(len(self), dtype="float32")
-        whole = numpy.zeros(len(self._documents), dtype="float32")
+        whole = numpy.zeros(len(self.documents), dtype="float32")
         for part in parts:
             if not len(part.passages):
                 continue
@@ -126,7 +126,7 @@ class KeywordIndex:
         return places, own[places] + DOCUMENT_WEIGHT * whole[self.document_of[places]]
 
     def _parts(self, terms: Sequence[QueryTerm]) -> list[_Part]:
-        asked = Counter(self._vocabulary.find(terms, self._count))
+        asked = Counter(self.vocabulary.find(terms, self._count))
         postings = self._postings_of(asked)
         return [_Part(*_merge_ways(postings, ways), times) for ways, times in asked.items()]
 
@@ -139,7 +139,7 @@ class KeywordIndex:
         if not numbers or not self._common[numbers].all():
             return self.postings
         if self._common_postings is None:
-            self._common_postings = build_postings(self._documents, self._common)
+            self._common_postings = build_postings(self.documents, self._common)
         return self._common_postings
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from mistral_agents._steps import Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import QueryTerm
-from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.documents import INTERNAL, LibraryDocument
+from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.filters import fields
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.reading import ReadText
@@ -62,7 +62,7 @@ class LazyEngine(LibraryEngine):
         return snapshot
 
     def _entry(self, document: LibraryDocument) -> StoredText:
-        values = " ".join(str(value) for value in document.attributes.values())
+        values = " ".join(str(value) for key, value in document.attributes.items() if key not in INTERNAL)
         text = f"{document.summary if document.summary is not None else document.name}\n{values}"
         return self._steps().preparation.store(document, text, ())
 
@@ -91,9 +91,10 @@ class LazyEngine(LibraryEngine):
         yield from self._steps().read(missing, Journal({}, {}), SyncReport(), put)
         self._remember(found)
         texts: Snapshot = yield Work(lambda: self._snapshot_of(list(found.values())))
-        return texts.search(query, terms)
+        return texts.find(query, terms)
 
     def _first_stage(self, catalogue: Snapshot, query: Query, terms: list[QueryTerm]) -> list[LibraryDocument]:
+        warn_of_unknown_fields(query.filter, catalogue)
         by_document = query.filter if query.filter is None or "page_label" not in fields(query.filter) else None
         hits = catalogue.search(Query(query.text, max(1, len(catalogue)), filter=by_document), terms)
         documents = {hit.document.document_id: hit.document for hit in hits}

@@ -20,7 +20,7 @@ from mistral_agents._http.transport import Call, Transport, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
-from mistral_agents.retrieval.filters import Condition, Filter, refused
+from mistral_agents.retrieval.filters import Condition, Filter, known_field, refused
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 _PAUSE = 0.3  # seconds between looks at an index that is being made
@@ -238,10 +238,10 @@ def compile_filter(filter_: Filter, types: Mapping[str, str]) -> JsonDict:
 
 
 def _condition(condition: Condition, types: Mapping[str, str]) -> JsonDict:
-    kind = types.get(condition.field)
+    operator, field = condition.operator, known_field(condition.field, types)
+    kind = types.get(field)
     if kind is None:
         raise refused(condition, "index", "can filter by declared fields only")
-    operator, field = condition.operator, condition.field
     if operator in ("==", "!="):
         equal = {"type": "equal", "field": field, "value": _fitting(condition, condition.value, kind)}
         return equal if operator == "==" else {"type": "not", "match": equal}

@@ -20,6 +20,9 @@ from mistral_agents.retrieval.postings import Numbering, Postings, TermRows, Voc
 from mistral_agents.retrieval.vectors import EVEN, Fusion, VectorIndex
 
 Strategy = Literal["bm25", "vector", "hybrid"]
+Unit = Literal["passages", "documents"]
+_PER_DOCUMENT = 8
+"""How many passages are looked at for each document wanted, at first."""
 DEPTH = 100
 """How many hits of each ranking a fusion looks at, at least."""
 
@@ -92,6 +95,7 @@ class Query:
         vector: The question's vector; needed by `vector` and `hybrid`.
         filter: Applied before `top_k`.
         score_cutoff: Passages below it are left out.
+        unit: `passages`, or `documents`: of each document only its best passage counts, and `top_k` counts documents.
         fusion: How `hybrid` joins words and vectors.
     """
 
@@ -101,6 +105,7 @@ class Query:
     vector: Sequence[float] | None = None
     filter: Filter | None = None
     score_cutoff: float | None = None
+    unit: Unit = "passages"
     fusion: Fusion = EVEN
 
     def __post_init__(self) -> None:
@@ -108,6 +113,8 @@ class Query:
             raise ConfigurationError(f"top_k must be a whole number from 1, not {self.top_k!r}.")
         if self.strategy not in ("bm25", "vector", "hybrid"):
             raise ConfigurationError(f"strategy must be bm25, vector or hybrid, not {self.strategy!r}.")
+        if self.unit not in ("passages", "documents"):
+            raise ConfigurationError(f"retrieval_mode must be passages or documents, not {self.unit!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,11 @@ class Preparation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "numbering", Numbering(self.analyzer, self.vocabulary))
+
+    @property
+    def key(self) -> str:
+        """Names how texts are cut and analysed."""
+        return f"{self.splitter.key} {self.analyzer.language}"
 
     def store(self, document: LibraryDocument, text: str, pages: Sequence[Page]) -> StoredText:
         """Cut a text and make the terms of its chunks."""
@@ -137,6 +149,11 @@ class Preparation:
         return StoredText(document, text, tuple(pages), chunks, rows, vectors)
 
 
+def in_order(stored: StoredText) -> tuple[str, str]:
+    """What the documents of a snapshot are sorted by."""
+    return stored.document.name, stored.document.document_id
+
+
 class Snapshot:
     """Documents of libraries with indexes over their chunks. Never changes; safe to share between threads.
 
@@ -151,7 +168,7 @@ class Snapshot:
         self, texts: Iterable[StoredText], vocabulary: Vocabulary, settings: str = "", postings: Postings | None = None
     ) -> None:
         numpy = load("numpy")
-        ordered = sorted(texts, key=lambda stored: (stored.document.name, stored.document.document_id))
+        ordered = sorted(texts, key=in_order)
         self.settings = settings
         matrix = _joined(ordered)
         self.texts = {stored.document.document_id: stored for stored in ordered}
@@ -176,6 +193,13 @@ class Snapshot:
     def documents(self) -> dict[str, LibraryDocument]:
         """The documents by id."""
         return {key: stored.document for key, stored in self.texts.items()}
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The metadata fields that some document or chunk has."""
+        found = {key for stored in self.texts.values() for key in stored.document.metadata()}
+        has_pages = any(chunk.page is not None for stored in self._chunked for chunk in stored.chunks)
+        return frozenset(found | {"page_label"} if has_pages else found)
 
     @cached_property
     def id(self) -> str:
@@ -219,6 +243,19 @@ class Snapshot:
         places, first = numpy.unique(numpy.concatenate([ranking.places, near]), return_index=True)
         words = numpy.concatenate([ranking.scores, ranking.others])[first]
         return places, fusion.join(words, similarities[places])
+
+    def find(self, query: Query, terms: Sequence[QueryTerm]) -> list[Hit]:
+        """As `search`, by the query's unit."""
+        if query.unit == "passages":
+            return self.search(query, terms)
+        size = _PER_DOCUMENT * query.top_k
+        while True:
+            hits = self.search(replace(query, top_k=size, unit="passages"), terms)
+            tops = {hit.document.document_id: hit for hit in reversed(hits)}
+            ranked = [hit for hit in hits if tops[hit.document.document_id] is hit]
+            if len(ranked) >= query.top_k or len(hits) < size:
+                return ranked[: query.top_k]
+            size *= _PER_DOCUMENT
 
     def _similarities(self, query: Query) -> Any:
         if self._vectors is None or query.vector is None:

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+from zipfile import BadZipFile
 
 from mistral_agents.retrieval._extras import load
-from mistral_agents.retrieval.chunking import Chunk, Page
+from mistral_agents.retrieval.chunking import Chunks, Page
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import SnapshotError
+from mistral_agents.retrieval.kept_index import KeptIndex, forget_indexes, load_index, save_index
+from mistral_agents.retrieval.postings import Postings
 from mistral_agents.retrieval.reading import ReadText
-from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText
+from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText, in_order
 
 FORMAT, VERSION = "mistral-agents-snapshot", 1
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OSError,
+    EOFError,
+    RecursionError,
+    BadZipFile,
+    zlib.error,
+)
+"""What damaged JSON lines and npz archives raise."""
 _DOCUMENT_FIELDS = frozenset(field.name for field in fields(LibraryDocument))
 
 
@@ -45,10 +64,11 @@ class Store:
     def __init__(
         self, folder: str | os.PathLike[str], library_ids: Sequence[str], *, exact_pages: bool = False
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self._library_ids = sorted(library_ids)
         self._exact_pages = exact_pages
         self._segment = 0
+        self._is_broken = False
 
     @property
     def path(self) -> Path:
@@ -57,18 +77,44 @@ class Store:
 
     # snapshot --------------------------------------------------------------------------------------------------
 
-    def save(self, snapshot: Snapshot, splitter_key: str, embedder: str | None) -> None:
+    def save(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
         """Write a snapshot beside the old one, put it in its place, and forget the journal."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._attempt(lambda: self._write(snapshot, preparation, embedder))
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Write, or say once that the folder can't be written: it is a convenience, and the search goes on without."""
+        if self._is_broken:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write()
+        except OSError as error:
+            self._is_broken = True
+            for left in self._unfinished():
+                with suppress(OSError):
+                    left.unlink()
+            reason = error.strerror if error.strerror else str(error)
+            text = f"The folder {self.folder} can't be written ({reason}), so nothing is kept there."
+            warnings.warn(f"{text} Make room or give another persist_dir.", UserWarning, stacklevel=2)
+
+    def _unfinished(self) -> list[Path]:
+        with suppress(OSError):
+            return [*self.folder.glob(f"*.{os.getpid()}.tmp"), *self.folder.glob(f"journal-{os.getpid()}-*.tmp")]
+        return []
+
+    def _write(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
         vectors = self._save_vectors(snapshot, embedder)
+        index = f"index-{snapshot.id}-{uuid4().hex[:8]}"
+        save_index(self.folder / index, snapshot.keyword, preparation.key)
         header = {
             "format": FORMAT,
             "version": VERSION,
             "library_ids": self._library_ids,
-            "splitter": splitter_key,
+            "splitter": preparation.splitter.key,
             "embedder": embedder,
             "exact_pages": self._exact_pages,
             "vectors": vectors,
+            "index": index,
             "documents": len(snapshot.texts),
         }
         temporary = self.path.with_name(f"snapshot.{os.getpid()}.tmp")
@@ -78,6 +124,7 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
+        forget_indexes(self.folder, but=index)
         for old in self.folder.glob("vectors-*.npz"):
             if old.name != vectors:
                 old.unlink(missing_ok=True)
@@ -94,29 +141,40 @@ class Store:
         os.replace(temporary, self.folder / name)
         return name
 
-    def load(self, preparation: Preparation, embedder: str | None) -> list[StoredText] | None:
-        """The stored documents; None where nothing was stored.
+    def load(self, preparation: Preparation, embedder: str | None) -> tuple[list[StoredText], Postings | None] | None:
+        """The stored documents, and their postings where these were kept too; None where nothing was stored.
 
         Chunks are cut again where the splitter has changed; vectors of another model are left out.
 
         Raises:
             SnapshotError: The file is damaged, of another version, or of other libraries.
         """
-        if not self.path.exists():
-            return None
         try:
+            if not self.path.exists():
+                return None
             with self.path.open(encoding="utf-8") as file:
                 header = self._header(next(file, ""))
                 if self._exact_pages and not header.get("exact_pages", False):  # its texts were read without pages
                     return None
                 same_splitter = header["splitter"] == preparation.splitter.key
                 vectors = self._load_vectors(header, embedder if same_splitter else None)
-                texts = [_stored(json.loads(line), preparation, same_splitter, vectors) for line in file]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+                lines = [_read_line(json.loads(line)) for line in file]
+            if same_splitter:
+                texts, postings = _indexed(lines, self._load_index(header, preparation), preparation, vectors)
+            else:
+                texts, postings = [preparation.store(line.document, line.text, line.pages) for line in lines], None
+            count = header["documents"]
+        except _UNREADABLE as error:
             raise self._bad(f"can't be read ({error})") from error
-        if len(texts) != header["documents"]:
-            raise self._bad(f"holds {len(texts)} documents instead of {header['documents']}")
-        return texts
+        if len(texts) != count:
+            raise self._bad(f"holds {len(texts)} documents instead of {count}")
+        return texts, postings
+
+    def _load_index(self, header: dict[str, Any], preparation: Preparation) -> KeptIndex | None:
+        name = header.get("index")
+        if not isinstance(name, str) or Path(name).name != name:  # written by an older version
+            return None
+        return load_index(self.folder / name, preparation.vocabulary, preparation.key)
 
     def _header(self, line: str) -> dict[str, Any]:
         header = json.loads(line)
@@ -142,7 +200,6 @@ class Store:
 
     def note_text(self, document: LibraryDocument, read: ReadText) -> None:
         """Keep a text that was just downloaded."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         line = {
             "id": document.document_id,
             "key": document.text_key,
@@ -150,12 +207,17 @@ class Store:
             "text": read.text,
             "pages": [[page.label, page.start, page.end] for page in read.pages],
         }
+        self._attempt(lambda: self._append(line))
+
+    def _append(self, line: dict[str, Any]) -> None:
         with (self.folder / f"journal-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def note_vectors(self, hashes: list[str], vectors: Any) -> None:
         """Keep vectors that were just made."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._attempt(lambda: self._add_segment(hashes, vectors))
+
+    def _add_segment(self, hashes: list[str], vectors: Any) -> None:
         numpy = load("numpy")
         self._segment += 1
         name = f"journal-{os.getpid()}-{self._segment:06d}"
@@ -165,22 +227,29 @@ class Store:
         os.replace(temporary, self.folder / f"{name}.npz")
 
     def journal(self) -> Journal:
-        """What an interrupted sync left; a last line that was cut off is left out."""
+        """What an interrupted sync left; what can't be read of it is left out, and read anew from the service."""
         journal = Journal({}, {})
-        for path in sorted(self.folder.glob("journal-*.jsonl")):
+        for path in self._files("journal-*.jsonl"):
             for line in _whole_lines(path):
                 if self._exact_pages and not line.get("exact_pages", False):
                     continue
-                pages = tuple(Page(*page) for page in line["pages"])
-                journal.texts[line["id"], line["key"]] = ReadText(line["text"], pages, requests=0)
-        for path in sorted(self.folder.glob("journal-*.npz")):
-            part = _npz(path)
-            journal.vectors.update(zip(part["hashes"].tolist(), part["vectors"], strict=True))
+                with suppress(*_UNREADABLE):
+                    pages = tuple(Page(*page) for page in line["pages"])
+                    journal.texts[line["id"], line["key"]] = ReadText(_text(line["text"]), pages, requests=0)
+        for path in self._files("journal-*.npz"):
+            with suppress(*_UNREADABLE):
+                part = _npz(path)
+                journal.vectors.update(zip(part["hashes"].tolist(), part["vectors"], strict=True))
         return journal
+
+    def _files(self, pattern: str) -> list[Path]:
+        with suppress(OSError):
+            return sorted(self.folder.glob(pattern))
+        return []
 
     def forget_journal(self) -> None:
         """Delete the journal."""
-        for path in self.folder.glob("journal-*"):
+        for path in self._files("journal-*"):
             path.unlink(missing_ok=True)
 
 
@@ -193,26 +262,47 @@ def _line(stored: StoredText) -> dict[str, Any]:
     }
 
 
-def _stored(line: dict[str, Any], preparation: Preparation, same_splitter: bool, vectors: dict[str, Any]) -> StoredText:
+def _read_line(line: dict[str, Any]) -> StoredText:
+    """A document with its chunks, not yet indexed."""
     known = {key: value for key, value in line["document"].items() if key in _DOCUMENT_FIELDS}
     document = LibraryDocument(**known)
-    pages = [Page(*page) for page in line["pages"]]
-    if not same_splitter:
-        return preparation.store(document, line["text"], pages)
-    key = document.document_id
-    chunks = [Chunk(key, start, end, page) for start, end, page in line["chunks"]]
-    return preparation.restore(document, line["text"], pages, chunks, vectors.get(key))
+    pages = tuple(Page(*page) for page in line["pages"])
+    return StoredText(document, line["text"], pages, Chunks.of(document.document_id, line["chunks"]))
+
+
+def _indexed(
+    lines: list[StoredText], kept: KeptIndex | None, preparation: Preparation, vectors: dict[str, Any]
+) -> tuple[list[StoredText], Postings | None]:
+    """The documents with the kept arrays, where these are of the same passages; else analysed anew."""
+    lines = [replace(line, vectors=vectors.get(line.document.document_id)) for line in lines]
+    sizes = [len(line.chunks) for line in lines if line.chunks]
+    if kept is None or sizes != [len(rows) for rows in kept.rows] or lines != sorted(lines, key=in_order):
+        restore = preparation.restore
+        return [restore(line.document, line.text, line.pages, line.chunks, line.vectors) for line in lines], None
+    rows = iter(kept.rows)
+    return [replace(line, rows=next(rows)) if line.chunks else line for line in lines], kept.postings
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    """The lines that hold an object: a process may have died while it wrote, or written nonsense."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return
     for line in lines:
-        try:
-            yield json.loads(line)
-        except ValueError:  # the process died while it wrote this line
-            continue
+        found: Any = None
+        with suppress(ValueError, RecursionError):
+            found = json.loads(line)
+        if isinstance(found, dict):
+            yield found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _npz(path: Path) -> dict[str, Any]:
-    with load("numpy").load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, load("numpy").load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}

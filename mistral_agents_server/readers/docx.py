@@ -416,9 +416,11 @@ def _rows(parent: Element) -> Iterator[Element]:
 
 
 def _cells(parent: Element) -> Iterator[Element]:
+    """The cells of a row, likewise."""
     for element in parent:
         name = name_of(element)
         if name == "tc":
-            yield element
+            if child_of(child_of(element, "tcPr"), "cellDel") is None:
+                yield element
         elif name not in _HIDDEN:
             yield from _cells(element)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from unicodedata import category
 
 from mistral_agents_server.readers import UnreadableError
 
@@ -15,6 +16,9 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NO_TEXT = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f\ufffd\ufffe\uffff\ud800-\udfff]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_LEAST_WIDE = 4
+_MANY = 10
 _MOST_NO_TEXT = 0.02
 _FEW_NULS = 0.02
 _LEAST_CONFIDENCE = 0.06
@@ -39,18 +43,26 @@ def decode(data: bytes) -> str:
         return _require_text(data.decode(_wide_encoding(data), "replace"))
     kept = data.replace(b"\0", b"")
     text = kept.decode("utf-8", "replace")
-    if not _is_damaged_utf8(text):
+    is_doubtful = text.isascii() or not _was_utf8(text, certain=True)
+    if is_doubtful and _CONTROLS.search(data) and (wide := _wide_text(data)) is not None:
+        return wide
+    if not _was_utf8(text):
         text = kept.decode(_guess_encoding(kept), "replace")
     return _require_text(text)
 
 
-def _is_damaged_utf8(text: str) -> bool:
-    """Whether text decoded as UTF-8 was UTF-8: legacy encodings hardly ever form valid sequences."""
+def _was_utf8(text: str, certain: bool = False) -> bool:
+    """Whether text decoded as UTF-8 was UTF-8, damaged or not: legacy encodings hardly ever form valid sequences.
+
+    Args:
+        text: with U+FFFD for what could not be decoded.
+        certain: whether only a few in many may be damaged.
+    """
     damaged = text.count("\ufffd")
     if damaged == 0:
         return True
     whole = sum(1 for character in text if character > "\x7f") - damaged
-    return whole >= damaged
+    return whole >= damaged * (_MANY if certain else 1)
 
 
 def _wide_encoding(data: bytes) -> str:
@@ -61,6 +73,21 @@ def _wide_encoding(data: bytes) -> str:
     if min(zeros[2], zeros[3]) > len(data) // 8:
         return "utf-32-le"
     return "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
+
+
+def _wide_text(data: bytes) -> str | None:
+    """UTF-16 without a mark, of a script whose letters have no zero bytes: each of its characters is one of a text.
+
+    Bytes of other encodings, taken by twos, hardly ever give letters alone; ASCII does, but it has no control bytes.
+    """
+    for encoding in ("utf-16-le", "utf-16-be"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if len(text) >= _LEAST_WIDE and all(c in "\n\r\t\f" or category(c)[0] in "LMNPSZ" for c in text):
+            return text
+    return None
 
 
 def _guess_encoding(data: bytes) -> str:

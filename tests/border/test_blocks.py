@@ -18,6 +18,8 @@ from mistral_agents._border.blocks import (
     make_text_only,
     write_json,
 )
+from mistral_agents._conversation.functions import run_functions
+from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -124,6 +126,14 @@ def test_a_result_that_cannot_be_sent_whole_says_so() -> None:
 
 def test_bytes_in_values_are_counted_not_spelt() -> None:
     assert write_json({"a": b"abc", "b": [1]}) == '{"a": "<3 bytes>", "b": [1]}'
+
+
+@pytest.mark.parametrize("value", [b"\x89PNG", {"picture": b"\x89PNG"}, [bytearray(b"\x89PNG")]])
+def test_a_function_that_gives_bytes_says_how_many(value: Any) -> None:
+    call = FunctionCall(type="function.call", name="shot", tool_call_id="call00001", arguments="{}")
+    [entry] = run_functions([call], {"shot": lambda: value})
+    assert "<4 bytes>" in entry["result"]
+    assert "PNG" not in entry["result"]
 
 
 def test_nothing_is_said_of_what_is_sent() -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
+from operator import add
 from typing import Any, Literal
 
 import pytest
@@ -98,9 +100,10 @@ class Way:
 
 
 def _merge(chunks: list[Any]) -> Any:
-    from langchain_mistral_agents._messages import merged
+    """What a user makes of a stream's chunks."""
+    from langchain_core.messages import message_chunk_to_message
 
-    return merged(chunks)
+    return message_chunk_to_message(reduce(add, chunks))
 
 
 WAYS = [Way(*parts) for parts in product(("langchain", "llama_index"), (False, True), (False, True), (False, True))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import runpy
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from fpdf import FPDF
+from PIL import Image
 
 from mistral_agents import MistralAgents
 
@@ -60,6 +63,7 @@ def test_any_folder_will_do_and_with_a_key_what_was_made_is_deleted(tmp_path, st
     done = start(["--docs", str(tmp_path), "--question", "What is the rescue boat called?"], tmp_path, live)
     assert done.returncode == (1 if fails else 0), done.stderr
     assert "broken.pdf could not be processed" in done.stdout
+    assert "it is no PDF that can be read" in done.stdout
     assert fails or "A: The rescue boat of Kermor is called Blue Heron." in done.stdout
     assert ("error: " in done.stderr) is fails
     assert left_on(service.base_url) == []
@@ -87,3 +91,23 @@ def test_a_folder_of_broken_documents(tmp_path):
     assert done.returncode != 0
     assert "could not be processed" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_scanned_pages_are_named(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "mixed.pdf").write_bytes(mixed_pdf())
+    done = run("--docs", str(tmp_path / "docs"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mixed.pdf: Page 2 is a picture (a scan)" in " ".join(done.stdout.split())
+
+
+def mixed_pdf() -> bytes:
+    made, scan = FPDF(), io.BytesIO()
+    Image.new("RGB", (40, 60), (200, 200, 200)).save(scan, "PNG")
+    made.set_font("helvetica", size=12)
+    made.add_page()
+    made.multi_cell(0, 8, "The lifeboat of Kermor is called Blue Heron. It was built in 1998.")
+    made.add_page()
+    made.image(scan, x=0, y=0, w=210, h=297)
+    return bytes(made.output())

@@ -103,7 +103,7 @@ def test_a_document_tells_where_it_is_from_and_how_well_it_fits(client: MistralA
     best = found[0]
     assert best.page_content == WARRANTY
     assert best.metadata["library_id"] == LIBRARY
-    assert best.metadata["attr_team"] == "pumps"
+    assert best.metadata["team"] == "pumps"
     assert best.metadata["start_index"] == 0
     assert best.id is not None
     scores = [document.metadata["score"] for document in found]
@@ -218,3 +218,59 @@ def test_it_survives_a_pickle_and_a_deep_copy_and_hides_its_key(service: Library
     assert "very-secret" not in repr(retriever)
     for twin in (pickle.loads(pickle.dumps(retriever)), copy.deepcopy(retriever)):
         assert twin.invoke("warranty of the pump") == found
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [("top_k", "k"), ("search_kwargs", "score_cutoff"), ("score_threshold", "score_cutoff"), ("kk", "known are")],
+)
+def test_names_of_other_retrievers_are_refused_and_ours_named(client: MistralAgents, name: str, way_out: str) -> None:
+    wrong: dict[str, Any] = {name: 2}
+    with pytest.raises(ValueError, match=rf"'{name}'.*{way_out}"):
+        MistralLibraryRetriever(library_ids=LIBRARY, client=client, **wrong)
+    with pytest.raises(ValueError, match=f"'{name}'"):
+        MistralLibraryRetriever(library_ids=LIBRARY, client=client).invoke("warranty", **wrong)
+
+
+def test_a_chain_with_sources_names_the_file(client: MistralAgents) -> None:
+    from langchain_classic.chains import RetrievalQAWithSourcesChain
+    from langchain_core.language_models import FakeListLLM
+
+    retriever = MistralLibraryRetriever(library_ids=LIBRARY, client=client, k=1)
+    answer = "Five years.\nSOURCES: pump.txt"
+    chain = RetrievalQAWithSourcesChain.from_chain_type(
+        FakeListLLM(responses=[answer]), chain_type="stuff", retriever=retriever, return_source_documents=True
+    )
+    found = chain.invoke({"question": "How long is the warranty of the pump?"})
+    assert found["sources"] == "pump.txt"
+    assert [document.metadata["source"] for document in found["source_documents"]] == ["pump.txt"]
+
+
+@pytest.mark.parametrize("chain_type", ["stuff", "map_reduce", "refine", "map_rerank"])
+def test_every_chain_with_sources_runs(client: MistralAgents, chain_type: str) -> None:
+    from langchain_classic.chains.qa_with_sources import load_qa_with_sources_chain
+    from langchain_core.language_models import FakeListLLM
+
+    class Words(FakeListLLM):
+        """Counts words as tokens, so that no tokenizer is needed."""
+
+        def get_num_tokens(self, text: str) -> int:
+            return len(text.split())
+
+    documents = MistralLibraryRetriever(library_ids=LIBRARY, client=client).invoke("warranty of the pump")
+    chain = load_qa_with_sources_chain(Words(responses=["Five years.\nScore: 90"] * 9), chain_type=chain_type)
+    assert "Five years" in chain.invoke({"input_documents": documents, "question": "q"})["output_text"]
+
+
+def test_whole_documents(client: MistralAgents) -> None:
+    retriever = MistralLibraryRetriever(
+        library_ids=LIBRARY, client=client, retrieval_mode="documents", chunk_size=50, chunk_overlap=0
+    )
+    best = retriever.invoke("How long is the warranty of the pump?")[0]
+    assert (best.page_content, best.id) == (WARRANTY, best.metadata["document_id"])
+
+
+def test_a_filter_on_an_unknown_field_is_said(client: MistralAgents) -> None:
+    retriever = MistralLibraryRetriever(library_ids=LIBRARY, client=client)
+    with pytest.warns(UserWarning, match=r"'taem'.*Known fields.*team"):
+        assert retriever.invoke("warranty", filter={"taem": "pumps"}) == []

@@ -179,14 +179,14 @@ def test_similarity_postprocessor(pumps: LibraryService) -> None:
 
 
 def test_an_llm_chooses_filters_from_the_fields_that_exist(index: MistralLibraryIndex, ask: Callable[..., Any]) -> None:
-    plan = {"query": "valve sun", "filters": [{"key": "attr_year", "value": 2022, "operator": ">"}], "top_k": 1}
+    plan = {"query": "valve sun", "filters": [{"key": "year", "value": 2022, "operator": ">"}], "top_k": 1}
     llm = Says(text=f"```json\n{json.dumps(plan)}\n```")
     auto: Any = index.as_auto_retriever(llm=llm)
     nodes = ask(auto, "retrieve", "what about the sun since 2022?")
     assert [node.metadata["file_name"] for node in nodes] == ["gardening.txt"]
     fields = {info.name: info for info in auto._vector_store_info.metadata_info}
-    assert fields["attr_year"].type == "int"
-    assert "2020" in fields["attr_year"].description
+    assert fields["year"].type == "int"
+    assert "2020" in fields["year"].description
     assert "library_id" not in fields
 
 

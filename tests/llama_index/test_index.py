@@ -57,7 +57,7 @@ def test_upload_wait_ask(do: Callable[..., Any], index: MistralLibraryIndex, ser
     record = do("upload", ("a.txt", b"About walruses."), attributes={"team": "sea"})
     outcomes = do("wait_until_ready", [record["id"]])
     assert [(one.document_id, one.state) for one in outcomes] == [(record["id"], "ready")]
-    assert index.as_retriever().retrieve("walrus")[0].metadata["attr_team"] == "sea"
+    assert index.as_retriever().retrieve("walrus")[0].metadata["team"] == "sea"
 
 
 def test_waiting_ends_at_the_deadline_and_names_what_failed(do: Callable[..., Any], service: LibraryService) -> None:

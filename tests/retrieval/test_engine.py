@@ -163,7 +163,7 @@ def test_library_ids_are_checked_before_any_request(ids: Any) -> None:
 def test_metadata_is_flat_sorted_and_fresh(pumps: LibraryService, make_engine: Make) -> None:
     hit = make_engine().search(Query("boiler"))[0]
     assert list(hit.metadata) == sorted(hit.metadata)
-    assert hit.metadata["attr_ok"] == "true"
+    assert hit.metadata["ok"] is True
     assert hit.metadata["creation_date"] == "2026-09-07T13:12:30.383658+00:00"
     assert None not in hit.metadata.values()
     hit.metadata["score"] = 1

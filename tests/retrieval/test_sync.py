@@ -117,7 +117,7 @@ def test_new_attributes_and_names_cost_no_text_and_no_vector(
     service.change(keys[0], attributes={"team": "sales"}, name="walrus.txt")
     report = refresh(engine)
     assert (report.metadata_only, report.texts, report.embedded, service.texts) == ([keys[0]], 0, 0, 0)
-    assert engine.search(Query("walrus"))[0].metadata["attr_team"] == "sales"
+    assert engine.search(Query("walrus"))[0].metadata["team"] == "sales"
 
 
 def test_a_deleted_document_is_gone_after_the_next_sync(

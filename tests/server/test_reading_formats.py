@@ -107,7 +107,9 @@ def test_a_damaged_byte_damages_one_place(text: str, damage: bytes) -> None:
 @pytest.mark.parametrize(
     "encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be", "utf-32", "utf-8-sig"]
 )
-@pytest.mark.parametrize("text", ["Safety rules\n1. Größe", "Rules 安全規則 of work"])
+@pytest.mark.parametrize(
+    "text", ["Safety rules\n1. Größe", "Rules 安全規則 of work", "Правила безопасности", "安全规则在这里。"]
+)
 def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text: str) -> None:
     assert parse("a.txt", text.encode(encoding)) == [text]
 

@@ -30,13 +30,17 @@ def lost_then(make_client, wire, history, *, failure=(503, b"upstream connect er
 
 
 @pytest.mark.parametrize("failure", [(503, b"upstream connect error"), "ReadTimeout", "RemoteProtocolError"])
-def test_an_answer_the_service_kept_is_found(make_client, wire, failure):
+def test_an_answer_the_service_kept_is_found(make_client, wire, failure, caplog):
+    caplog.set_level("INFO", "mistral_agents")
     lost = getattr(_sdk.http(), failure)("told") if isinstance(failure, str) else failure
     for run in lost_then(make_client, wire, (200, {"entries": [*OLD, ASKED, RAN, SAID]}), failure=lost):
         turn = run()
         assert (turn.text, turn.last_entry_id, len(turn.tool_executions)) == ("found", "out_1", 1)
         assert [request.method for request in wire.requests] == ["POST", "GET"]
         assert "after_entry_id" not in wire.bodies[0]
+        (record,) = [one.getMessage() for one in caplog.records if one.name == "mistral_agents"]
+        assert "found again" in record
+        caplog.clear()
 
 
 @pytest.mark.parametrize(
@@ -55,6 +59,15 @@ def test_what_is_not_answered_is_reported_and_not_sent_again(make_client, wire, 
         assert caught.value.conversation_id == "conv_1"
         assert isinstance(caught.value.__cause__, ServerFailureError)
         assert [request.method for request in wire.requests] == ["POST", "GET"]
+
+
+def test_an_answer_can_be_looked_for_later(make_client, wire):
+    wire.answer((200, {"entries": [*OLD, ASKED, RAN, SAID]}))
+    client = make_client()
+    assert client.conversations.recover("conv_1", "out_0").text == "found"
+    assert asyncio.run(client.conversations.arecover("conv_1", "out_0", "again")).text == "found"
+    with pytest.raises(UnknownOutcomeError, match="something else"):
+        client.conversations.recover("conv_1", "out_0", "other words")
 
 
 def test_a_history_that_cannot_be_read_gives_the_first_failure(make_client, wire):

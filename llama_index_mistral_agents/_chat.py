@@ -1,0 +1,68 @@
+"""Chat engines whose model answers also where nothing was found: a "thank you" is no question to a library."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from llama_index.core.chat_engine import CondensePlusContextChatEngine, CondenseQuestionChatEngine, ContextChatEngine
+from llama_index.core.chat_engine.types import BaseChatEngine
+from llama_index.core.schema import NodeWithScore, TextNode
+
+NOTHING = "(No passage of the library fits this message.)"
+"""What the model reads in place of passages."""
+
+
+@cache
+def _answering_class(kind: Any) -> Any:
+    """The class of a response synthesizer that asks the model where LlamaIndex's own says "Empty Response"."""
+
+    def synthesize(self: Any, query: Any, nodes: list[NodeWithScore], *args: Any, **options: Any) -> Any:
+        if nodes:
+            return kind.synthesize(self, query, nodes, *args, **options)
+        return _without_sources(kind.synthesize(self, query, [_note()], *args, **options))
+
+    async def asynthesize(self: Any, query: Any, nodes: list[NodeWithScore], *args: Any, **options: Any) -> Any:
+        if nodes:
+            return await kind.asynthesize(self, query, nodes, *args, **options)
+        return _without_sources(await kind.asynthesize(self, query, [_note()], *args, **options))
+
+    return type(f"Answering{kind.__name__}", (kind,), {"synthesize": synthesize, "asynthesize": asynthesize})
+
+
+def _answer_always(synthesizer: Any) -> Any:
+    """The same synthesizer, which LlamaIndex's engines make anew for every message."""
+    kind: Any = type(synthesizer)
+    synthesizer.__class__ = _answering_class(kind)
+    return synthesizer
+
+
+def _note() -> NodeWithScore:
+    return NodeWithScore(node=TextNode(text=NOTHING))
+
+
+def _without_sources(response: Any) -> Any:
+    response.source_nodes = []
+    return response
+
+
+class _ContextChat(ContextChatEngine):
+    def _get_response_synthesizer(self, *args: Any, **options: Any) -> Any:
+        return _answer_always(super()._get_response_synthesizer(*args, **options))
+
+
+class _CondensePlusContextChat(CondensePlusContextChatEngine):
+    def _get_response_synthesizer(self, *args: Any, **options: Any) -> Any:
+        return _answer_always(super()._get_response_synthesizer(*args, **options))
+
+
+def answering(engine: BaseChatEngine) -> BaseChatEngine:
+    """The engine, whose model is asked also where nothing was found."""
+    if type(engine) is ContextChatEngine:
+        engine.__class__ = _ContextChat
+    elif type(engine) is CondensePlusContextChatEngine:
+        engine.__class__ = _CondensePlusContextChat
+    elif type(engine) is CondenseQuestionChatEngine:
+        inner: Any = engine._query_engine
+        _answer_always(inner._response_synthesizer)
+    return engine

@@ -1,0 +1,115 @@
+"""Searching libraries without a framework: one engine for each set of libraries and settings, kept for later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypedDict
+
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.filters import Filter, as_filter
+from mistral_agents.retrieval.service import LibraryApi
+from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
+from mistral_agents.retrieval.vectors import Embedder
+
+
+class SearchOptions(TypedDict, total=False):
+    """Options of a search; those of a sync are as of `mistral_agents.retrieval.settings.Settings`.
+
+    Attributes:
+        strategy: `bm25`, or with an `embedder` `vector` or `hybrid`.
+        embedder: Makes vectors.
+        filter: Only passages whose metadata fits: a dict (all must be equal), or a tree of `retrieval.filters`.
+        score_cutoff: Passages with a lower score are left out.
+        retrieval_mode: `passages`, or `documents`: each document once, by its best passage (`hit.stored.text` is all).
+        persist_dir: Folder to keep the texts in between processes.
+        language: For stop words and stems.
+        exact_pages: Read page by page, for page labels.
+        refresh: When to look for changes.
+        ttl: Seconds, for `refresh="ttl"`.
+        on_pending: What to do with documents still being processed.
+        on_failed: What to do with documents that could not be processed.
+        on_empty: What to do where there is no document.
+        wait_timeout: Seconds to wait for pending documents.
+        max_concurrency: How many texts are read at once.
+    """
+
+    strategy: Strategy
+    embedder: Embedder | None
+    filter: Filter | Mapping[str, Any] | None
+    score_cutoff: float | None
+    retrieval_mode: Unit
+    persist_dir: str | os.PathLike[str] | None
+    language: str
+    exact_pages: bool
+    refresh: Refresh
+    ttl: float
+    on_pending: OnPending
+    on_failed: OnFailed
+    on_empty: OnEmpty
+    wait_timeout: float
+    max_concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    libraries: LibraryApi
+
+
+_OF_SETTINGS = frozenset(field.name for field in fields(Settings)) & SearchOptions.__annotations__.keys()
+
+
+class Searches:
+    """Keeps the engines of a client's searches.
+
+    Args:
+        libraries: The client's libraries.
+    """
+
+    def __init__(self, libraries: LibraryApi) -> None:
+        self._client = _Client(libraries)
+        self._engines: dict[str, LibraryEngine] = {}
+
+    def find(self, library_ids: str | Sequence[str], text: str, top_k: int, options: SearchOptions) -> list[Hit]:
+        """Search.
+
+        Raises:
+            ConfigurationError: An option is wrong.
+        """
+        engine = self._engine(library_ids, options)
+        vector = engine.embedder.query(text) if engine.embedder is not None and text.strip() else None
+        query = _query_of(text, top_k, options, vector)
+        return engine.search(query) if text.strip() else []
+
+    async def afind(self, library_ids: str | Sequence[str], text: str, top_k: int, options: SearchOptions) -> list[Hit]:
+        """As `find`, without blocking."""
+        engine = self._engine(library_ids, options)
+        vector = await engine.embedder.aquery(text) if engine.embedder is not None and text.strip() else None
+        query = _query_of(text, top_k, options, vector)
+        return await engine.asearch(query) if text.strip() else []
+
+    def _engine(self, library_ids: str | Sequence[str], options: SearchOptions) -> LibraryEngine:
+        unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())
+        if unknown:
+            known = ", ".join(sorted(SearchOptions.__annotations__))
+            raise ConfigurationError(f"A search knows no {', '.join(unknown)}: known are top_k, {known}.")
+        given: dict[str, Any] = {key: value for key, value in options.items() if key in _OF_SETTINGS}
+        settings = Settings(checked_library_ids(library_ids), **given)
+        embedder = options.get("embedder") if options.get("strategy", "bm25") != "bm25" else None
+        engine = LibraryEngine(self._client, settings, embedder=embedder, persist_dir=options.get("persist_dir"))
+        return self._engines.setdefault(engine.key, engine)
+
+
+def _query_of(text: str, top_k: int, options: SearchOptions, vector: Sequence[float] | None) -> Query:
+    return Query(
+        text,
+        top_k=top_k,
+        strategy=options.get("strategy", "bm25"),
+        vector=vector,
+        filter=as_filter(options.get("filter")),
+        score_cutoff=options.get("score_cutoff"),
+        unit=options.get("retrieval_mode", "passages"),
+    )

@@ -1,0 +1,80 @@
+"""Searching without a framework: `client.libraries.search`."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_agents.errors import ConfigurationError
+from tests.retrieval.conftest import LetterEmbedder
+from tests.retrieval.service import LIBRARY, OTHER, LibraryService
+
+
+@pytest.fixture
+def words(service: LibraryService) -> LibraryService:
+    service.add("a.txt", "word one", attributes={"team": "x"})
+    service.add("b.txt", "word two", library=OTHER)
+    return service
+
+
+async def test_passages_are_found_sync_and_async(words: LibraryService) -> None:
+    with words.client() as client:
+        libraries = client.libraries
+        hits = libraries.search([LIBRARY, OTHER], "word")
+        assert sorted(hit.text for hit in hits) == ["word one", "word two"]
+        assert [hit.text for hit in await libraries.asearch([LIBRARY, OTHER], "word")] == [hit.text for hit in hits]
+        assert [hit.text for hit in libraries.search(LIBRARY, "word", filter={"team": "x"})] == ["word one"]
+        assert libraries.search(LIBRARY, "  ") == []
+        assert len(libraries.search([LIBRARY, OTHER], "word", top_k=1)) == 1
+        await client.aclose()
+
+
+def test_texts_are_read_once_and_own_writes_seen(words: LibraryService) -> None:
+    with words.client() as client:
+        libraries = client.libraries
+        for _ in range(3):
+            libraries.search(LIBRARY, "word")
+        assert words.texts == 1
+        libraries.upload(LIBRARY, ("c.txt", b"word three"), wait=True)
+        assert len(libraries.search(LIBRARY, "word")) == 2
+
+
+def test_vectors_documents_and_a_folder(words: LibraryService, tmp_path: Path) -> None:
+    with words.client() as client:
+        [hit] = client.libraries.search(
+            LIBRARY,
+            "word",
+            strategy="hybrid",
+            embedder=LetterEmbedder(),
+            retrieval_mode="documents",
+            persist_dir=tmp_path,
+        )
+        assert hit.stored.text == "word one"
+        assert (tmp_path / "snapshot.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"k": 3},
+        {"top_k": 0},
+        {"strategy": "best"},
+        {"strategy": "vector"},
+        {"filter": "x"},
+        {"retrieval_mode": "files"},
+    ],
+)
+def test_wrong_options_are_refused_by_name(words: LibraryService, wrong: dict[str, Any]) -> None:
+    with words.client() as client, pytest.raises(ConfigurationError):
+        client.libraries.search(LIBRARY, "word", **wrong)
+
+
+def test_a_client_that_searched_can_be_pickled(words: LibraryService) -> None:
+    with words.client() as client:
+        client.libraries.search(LIBRARY, "word")
+        again = pickle.loads(pickle.dumps(client))
+        assert [hit.text for hit in again.libraries.search(LIBRARY, "word")] == ["word one"]
+        again.close()
