@@ -19,6 +19,7 @@ from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, Sy
 from mistral_agents.retrieval.flight import SingleFlight
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
@@ -253,18 +254,21 @@ class LibraryEngine:
 
     # search ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: Query) -> list[Hit]:
+    def search(self, query: Query) -> Hits:
         """The best passages, best first.
 
         Raises:
             ConfigurationError: The strategy needs an embedder and there is none.
             MistralAgentsError: See `current`.
         """
-        return self.current().search(query, self.terms(query.text))
+        return self._mark(self.current().search(query, self.terms(query.text)), query)
 
-    async def asearch(self, query: Query) -> list[Hit]:
+    async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
-        return (await self.acurrent()).search(query, self.terms(query.text))
+        return self._mark((await self.acurrent()).search(query, self.terms(query.text)), query)
+
+    def _mark(self, found: list[Hit], query: Query) -> Hits:
+        return Hits(found, self.terms(query.text), self.settings.language)
 
     def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""
