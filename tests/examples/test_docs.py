@@ -61,6 +61,17 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        (
+            "display.md",
+            [
+                "['text/html', 'text/markdown', 'text/plain']",
+                "['tides']",
+                "1 rows",
+                "A **bold** answer.",
+                "Lit in 1887.",
+                "False True",
+            ],
+        ),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )
