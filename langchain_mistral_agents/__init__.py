@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
     from langchain_mistral_agents.metering import MistralMeterHandler
-    from langchain_mistral_agents.middleware import MistralConversationMiddleware
+    from langchain_mistral_agents.middleware import MistralConversationMiddleware, MistralPortableMiddleware
     from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
     from langchain_mistral_agents.sessions import MistralSessionHistories
@@ -25,6 +25,7 @@ __all__ = [
     "MistralConversationMiddleware",
     "MistralLibraryRetriever",
     "MistralMeterHandler",
+    "MistralPortableMiddleware",
     "MistralSessionHistories",
     "aload_connector_tools",
     "load_connector_tools",
@@ -36,6 +37,7 @@ _HOMES = {
     "MistralAgentRunnable": "runnable",
     "MistralConversationHistory": "history",
     "MistralConversationMiddleware": "middleware",
+    "MistralPortableMiddleware": "middleware",
     "MistralConversationMemory": "memory",
     "MistralLibraryRetriever": "retriever",
     "to_portable_messages": "_portable",

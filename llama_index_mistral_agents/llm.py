@@ -53,7 +53,16 @@ if TYPE_CHECKING:
     from llama_index.core.types import BaseOutputParser, PydanticProgramMode
 
 DEFAULT_CONTEXT_WINDOW = 128_000
-_CLIENT_OPTIONS = ("api_key", "base_url", "timeout", "max_retries", "headers", "http_client", "async_http_client")
+_CLIENT_OPTIONS = (
+    "api_key",
+    "base_url",
+    "timeout",
+    "max_retries",
+    "retry_stateless",
+    "headers",
+    "http_client",
+    "async_http_client",
+)
 _FIXED = (
     "temperature",
     "top_p",
@@ -124,7 +133,8 @@ class MistralAgentLLM(StructuredPrediction):
         api_key: The key, else MISTRAL_API_KEY.
         base_url: Address of the service (or `api_base`, `endpoint`), else MISTRAL_BASE_URL, else the service's own.
         timeout: Seconds for a whole call, retries included; of a stream, until it begins (300).
-        max_retries: How often a request that surely was not applied is sent again (2).
+        max_retries: How often a request is sent again when this is safe (2).
+        retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe (yes).
         default_headers: Headers of every request.
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
 

@@ -60,9 +60,10 @@ class Agents:
         self._transport = transport
         self._planner = planner
 
-    def _met(self, data: Any) -> Agent:
+    def _met(self, data: Any, version: int | str | None = None) -> Agent:
         agent = as_record(Agent, data)
         if "id" in agent:
+            self._planner.effects.learn(agent, version)
             self._planner.book.set_agent(agent["id"], Policy.from_metadata(agent.get("metadata")))
         return agent
 
@@ -90,11 +91,11 @@ class Agents:
 
     def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """Read an agent, at a version (they start at 0) or alias where given."""
-        return self._met(self._transport.send(calls.get_call(agent_id, agent_version)).json())
+        return self._met(self._transport.send(calls.get_call(agent_id, agent_version)).json(), agent_version)
 
     async def aget(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """As `get`, without blocking."""
-        return self._met((await self._transport.asend(calls.get_call(agent_id, agent_version))).json())
+        return self._met((await self._transport.asend(calls.get_call(agent_id, agent_version))).json(), agent_version)
 
     def list(
         self,

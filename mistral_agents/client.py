@@ -36,6 +36,9 @@ class MistralAgents:
             and pauses; of a stream, seconds until it begins. Transfers of files have no end but silence of this
             length. None takes the default, 300.
         max_retries: How often a request is sent again after a failure that makes this safe; 0 turns it off.
+        retry_stateless: Whether a turn with `store=False` counts as safe after a 5xx, a timeout or a broken connection,
+            where its tools have no effects; such a turn may be paid for twice. Effects have connectors, image
+            generation, tools that this version does not know, and agents whose tools this client has not read.
         stream_idle_timeout: Seconds without a byte after which a stream is given up; None takes `timeout`.
         stream_event_timeout: Seconds without a whole event after which a stream is given up, although comments come;
             None takes the default, 600.
@@ -63,6 +66,7 @@ class MistralAgents:
         base_url: str | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        retry_stateless: bool = True,
         stream_idle_timeout: float | None = None,
         stream_event_timeout: float | None = None,
         max_body_bytes: int | None = None,
@@ -89,7 +93,8 @@ class MistralAgents:
             headers=headers,
         )
         self._transport = Transport(self._clients)
-        self._planner = Planner(PolicyBook(), safeguards if safeguards is not None else Safeguards())
+        given = safeguards if safeguards is not None else Safeguards()
+        self._planner = Planner(PolicyBook(), given, retry_stateless=retry_stateless)
 
     @cached_property
     def conversations(self) -> Conversations:

@@ -26,7 +26,7 @@ from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.deadline import Deadline, check_seconds
 from mistral_agents._http.hooks import HookChain
 from mistral_agents._http.records import RequestRecord
-from mistral_agents._http.replies import Reply, body_or_text, headers_of, reply_of, unreadable
+from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -91,6 +91,7 @@ class Call:
         headers: Further headers.
         transfer: Whether a file is fetched: then `timeout` bounds each silence, not the whole, as it does with `files`.
         turn: Whether the reply must be a conversation response.
+        advice: What to do where nobody knows whether it was carried out; None for what that is as a rule.
 
     Raises:
         ConfigurationError: `timeout` or `headers` can't be used.
@@ -109,6 +110,7 @@ class Call:
     headers: Mapping[str, str] | None = None
     transfer: bool = False
     turn: bool = False
+    advice: str | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -119,6 +121,8 @@ class Call:
 
 def _maybe(call: Call) -> str:
     turn = call.path.startswith("/v1/conversations")
+    if call.advice is not None:
+        return call.advice
     return _MAYBE.format("read the conversation's history" if turn else "look whether it is there")
 
 
@@ -182,6 +186,15 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
     kind = UnknownOutcomeError if call.once else ConnectionFailedError
     text = mask_credentials(reason(error))
     return kind(f"{call.what}: the connection to {base_url} broke off: {text}", hint=maybe, **facts)
+
+
+def _check_answer(reply: Reply, call: Call) -> None:
+    try:
+        reply.answer()
+    except MistralAgentsError as error:
+        if error.hint == AFTER and call.advice is not None:
+            error.hint = call.advice
+        raise
 
 
 def _reply_in(error: Any, call: Call) -> Reply:
@@ -436,7 +449,7 @@ class Transport:
     def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
-            reply.answer()
+            _check_answer(reply, call)
         hooks.end_span(response)
         return reply
 
