@@ -146,6 +146,15 @@ class LibraryEngine:
         self._seen, self._report, self._failed_at = own, report, None
         self._due_at = self._clock() + self.settings.ttl
         report.seconds = self._clock() - began
+        log.info(
+            "Synced %s in %.3f s: %d added, %d updated, %d deleted, %d unchanged, %d pending, %d failed; %d requests.",
+            ", ".join(ids),
+            report.seconds,
+            *map(len, (report.added, report.updated, report.deleted)),
+            report.unchanged,
+            *map(len, (report.pending, report.failed)),
+            report.requests,
+        )
         self._notify(SyncEnded(ids, report))
         return report
 

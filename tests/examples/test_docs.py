@@ -72,6 +72,7 @@ def blocks_of(name: str) -> list[str]:
                 "False True",
             ],
         ),
+        ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )
