@@ -71,8 +71,8 @@ class MistralLibraryRetriever(BaseRetriever):
         strategy: `bm25`, `vector` (cosine) or `hybrid` (both, each standardised; scores from 0 to 1).
         embed_model: For `vector` and `hybrid`: an embedding model of the service, such as `mistral-embed`.
         embeddings: Embeddings of LangChain, instead of `embed_model`.
-        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or four times
-            `k`.
+        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or `k`
+            where this is more.
         vectors_top_k: The same by vectors.
         words_weight: For `hybrid`: how much words count, from 0.
         vectors_weight: The same of vectors.

@@ -51,8 +51,8 @@ class MistralLibraryRetriever(BaseRetriever):
         embed_model: For `vector` and `hybrid`: a model of LlamaIndex's, or the name of one of the service
             (`mistral-embed`); None takes LlamaIndex's `Settings.embed_model`.
         embed_batch_size: Texts per embedding request; None takes the model's.
-        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or four times
-            `similarity_top_k`.
+        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or
+            `similarity_top_k` where this is more.
         vectors_top_k: The same by vectors.
         words_weight: For `hybrid`: how much words count, from 0.
         vectors_weight: The same of vectors.

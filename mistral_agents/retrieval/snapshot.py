@@ -251,7 +251,7 @@ class Snapshot:
     def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: Any) -> tuple[Any, Any]:
         """The candidates of `hybrid`, ascending, and their scores: the best by words and the best by vectors."""
         numpy = load("numpy")
-        fusion, usual = query.fusion, max(DEPTH, 4 * query.top_k)
+        fusion, usual = query.fusion, max(DEPTH, query.top_k)
         similarities = self._similarities(query)
         by_vectors = fusion.vectors_top_k if fusion.vectors_top_k is not None else usual
         by_words = fusion.words_top_k if fusion.words_top_k is not None else usual

@@ -88,8 +88,8 @@ class Fusion:
     """How `hybrid` joins words and vectors.
 
     Attributes:
-        words_top_k: How many of the best passages by words are candidates; None takes 100, or four times as many as
-            are to be returned.
+        words_top_k: How many of the best passages by words are candidates; None takes 100, or as many as are to be
+            returned where these are more.
         vectors_top_k: The same by vectors.
         words_weight: How much words count, from 0.
         vectors_weight: How much vectors count, from 0.
