@@ -61,6 +61,7 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        ("migration.md", ["42", "Ada", "counter"]),
         ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
