@@ -22,6 +22,7 @@ FURTHER = {
         "Agents": "agents",
         "Libraries": "libraries",
         "Files": "files",
+        "Models": "models",
         "Connectors": "connector_api",
         "Branch": "branches",
         "Comparison": "branches",
@@ -55,7 +56,9 @@ _INTRO = {
     "langchain_mistral_agents": "How it is used: [chat model](../langchain/chat-model.md) and the pages beside it.",
     "llama_index_mistral_agents": "How it is used: [LLM](../llama-index/llm.md) and the pages beside it.",
 }
-_NOTE = "Written by `python -m scripts.reference_pages`; do not edit. Options by name: [options](../options.md)."
+_NOTE = (
+    "Options by name: [options](../options.md).\n\n<!-- Written by python -m scripts.reference_pages; do not edit. -->"
+)
 
 
 def find_home(package: str, name: str) -> str:

@@ -62,6 +62,17 @@ def blocks_of(name: str) -> list[str]:
             ],
         ),
         ("migration.md", ["42", "Ada", "counter"]),
+        (
+            "display.md",
+            [
+                "['text/html', 'text/markdown', 'text/plain']",
+                "['tides']",
+                "1 rows",
+                "A **bold** answer.",
+                "Lit in 1887.",
+                "False True",
+            ],
+        ),
         ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
