@@ -5,11 +5,14 @@ A test holds that each of them is still defined; what is gone from the code goes
 
 # Public names that nothing here calls, not even a test: async twins, what a tool spec of LlamaIndex lists.
 _.acreate_agent, _.adocument, _.afetch_file, _.aget_last_messages, _.alist_accesses, _.areprocess, _.arestart
-_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir
+_.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir, _.async_folder
 _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_documents
 
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
+
+# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
+_.is_remote, _.__class__
 
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
