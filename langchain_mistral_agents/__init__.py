@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from langchain_mistral_agents._portable import to_portable_messages
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.connectors import aload_connector_tools, load_connector_tools
+    from langchain_mistral_agents.display import show
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
     from langchain_mistral_agents.metering import MistralMeterHandler
-    from langchain_mistral_agents.middleware import MistralConversationMiddleware
+    from langchain_mistral_agents.middleware import MistralConversationMiddleware, MistralPortableMiddleware
     from langchain_mistral_agents.retriever import MistralLibraryRetriever
     from langchain_mistral_agents.runnable import MistralAgentRunnable
     from langchain_mistral_agents.sessions import MistralSessionHistories
@@ -25,9 +26,11 @@ __all__ = [
     "MistralConversationMiddleware",
     "MistralLibraryRetriever",
     "MistralMeterHandler",
+    "MistralPortableMiddleware",
     "MistralSessionHistories",
     "aload_connector_tools",
     "load_connector_tools",
+    "show",
     "to_portable_messages",
 ]
 
@@ -36,6 +39,7 @@ _HOMES = {
     "MistralAgentRunnable": "runnable",
     "MistralConversationHistory": "history",
     "MistralConversationMiddleware": "middleware",
+    "MistralPortableMiddleware": "middleware",
     "MistralConversationMemory": "memory",
     "MistralLibraryRetriever": "retriever",
     "to_portable_messages": "_portable",
@@ -43,6 +47,7 @@ _HOMES = {
     "MistralMeterHandler": "metering",
     "aload_connector_tools": "connectors",
     "load_connector_tools": "connectors",
+    "show": "display",
 }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from langchain_core.messages import AIMessage
+
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._chunks import ChunkWriter
@@ -90,6 +92,12 @@ class ProtocolEvents:
         so_far = self._snapshots[step.index]
         so_far["args"] += step.block["args"]
         return {"type": "block-delta", "fields": dict(so_far)}
+
+
+def events_of_message(message: AIMessage) -> Iterator[Event]:
+    """A whole answer as protocol events, as LangChain itself writes those of an answer from a cache."""
+    bridge = import_module("langchain_core.language_models._compat_bridge")
+    yield from bridge.message_to_events(message, message_id=message.id)
 
 
 def _skeleton(block: Event) -> Event:

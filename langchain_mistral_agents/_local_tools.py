@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
@@ -109,3 +110,32 @@ def _all_answered(found: Sequence[ToolMessage | Exception]) -> list[ToolMessage]
         if isinstance(each, Exception):
             raise PausedError(each, results)
     return results
+
+
+def answer_with_text(tool: BaseTool) -> BaseTool:
+    """A tool made of an agent that gives the text of its answer; the message is the artifact."""
+    fields: dict[str, Any] = {"response_format": "content_and_artifact"}
+    for name in ("func", "coroutine"):
+        function = tool.__dict__.get(name)
+        if function is not None:
+            fields[name] = _split_answer(function) if name == "func" else _asplit_answer(function)
+    made: BaseTool = tool.model_copy(update=fields)
+    return made
+
+
+def _split_answer(function: Callable[..., AIMessage]) -> Callable[..., tuple[str, AIMessage]]:
+    @wraps(function)
+    def answer(*args: Any, **kwargs: Any) -> tuple[str, AIMessage]:
+        message = function(*args, **kwargs)
+        return str(message.text), message
+
+    return answer
+
+
+def _asplit_answer(function: Callable[..., Awaitable[AIMessage]]) -> Callable[..., Awaitable[tuple[str, AIMessage]]]:
+    @wraps(function)
+    async def answer(*args: Any, **kwargs: Any) -> tuple[str, AIMessage]:
+        message = await function(*args, **kwargs)
+        return str(message.text), message
+
+    return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -20,11 +19,13 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
+from langchain_mistral_agents._counting import count_messages, count_text
 from langchain_mistral_agents._plan import Fields
+from langchain_mistral_agents._profiles import profile_of
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
+from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.fingerprints import digest
 from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import mask_credentials
@@ -52,7 +53,14 @@ _COMPLETION = (
 
 @lru_cache(maxsize=64)
 def shared_client(
-    key: Any, base_url: str, timeout: float, max_retries: int, headers: tuple[Any, ...], http: Any, async_http: Any
+    key: Any,
+    base_url: str,
+    timeout: float,
+    max_retries: int,
+    retry_stateless: bool,
+    headers: tuple[Any, ...],
+    http: Any,
+    async_http: Any,
 ) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
     return MistralAgents(
@@ -60,6 +68,7 @@ def shared_client(
         base_url=base_url,
         timeout=timeout,
         max_retries=max_retries,
+        retry_stateless=retry_stateless,
         headers=dict(headers) or None,
         http_client=http,
         async_http_client=async_http,
@@ -112,6 +121,7 @@ class AgentSettings(BaseChatModel):
     guardrails: list[dict[str, Any]] | None = None
     timeout: float = 300.0
     max_retries: int = 2
+    retry_stateless: bool = True
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
@@ -128,7 +138,7 @@ class AgentSettings(BaseChatModel):
     on_divergence: OnDivergence = "restart"
     include_response_headers: bool = False
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
-    cache: Any = False
+    cache: Any = None
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,8 +162,13 @@ class AgentSettings(BaseChatModel):
     def _check_mode(self) -> Self:
         if (self.model is None) == (self.agent_id is None):
             raise ValueError("Give model= or agent_id=, not both and not neither: an agent brings its own model.")
-        if self.store and self.cache is not False and self.cache is not None:
-            raise ValueError("cache can't be used with store=True: a cached answer would never reach the conversation.")
+        if self.store or self.conversation_id is not None:
+            if self.cache is not False and self.cache is not None:
+                raise ValueError(
+                    "cache can't be used with store=True or conversation_id: a cached answer would never reach the "
+                    "conversation."
+                )
+            self.cache = False
         return self
 
     @model_validator(mode="after")
@@ -163,16 +178,24 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """An estimate: a token for every four characters, since the service has no call that counts."""
-        return -(-len(text) // 4)
+        """Tokens of a text: by Mistral's tokenizer with `mistral-common` installed, else one for four characters."""
+        return count_text(text)
 
     @override
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: Any
     ) -> int:
-        """An estimate for messages and tools, as `get_num_tokens`."""
-        words = sum(self.get_num_tokens(str(message.text)) + 4 for message in messages)
-        return words + sum(self.get_num_tokens(json.dumps(as_tool(tool))) for tool in tools or ())
+        """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
+        return count_messages(messages, [as_tool(tool) for tool in tools or ()])
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model)
+
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """The key of a cached answer: LangChain's, and the address."""
+        return f"{self.mistral.base_url} {super()._get_llm_string(stop=stop, **kwargs)}"
 
     @property
     def _llm_type(self) -> str:
@@ -206,7 +229,7 @@ class AgentSettings(BaseChatModel):
         headers = tuple(sorted((self.default_headers or {}).items()))
         url = clean_base_url(self.base_url)
         http = (self.http_client, self.async_http_client)
-        return shared_client(self.api_key, url, self.timeout, self.max_retries, headers, *http)
+        return shared_client(self.api_key, url, self.timeout, self.max_retries, self.retry_stateless, headers, *http)
 
     @property
     def _completion(self) -> dict[str, Any]:
@@ -222,13 +245,20 @@ class AgentSettings(BaseChatModel):
             "conversation_id": self.conversation_id,
             "instructions": self.instructions,
             "store": self.store,
-            "connectors": digest(self.connectors),
-            "completion_args": self._completion,
+            **self._completion,
+            "tools": [masked(tool) for tool in self.connectors],
             "stop": self.stop,
             "handoff_execution": self.handoff_execution,
             "guardrails": self.guardrails,
             "base_url": mask_credentials(self.base_url) if self.base_url is not None else None,
         }
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What tracers show of a call: options by their names, and all tools; credentials are hidden."""
+        tools = [*self.connectors, *(kwargs.get("tools") or ())]
+        params = super()._get_invocation_params(stop=stop, **kwargs)
+        return {**params, "tools": [masked(tool) for tool in tools]} if tools else params
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from langchain_core.callbacks import (
-    AsyncCallbackManagerForChainRun,
+    AsyncCallbackManager,
     BaseCallbackHandler,
     BaseCallbackManager,
-    CallbackManagerForChainRun,
+    BaseRunManager,
+    CallbackManager,
 )
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from pydantic import PrivateAttr
+from typing_extensions import override
 
+from mistral_agents._json import JsonDict
+from mistral_agents.entries import ToolExecution
 from mistral_agents.turn import Turn
 
 
@@ -22,10 +28,27 @@ class TurnGeneration(ChatGeneration):
 
     _turn: Turn | None = PrivateAttr(default=None)
 
+    @classmethod
+    @override
+    def lc_id(cls) -> list[str]:
+        """Written and read again, as caches do, it is a plain generation."""
+        return ChatGeneration.lc_id()
+
     def with_turn(self, turn: Turn) -> TurnGeneration:
         """Set the turn."""
         self._turn = turn
         return self
+
+    def with_message(self, message: AIMessage) -> TurnGeneration:
+        """Another message for the same turn."""
+        made = TurnGeneration(message=message, generation_info=self.generation_info)
+        made._turn = self._turn
+        return made
+
+    @property
+    def answer(self) -> AIMessage:
+        """The message, by its type."""
+        return cast("AIMessage", self.message)
 
     @property
     def turn(self) -> Turn | None:
@@ -62,34 +85,78 @@ class TurnCatcher(BaseCallbackHandler):
         return callbacks
 
 
-def _runs(message: AIMessage) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _child(
+    run_manager: BaseRunManager, kind: type[CallbackManager] | type[AsyncCallbackManager], metadata: JsonDict
+) -> Any:
+    """A manager of runs below a run; LangChain gives one to chains only."""
+    manager = kind(handlers=[], parent_run_id=run_manager.run_id)
+    manager.set_handlers(run_manager.inheritable_handlers)
+    manager.add_tags(run_manager.inheritable_tags)
+    manager.add_metadata({**run_manager.inheritable_metadata, **metadata})
+    return kind.configure(inheritable_callbacks=manager)  # with the handlers that only this context has
+
+
+@dataclass(frozen=True, slots=True)
+class HostedRun:
+    """One run of a hosted tool, as a trace shows it; `times` are by the service's clock, where they are known."""
+
+    name: str
+    args: Any
+    output: Any
+    error: str | None
+    times: JsonDict = field(default_factory=dict)
+
+    @property
+    def start(self) -> JsonDict:
+        """What handlers are told at its start."""
+        return {
+            "serialized": {"name": self.name},
+            "name": self.name,
+            "input_str": str(self.args),
+            "inputs": self.args,
+        }
+
+
+def runs_of_turn(turn: Turn) -> list[HostedRun]:
+    """The runs of hosted tools in a turn."""
+    return [_read_run(entry) for entry in turn.tool_executions]
+
+
+def _read_run(entry: ToolExecution) -> HostedRun:
+    times = {"started_at": entry.created_at, "completed_at": entry.completed_at}
+    known = {name: value for name, value in times.items() if value is not None}
+    return HostedRun(entry.name, entry.args, entry.info, entry.error, known)
+
+
+def runs_of_message(message: AIMessage) -> list[HostedRun]:
+    """The runs of hosted tools in an answer; a message knows no times."""
     blocks: list[Any] = list(message.content_blocks)
     results = {block["tool_call_id"]: block for block in blocks if block["type"] == "server_tool_result"}
     calls = [block for block in blocks if block["type"] == "server_tool_call" and block["id"] in results]
-    return [(call, results[call["id"]]) for call in calls]
+    return [_pair_blocks(call, results[call["id"]]) for call in calls]
 
 
-def _start(call: dict[str, Any]) -> dict[str, Any]:
-    name = call.get("extras", {}).get("name", call["name"])
-    args = call["args"]
-    return {"serialized": {"name": name}, "input_str": str(args), "inputs": args, "name": name}
+def _pair_blocks(call: JsonDict, result: JsonDict) -> HostedRun:
+    failed = result["status"] == "error"
+    error = str(result["output"].get("result")) if failed else None
+    return HostedRun(call.get("extras", {}).get("name", call["name"]), call["args"], result["output"], error)
 
 
-def trace_runs(message: AIMessage, run_manager: CallbackManagerForChainRun) -> None:
-    """Show each hosted tool of an answer as a tool run."""
-    for call, result in _runs(message):
-        run = run_manager.get_child().on_tool_start(**_start(call))
-        if result["status"] == "error":
-            run.on_tool_error(RuntimeError(str(result["output"].get("result"))))
+def trace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
+    """Show each run of a hosted tool as a tool run below a run."""
+    for hosted in runs:
+        run = _child(run_manager, CallbackManager, hosted.times).on_tool_start(**hosted.start)
+        if hosted.error is not None:
+            run.on_tool_error(RuntimeError(hosted.error))
         else:
-            run.on_tool_end(result["output"])
+            run.on_tool_end(hosted.output)
 
 
-async def atrace_runs(message: AIMessage, run_manager: AsyncCallbackManagerForChainRun) -> None:
+async def atrace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
     """As `trace_runs`, without blocking."""
-    for call, result in _runs(message):
-        run = await run_manager.get_child().on_tool_start(**_start(call))
-        if result["status"] == "error":
-            await run.on_tool_error(RuntimeError(str(result["output"].get("result"))))
+    for hosted in runs:
+        run = await _child(run_manager, AsyncCallbackManager, hosted.times).on_tool_start(**hosted.start)
+        if hosted.error is not None:
+            await run.on_tool_error(RuntimeError(hosted.error))
         else:
-            await run.on_tool_end(result["output"])
+            await run.on_tool_end(hosted.output)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -15,15 +15,16 @@ from typing_extensions import Unpack, override
 
 from langchain_mistral_agents._chunks import Chunks, generation_of
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._events import ProtocolEvents
+from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
-from langchain_mistral_agents._traces import TurnGeneration
+from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from mistral_agents._border.options import function_name, resolve_options
-from mistral_agents._steps import Steps, arun, run
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
@@ -67,7 +68,8 @@ class ChatMistralAgent(AgentSettings):
         parallel_tool_calls: False keeps the first function call of a turn.
         stop: Texts that end the answer. With an agent this package enforces them.
         timeout: Seconds for a whole call, retries included; of a stream, until it begins.
-        max_retries: How often a request is sent again when this is safe; a turn is never applied twice.
+        max_retries: How often a request is sent again when this is safe; a kept turn is never applied twice.
+        retry_stateless: Whether a turn that the service does not keep, with tools without effects, counts as safe.
         api_key: The key, or a function that returns it; else MISTRAL_API_KEY.
         base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
         streaming: Whether `invoke` streams inside.
@@ -150,10 +152,16 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            return ChatResult(generations=[run(form)])
         request = run(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
             turn = self.mistral.conversations.send(request.turn)
-        return self._result(turn, request)
+        result = self._result(turn, request)
+        if run_manager is not None:
+            trace_runs(runs_of_turn(turn), run_manager)
+        return result
 
     @override
     async def _agenerate(
@@ -163,15 +171,73 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            return ChatResult(generations=[await arun(form)])
         request = await arun(self._plan(messages, stop, kwargs))
         with model_errors(stored=request.sent.stored):
             turn = await self.mistral.conversations.asend(request.turn)
-        return self._result(turn, request)
+        result = self._result(turn, request)
+        if run_manager is not None:
+            await atrace_runs(runs_of_turn(turn), run_manager)
+        return result
+
+    @override
+    def _generate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return BaseChatModel._generate_with_cache(model, messages, *args, **kwargs)
+
+    @override
+    async def _agenerate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return await BaseChatModel._agenerate_with_cache(model, messages, *args, **kwargs)
+
+    def _form_steps(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Steps[TurnGeneration] | None:
+        """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
+        form = kwargs.get("response_format", self._completion.get("response_format"))
+        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        if form is None or self.agent_id is not None or all(function_name(tool) is not None for tool in tools):
+            return None
+        return self._write_form(messages, stop, kwargs, form)
+
+    def _write_form(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], form: Any
+    ) -> Steps[TurnGeneration]:
+        thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
+        writing = writing_options(kwargs, form)
+        thinker = self._without(response_format=None)
+        found: ChatResult = yield Job(
+            lambda: thinker._generate(messages, stop, **thinking),
+            lambda: thinker._agenerate(messages, stop, **thinking),
+        )
+        first = cast("TurnGeneration", found.generations[0])
+        if not is_finished(first.answer):
+            return first
+        writer = thinker._without(connectors=[], store=False, conversation_id=None)
+        ready = [*messages, first.answer, FORM_QUESTION]
+        written: ChatResult = yield Job(
+            lambda: writer._generate(ready, stop, **writing), lambda: writer._agenerate(ready, stop, **writing)
+        )
+        joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
+        return first.with_message(joined)
+
+    def _without(self, **changes: Any) -> ChatMistralAgent:
+        args = {name: value for name, value in self.completion_args.items() if name not in changes}
+        return self.model_copy(update={**changes, "completion_args": args})
 
     def _result(self, turn: Turn, request: Request) -> ChatResult:
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
-        return ChatResult(generations=[TurnGeneration(message=message, generation_info=facts).with_turn(turn)])
+        generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
+        return ChatResult(generations=[generation], llm_output={"model_name": message.response_metadata["model_name"]})
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """The model that answered, which tracers read here; in agent mode the model's own name is the agent's id."""
+        return next((dict(output) for output in llm_outputs if output), {})
 
     @override
     def _stream(
@@ -181,6 +247,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield _tell(as_chunk(run(form).answer), run_manager)
+            return
         request = run(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
@@ -202,6 +272,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield await _atell(as_chunk((await arun(form)).answer), run_manager)
+            return
         request = await arun(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
         with model_errors(stored=request.sent.stored):
@@ -225,6 +299,10 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            yield from events_of_message(run(form).answer)
+            return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
@@ -245,6 +323,11 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
+        form = self._form_steps(messages, stop, kwargs)
+        if form is not None:
+            for each in events_of_message((await arun(form)).answer):
+                yield each
+            return
         request = await arun(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
         with model_errors(stored=request.sent.stored):
@@ -338,6 +421,10 @@ class ChatMistralAgent(AgentSettings):
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
         return bytes(await self.mistral.files.adownload(_file_id(block)))
+
+
+def _is_kept(kwargs: Mapping[str, Any]) -> bool:
+    return bool(kwargs.get("store")) or kwargs.get("conversation_id") is not None
 
 
 def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:

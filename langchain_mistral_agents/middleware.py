@@ -10,6 +10,7 @@ from typing_extensions import NotRequired
 
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
 from langchain_mistral_agents._items import items_of
+from langchain_mistral_agents._portable import to_portable_messages
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents._border.calls import INTERRUPTED
 from mistral_agents._border.continuation import find_anchors
@@ -158,6 +159,40 @@ def _pending(answer: AIMessage | None) -> list[dict[str, Any]]:
     """The calls of an answer that wait for confirmation: `tool_call_id`, `name`, `args`."""
     found = answer.response_metadata.get("pending_confirmations") if answer is not None else None
     return found if isinstance(found, list) else []
+
+
+class MistralPortableMiddleware(AgentMiddleware[AgentState[Any], Any]):
+    """Gives models of other providers messages they understand; put it behind `ModelFallbackMiddleware`.
+
+    Our answers hold blocks of hosted tools that nobody else knows; see `to_portable_messages`. Settings that only
+    `ChatMistralAgent` takes are left out too. Calls of a `ChatMistralAgent` pass as they are.
+
+    Example:
+        >>> create_agent(model, tools, middleware=[ModelFallbackMiddleware(other), MistralPortableMiddleware()])
+    """
+
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Pass the request on, portable where its model is of another provider."""
+        return handler(_as_portable(request))
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """As `wrap_model_call`, without blocking."""
+        return await handler(_as_portable(request))
+
+
+_OURS = frozenset({"store", "conversation_id", "conversation_metadata", "tool_confirmations", "handoff_execution"})
+
+
+def _as_portable(request: ModelRequest[Any]) -> ModelRequest[Any]:
+    if isinstance(request.model, ChatMistralAgent):
+        return request
+    settings = {name: value for name, value in request.model_settings.items() if name not in _OURS}
+    messages: list[Any] = [*to_portable_messages(request.messages)]
+    return request.override(messages=messages, model_settings=settings)
 
 
 def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:

@@ -11,14 +11,21 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
+from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from typing_extensions import Required, Unpack
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
-from langchain_mistral_agents._local_tools import arun_tools, as_runnable_tools, run_tools, runnable_here
+from langchain_mistral_agents._local_tools import (
+    answer_with_text,
+    arun_tools,
+    as_runnable_tools,
+    run_tools,
+    runnable_here,
+)
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
-from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, trace_runs, with_turn
+from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, runs_of_message, trace_runs, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
@@ -72,6 +79,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         base_url: Address of the service, without `/v1`.
         timeout: Seconds for a whole call, retries included; of a stream, until it begins.
         max_retries: How often a request is sent again when this is safe.
+        retry_stateless: As for `ChatMistralAgent`.
         default_headers: Headers of every request.
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
         guardrails: Moderation rules, as the service takes them.
@@ -99,6 +107,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     base_url: str | None = None
     timeout: float = 300.0
     max_retries: int = 2
+    retry_stateless: bool = True
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -130,6 +139,30 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
 
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""
+        own = self.name if self.name is not None else self.agent_id
+        return super().get_name(suffix, name=name if name is not None else own)
+
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """The agent as a tool: its result is the text of the answer, its artifact the message.
+
+        Args:
+            args_schema: The schema of its arguments.
+            name: Its name; the agent's by default.
+            description: What it does, for the model that calls it.
+            arg_types: The arguments and their types, where they are few.
+        """
+        tool = super().as_tool(args_schema, name=name, description=description, arg_types=arg_types)
+        return answer_with_text(tool)
+
     @property
     def model(self) -> ChatMistralAgent:
         """The chat model that does the work."""
@@ -150,7 +183,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
 
     @classmethod
     async def acreate_agent(
@@ -159,7 +192,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """As `create_agent`, without blocking."""
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
 
     # running
 
@@ -187,7 +220,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = self._model.invoke(rounds.messages, child, **options)
-                trace_runs(rounds.answer, run_manager)
                 self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
@@ -211,7 +243,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
-                await atrace_runs(rounds.answer, run_manager)
                 await self._aremember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
@@ -266,7 +297,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                trace_runs(rounds.answer, run_manager)
+                trace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:
@@ -312,7 +343,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     await self._aremember(chunk, config)
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                await atrace_runs(rounds.answer, run_manager)
+                await atrace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:

@@ -18,6 +18,7 @@ from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
+from mistral_agents.models import Models
 from mistral_agents.retrieval.search_indexes import SearchIndexes
 from mistral_agents.security import Safeguards
 
@@ -36,6 +37,9 @@ class MistralAgents:
             and pauses; of a stream, seconds until it begins. Transfers of files have no end but silence of this
             length. None takes the default, 300.
         max_retries: How often a request is sent again after a failure that makes this safe; 0 turns it off.
+        retry_stateless: Whether a turn with `store=False` counts as safe after a 5xx, a timeout or a broken connection,
+            where its tools have no effects; such a turn may be paid for twice. Effects have connectors, image
+            generation, tools that this version does not know, and agents whose tools this client has not read.
         stream_idle_timeout: Seconds without a byte after which a stream is given up; None takes `timeout`.
         stream_event_timeout: Seconds without a whole event after which a stream is given up, although comments come;
             None takes the default, 600.
@@ -63,6 +67,7 @@ class MistralAgents:
         base_url: str | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        retry_stateless: bool = True,
         stream_idle_timeout: float | None = None,
         stream_event_timeout: float | None = None,
         max_body_bytes: int | None = None,
@@ -89,7 +94,8 @@ class MistralAgents:
             headers=headers,
         )
         self._transport = Transport(self._clients)
-        self._planner = Planner(PolicyBook(), safeguards if safeguards is not None else Safeguards())
+        given = safeguards if safeguards is not None else Safeguards()
+        self._planner = Planner(PolicyBook(), given, retry_stateless=retry_stateless)
 
     @cached_property
     def conversations(self) -> Conversations:
@@ -115,6 +121,11 @@ class MistralAgents:
     def search_indexes(self) -> SearchIndexes:
         """Search indexes: made, filled and searched; a preview of the service, experimental here."""
         return SearchIndexes(self._transport)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models: context, capabilities, and which go when."""
+        return Models(self._transport, self._planner.notes)
 
     @cached_property
     def connectors(self) -> Connectors:

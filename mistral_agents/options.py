@@ -47,6 +47,7 @@ class ClientOptions(TypedDict, total=False):
         base_url: Address of the service, without `/v1`; else MISTRAL_BASE_URL.
         timeout: Seconds for a whole call, retries included; of a stream, until it begins.
         max_retries: How often a request is sent again when this is safe.
+        retry_stateless: Whether a turn that is not kept, with tools without effects, counts as safe.
         headers: Headers of every request.
         http_client: Your own HTTP client, of the library the SDK uses.
         async_http_client: The same for asynchronous calls.
@@ -61,6 +62,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | None
     request_timeout: float | None
     max_retries: int | None
+    retry_stateless: bool | None
     headers: Mapping[str, str] | None
     default_headers: Mapping[str, str] | None
     http_client: Any

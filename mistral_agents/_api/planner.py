@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._api import conversations as calls
+from mistral_agents._api.guards import ConnectorGuards
+from mistral_agents._api.model_notes import ModelNotes
+from mistral_agents._border.effects import AgentEffects, may_repeat
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict
-from mistral_agents._tools.policy import Policy, PolicyBook
-from mistral_agents._tools.translate import TranslationWarning, translate_tools
+from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
+from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import as_inputs
 from mistral_agents.security import Safeguards
+
+_NOT_KEPT = "The service keeps nothing of this turn; it may be sent again."
+_NOT_KEPT_BUT_RUN = (
+    "The service keeps nothing of this turn, but its tools may have run, and run again where it is sent again. "
+    "(Retries are for turns whose tools are known to have no effects.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,13 @@ class Planned:
 class Planner:
     """Plans the turns of one client."""
 
-    def __init__(self, book: PolicyBook, safeguards: Safeguards) -> None:
+    def __init__(self, book: PolicyBook, safeguards: Safeguards, *, retry_stateless: bool = True) -> None:
         self.book = book
         self.safeguards = safeguards
+        self.guards = ConnectorGuards()
+        self.notes = ModelNotes()
+        self.effects = AgentEffects()
+        self._retry_stateless = retry_stateless
 
     def _redact(self, inputs: Any) -> Any:
         if self.safeguards.redact is None or inputs is None:
@@ -62,11 +75,17 @@ class Planner:
 
     def _plan_start(self, request: TurnRequest) -> Planned:
         agent_id = request.options.get("agent_id")
+        self.notes.warn_of(request.options.get("model"))
         ready, policy = _with_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)
         checks = agent_id if self.safeguards.allowed_library_ids is not None else None
-        return Planned(calls.start_call(self._redact(request.inputs), ready), policy, checks)
+        call = calls.start_call(self._redact(request.inputs), ready)
+        if ready.get("store") is False:
+            harmless = may_repeat(ready, self.effects)
+            call.once = not (harmless and self._retry_stateless)
+            call.advice = _NOT_KEPT if harmless else _NOT_KEPT_BUT_RUN
+        return Planned(call, policy, checks)
 
 
 def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:

@@ -283,6 +283,13 @@ TABLE: tuple[Option, ...] = (
         fault=_check_count,
     ),
     Option(
+        "retry_stateless",
+        "client",
+        "Whether a turn that is not kept, with tools without effects, is sent again after a 5xx or a lost reply.",
+        given=frozenset({"constructor"}),
+        fault=_check_flag,
+    ),
+    Option(
         "api_key",
         "client",
         "The key, or a function that returns it; else MISTRAL_API_KEY. It is only ever in the request's header.",

@@ -16,6 +16,7 @@ from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
+from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import (
     AFTER,
     Reply,
@@ -81,6 +82,7 @@ class _Reading:
         self._suspect: JsonDict | None = None
         self._whole: JsonDict | None = None
         self._opened: Opened | None = None
+        self._record = RequestRecord(call.method, call.path)
         self._over = False
         self._has_begun = False
         self._last_event = 0.0
@@ -108,10 +110,16 @@ class _Reading:
             turn.policy = self._watch.policy
         return turn
 
+    @property
+    def _after(self) -> str:
+        """What to do after a failure: whether the turn was applied is not known."""
+        return self._call.advice if self._call.advice is not None else AFTER
+
     # from bytes to events --------------------------------------------------------------------------------------
 
     def _begin(self, opened: Opened) -> None:
         self._opened = opened
+        self._record = RequestRecord(self._call.method, self._call.path)
         self.headers = headers_of(opened.response)
         self._last_event = time.monotonic()
 
@@ -131,7 +139,7 @@ class _Reading:
             message = (
                 f"No event of the stream came for {seconds:g} s, only bytes that keep it open (stream_event_timeout)."
             )
-            raise TimeoutExceededError(message, hint=AFTER, **self._facts())
+            raise TimeoutExceededError(message, hint=self._after, **self._facts())
 
     def _take_end(self) -> None:
         """The bytes are at their end: take what is left, or find out what came instead of a stream."""
@@ -149,13 +157,15 @@ class _Reading:
             self._whole = value
             self._pending.extend(reply_events(value))
         elif isinstance(value, dict):
-            raise self._add_facts(failure_in(value, self._reply(content), turn=True))
+            error = failure_in(value, self._reply(content), turn=True)
+            error.hint = self._after if error.hint == AFTER else error.hint
+            raise self._add_facts(error)
         else:
             text = content.decode("utf-8", "replace")
             began = self._has_begun
             kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
             told = message.format(self._call.what, text[:200])
-            raise kind(told, hint=AFTER, body=text[:1_000_000], **self._facts())
+            raise kind(told, hint=self._after, body=text[:1_000_000], **self._facts())
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None
@@ -209,7 +219,7 @@ class _Reading:
 
     def _damaged(self) -> StreamInterruptedError:
         count = f"{self._decoder.damaged} of them unreadable"
-        return StreamInterruptedError(_DAMAGED.format(count), hint=AFTER, **self._facts())
+        return StreamInterruptedError(_DAMAGED.format(count), hint=self._after, **self._facts())
 
     def _check_end(self) -> None:
         """The bytes are at their end and all events were taken.
@@ -223,7 +233,7 @@ class _Reading:
             raise self._failed(self._suspect)
         if self._decoder.damaged:
             raise self._damaged()
-        raise StreamInterruptedError(_CUT, hint=AFTER, **self._facts())
+        raise StreamInterruptedError(_CUT, hint=self._after, **self._facts())
 
     def _facts(self) -> JsonDict:
         return {
@@ -243,7 +253,7 @@ class _Reading:
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
             body=event,
-            hint=AFTER,
+            hint=self._after,
             **self._facts(),
         )
 
@@ -254,21 +264,24 @@ class _Reading:
         if isinstance(error, MistralAgentsError):
             return error
         if sdk_layer.is_unreadable(error):
-            return self._add_facts(unreadable(self._call.what, error, self.conversation_id, hint=AFTER))
+            return self._add_facts(unreadable(self._call.what, error, self.conversation_id, hint=self._after))
         if sdk_layer.timed_out(error):
             seconds = self._transport.idle_seconds_of(self._call)
             message = f"The stream fell silent for {seconds:g} s (stream_idle_timeout, else timeout)."
             told = self._suspect if self._suspect is not None else {}
-            return TimeoutExceededError(_with_reason(message, told), hint=AFTER, **self._facts())
+            return TimeoutExceededError(_with_reason(message, told), hint=self._after, **self._facts())
         if sdk_layer.is_transport_error(error):
             text = f"The stream broke off: {mask_credentials(reason(error))}"
             told = self._suspect if self._suspect is not None else {}
-            return StreamInterruptedError(_with_reason(text, told), hint=AFTER, **self._facts())
+            return StreamInterruptedError(_with_reason(text, told), hint=self._after, **self._facts())
         return error
 
-    def _end_span(self, error: BaseException | None) -> None:
-        """Tell the trace how it ended; after a good end it was told already."""
-        if self._opened is None or not self._opened.hooks.traced:
+    def _note_end(self, error: BaseException | None) -> None:
+        """Tell the log and the trace how it ended; after a good end the trace was told already."""
+        if self._opened is None:
+            return
+        self._record.note_stream_end(error, self._fold.response, done=self._fold.done)
+        if not self._opened.hooks.traced:
             return
         if isinstance(error, Exception):
             self._opened.hooks.fail_span(error, self._opened.response, self._fold.response())
@@ -374,7 +387,7 @@ class TurnStream(_Reading):
 
     def _close(self, error: BaseException | None) -> None:
         self._over = True
-        self._end_span(error)
+        self._note_end(error)
         if self._opened is not None:
             self._opened.response.close()
 
@@ -472,7 +485,7 @@ class AsyncTurnStream(_Reading):
 
     async def _aclose(self, error: BaseException | None) -> None:
         self._over = True
-        self._end_span(error)
+        self._note_end(error)
         if self._open_stream is not None:
             await self._open_stream.aclose()
 
@@ -480,5 +493,5 @@ class AsyncTurnStream(_Reading):
         opened = self.__dict__.get("_open_stream")
         if opened is not None and not self._over:
             with contextlib.suppress(Exception):
-                self._end_span(None)
+                self._note_end(None)
             opened.abandon()

@@ -25,7 +25,8 @@ from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.deadline import Deadline, check_seconds
 from mistral_agents._http.hooks import HookChain
-from mistral_agents._http.replies import Reply, body_or_text, headers_of, reply_of, unreadable
+from mistral_agents._http.records import RequestRecord
+from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -90,6 +91,7 @@ class Call:
         headers: Further headers.
         transfer: Whether a file is fetched: then `timeout` bounds each silence, not the whole, as it does with `files`.
         turn: Whether the reply must be a conversation response.
+        advice: What to do where nobody knows whether it was carried out; None for what that is as a rule.
 
     Raises:
         ConfigurationError: `timeout` or `headers` can't be used.
@@ -108,6 +110,7 @@ class Call:
     headers: Mapping[str, str] | None = None
     transfer: bool = False
     turn: bool = False
+    advice: str | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -118,6 +121,8 @@ class Call:
 
 def _maybe(call: Call) -> str:
     turn = call.path.startswith("/v1/conversations")
+    if call.advice is not None:
+        return call.advice
     return _MAYBE.format("read the conversation's history" if turn else "look whether it is there")
 
 
@@ -183,6 +188,15 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
     return kind(f"{call.what}: the connection to {base_url} broke off: {text}", hint=maybe, **facts)
 
 
+def _check_answer(reply: Reply, call: Call) -> None:
+    try:
+        reply.answer()
+    except MistralAgentsError as error:
+        if error.hint == AFTER and call.advice is not None:
+            error.hint = call.advice
+        raise
+
+
 def _reply_in(error: Any, call: Call) -> Reply:
     response = error.response
     content = response.content if response.is_stream_consumed or response.is_closed else b""
@@ -218,8 +232,9 @@ class Retries:
         self._left -= 1
         self._wait = min(self._wait * 2, MAX_WAIT)
         _log.info(
-            "%s: sent again in %.2f s after %s (status %s); %d more tries.",
-            self._call.what,
+            "%s %s: sent again in %.2f s after %s (status %s); %d more tries.",
+            self._call.method,
+            self._call.path,
             wait,
             type(error).__name__,
             error.status_code,
@@ -258,6 +273,13 @@ class Opened:
     response: Any
     hooks: HookChain
     reply: Reply | None = None
+
+
+def _note_outcome(record: RequestRecord, call: Call, opened: Opened | None, error: MistralAgentsError | None) -> None:
+    if error is not None:
+        record.note_failure(error)
+    elif opened is not None:
+        record.note_reply(opened.response, opened.reply.answer() if opened.reply is not None and call.turn else None)
 
 
 class Transport:
@@ -355,8 +377,10 @@ class Transport:
         sdk, deadline = self.clients.sync_sdk(), self._deadline_of(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
+            record = RequestRecord(call.method, call.path)
             with deadline.enforced():
                 opened, error = self._try(sdk, call, deadline, stream)
+            _note_outcome(record, call, opened, error)
             if error is None:
                 return opened  # type: ignore[return-value]
             cause = error.__cause__
@@ -425,7 +449,7 @@ class Transport:
     def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
-            reply.answer()
+            _check_answer(reply, call)
         hooks.end_span(response)
         return reply
 
@@ -452,7 +476,9 @@ class Transport:
         sdk, deadline = self.clients.loop_sdk(), self._deadline_of(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
+            record = RequestRecord(call.method, call.path)
             opened, error = await self._atry_in_time(sdk, call, deadline, stream)
+            _note_outcome(record, call, opened, error)
             if error is None:
                 return opened  # type: ignore[return-value]
             cause = error.__cause__

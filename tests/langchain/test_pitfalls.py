@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
-from langchain_mistral_agents import ChatMistralAgent
+from langchain_mistral_agents import ChatMistralAgent, _counting
 from mistral_agents import MistralAgents, WebSearch
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError, TurnFailedError
 from mistral_agents.tools import Connector
@@ -398,9 +398,11 @@ def test_leaving_a_stream_early_frees_the_connection(standin: Standin) -> None:
 def test_the_cache_is_off_and_refused_where_it_would_hide_turns() -> None:
     from langchain_core.caches import InMemoryCache
 
-    assert ChatMistralAgent(model="m").cache is False
-    with pytest.raises(ValueError, match="cache"):
-        ChatMistralAgent(model="m", store=True, cache=InMemoryCache())
+    assert ChatMistralAgent(model="m", store=True).cache is False
+    assert ChatMistralAgent(model="m", conversation_id="conv_1").cache is False
+    for kept in ({"store": True}, {"conversation_id": "conv_1"}):
+        with pytest.raises(ValueError, match="cache"):
+            ChatMistralAgent(model="m", cache=InMemoryCache(), **kept)  # type: ignore[typeddict-item]
 
 
 def test_identifying_params_differ_where_models_do() -> None:
@@ -478,7 +480,8 @@ def test_headers_on_request(prepared: Make, wire: Wire) -> None:
     assert prepared(include_response_headers=True).invoke("Go").response_metadata["headers"]["x-special"] == "1"
 
 
-def test_tokens_are_estimated_without_a_tokenizer() -> None:
+def test_tokens_are_estimated_without_a_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_counting, "_find_encoder", lambda: None)
     model = ChatMistralAgent(model="m")
     assert model.get_num_tokens("12345678") == 2
     assert model.get_num_tokens_from_messages([HumanMessage("12345678")]) == 6

@@ -194,7 +194,7 @@ def test_retry_fallbacks_and_as_tool(agent: MistralAgentRunnable, scripted: Scri
     assert agent.with_retry().invoke("a").text == "ok"
     assert agent.with_fallbacks([agent]).invoke("a").text == "ok"
     tool = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
-    assert tool.invoke({"input": "a"}).text == "ok"
+    assert tool.invoke({"input": "a"}) == "ok"
 
 
 class Runs(BaseCallbackHandler):

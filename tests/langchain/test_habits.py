@@ -1,0 +1,409 @@
+"""What users of LangChain's best packages expect: caches, profiles, counts, forms, tools, traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from langchain_core.caches import BaseCache, InMemoryCache
+from langchain_core.globals import set_llm_cache
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.load import dumps, loads
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatResult
+from langchain_core.tracers.context import collect_runs
+from pydantic import BaseModel
+
+from langchain_mistral_agents import (
+    ChatMistralAgent,
+    MistralAgentRunnable,
+    MistralPortableMiddleware,
+    _counting,
+    to_portable_messages,
+)
+from mistral_agents import CodeInterpreter, Connector, MistralAgents, WebSearch
+from mistral_agents._api.model_facts import FACTS, ModelFacts
+from scripts.model_facts import PLACE, read_facts, renew, write_rows
+from tests.support.running import Standin
+from tests.support.scripted import ScriptedModel, say
+from tests.wire.conftest import Wire
+
+from .conftest import sse
+from .turns import ENTRIES, REPLY, events, execution, message
+
+Make = Callable[..., ChatMistralAgent]
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+
+
+def text_reply(text: str, *before: Any) -> Any:
+    return (200, {**REPLY, "outputs": [*before, message("msg_1", text)]})
+
+
+# caches -------------------------------------------------------------------------------------------------------------
+
+
+def sqlite_cache(folder: Any) -> BaseCache:
+    module = pytest.importorskip("langchain_community.cache")
+    cache: BaseCache = module.SQLiteCache(str(folder / "cache.db"))
+    return cache
+
+
+@pytest.mark.parametrize("make_cache", [lambda _: InMemoryCache(), sqlite_cache], ids=["memory", "sqlite"])
+@pytest.mark.parametrize("entries", [[message("m", "Paris.")], ENTRIES], ids=["text", "everything"])
+def test_a_cached_answer_is_the_same(
+    prepared: Make, wire: Wire, tmp_path: Any, make_cache: Callable[[Any], BaseCache], entries: Any
+) -> None:
+    wire.answer((200, {**REPLY, "outputs": entries}))
+    model = prepared(cache=make_cache(tmp_path))
+    first, second = model.invoke("q"), model.invoke("q")
+    assert len(wire.requests) == 1
+    for field in ("content", "content_blocks", "text", "tool_calls", "invalid_tool_calls", "response_metadata", "id"):
+        assert getattr(second, field) == getattr(first, field), field
+
+
+async def test_the_global_cache_is_honoured(prepared: Make, wire: Wire) -> None:
+    wire.answer(text_reply("one"), text_reply("two"))
+    set_llm_cache(InMemoryCache())
+    try:
+        model = prepared()
+        assert [(await model.ainvoke("q")).text for _ in range(2)] == ["one", "one"]
+        assert prepared(cache=False).invoke("q").text == "two"
+    finally:
+        set_llm_cache(None)
+
+
+@pytest.mark.parametrize("way", ["field", "invoke", "ainvoke", "bind"])
+async def test_a_kept_turn_is_never_taken_from_a_cache(prepared: Make, wire: Wire, way: str) -> None:
+    wire.answer(*[text_reply(word) for word in ("one", "two")])
+    set_llm_cache(InMemoryCache())
+    try:
+        model: Any = prepared(store=True) if way == "field" else prepared()
+        model = model.bind(store=True) if way == "bind" else model
+        options: Any = {"store": True} if way in ("invoke", "ainvoke") else {}
+        found = [
+            await model.ainvoke("q", **options) if way == "ainvoke" else model.invoke("q", **options) for _ in "ab"
+        ]
+    finally:
+        set_llm_cache(None)
+    assert [answer.text for answer in found] == ["one", "two"]
+
+
+KEYS: dict[str, Any] = {
+    "model": {"model": "n"},
+    "agent": {"agent_id": "ag_1"},
+    "version": {"agent_id": "ag_1", "agent_version": 2},
+    "tools": {"model": "m", "connectors": [WebSearch()]},
+    "address": {"model": "m", "base_url": "https://other.test"},
+    "instructions": {"model": "m", "instructions": "Be brief."},
+}
+
+
+def test_the_key_of_a_cache_names_what_makes_answers_differ() -> None:
+    strings = [ChatMistralAgent(**given)._get_llm_string() for given in [{"model": "m"}, *KEYS.values()]]
+    assert len(set(strings)) == len(strings)
+
+
+def test_the_address_counts_where_the_environment_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for address in ("https://a.test", "https://b.test"):
+        monkeypatch.setenv("MISTRAL_BASE_URL", address)
+        found.append(ChatMistralAgent(model="m")._get_llm_string())
+    found.append(ChatMistralAgent(model="m", client=MistralAgents(base_url="https://c.test"))._get_llm_string())
+    assert len(set(found)) == 3
+
+
+def test_a_generation_is_written_as_a_plain_one(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, REPLY))
+    (generation,) = prepared().generate([[HumanMessage("q")]]).generations[0]
+    again = loads(dumps(generation), allowed_objects="all")
+    assert again.message == generation.message  # type: ignore[attr-defined]
+
+
+# profiles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_every_model_of_the_table_has_a_profile(name: str) -> None:
+    profile = ChatMistralAgent(model=name).profile
+    assert profile is not None
+    assert profile["max_input_tokens"] == FACTS[name].context
+    assert profile["structured_output"] is True
+    assert profile["image_inputs"] is FACTS[name].images
+
+
+def test_nothing_is_said_of_an_unknown_model_and_profile_overrides() -> None:
+    assert ChatMistralAgent(model="my-own").profile is None
+    assert ChatMistralAgent(agent_id="ag_1").profile is None
+    given: Any = {"max_input_tokens": 5}
+    assert ChatMistralAgent(model="mistral-medium-latest", profile=given).profile == given
+
+
+def test_the_table_is_renewed_from_the_services_list() -> None:
+    abilities = {"completion_chat": True, "function_calling": False, "vision": True, "reasoning": True}
+    cards = [
+        {"id": "new-1", "aliases": ["new-latest"], "max_context_length": 9, "capabilities": abilities},
+        {"id": "embed", "max_context_length": 9, "capabilities": {"completion_chat": False}},
+    ]
+    facts = ModelFacts(9, images=True, reasoning=True, functions=False)
+    assert read_facts(cards) == {"new-1": facts, "new-latest": facts}
+    source = renew(PLACE.read_text(), cards)
+    assert '    "new-latest": ModelFacts(9, images=True, reasoning=True, functions=False),' in source.splitlines()
+    assert source.count("ModelFacts(") == PLACE.read_text().count("ModelFacts(") + 2
+    assert renew(source, []) == PLACE.read_text()
+
+
+def test_the_table_is_as_the_script_writes_it() -> None:
+    assert PLACE.read_text().endswith(write_rows(FACTS))
+
+
+# counting -----------------------------------------------------------------------------------------------------------
+
+IMAGE = {"type": "image", "base64": "A" * 8000, "mime_type": "image/png"}
+COUNTED: dict[str, list[Any]] = {
+    "words": [HumanMessage("word " * 200)],
+    "a call": [AIMessage("", tool_calls=[{"name": "f", "args": {"q": "x" * 4000}, "id": "c"}])],
+    "a result": [ToolMessage("y" * 4000, tool_call_id="c")],
+    "a picture": [HumanMessage([{"type": "text", "text": "x"}, IMAGE])],
+}
+
+
+@pytest.mark.parametrize("with_tokenizer", [False, True])
+@pytest.mark.parametrize("messages", COUNTED.values(), ids=COUNTED.keys())
+def test_counts_are_near_langchains(monkeypatch: pytest.MonkeyPatch, messages: list[Any], with_tokenizer: bool) -> None:
+    if not with_tokenizer:
+        monkeypatch.setattr(_counting, "_find_encoder", lambda: None)
+    elif find_spec("mistral_common") is None:
+        pytest.skip("mistral-common is not installed")
+    about = count_tokens_approximately(messages)
+    assert about / 2 <= ChatMistralAgent(model="m").get_num_tokens_from_messages(messages) <= about * 2
+
+
+def test_tools_count() -> None:
+    def search(query: str) -> str:
+        """Search for something in a large place."""
+        return query
+
+    model = ChatMistralAgent(model="m")
+    asked = [HumanMessage("q")]
+    assert model.get_num_tokens_from_messages(asked, tools=[search]) > model.get_num_tokens_from_messages(asked) + 10
+
+
+def test_an_installed_tokenizer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_counting, "_find_encoder", lambda: lambda text: len(text.split()))
+    model = ChatMistralAgent(model="m")
+    assert model.get_num_tokens("one two three") == 3
+    texts = [HumanMessage("a b c d e f g h")]
+    assert model.get_num_tokens_from_messages(texts) == count_tokens_approximately(texts) - 4 + 8
+
+
+def test_messages_are_really_trimmed() -> None:
+    messages = [SystemMessage("s"), *(HumanMessage("word " * 100) for _ in range(10)), HumanMessage("last")]
+    kept = trim_messages(
+        messages, max_tokens=300, token_counter=ChatMistralAgent(model="m"), include_system=True, start_on="human"
+    )
+    assert 2 < len(kept) < len(messages)
+    assert kept[-1].content == "last"
+
+
+# forms --------------------------------------------------------------------------------------------------------------
+
+SEARCHED = execution("t", "web_search", "web_search", '{"query": "Ada"}', {"result": "{}"})
+FORM = '{"name": "Ada"}'
+
+
+@pytest.mark.parametrize("how", ["tools", "connectors", "bound"])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "v3"])
+async def test_hosted_tools_and_a_form_are_two_turns(prepared: Make, wire: Wire, how: str, way: str) -> None:
+    wire.answer(text_reply("It is Ada.", SEARCHED), text_reply(FORM))
+    model = prepared(connectors=[WebSearch()]) if how == "connectors" else prepared()
+    options: Any = {"response_format": {"type": "json_object"}}
+    chain: Any = model.bind_tools([WebSearch()], **options) if how != "connectors" else model.bind(**options)
+    if way == "ainvoke":
+        answer = await chain.ainvoke("Who?")
+    elif way == "stream":
+        (answer,) = chain.stream("Who?")
+    elif way == "v3":
+        kwargs = chain.kwargs
+        answer = chain.bound.stream_events("Who?", version="v3", **kwargs).output
+    else:
+        answer = chain.invoke("Who?")
+    thought, written = wire.bodies
+    assert [tool["type"] for tool in thought["tools"]] == ["web_search"]
+    assert "response_format" not in thought.get("completion_args", {})
+    assert "tools" not in written
+    assert written["completion_args"]["response_format"] == options["response_format"]
+    assert answer.text == FORM
+    assert [block["type"] for block in answer.content_blocks] == ["server_tool_call", "server_tool_result", "text"]
+    if way != "v3":
+        assert answer.response_metadata["draft"] == "It is Ada."
+    assert answer.usage_metadata["total_tokens"] == 2 * 22
+
+
+def test_a_call_of_a_function_comes_before_the_form(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, {**REPLY, "outputs": [ENTRIES[-2]]}))
+    tools = [WebSearch(), {"type": "function", "function": {"name": "add", "parameters": {}}}]
+    answer = prepared().bind_tools(tools, response_format={"type": "json_object"}).invoke("q")
+    assert [call["name"] for call in answer.tool_calls] == ["add"]
+    assert len(wire.requests) == 1
+
+
+def test_without_hosted_tools_a_form_is_one_turn(prepared: Make, wire: Wire) -> None:
+    wire.answer(text_reply(FORM))
+    answer = prepared().invoke("q", response_format={"type": "json_object"})
+    assert answer.content == FORM
+    assert len(wire.requests) == 1
+
+
+@pytest.fixture
+def service(scripted: ScriptedModel, standin_factory: Callable[..., Standin]) -> MistralAgents:
+    standin = standin_factory(model_url=scripted.url)
+    return MistralAgents(api_key="test-key", base_url=standin.base_url)
+
+
+def test_a_kept_conversation_goes_on_after_a_form(service: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.script(say("It is Ada."), say(FORM), say("Again."))
+    model = ChatMistralAgent(model="mistral-medium-latest", client=service, store=True, connectors=[CodeInterpreter()])
+    history: list[Any] = [HumanMessage("Who?")]
+    history.append(model.invoke(history, response_format={"type": "json_object"}))
+    history.append(HumanMessage("And now?"))
+    last = model.invoke(history)
+    assert last.response_metadata["conversation_id"] == history[1].response_metadata["conversation_id"]
+
+
+@pytest.mark.parametrize("where", ["tools", "connectors"])
+def test_an_agent_with_hosted_tools_writes_the_form(
+    service: MistralAgents, scripted: ScriptedModel, where: str
+) -> None:
+    agents = pytest.importorskip("langchain.agents")
+    scripted.script(say("It is Ada."), say(FORM))
+    hosted = [WebSearch()]
+    model = ChatMistralAgent(
+        model="mistral-medium-latest", client=service, connectors=hosted if where == "connectors" else []
+    )
+    agent = agents.create_agent(model, hosted if where == "tools" else [], response_format=Person)
+    assert agent.invoke({"messages": "Who?"})["structured_response"] == Person(name="Ada")
+
+
+# tools and names ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def agent(service: MistralAgents) -> MistralAgentRunnable:
+    return MistralAgentRunnable.create_agent(client=service, model="m", name="weather")
+
+
+@pytest.mark.parametrize("form", [{}, {"arg_types": {"input": str}}])
+async def test_an_agent_as_a_tool_gives_text(agent: MistralAgentRunnable, scripted: ScriptedModel, form: Any) -> None:
+    scripted.always(say("Sunny."))
+    tool = agent.as_tool(description="Knows the weather.", **form)
+    assert tool.name == "weather"
+    given: Any = {"input": "Bern?"} if form else {"messages": "Bern?"}
+    if form:
+        assert tool.invoke(given) == "Sunny."
+        assert await tool.ainvoke(given) == "Sunny."
+        result = tool.invoke({"type": "tool_call", "name": "weather", "args": given, "id": "c"})
+        assert isinstance(result.artifact, AIMessage)
+        assert (result.content, result.artifact.text) == ("Sunny.", "Sunny.")
+    await agent.model.mistral.aclose()
+
+
+def test_runs_are_named_after_the_agent(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(say("ok"))
+    with collect_runs() as runs:
+        agent.invoke("q")
+        MistralAgentRunnable(agent_id=agent.agent_id, client=agent.client).invoke("q")
+        agent.invoke("q", {"run_name": "mine"})
+    assert [run.name for run in runs.traced_runs] == ["weather", agent.agent_id, "mine"]
+
+
+def test_a_fallback_gets_portable_messages(prepared: Make, wire: Wire) -> None:
+    middleware = pytest.importorskip("langchain.agents.middleware")
+    agents = pytest.importorskip("langchain.agents")
+    seen: list[Any] = []
+
+    class Other(GenericFakeChatModel):
+        def _generate(self, messages: list[Any], *args: Any, **kwargs: Any) -> ChatResult:
+            seen.extend([messages, kwargs])
+            return super()._generate(messages, *args, **kwargs)
+
+    wire.answer((200, {**REPLY, "outputs": ENTRIES[:6]}))
+    first = prepared().invoke("Go")
+    wire.answer((400, {"message": "no"}))
+    other = Other(messages=iter([AIMessage("from the other")]))
+    fallback = middleware.ModelFallbackMiddleware(other)
+    agent = agents.create_agent(prepared(), [], middleware=[fallback, MistralPortableMiddleware()])
+    done = agent.invoke({"messages": [HumanMessage("Go"), *to_portable_messages([]), first, HumanMessage("on")]})
+    assert done["messages"][-1].text == "from the other"
+    assert isinstance(seen[0][1].content, str)
+    assert isinstance(done["messages"][1].content, list)
+
+
+# traces -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_hosted_tools_are_child_runs_with_their_times(prepared: Make, wire: Wire, way: str) -> None:
+    times = {"created_at": "2026-01-01T00:00:01Z", "completed_at": "2026-01-01T00:00:03Z"}
+    failed = {**ENTRIES[2], **times}
+    wire.answer((200, {**REPLY, "outputs": [{**SEARCHED, **times}, failed, message("m", "ok")]}))
+    with collect_runs() as runs:
+        _ = prepared().invoke("q") if way == "invoke" else await prepared().ainvoke("q")
+    (run,) = runs.traced_runs
+    assert [(child.name, child.run_type) for child in run.child_runs] == [
+        ("web_search", "tool"),
+        ("code_interpreter", "tool"),
+    ]
+    metadata = (run.child_runs[0].extra or {})["metadata"]
+    assert (metadata["started_at"], metadata["completed_at"]) == (times["created_at"], times["completed_at"])
+    assert "boom" in str(run.child_runs[1].error)
+
+
+def test_options_and_tools_are_readable_in_traces(prepared: Make, wire: Wire) -> None:
+    wire.answer(text_reply("ok"))
+    secret = {"type": "api_key", "value": "very-secret"}
+    model = prepared(temperature=0.3, connectors=[Connector("c", authorization=secret)])
+    with collect_runs() as runs:
+        model.bind_tools([WebSearch()]).invoke("q")
+    params = (runs.traced_runs[0].extra or {})["invocation_params"]
+    assert params["temperature"] == 0.3
+    assert [tool["type"] for tool in params["tools"]] == ["connector", "web_search"]
+    assert "very-secret" not in str(runs.traced_runs[0].extra)
+
+
+def test_a_trace_names_the_agent_and_the_model_that_answered(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, REPLY))
+    with collect_runs() as runs:
+        answer = prepared(agent_id="ag_1").invoke("q")
+    run = runs.traced_runs[0]
+    assert (run.extra or {})["metadata"]["ls_model_name"] == "ag_1"
+    assert answer.response_metadata["model_name"] == "mistral-small-latest"
+    assert (run.outputs or {})["llm_output"]["model_name"] == "mistral-small-latest"
+
+
+# conversations' metadata --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "bind"])
+async def test_metadata_of_a_call_reaches_the_service(prepared: Make, wire: Wire, way: str) -> None:
+    wire.answer((200, sse(*events())) if way == "stream" else (200, REPLY))
+    model, given = prepared(store=True), {"user": "ada"}
+    config: Any = {"metadata": {"trace": "only"}}
+    if way == "stream":
+        _ = list(model.stream("q", config, metadata=given))
+    elif way == "ainvoke":
+        await model.ainvoke("q", config, metadata=given)
+    else:
+        _ = (
+            model.invoke("q", config, metadata=given)
+            if way == "invoke"
+            else model.bind(metadata=given).invoke("q", config)
+        )
+    assert wire.bodies[0]["metadata"] == given
