@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest test-model lint format bench peers docs dist smoke verify record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench soak peers docs dist smoke verify record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -78,6 +78,10 @@ $(BENCH)/.vectors: $(BENCH)/.done
 
 bench: $(BENCH)/.done $(if $(VECTORS),$(BENCH)/.vectors,)  ## Ratios against the raw SDK and ChatMistralAI, ranking quality (VECTORS=1: some gigabytes more)
 	$(BENCH)/bin/python -m benchmarks
+
+soak: setup  ## Turns through faults, judged by the stand-in's record (10 minutes; N=20000 for so many turns), and what is left open
+	$(BIN)/python -m scripts.soak $(if $(N),--turns $(N) --minutes 90,)
+	$(BIN)/python -m scripts.soak.leftovers
 
 peers: $(PEERS)/.done  ## What ChatOpenAI and ChatMistralAI keep and lose, beside ours (an environment of its own)
 	$(PEERS)/bin/python -m benchmarks.peers

@@ -14,7 +14,7 @@ from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.planner import Planner
-from mistral_agents._api.records import Agent, Record, as_record, rows_of
+from mistral_agents._api.records import Agent, Listing, Record, as_record, rows_of
 from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
@@ -121,7 +121,7 @@ class Agents:
         name: str | None = None,
         search: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Iterator[Agent]:
+    ) -> Listing[Agent]:
         """All agents this key can see, page after page.
 
         Args:
@@ -131,7 +131,7 @@ class Agents:
             metadata: Passed to the service; that it filters reliably is unverified, so check the result.
         """
         call = calls.list_call(page_size, name, search, metadata)
-        return map(self._met, walk(self._transport.send, call, by_token, "data"))
+        return Listing(map(self._met, walk(self._transport.send, call, by_token, "data")))
 
     async def alist(
         self,
@@ -279,10 +279,10 @@ class Agents:
 
     # versions and aliases --------------------------------------------------------------------------------------
 
-    def versions(self, agent_id: str, *, page_size: int = 20) -> Iterator[Agent]:
+    def versions(self, agent_id: str, *, page_size: int = 20) -> Listing[Agent]:
         """Every version of an agent."""
         rows = walk(self._transport.send, calls.versions_call(agent_id, page_size), by_number, "data")
-        return map(Agent, rows)
+        return Listing(map(Agent, rows))
 
     async def aversions(self, agent_id: str, *, page_size: int = 20) -> AsyncIterator[Agent]:
         """As `versions`, without blocking."""

@@ -17,7 +17,7 @@ from mistral_agents._api import conversations as calls
 from mistral_agents._api.agents import get_call as get_agent_call
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
-from mistral_agents._api.records import ConversationInfo, as_record, rows_of
+from mistral_agents._api.records import ConversationInfo, Listing, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
 from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
@@ -472,7 +472,7 @@ class Conversations:
 
     def list(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
-    ) -> Iterator[ConversationInfo]:
+    ) -> Listing[ConversationInfo]:
         """All conversations of this key, page after page.
 
         Args:
@@ -481,7 +481,7 @@ class Conversations:
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
         rows = walk(self._transport.send, calls.page_call(0, page_size, metadata), by_number, "data")
-        return (ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
+        return Listing(ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
 
     async def alist(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
