@@ -17,8 +17,8 @@ from mistral_agents._steps import run
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.events import ignore
-from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.settings import Settings
 from mistral_agents.retrieval.snapshot import Preparation
