@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest test-model lint format bench peers docs dist smoke record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench soak peers docs dist smoke verify record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -79,6 +79,10 @@ $(BENCH)/.vectors: $(BENCH)/.done
 bench: $(BENCH)/.done $(if $(VECTORS),$(BENCH)/.vectors,)  ## Ratios against the raw SDK and ChatMistralAI, ranking quality (VECTORS=1: some gigabytes more)
 	$(BENCH)/bin/python -m benchmarks
 
+soak: setup  ## Turns through faults, judged by the stand-in's record (10 minutes; N=20000 for so many turns), and what is left open
+	$(BIN)/python -m scripts.soak $(if $(N),--turns $(N) --minutes 90,)
+	$(BIN)/python -m scripts.soak.leftovers
+
 peers: $(PEERS)/.done  ## What ChatOpenAI and ChatMistralAI keep and lose, beside ours (an environment of its own)
 	$(PEERS)/bin/python -m benchmarks.peers
 
@@ -102,6 +106,9 @@ dist: $(VENV)/.dist  ## Build the wheel, the source archive and the alias distri
 
 smoke: setup  ## Install the built wheel with each extra alone and use it (needs a package index)
 	$(BIN)/python -m scripts.smoke
+
+verify: setup  ## Settle what is unverified (LIVE=1 with a key: on the live service; else rehearse it on a stand-in)
+	$(BIN)/python -m $(if $(LIVE),mistral_agents.verify,pytest -q tests/verify)
 
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)

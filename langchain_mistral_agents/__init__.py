@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from langchain_mistral_agents._portable import to_portable_messages
     from langchain_mistral_agents.chat_models import ChatMistralAgent
     from langchain_mistral_agents.connectors import aload_connector_tools, load_connector_tools
+    from langchain_mistral_agents.display import show
     from langchain_mistral_agents.history import MistralConversationHistory
     from langchain_mistral_agents.memory import MistralConversationMemory
     from langchain_mistral_agents.metering import MistralMeterHandler
@@ -29,6 +30,7 @@ __all__ = [
     "MistralSessionHistories",
     "aload_connector_tools",
     "load_connector_tools",
+    "show",
     "to_portable_messages",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "MistralMeterHandler": "metering",
     "aload_connector_tools": "connectors",
     "load_connector_tools": "connectors",
+    "show": "display",
 }
 
 

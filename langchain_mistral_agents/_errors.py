@@ -39,6 +39,7 @@ __all__ = [
     "AgentStreamError",
     "AgentTimeoutError",
     "AgentTurnError",
+    "AgentUnknownModelError",
     "AgentUnknownOutcomeError",
     "DivergenceError",
     "LateConfirmationError",
@@ -61,6 +62,10 @@ class AgentGuardrailError(errors.GuardrailBlockedError, ModelPermissionDeniedErr
 
 class AgentNotFoundError(errors.NotFoundError, ModelNotFoundError):
     """There is no such conversation, agent or model, or this key can't see it (404)."""
+
+
+class AgentUnknownModelError(errors.UnknownModelError, ModelNotFoundError):
+    """There is no model of that name, or it was retired (400 or 404)."""
 
 
 class AgentConflictError(errors.ConflictError, ModelInvalidRequestError):
@@ -126,6 +131,7 @@ _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] =
         AgentPermissionError,
         AgentGuardrailError,
         AgentNotFoundError,
+        AgentUnknownModelError,
         AgentConflictError,
         AgentRedirectError,
         AgentRateLimitError,

@@ -47,7 +47,7 @@ from mistral_agents._turn.sources import search_origin
 from mistral_agents.entries import ToolExecution, parse_arguments, parse_entry
 from mistral_agents.turn import Citation, FileRef, SearchHit, Turn, library_citation, reference_citation, search_hits
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_agents.langchain")
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llama_index_mistral_agents.agent import MistralWorkflowAgent
     from llama_index_mistral_agents.connectors import aload_connector_tools, load_connector_tools
+    from llama_index_mistral_agents.display import show
     from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.llm import MistralAgentLLM
     from llama_index_mistral_agents.memory import MistralConversationMemory
@@ -25,6 +26,7 @@ _MODULES = {
     "MistralWorkflowAgent": "agent",
     "aload_connector_tools": "connectors",
     "load_connector_tools": "connectors",
+    "show": "display",
 }
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "MistralWorkflowAgent",
     "aload_connector_tools",
     "load_connector_tools",
+    "show",
 ]
 
 

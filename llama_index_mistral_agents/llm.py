@@ -36,6 +36,7 @@ from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
 from mistral_agents import MistralAgents
+from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
 from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
 from mistral_agents._border.continuation import OnDivergence
@@ -126,7 +127,8 @@ class MistralAgentLLM(StructuredPrediction):
         on_divergence: What to do with a stored conversation when the messages are no continuation of it (edited,
             trimmed, other tools): `restart` branches at the last shared answer (a new conversation where there is
             none), `new` begins anew, `raise` raises.
-        context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; the service does not tell it.
+        context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; where not given, what is
+            known of the model (`client.models.get(...).facts` asks the service).
         client: Your own client; else one is made of the arguments below.
         conversation_metadata: Your own keys, kept with new stored conversations (or `metadata=`, as the service calls
             it).
@@ -192,6 +194,9 @@ class MistralAgentLLM(StructuredPrediction):
         found["tools"] = [_check_hosted(tool) for tool in found.get("tools", ())]
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
+        facts = FACTS.get(found.get("model", ""))
+        if found.get("context_window") is None and facts is not None:
+            found["context_window"] = facts.context
         if found.get("callback_manager") is None:
             found["callback_manager"] = Settings.callback_manager
         super().__init__(**found)

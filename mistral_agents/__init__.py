@@ -6,6 +6,7 @@ from mistral_agents._version import __version__ as __version__
 from mistral_agents.client import MistralAgents
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
+from mistral_agents.display import show
 from mistral_agents.entries import function_result
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.security import Safeguards
@@ -36,5 +37,6 @@ __all__ = [
     "Turn",
     "WebSearch",
     "function_result",
+    "show",
     "translate_tools",
 ]

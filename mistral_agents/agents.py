@@ -14,10 +14,12 @@ from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.planner import Planner
-from mistral_agents._api.records import Agent, Record, as_record, rows_of
+from mistral_agents._api.records import Agent, Listing, Record, as_record, rows_of
 from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Steps, arun, run
 from mistral_agents._tools.policy import Policy
+from mistral_agents.connector_api import Connectors
 from mistral_agents.specs import AgentSpec, Ask, Change, Plan, ensure_steps, in_order, plan_steps
 
 T = TypeVar("T")
@@ -77,17 +79,32 @@ class Agents:
         known = calls.wire_options(options, calls.AgentOptions, "create")
         body, policy = agent_body({"model": model, "name": name, **known})
         self._planner.safeguards.check_tools(body.get("tools"))
+        self._planner.notes.warn_of(model)
         return body, policy
+
+    def _guard_body(self, body: JsonDict) -> Steps[JsonDict]:
+        """The body with the connectors' own names where it configures connectors."""
+        if body.get("tools") is None:
+            return body
+        return {**body, "tools": (yield from self._guard_tools(body["tools"]))}
+
+    def _guard_tools(self, tools: Any) -> Steps[builtins.list[JsonDict]]:
+        return (yield from self._planner.guards.check_tools(Connectors(self._transport), tools))
+
+    def _guard_spec(self, spec: AgentSpec) -> Steps[AgentSpec]:
+        if spec.tools is None:
+            return spec
+        return replace(spec, tools=(yield from self._guard_tools(spec.tools)))
 
     def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
         body, policy = self._new(model, name, options)
-        return self._made(self._transport.send(calls.create_call(body)), policy)
+        return self._made(self._transport.send(calls.create_call(run(self._guard_body(body)))), policy)
 
     async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """As `create`, without blocking."""
         body, policy = self._new(model, name, options)
-        return self._made(await self._transport.asend(calls.create_call(body)), policy)
+        return self._made(await self._transport.asend(calls.create_call(await arun(self._guard_body(body)))), policy)
 
     def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """Read an agent, at a version (they start at 0) or alias where given."""
@@ -104,7 +121,7 @@ class Agents:
         name: str | None = None,
         search: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Iterator[Agent]:
+    ) -> Listing[Agent]:
         """All agents this key can see, page after page.
 
         Args:
@@ -114,7 +131,7 @@ class Agents:
             metadata: Passed to the service; that it filters reliably is unverified, so check the result.
         """
         call = calls.list_call(page_size, name, search, metadata)
-        return map(self._met, walk(self._transport.send, call, by_token, "data"))
+        return Listing(map(self._met, walk(self._transport.send, call, by_token, "data")))
 
     async def alist(
         self,
@@ -134,14 +151,16 @@ class Agents:
         known = calls.wire_options(changes, calls.AgentChanges, "update")
         body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
-        return self._made(self._transport.send(calls.update_call(agent_id, body)), policy)
+        ready = run(self._guard_body(body))
+        return self._made(self._transport.send(calls.update_call(agent_id, ready)), policy)
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
         known = calls.wire_options(changes, calls.AgentChanges, "update")
         body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
-        return self._made(await self._transport.asend(calls.update_call(agent_id, body)), policy)
+        ready = await arun(self._guard_body(body))
+        return self._made(await self._transport.asend(calls.update_call(agent_id, ready)), policy)
 
     # agents as code --------------------------------------------------------------------------------------------
 
@@ -163,7 +182,7 @@ class Agents:
         ids: dict[str, str] = {}
         changes: dict[str, Change] = {}
         for spec in _rounds(in_order(specs), ids):
-            change = changes[spec.name] = self._driven(plan_steps(spec, ids))
+            change = changes[spec.name] = self._driven(plan_steps(run(self._guard_spec(spec)), ids))
             ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
         return Plan([*changes.values()])
 
@@ -172,7 +191,8 @@ class Agents:
         ids: dict[str, str] = {}
         changes: dict[str, Change] = {}
         for spec in _rounds(in_order(specs), ids):
-            change = changes[spec.name] = await self._adriven(plan_steps(spec, ids))
+            ready = await arun(self._guard_spec(spec))
+            change = changes[spec.name] = await self._adriven(plan_steps(ready, ids))
             ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
         return Plan([*changes.values()])
 
@@ -200,11 +220,12 @@ class Agents:
 
     def _ensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
         self._planner.safeguards.check_tools(spec.tools)
-        return self._met(dict(self._driven(ensure_steps(spec, ids))))
+        return self._met(dict(self._driven(ensure_steps(run(self._guard_spec(spec)), ids))))
 
     async def _aensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
         self._planner.safeguards.check_tools(spec.tools)
-        return self._met(dict(await self._adriven(ensure_steps(spec, ids))))
+        ready = await arun(self._guard_spec(spec))
+        return self._met(dict(await self._adriven(ensure_steps(ready, ids))))
 
     def _driven(self, steps: Generator[Ask, Any, T]) -> T:
         answer: Any = None
@@ -258,10 +279,10 @@ class Agents:
 
     # versions and aliases --------------------------------------------------------------------------------------
 
-    def versions(self, agent_id: str, *, page_size: int = 20) -> Iterator[Agent]:
+    def versions(self, agent_id: str, *, page_size: int = 20) -> Listing[Agent]:
         """Every version of an agent."""
         rows = walk(self._transport.send, calls.versions_call(agent_id, page_size), by_number, "data")
-        return map(Agent, rows)
+        return Listing(map(Agent, rows))
 
     async def aversions(self, agent_id: str, *, page_size: int = 20) -> AsyncIterator[Agent]:
         """As `versions`, without blocking."""

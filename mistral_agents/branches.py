@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import Any, Protocol
 
 from mistral_agents._conversation.lineage import FROM_ENTRY, parent_of
+from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
 from mistral_agents.history import Event, History
 
@@ -22,7 +23,7 @@ _ROW, _INDENT, _CHAR = 28, 24, 7.5  # pixels of a drawing
 
 
 @dataclass(slots=True)
-class Branch:
+class Branch(Shown):
     """A conversation in a tree.
 
     Attributes:
@@ -82,7 +83,7 @@ def _joint(parent: tuple[int, int], child: tuple[int, int]) -> str:
 def _dot(x: int, y: int, branch: Branch) -> str:
     fill = "#fff" if branch.missing else "#4477aa"
     circle = f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="#4477aa"/>'
-    return f'{circle}<text x="{x + 12}" y="{y + 4}">{escape(branch.label)}</text>'
+    return f'{circle}<text x="{x + 12}" y="{y + 4}" fill="currentColor">{escape(branch.label)}</text>'
 
 
 def family(conversation_id: str, infos: Iterable[Mapping[str, Any]]) -> Branch:
@@ -116,7 +117,7 @@ def _grow(found: str, known: Mapping[str, Mapping[str, Any]], below: dict[str, l
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """Two conversations side by side; its text form is a table of two columns.
 
     Attributes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.records import ConversationInfo
+from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._turn.content import parse_time
@@ -44,7 +45,7 @@ class CleanedUp:
 
 
 @dataclass(slots=True)
-class CleanupReport:
+class CleanupReport(Shown):
     """What a cleanup did.
 
     Attributes:

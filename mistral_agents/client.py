@@ -18,6 +18,7 @@ from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
+from mistral_agents.models import Models
 from mistral_agents.retrieval.search_indexes import SearchIndexes
 from mistral_agents.security import Safeguards
 
@@ -120,6 +121,11 @@ class MistralAgents:
     def search_indexes(self) -> SearchIndexes:
         """Search indexes: made, filled and searched; a preview of the service, experimental here."""
         return SearchIndexes(self._transport)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models: context, capabilities, and which go when."""
+        return Models(self._transport, self._planner.notes)
 
     @cached_property
     def connectors(self) -> Connectors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from mistral_agents._json import JsonDict
@@ -15,11 +15,23 @@ Decision = Literal["allow", "deny"]
 Ask = Callable[[FunctionCall], "bool | Decision | Awaitable[bool | Decision]"]
 Rule = Decision | Ask
 Rules = Rule | Mapping[str, Rule]
-"""One rule for all, or one per function name, where `*` stands for the rest."""
+"""One rule for all, or one per function name, where `*` stands for the rest.
+
+A connector's tool may be named as conversations show it (`meteo_weather`) or by its own name (`weather`).
+"""
 
 
-def _rule(rules: Rules, call: FunctionCall) -> Rule | None:
-    return rules.get(call.name, rules.get("*")) if isinstance(rules, Mapping) else rules
+def _rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule | None:
+    if not isinstance(rules, Mapping):
+        return rules
+    if call.name in rules:
+        return rules[call.name]
+    for name in sorted(rules, key=len, reverse=True):
+        owner = call.name.removesuffix(f"_{name}")
+        # What allows holds for connectors that are known; what denies or asks for any owner, as the safe side.
+        if owner != call.name and (owner in connectors or rules[name] != "allow"):
+            return rules[name]
+    return rules.get("*")
 
 
 def _decided(call: FunctionCall, answer: Any) -> JsonDict:
@@ -30,15 +42,22 @@ def _decided(call: FunctionCall, answer: Any) -> JsonDict:
     return {"tool_call_id": call.tool_call_id, "confirmation": answer}
 
 
-def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[JsonDict] | None:
+def decide(
+    rules: Rules | None, calls: Sequence[FunctionCall], connectors: Collection[str] = ()
+) -> list[JsonDict] | None:
     """The service's `tool_confirmations` for all calls; None where a rule is missing, so that the caller decides.
+
+    Args:
+        rules: The rules.
+        calls: The calls that wait.
+        connectors: Names of the conversation's connectors, for rules by a connector's own names.
 
     Raises:
         ConfigurationError: A rule gave something else than allow or deny, or is asynchronous.
     """
     found: list[JsonDict] = []
     for call in calls:
-        rule = _rule(rules, call) if rules is not None else None
+        rule = _rule(rules, call, connectors) if rules is not None else None
         if rule is None:
             return None
         answer = rule(call) if callable(rule) else rule
@@ -50,11 +69,13 @@ def decide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[JsonDict]
     return found
 
 
-async def adecide(rules: Rules | None, calls: Sequence[FunctionCall]) -> list[JsonDict] | None:
+async def adecide(
+    rules: Rules | None, calls: Sequence[FunctionCall], connectors: Collection[str] = ()
+) -> list[JsonDict] | None:
     """As `decide`; rules may be asynchronous, others run in a thread."""
     found: list[JsonDict] = []
     for call in calls:
-        rule = _rule(rules, call) if rules is not None else None
+        rule = _rule(rules, call, connectors) if rules is not None else None
         if rule is None:
             return None
         answer: Any = rule

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import Unpack
+
+from mistral_agents._api import connectors as calls
+from mistral_agents._api.connectors import ConnectorChanges, ConnectorOptions, Scope
 from mistral_agents._api.paging import awalk, given, walk
 from mistral_agents._api.records import Record, as_record, rows_of
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._http.transport import Call, Reply, Transport
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import chunk_text
 from mistral_agents.errors import MistralAgentsError, ResponseFormatError
-
-_ONE = "/v1/connectors/{connector}"
 
 
 class ConnectorInfo(Record):
@@ -40,6 +41,18 @@ class ConnectorTool(Record):
         return {"type": "function", "function": {**described, "parameters": self.schema}}
 
 
+class Credentials(Record):
+    """Stored credentials of a connector, without their secrets: `name`, `authentication_type`, `is_default`, ..."""
+
+
+class AuthUrl(Record):
+    """Where a user authorizes a connector: `auth_url`, and `ttl`, the seconds that it holds."""
+
+
+class AuthMethod(Record):
+    """A way of authorizing a connector: `method_type`, `has_default_credentials`, ..."""
+
+
 class ConnectorToolError(MistralAgentsError):
     """A tool of a connector reported a failure; `.body` is its reply."""
 
@@ -62,41 +75,6 @@ class ConnectorResult:
     def text(self) -> str:
         """The text items, joined by line breaks."""
         return "\n".join(text for item in self.content if (text := chunk_text(item)))
-
-
-def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
-    return Call(what, method, path, Operation(f"connector_{operation}_v1", "beta.connectors"), **facts)
-
-
-def _list(page_size: int) -> Call:
-    return _call("Listing connectors", "GET", "/v1/connectors", "list", params={"page_size": page_size})
-
-
-def _get(connector: str) -> Call:
-    return _call("Reading the connector", "GET", path_of(_ONE, connector=connector), "get")
-
-
-def _tools(connector: str, page_size: int) -> Call:
-    path = path_of(_ONE + "/tools", connector=connector)
-    params = {"page": 1, "page_size": page_size}
-    return _call("Listing the connector's tools", "GET", path, "list_tools", params=params)
-
-
-def _run(connector: str, tool: str, arguments: Mapping[str, Any], credentials: str | None) -> Call:
-    path = path_of(_ONE + "/tools/{tool}/call", connector=connector, tool=tool)
-    body, params = {"arguments": dict(arguments)}, {"credentials_name": credentials}
-    return _call(f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True)
-
-
-def _by_cursor(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
-    told = data.get("pagination") if isinstance(data, dict) else None
-    cursor = told.get("next_cursor") if isinstance(told, Mapping) else None
-    return replace(call, params={**call.params, "cursor": cursor}) if cursor and rows else None
-
-
-def _by_page(call: Call, _: Any, rows: list[JsonDict]) -> Call | None:
-    full = len(rows) >= call.params["page_size"]
-    return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None
 
 
 def _result(call: Call, reply: Reply) -> ConnectorResult:
@@ -128,29 +106,29 @@ class Connectors:
 
     def list(self, *, page_size: int = 100) -> Iterator[ConnectorInfo]:
         """All connectors this key can see (`page_size` is 1 to 1000)."""
-        return map(ConnectorInfo, walk(self._transport.send, _list(page_size), _by_cursor, "items"))
+        return map(ConnectorInfo, walk(self._transport.send, calls.list_call(page_size), calls.by_cursor, "items"))
 
     async def alist(self, *, page_size: int = 100) -> AsyncIterator[ConnectorInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _list(page_size), _by_cursor, "items"):
+        async for row in awalk(self._transport.asend, calls.list_call(page_size), calls.by_cursor, "items"):
             yield ConnectorInfo(row)
 
     def get(self, connector: str) -> ConnectorInfo:
         """Read a connector."""
-        return as_record(ConnectorInfo, self._transport.send(_get(connector)).json())
+        return as_record(ConnectorInfo, self._transport.send(calls.get_call(connector)).json())
 
     async def aget(self, connector: str) -> ConnectorInfo:
         """As `get`, without blocking."""
-        return as_record(ConnectorInfo, (await self._transport.asend(_get(connector))).json())
+        return as_record(ConnectorInfo, (await self._transport.asend(calls.get_call(connector))).json())
 
     def tools(self, connector: str, *, page_size: int = 100) -> builtins.list[ConnectorTool]:
         """The tools of a connector."""
-        rows = walk(self._transport.send, _tools(connector, page_size), _by_page, "items", "data")
+        rows = walk(self._transport.send, calls.tools_call(connector, page_size), calls.by_page, "items", "data")
         return [ConnectorTool(row) for row in rows]
 
     async def atools(self, connector: str, *, page_size: int = 100) -> builtins.list[ConnectorTool]:
         """As `tools`, without blocking."""
-        rows = awalk(self._transport.asend, _tools(connector, page_size), _by_page, "items", "data")
+        rows = awalk(self._transport.asend, calls.tools_call(connector, page_size), calls.by_page, "items", "data")
         return [ConnectorTool(row) async for row in rows]
 
     def call(
@@ -167,12 +145,194 @@ class Connectors:
         Raises:
             ConnectorToolError: The tool itself failed.
         """
-        call = _run(connector, tool, arguments if arguments is not None else {}, credentials)
+        call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
         return _result(call, self._transport.send(call))
 
     async def acall(
         self, connector: str, tool: str, arguments: Mapping[str, Any] | None = None, *, credentials: str | None = None
     ) -> ConnectorResult:
         """As `call`, without blocking."""
-        call = _run(connector, tool, arguments if arguments is not None else {}, credentials)
+        call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
         return _result(call, await self._transport.asend(call))
+
+    # making, changing, sharing ---------------------------------------------------------------------------------
+
+    def create(self, *, name: str, server: str, description: str, **options: Unpack[ConnectorOptions]) -> ConnectorInfo:
+        """Register an MCP server.
+
+        Args:
+            name: Letters, digits, `_` and `-`, at most 64.
+            server: Its address.
+            description: What it is for.
+            options: See `ConnectorOptions`.
+        """
+        return as_record(
+            ConnectorInfo, self._transport.send(calls.create_call(name, server, description, options)).json()
+        )
+
+    async def acreate(
+        self, *, name: str, server: str, description: str, **options: Unpack[ConnectorOptions]
+    ) -> ConnectorInfo:
+        """As `create`, without blocking."""
+        return as_record(
+            ConnectorInfo, (await self._transport.asend(calls.create_call(name, server, description, options))).json()
+        )
+
+    def update(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
+        """Change a connector by its id (a UUID); None leaves a field as it is."""
+        return as_record(ConnectorInfo, self._transport.send(calls.update_call(connector_id, changes)).json())
+
+    async def aupdate(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
+        """As `update`, without blocking."""
+        return as_record(ConnectorInfo, (await self._transport.asend(calls.update_call(connector_id, changes))).json())
+
+    def delete(self, connector_id: str) -> None:
+        """Delete a connector by its id (a UUID)."""
+        self._transport.send(calls.delete_call(connector_id))
+
+    async def adelete(self, connector_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(calls.delete_call(connector_id))
+
+    def share(self, connector_id: str, *, organization: bool = False) -> None:
+        """Share your private connector with the workspace, or with the whole organization.
+
+        Authorizations that rest on the owner's identity must be made again afterwards.
+        """
+        self._transport.send(calls.share_call("PUT", connector_id, organization=organization))
+
+    async def ashare(self, connector_id: str, *, organization: bool = False) -> None:
+        """As `share`, without blocking."""
+        await self._transport.asend(calls.share_call("PUT", connector_id, organization=organization))
+
+    def unshare(self, connector_id: str, *, organization: bool = False) -> None:
+        """Make a shared connector private again."""
+        self._transport.send(calls.share_call("DELETE", connector_id, organization=organization))
+
+    async def aunshare(self, connector_id: str, *, organization: bool = False) -> None:
+        """As `unshare`, without blocking."""
+        await self._transport.asend(calls.share_call("DELETE", connector_id, organization=organization))
+
+    def activate(self, connector_id: str, scope: Scope = "user") -> None:
+        """Switch a connector on for the user, the workspace or the organization."""
+        self._transport.send(calls.switch_call(connector_id, scope, active=True))
+
+    async def aactivate(self, connector_id: str, scope: Scope = "user") -> None:
+        """As `activate`, without blocking."""
+        await self._transport.asend(calls.switch_call(connector_id, scope, active=True))
+
+    def deactivate(self, connector_id: str, scope: Scope = "user") -> None:
+        """Switch a connector off; see `activate`."""
+        self._transport.send(calls.switch_call(connector_id, scope, active=False))
+
+    async def adeactivate(self, connector_id: str, scope: Scope = "user") -> None:
+        """As `deactivate`, without blocking."""
+        await self._transport.asend(calls.switch_call(connector_id, scope, active=False))
+
+    # authorization -----------------------------------------------------------------------------------------------
+
+    def auth_methods(self, connector: str) -> builtins.list[AuthMethod]:
+        """How a connector can be authorized."""
+        return [AuthMethod(row) for row in rows_of(self._transport.send(calls.auth_methods_call(connector)).json())]
+
+    async def aauth_methods(self, connector: str) -> builtins.list[AuthMethod]:
+        """As `auth_methods`, without blocking."""
+        return [
+            AuthMethod(row) for row in rows_of((await self._transport.asend(calls.auth_methods_call(connector))).json())
+        ]
+
+    def auth_url(self, connector: str, *, app_return_url: str | None = None, method_type: str | None = None) -> AuthUrl:
+        """Where a user authorizes a connector (OAuth).
+
+        Args:
+            connector: Id or name.
+            app_return_url: Where the user comes back to.
+            method_type: Such as `oauth2`; needed where the connector has several ways.
+        """
+        return as_record(
+            AuthUrl, self._transport.send(calls.auth_url_call(connector, app_return_url, method_type)).json()
+        )
+
+    async def aauth_url(
+        self, connector: str, *, app_return_url: str | None = None, method_type: str | None = None
+    ) -> AuthUrl:
+        """As `auth_url`, without blocking."""
+        return as_record(
+            AuthUrl, (await self._transport.asend(calls.auth_url_call(connector, app_return_url, method_type))).json()
+        )
+
+    def credentials(
+        self, connector: str, scope: Scope = "user", *, auth_type: str | None = None
+    ) -> builtins.list[Credentials]:
+        """The stored credentials of a connector in a scope; the service does not show their secrets."""
+        return [
+            Credentials(row)
+            for row in rows_of(
+                self._transport.send(calls.credentials_call(connector, scope, auth_type)).json(), "credentials"
+            )
+        ]
+
+    async def acredentials(
+        self, connector: str, scope: Scope = "user", *, auth_type: str | None = None
+    ) -> builtins.list[Credentials]:
+        """As `credentials`, without blocking."""
+        return [
+            Credentials(row)
+            for row in rows_of(
+                (await self._transport.asend(calls.credentials_call(connector, scope, auth_type))).json(), "credentials"
+            )
+        ]
+
+    def set_credentials(
+        self,
+        connector: str,
+        name: str,
+        scope: Scope = "user",
+        *,
+        bearer_token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        title: str | None = None,
+        is_default: bool | None = None,
+    ) -> None:
+        """Store credentials under a name, or change those of that name.
+
+        Args:
+            connector: Id or name.
+            name: Letters, digits, `_` and `-`, at most 64; `call(..., credentials=name)` uses them.
+            scope: Whose they are.
+            bearer_token: The secret, sent as a bearer token.
+            headers: Or the headers to send.
+            title: For people.
+            is_default: Whether they are used where none are named; the first ones must be (the service's rule).
+        """
+        self._transport.send(
+            calls.set_credentials_call(
+                connector, scope, given(name=name, title=title, is_default=is_default), bearer_token, headers
+            )
+        )
+
+    async def aset_credentials(
+        self,
+        connector: str,
+        name: str,
+        scope: Scope = "user",
+        *,
+        bearer_token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        title: str | None = None,
+        is_default: bool | None = None,
+    ) -> None:
+        """As `set_credentials`, without blocking."""
+        await self._transport.asend(
+            calls.set_credentials_call(
+                connector, scope, given(name=name, title=title, is_default=is_default), bearer_token, headers
+            )
+        )
+
+    def delete_credentials(self, connector: str, name: str, scope: Scope = "user") -> None:
+        """Delete the credentials of a name."""
+        self._transport.send(calls.delete_credentials_call(connector, scope, name))
+
+    async def adelete_credentials(self, connector: str, name: str, scope: Scope = "user") -> None:
+        """As `delete_credentials`, without blocking."""
+        await self._transport.asend(calls.delete_credentials_call(connector, scope, name))

@@ -13,6 +13,7 @@ from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, lineage
+from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
 
-class Conversation:
+class Conversation(Shown):
     """One conversation, new or resumed.
 
     The service keeps it: another process goes on with `Conversation(client, conversation_id)`. Methods that talk to the
@@ -163,7 +164,11 @@ class Conversation:
         return self._exchanges.astream(inputs)
 
     def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
-        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it."""
+        """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it.
+
+        Where only some of the calls are decided, `append()` sends these and the others go on waiting (`open_calls`);
+        `append` with inputs denies them.
+        """
         kinds = {True: "allow", False: "deny"}
         self._exchanges.dialog.keep(
             {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}
@@ -338,6 +343,34 @@ class Conversation:
         if path is not None:
             yield Work(lambda: archive.write(path, document))
         return document
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, files: bool = True) -> str:
+        """The conversation as one page that needs nothing else: no script, nothing that a browser would load.
+
+        Args:
+            path: Where to write it; None only returns it.
+            files: Whether to read the pictures made in it and put them in.
+
+        Raises:
+            ConfigurationError: Jinja2 is not installed (extras `notebook` and `cli`).
+            MistralAgentsError: The history or a file can't be read.
+        """
+        return run(self._to_html(path, files=files))
+
+    async def ato_html(self, path: str | os.PathLike[str] | None = None, *, files: bool = True) -> str:
+        """As `to_html`, without blocking."""
+        return await arun(self._to_html(path, files=files))
+
+    def _to_html(self, path: str | os.PathLike[str] | None, *, files: bool) -> Steps[str]:
+        from mistral_agents._display.page import conversation_page, write_page
+
+        info = yield self._info_job()
+        history = yield self._history_job()
+        found = (yield from archive.read_files(self._client.files, history)) if files else []
+        page = conversation_page(info, history, found)
+        if path is not None:
+            yield Work(lambda: write_page(path, page))
+        return page
 
     @classmethod
     def import_(

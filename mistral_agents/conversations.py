@@ -17,7 +17,7 @@ from mistral_agents._api import conversations as calls
 from mistral_agents._api.agents import get_call as get_agent_call
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
-from mistral_agents._api.records import ConversationInfo, as_record, rows_of
+from mistral_agents._api.records import ConversationInfo, Listing, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
 from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
@@ -28,6 +28,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
+from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
     MistralAgentsError,
     UnknownOutcomeError,
@@ -263,10 +264,22 @@ class Conversations:
         return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
 
     def _check(self, planned: Planned) -> None:
-        run(self._read_agents(planned))
+        run(self._check_planned(planned))
 
     async def _acheck(self, planned: Planned) -> None:
-        await arun(self._read_agents(planned))
+        await arun(self._check_planned(planned))
+
+    def _check_planned(self, planned: Planned) -> Steps[None]:
+        yield from self._check_connectors(planned)
+        yield from self._read_agents(planned)
+
+    def _check_connectors(self, planned: Planned) -> Steps[None]:
+        """Compare the names that configure connectors with the connectors' tools."""
+        body = planned.call.body
+        if body is None or "tools" not in body:
+            return
+        tools = yield from self._planner.guards.check_tools(Connectors(self._transport), body["tools"])
+        planned.call.body = {**body, "tools": tools}
 
     def _read_agents(self, planned: Planned) -> Steps[None]:
         """Read the agents a turn may reach and compare their libraries with the allow-list."""
@@ -341,29 +354,30 @@ class Conversations:
         return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def restart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """Branch: keep a stored conversation up to and including an entry, and go on in a new one.
 
-        The returned turn carries the new conversation's id; see `calls.RestartOptions`.
+        The returned turn carries the new conversation's id; see `calls.RestartOptions`. Without `inputs` the model
+        answers the entry itself anew; that the service takes this is unverified (probe `restart-without-inputs`).
         """
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> Turn:
         """As `restart`, without blocking."""
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> TurnStream:
         """As `restart`, event by event."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
         return self._stream(self._planner.plan(request))
 
     def arestart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any, **options: Unpack[calls.RestartOptions]
+        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
@@ -434,7 +448,7 @@ class Conversations:
 
     def list(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
-    ) -> Iterator[ConversationInfo]:
+    ) -> Listing[ConversationInfo]:
         """All conversations of this key, page after page.
 
         Args:
@@ -443,7 +457,7 @@ class Conversations:
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
         rows = walk(self._transport.send, calls.page_call(0, page_size, metadata), by_number, "data")
-        return (ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
+        return Listing(ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
 
     async def alist(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ToolBudgetExceededError
 from mistral_agents.turn import Turn
@@ -21,7 +22,7 @@ class BudgetExceededError(ToolBudgetExceededError):
     """A limit of a `Meter` is reached; the turn was not sent."""
 
 
-class Meter:
+class Meter(Shown):
     """Adds up what turns cost, and refuses the next one where a limit is reached. Safe to share between threads.
 
     Args:

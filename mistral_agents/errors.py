@@ -35,7 +35,9 @@ __all__ = [
     "TimeoutExceededError",
     "ToolBudgetExceededError",
     "TurnFailedError",
+    "UnknownModelError",
     "UnknownOutcomeError",
+    "UnknownToolNameError",
 ]
 
 
@@ -173,6 +175,13 @@ class InvalidRequestError(MistralAgentsError):
     """The service refused the request (400, 409 aside, or 422)."""
 
 
+class UnknownToolNameError(ConfigurationError, InvalidRequestError):
+    """`requires_confirmation` names a function that its tool does not have; nothing was sent.
+
+    It is an `InvalidRequestError` too, which is what the service's own refusal (422) of such a name is.
+    """
+
+
 class PendingCallsError(InvalidRequestError):
     """The conversation waits for results of function calls, or for confirmations; `.call_ids` names them."""
 
@@ -211,6 +220,10 @@ class NotFoundError(MistralAgentsError):
     The conversations API shows a conversation only to the creator of the API key, and never one started with
     `store=False` (code 3000).
     """
+
+
+class UnknownModelError(InvalidRequestError, NotFoundError):
+    """There is no model of that name, it was retired, or this key may not use it (400 or 404)."""
 
 
 class ConflictError(MistralAgentsError):
@@ -266,6 +279,7 @@ _HINTS: dict[type[MistralAgentsError], str] = {
         "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
         "a conversation started with store=False."
     ),
+    UnknownModelError: "Ask client.models.list() which models this key can use.",
     GuardrailBlockedError: (
         "Nothing is wrong with the settings of the account: change the input, or the thresholds in guardrails=."
     ),
@@ -279,6 +293,8 @@ _PENDING_MARKS = (
     "open function calls",
     "Unexpected tool call id",
 )
+_MODEL_MARKS = ("invalid model:", "is currently not in use")
+"""What the service says of a model that it does not know, or no longer: on chat endpoints, and on conversations."""
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
@@ -384,6 +400,8 @@ def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
     lowered = message.lower()
     if any(mark in lowered for mark in _CONTEXT_MARKS):
         return ContextWindowExceededError
+    if any(mark in lowered for mark in _MODEL_MARKS):
+        return UnknownModelError
     return InvalidRequestError
 
 

@@ -6,13 +6,13 @@ import asyncio
 import builtins
 import os
 import warnings
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mistral_agents._api.paging import FileContent, awalk, by_number, file_part, walk
-from mistral_agents._api.records import FileInfo, as_record
+from mistral_agents._api.records import FileInfo, Listing, as_record
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, path_of
@@ -219,9 +219,9 @@ class Files:
         """As `get`, without blocking."""
         return as_record(FileInfo, (await self._transport.asend(_get(file_id))).json())
 
-    def list(self, *, page_size: int = 100, search: str | None = None) -> Iterator[FileInfo]:
+    def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[FileInfo]:
         """All files this key can see, page after page."""
-        return map(FileInfo, walk(self._transport.send, _list(page_size, search), by_number, "data"))
+        return Listing(map(FileInfo, walk(self._transport.send, _list(page_size, search), by_number, "data")))
 
     async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[FileInfo]:
         """As `list`, without blocking."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
 from mistral_agents.specs import AgentSpec
 
+_CHAR, _GAP, _ROW, _BOX = 7.5, 56, 56, 28  # pixels
+_FONT = 'font-family="monospace" font-size="12"'
+
 
 @dataclass(frozen=True, slots=True)
-class HandoffGraph:
+class HandoffGraph(Shown):
     """Agents and their handoffs.
 
     Attributes:
@@ -43,6 +48,39 @@ class HandoffGraph:
         nodes = [f'  {keys[name]}["{_quote(label)}"]' for name, label in self.names.items()]
         return "\n".join(["graph LR", *nodes, *(f"  {keys[one]} --> {keys[other]}" for one, other in self.arrows)])
 
+    def to_svg(self) -> str:
+        """The graph as an SVG drawing: each agent in a column to the right of those that hand over to it."""
+        labels = {name: show_text(label, one_line=True) for name, label in self.names.items()}
+        width = _CHAR * max((len(label) for label in labels.values()), default=1) + 24
+        columns: dict[int, list[str]] = {}
+        for name, depth in self._depths().items():
+            columns.setdefault(depth, []).append(name)
+        places = {
+            name: (8 + depth * (width + _GAP), 8 + row * _ROW)
+            for depth, names in columns.items()
+            for row, name in enumerate(names)
+        }
+        parts = [_draw_arrow(places[one], places[other], width) for one, other in self.arrows]
+        parts += [_draw_box(*places[name], width, label) for name, label in labels.items()]
+        right = max((x for x, _ in places.values()), default=0) + width + 28
+        low = max((y for _, y in places.values()), default=0) + _ROW
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right:.0f}" height="{low:.0f}" {_FONT}>'
+        return "\n".join([head, *parts, "</svg>"])
+
+    def _depths(self) -> dict[str, int]:
+        """How many handoffs each agent is away from one that nobody hands over to; circles begin anywhere."""
+        targets = {other for one, other in self.arrows if one != other}
+        found: dict[str, int] = {}
+        for start in [*(name for name in self.names if name not in targets), *self.names]:
+            reached = [start] if start not in found else []
+            found.setdefault(start, 0)
+            for name in reached:
+                for _, other in (arrow for arrow in self.arrows if arrow[0] == name):
+                    if other not in found:
+                        found[other] = found[name] + 1
+                        reached.append(other)
+        return found
+
     def __str__(self) -> str:
         lines = []
         for name, label in self.names.items():
@@ -50,6 +88,26 @@ class HandoffGraph:
             line = f"{label} → {', '.join(others)}" if others else label
             lines.append(show_text(line, one_line=True))
         return "\n".join(lines)
+
+
+def _draw_box(x: float, y: float, width: float, label: str) -> str:
+    box = f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{_BOX}" rx="6" fill="none" stroke="#4477aa"/>'
+    text = f'<text x="{x + width / 2:.0f}" y="{y + 19}" text-anchor="middle" fill="currentColor">{escape(label)}</text>'
+    return box + text
+
+
+def _draw_arrow(start: tuple[float, float], end: tuple[float, float], width: float) -> str:
+    """A curve from a box's right side to another's left; back to an earlier column it runs below the boxes."""
+    x, y, to_x, to_y = start[0] + width, start[1] + _BOX / 2, end[0], end[1] + _BOX / 2
+    if end[0] > start[0]:
+        tip = (to_x, to_y, 1)
+        path = f"M{x:.0f} {y:.0f} C{x + 20:.0f} {y:.0f} {to_x - 20:.0f} {to_y:.0f} {to_x - 6:.0f} {to_y:.0f}"
+    else:
+        low, to_x = max(start[1], end[1]) + _BOX + 9, end[0] + width
+        tip = (to_x, to_y + 6, -1)
+        path = f"M{x:.0f} {y:.0f} h12 V{low:.0f} H{to_x + 18:.0f} V{to_y + 6:.0f} h-12"
+    point = f"M{tip[0]:.0f} {tip[1]:.0f} l{-8 * tip[2]} -4 v8 z"
+    return f'<path d="{path}" fill="none" stroke="#888"/><path d="{point}" fill="#888"/>'
 
 
 def _quote(label: str) -> str:

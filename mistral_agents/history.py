@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import parse_time
@@ -104,7 +105,7 @@ class Stats:
 
 
 @dataclass(slots=True)
-class History:
+class History(Shown):
     """The entries of a conversation, oldest first.
 
     Attributes:

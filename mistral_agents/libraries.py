@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -19,7 +19,7 @@ from mistral_agents._api import libraries as calls
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
 from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, named_bytes, uuid_text, walk
-from mistral_agents._api.records import Document, Library, Record, as_record, rows_of
+from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
 from mistral_agents._api.shared_files import SharedFile, split_id
 from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
 from mistral_agents._api.writing import Writer, plain_upload
@@ -104,10 +104,10 @@ class Libraries:
         """As `get`, without blocking."""
         return as_record(Library, (await self._transport.asend(calls.get_call(library_id))).json())
 
-    def list(self, *, page_size: int = 100, search: str | None = None) -> Iterator[Library]:
+    def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[Library]:
         """All libraries this key can see, page after page (`page_size` is 1 to 100)."""
         rows = walk(self._transport.send, calls.list_call(page_size, search), by_token, "data")
-        return map(Library, rows)
+        return Listing(map(Library, rows))
 
     async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[Library]:
         """As `list`, without blocking."""
@@ -136,7 +136,7 @@ class Libraries:
 
     # documents -------------------------------------------------------------------------------------------------
 
-    def documents(self, library_id: str, *, page_size: int = 100, search: str | None = None) -> Iterator[Document]:
+    def documents(self, library_id: str, *, page_size: int = 100, search: str | None = None) -> Listing[Document]:
         """All documents of a library, each once, page after page (`page_size` is 1 to 100).
 
         The service keeps equal bytes once. Documents that share them are listed each by itself here, with ids of their
@@ -144,7 +144,7 @@ class Libraries:
         """
         call = calls.documents_call(library_id, page_size, search)
         rows = walk(self._transport.send, call, by_number, "data")
-        return chain.from_iterable(SharedFile.read(row).documents() for row in rows)
+        return Listing(chain.from_iterable(SharedFile.read(row).documents() for row in rows))
 
     async def adocuments(
         self, library_id: str, *, page_size: int = 100, search: str | None = None

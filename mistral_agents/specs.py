@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
 from mistral_agents._api.records import masked
+from mistral_agents._display.shown import Shown
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._printable import show_text
@@ -74,7 +75,7 @@ class AgentSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Shown):
     """What applying a specification does.
 
     Attributes:
@@ -97,7 +98,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Shown):
     """What applying specifications would do, in order."""
 
     changes: list[Change]

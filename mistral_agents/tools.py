@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral_agents._api.records import masked
+from mistral_agents._tools.names import FUNCTIONS
+from mistral_agents._tools.policy import TranslationWarning
 from mistral_agents._tools.translate import (
     HOSTED,
     MissingLibraryError,
     ReportRow,
     Translation,
-    TranslationWarning,
     translate_tools,
 )
 from mistral_agents.errors import ConfigurationError
@@ -38,20 +39,13 @@ __all__ = [
 ]
 
 Names = Sequence[str] | bool | None
-_FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "code_interpreter": ("code_interpreter",),
-    "image_generation": ("generate_image",),
-    "web_search": ("web_search", "open_url"),
-    "web_search_premium": ("web_search", "news_search", "open_url"),
-    "document_library": ("library_search", "library_list_documents", "open_library_result"),
-}
 
 
 def _function_names(kind: str, given: Names, option: str) -> list[str] | None:
     if given is None or given is False:
         return None
     if given is True:
-        known = _FUNCTIONS.get(kind)
+        known = FUNCTIONS.get(kind)
         if known is None:
             raise ConfigurationError(f"{option}=True needs the names of the functions for a {kind}; pass a list.")
         return list(known)
@@ -72,9 +66,10 @@ class HostedTool(dict[str, Any]):
         fields: Further fields of the dict; None means absent.
         config: Options that are ours, not the service's; see `translate_tools`.
         requires_confirmation: Functions that wait for allow or deny before they run; True takes all that are known
-            of this tool.
+            of this tool. A name that the tool does not have is a `ConfigurationError`, before anything is sent.
         include: The only functions to offer.
-        exclude: Functions not to offer. The exact effect of both on built-in tools is unverified.
+        exclude: Functions not to offer; not together with `include`. A name that the tool does not have is a
+            `TranslationWarning`. The exact effect of both on built-in tools is unverified.
     """
 
     def __init__(
@@ -179,6 +174,10 @@ class DocumentLibrary(HostedTool):
 
 class Connector(HostedTool):
     """A server (MCP or HTTP) registered with the service, whose tools the service calls.
+
+    The names in its options are the connector's own (`weather`); `meteo_weather`, as conversations show it, is taken
+    too. They are compared with the connector's tools, read once per client, before a turn or an agent is made with it;
+    where they can't be read, a `TranslationWarning` says that nothing guards the calls.
 
     Args:
         connector_id: Its id or name. One observer saw an unknown id silently ignored, so check it with

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._turn.content import parse_time
@@ -115,7 +116,7 @@ class Timing:
 
 
 @dataclass(slots=True)
-class Turn:
+class Turn(Shown):
     """What one `start`, `append` or `restart` gave.
 
     Attributes:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mistral_agents._display.shown import Shown
+
 WINDOW_SECONDS = {"minute": 60.0, "day": 86_400.0, "month": 2_592_000.0}
 """Length of each quota window, in seconds."""
 _QUOTA = re.compile(r"^x-ratelimit-(limit|remaining)-(.+)-(minute|day|month)$")
@@ -18,7 +20,7 @@ def _count(value: Any) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Shown):
     """Tokens of one turn.
 
     In every reply recorded `total_tokens` is prompt + completion + connector tokens; the service may also send zeros.

@@ -157,11 +157,16 @@ def _spellings(function: str, tool: Wire, source: HostedTools) -> set[str]:
     return {function, source.wire_name(function, [tool]), source.bare_name(function, [tool])}
 
 
+def transfer_name(agent: str) -> str:
+    """The function that hands a conversation over to the agent of this name."""
+    slug = re.sub(r"[^a-z0-9]+", "_", agent.lower()).strip("_")
+    return f"transfer_to_{slug}"[:64]
+
+
 def _transfer_schema(agent: Wire) -> Wire:
-    slug = re.sub(r"[^a-z0-9]+", "_", agent["name"].lower()).strip("_")
     description = f"Hand the conversation over to the agent {agent['name']}. {agent.get('description') or ''}".strip()
     parameters: Wire = {"type": "object", "properties": {}}
-    function = {"name": f"transfer_to_{slug}"[:64], "description": description, "parameters": parameters}
+    function = {"name": transfer_name(agent["name"]), "description": description, "parameters": parameters}
     return {"type": "function", "function": function}
 
 

@@ -37,7 +37,7 @@ def is_public(path: Path, name: str) -> bool:
     parts = [*path.with_suffix("").parts, name]
     if parts[0] in LIBRARIES:
         return not any(part.startswith("_") and part != "__init__" for part in parts)
-    return parts[0] in TOOLS
+    return parts[0] in TOOLS or parts[:2] == ["mistral_agents_server", "testing"]
 
 
 def _find_unused(config: dict[str, Any], paths: Iterable[Path]) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._api.model_facts import FACTS, ModelFacts
+from mistral_agents._api.model_facts import FACTS, ModelFacts, facts_of_card
 
 PLACE = Path(__file__).parent.parent / "mistral_agents" / "_api" / "model_facts.py"
 MARK = "FACTS: dict[str, ModelFacts] = {\n"
@@ -20,17 +20,9 @@ def read_facts(listed: Iterable[Mapping[str, Any]]) -> dict[str, ModelFacts]:
     """The facts of the chat models that the service lists, under their names and aliases."""
     found: dict[str, ModelFacts] = {}
     for card in listed:
-        abilities = card.get("capabilities") or {}
-        context = card.get("max_context_length")
-        if not abilities.get("completion_chat") or not isinstance(context, int):
-            continue
-        facts = ModelFacts(
-            context,
-            images=bool(abilities.get("vision")),
-            reasoning=bool(abilities.get("reasoning")),
-            functions=bool(abilities.get("function_calling")),
-        )
-        found.update(dict.fromkeys([str(card.get("id")), *(card.get("aliases") or ())], facts))
+        facts = facts_of_card(card)
+        if facts is not None:
+            found.update(dict.fromkeys([str(card.get("id")), *(card.get("aliases") or ())], facts))
     return found
 
 
@@ -54,7 +46,7 @@ def main() -> None:
     """Ask the service and write the table."""
     from mistral_agents import MistralAgents
 
-    cards = [card.model_dump() for card in MistralAgents().sdk.models.list().data]
+    cards = MistralAgents().models.list()
     before = PLACE.read_text()
     after = renew(before, cards)
     PLACE.write_text(after)

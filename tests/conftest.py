@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .support.running import Standin
     from .support.scripted import ScriptedModel
 
+pytest_plugins = ["mistral_agents_server.testing.plugin"]  # where this checkout is not installed
 API_KEY = "test-key"
 
 

@@ -161,7 +161,8 @@ def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, o
     if not isinstance(from_entry_id, str) or not from_entry_id:
         raise ConfigurationError(f"from_entry_id must be the id of an entry, not {from_entry_id!r}.")
     known = _wire(options, RestartOptions, "restart")
-    body = {"inputs": as_inputs(inputs), "from_entry_id": from_entry_id, **known}
+    said = {"inputs": as_inputs(inputs)} if inputs is not None else {}
+    body = {**said, "from_entry_id": from_entry_id, **known}
     path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
     # The branch has no id before the reply tells it, and its parent's is not its own.
     return _turn_request(f"Branching from {conversation_id}", path, "restart", body, options)

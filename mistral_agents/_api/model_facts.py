@@ -6,7 +6,9 @@ is said of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,20 @@ class ModelFacts:
     images: bool = False
     reasoning: bool = False
     functions: bool = True
+
+
+def facts_of_card(card: Mapping[str, Any]) -> ModelFacts | None:
+    """The facts of a model as the service lists it; None where it does not chat or its context is not told."""
+    abilities = card.get("capabilities")
+    context = card.get("max_context_length")
+    if not isinstance(abilities, Mapping) or not abilities.get("completion_chat") or not isinstance(context, int):
+        return None
+    return ModelFacts(
+        context,
+        images=bool(abilities.get("vision")),
+        reasoning=bool(abilities.get("reasoning")),
+        functions=bool(abilities.get("function_calling")),
+    )
 
 
 # The rows below are written by scripts/model_facts.py.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -110,10 +111,10 @@ def _read(path: Path) -> tuple[str, bytes]:
 NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
 
 
-def by_token(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
+def by_token(call: Call, data: Any, _: list[JsonDict]) -> Call | None:
     """The next page of a list that hands out `next_page_token`."""
     token = data.get("next_page_token") if isinstance(data, dict) else None
-    return replace(call, params={**call.params, "page_token": token}) if token and rows else None
+    return replace(call, params={**call.params, "page_token": token}) if token else None
 
 
 def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
@@ -122,49 +123,58 @@ def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
     more = told.get("has_more") if isinstance(told, Mapping) else None
     if more is None:
         more = len(rows) >= call.params["page_size"]
-    return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more and rows else None
+    return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more else None
 
 
-def _key(row: JsonDict) -> tuple[Any, Any]:
-    return row.get("id"), row.get("version")
+def _key(row: JsonDict) -> Any:
+    """What makes a row itself: its id and version; of a row without an id its name, or all it holds."""
+    if row.get("id") is not None:
+        return row["id"], row.get("version")
+    name = row.get("name")
+    return ("name", name) if isinstance(name, str) else json.dumps(row, sort_keys=True, default=str)
 
 
 class _Fresh:
-    """Lets each id through once: a list that repeats a page (reported of the service) ends instead of looping."""
+    """Lets each row through once: a list that repeats a page (reported of the service) ends instead of looping."""
 
     def __init__(self) -> None:
         self._seen: set[Any] = set()
 
     def rows(self, rows: list[JsonDict]) -> list[JsonDict]:
-        fresh = [row for row in rows if row.get("id") is None or _key(row) not in self._seen]
-        self._seen.update(_key(row) for row in fresh)
+        fresh = []
+        for row in rows:
+            key = _key(row)
+            if key not in self._seen:
+                self._seen.add(key)
+                fresh.append(row)
         return fresh
 
 
 def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str) -> Iterator[JsonDict]:
-    """Every row of a list, page after page; `keys` name the array in a page."""
-    fresh, page = _Fresh(), call
-    while True:
+    """Every row of a list, page after page, until there is no further page or one brings nothing fresh.
+
+    `keys` name the array in a page.
+    """
+    fresh = _Fresh()
+    page: Call | None = call
+    while page is not None:
         data = send(page).json()
-        rows = fresh.rows(rows_of(data, *keys))
-        yield from rows
-        later = following(page, data, rows)
-        if later is None:
-            return
-        page = later
+        rows = rows_of(data, *keys)
+        new = fresh.rows(rows)
+        yield from new
+        page = following(page, data, rows) if new else None
 
 
 async def awalk(
     send: Callable[[Call], Awaitable[Reply]], call: Call, following: NextCall, *keys: str
 ) -> AsyncIterator[JsonDict]:
     """As `walk`, without blocking."""
-    fresh, page = _Fresh(), call
-    while True:
+    fresh = _Fresh()
+    page: Call | None = call
+    while page is not None:
         data = (await send(page)).json()
-        rows = fresh.rows(rows_of(data, *keys))
-        for row in rows:
+        rows = rows_of(data, *keys)
+        new = fresh.rows(rows)
+        for row in new:
             yield row
-        later = following(page, data, rows)
-        if later is None:
-            return
-        page = later
+        page = following(page, data, rows) if new else None

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._api import conversations as calls
+from mistral_agents._api.guards import ConnectorGuards
+from mistral_agents._api.model_notes import ModelNotes
 from mistral_agents._border.effects import AgentEffects, may_repeat
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.transport import Call
 from mistral_agents._json import JsonDict
-from mistral_agents._tools.policy import Policy, PolicyBook
-from mistral_agents._tools.translate import TranslationWarning, translate_tools
+from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
+from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import as_inputs
 from mistral_agents.security import Safeguards
 
@@ -45,6 +47,8 @@ class Planner:
     def __init__(self, book: PolicyBook, safeguards: Safeguards, *, retry_stateless: bool = True) -> None:
         self.book = book
         self.safeguards = safeguards
+        self.guards = ConnectorGuards()
+        self.notes = ModelNotes()
         self.effects = AgentEffects()
         self._retry_stateless = retry_stateless
 
@@ -71,6 +75,7 @@ class Planner:
 
     def _plan_start(self, request: TurnRequest) -> Planned:
         agent_id = request.options.get("agent_id")
+        self.notes.warn_of(request.options.get("model"))
         ready, policy = _with_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._turn.content import parse_time
-from mistral_agents.errors import ResponseFormatError
+from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 _TIMES = frozenset({"created_at", "updated_at", "completed_at", "last_processed_at", "expires_at"})
 
 
-class Record(dict[str, Any]):
+class Record(dict[str, Any], Shown):
     """An object as the service sent it: `record["id"]` and `record.id` are the same.
 
     Times read as attributes are aware `datetime`s (`record.created_at`); as keys they stay the text that was sent.
@@ -51,6 +53,46 @@ def _time(value: Any) -> datetime | Any:
     return parsed if parsed is not None else value
 
 
+R = TypeVar("R", bound=Record)
+
+
+class Records(list[R], Shown):
+    """Records in a list that is a table to look at."""
+
+    def to_dataframe(self) -> Any:
+        """The records as a pandas DataFrame, a column for each field that any of them has.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
+        return pd.DataFrame([masked(dict(row)) for row in self])
+
+
+class Listing(Iterator[R]):
+    """Records as a list request gives them: read page after page while they are gone through, once."""
+
+    def __init__(self, rows: Iterable[R]) -> None:
+        self._rows = iter(rows)
+
+    def __next__(self) -> R:
+        return next(self._rows)
+
+    def all(self) -> Records[R]:
+        """Read what is left, as a list that is a table to look at."""
+        return Records(self)
+
+    def to_dataframe(self) -> Any:
+        """Read what is left into a pandas DataFrame; see `Records.to_dataframe`."""
+        return self.all().to_dataframe()
+
+    def __repr__(self) -> str:
+        return "<Listing: records not read yet; .all() reads them into a table>"
+
+
 class Agent(Record):
     """An agent: `id`, `name`, `model`, `instructions`, `tools`, `version`, `handoffs`, ...; versions start at 0."""
 
@@ -74,9 +116,6 @@ class Document(Record):
 
 class FileInfo(Record):
     """A stored file: `id`, `filename`, `bytes` (its size), ..."""
-
-
-R = TypeVar("R", bound=Record)
 
 
 def as_record(kind: type[R], data: Any) -> R:

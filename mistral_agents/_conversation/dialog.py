@@ -233,7 +233,9 @@ class Dialog:
 
     def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         results = [self._answers.get(c.tool_call_id) or answer_unrun([c])[0] for c in self._open if not _waits(c)]
-        confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in self._open if _waits(c)]
+        left = [] if said else self._find_undecided()
+        decided = [call for call in self._open if _waits(call) and call not in left]
+        confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in decided]
         sent = [*self.seed, *results, *said]
         lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
         self._under_way = True
@@ -252,10 +254,20 @@ class Dialog:
         finally:
             self._under_way = False
         self.take(turn)
+        self._open = [*left, *self._open]
         if results:
             turns.append(Turn(turn.conversation_id, parse_entries(results)))
         turns.append(turn)
         return turn
+
+    def _find_undecided(self) -> list[FunctionCall]:
+        """Calls whose decision may come later: the service takes decisions one by one, as long as nothing is said.
+
+        Where none is decided yet, nothing could be sent for them, so none is left.
+        """
+        waiting = [call for call in self._open if _waits(call)]
+        left = [call for call in waiting if call.tool_call_id not in self._answers]
+        return left if len(left) < len(waiting) else []
 
     def note_begun(self, conversation_id: str | None) -> None:
         """Keep the id of a new conversation as soon as its stream tells it, whatever becomes of the stream."""

@@ -225,7 +225,12 @@ class Exchanges:
             functions = settings.functions if settings.functions is not None else {}
             done = action.results
             return Job(lambda: run_functions(calls, functions, done), lambda: arun_functions(calls, functions, done))
-        return Job(lambda: decide(settings.confirm, calls), lambda: adecide(settings.confirm, calls))
+        owners = self._connectors()
+        return Job(lambda: decide(settings.confirm, calls, owners), lambda: adecide(settings.confirm, calls, owners))
+
+    def _connectors(self) -> list[str]:
+        tools = self.start_options.get("tools")
+        return [str(tool.get("connector_id")) for tool in tools if tool.get("type") == "connector"] if tools else []
 
     def _request(self, action: Send) -> TurnRequest:
         """The turn to make: of the conversation, of a new branch, or the first of a new one."""

@@ -16,6 +16,7 @@ from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
+from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import (
     AFTER,
     Reply,
@@ -81,6 +82,7 @@ class _Reading:
         self._suspect: JsonDict | None = None
         self._whole: JsonDict | None = None
         self._opened: Opened | None = None
+        self._record = RequestRecord(call.method, call.path)
         self._over = False
         self._has_begun = False
         self._last_event = 0.0
@@ -117,6 +119,7 @@ class _Reading:
 
     def _begin(self, opened: Opened) -> None:
         self._opened = opened
+        self._record = RequestRecord(self._call.method, self._call.path)
         self.headers = headers_of(opened.response)
         self._last_event = time.monotonic()
 
@@ -273,9 +276,12 @@ class _Reading:
             return StreamInterruptedError(_with_reason(text, told), hint=self._after, **self._facts())
         return error
 
-    def _end_span(self, error: BaseException | None) -> None:
-        """Tell the trace how it ended; after a good end it was told already."""
-        if self._opened is None or not self._opened.hooks.traced:
+    def _note_end(self, error: BaseException | None) -> None:
+        """Tell the log and the trace how it ended; after a good end the trace was told already."""
+        if self._opened is None:
+            return
+        self._record.note_stream_end(error, self._fold.response, done=self._fold.done)
+        if not self._opened.hooks.traced:
             return
         if isinstance(error, Exception):
             self._opened.hooks.fail_span(error, self._opened.response, self._fold.response())
@@ -381,7 +387,7 @@ class TurnStream(_Reading):
 
     def _close(self, error: BaseException | None) -> None:
         self._over = True
-        self._end_span(error)
+        self._note_end(error)
         if self._opened is not None:
             self._opened.response.close()
 
@@ -479,7 +485,7 @@ class AsyncTurnStream(_Reading):
 
     async def _aclose(self, error: BaseException | None) -> None:
         self._over = True
-        self._end_span(error)
+        self._note_end(error)
         if self._open_stream is not None:
             await self._open_stream.aclose()
 
@@ -487,5 +493,5 @@ class AsyncTurnStream(_Reading):
         opened = self.__dict__.get("_open_stream")
         if opened is not None and not self._over:
             with contextlib.suppress(Exception):
-                self._end_span(None)
+                self._note_end(None)
             opened.abandon()

@@ -25,6 +25,7 @@ from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.deadline import Deadline, check_seconds
 from mistral_agents._http.hooks import HookChain
+from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
     ConfigurationError,
@@ -231,8 +232,9 @@ class Retries:
         self._left -= 1
         self._wait = min(self._wait * 2, MAX_WAIT)
         _log.info(
-            "%s: sent again in %.2f s after %s (status %s); %d more tries.",
-            self._call.what,
+            "%s %s: sent again in %.2f s after %s (status %s); %d more tries.",
+            self._call.method,
+            self._call.path,
             wait,
             type(error).__name__,
             error.status_code,
@@ -271,6 +273,13 @@ class Opened:
     response: Any
     hooks: HookChain
     reply: Reply | None = None
+
+
+def _note_outcome(record: RequestRecord, call: Call, opened: Opened | None, error: MistralAgentsError | None) -> None:
+    if error is not None:
+        record.note_failure(error)
+    elif opened is not None:
+        record.note_reply(opened.response, opened.reply.answer() if opened.reply is not None and call.turn else None)
 
 
 class Transport:
@@ -368,8 +377,10 @@ class Transport:
         sdk, deadline = self.clients.sync_sdk(), self._deadline_of(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
+            record = RequestRecord(call.method, call.path)
             with deadline.enforced():
                 opened, error = self._try(sdk, call, deadline, stream)
+            _note_outcome(record, call, opened, error)
             if error is None:
                 return opened  # type: ignore[return-value]
             cause = error.__cause__
@@ -465,7 +476,9 @@ class Transport:
         sdk, deadline = self.clients.loop_sdk(), self._deadline_of(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
+            record = RequestRecord(call.method, call.path)
             opened, error = await self._atry_in_time(sdk, call, deadline, stream)
+            _note_outcome(record, call, opened, error)
             if error is None:
                 return opened  # type: ignore[return-value]
             cause = error.__cause__

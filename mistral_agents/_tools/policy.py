@@ -17,6 +17,11 @@ from typing import Any
 from mistral_agents._json import load_json
 from mistral_agents.errors import ConfigurationError
 
+
+class TranslationWarning(UserWarning):
+    """A part of a tool's configuration is only hinted to the model, can't be had at all, or names what is not there."""
+
+
 POLICY_KEY = "mistral_agents_policy"
 _KEPT = 10_000  # conversations of one client whose policy is remembered
 

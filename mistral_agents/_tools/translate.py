@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from mistral_agents._api.paging import uuid_text
 from mistral_agents._json import JsonDict
-from mistral_agents._tools.policy import Policy
+from mistral_agents._tools.names import check_hosted_names
+from mistral_agents._tools.policy import Policy, TranslationWarning
 from mistral_agents.errors import ConfigurationError
 
 Status = Literal["enforced", "hinted", "impossible"]
@@ -23,10 +24,6 @@ HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "ima
 _KNOWN = HOSTED | {"function", "connector", "document_retrieval"}
 _MOST_TOOLS = 128
 _SIZE = re.compile(r"^(\d{1,5})\s*[xX×]\s*(\d{1,5})$")
-
-
-class TranslationWarning(UserWarning):
-    """A part of a tool's configuration is only hinted to the model, or can't be had at all."""
 
 
 class MissingLibraryError(ConfigurationError):
@@ -242,6 +239,7 @@ def _translate(tool: Any, place: int) -> _Draft:
     for key, value in config.items() if config is not None else ():
         _apply(draft, known_keys.get(key), key, value)
     _check_library(draft)
+    check_hosted_names(draft.tool)
     return draft
 
 

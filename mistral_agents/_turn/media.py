@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from mistral_agents._display.shown import Shown
 from mistral_agents.errors import ConfigurationError
 
 _MAGIC: tuple[tuple[bytes, int, str, str], ...] = (
@@ -146,7 +147,7 @@ def _known(extension: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class FileData:
+class FileData(Shown):
     """A downloaded file.
 
     Attributes:
@@ -164,6 +165,12 @@ class FileData:
         """A file of some bytes and the name they were given."""
         safe = safe_name(name, data)
         return cls(safe, sniff(data, safe)[1], data)
+
+    def _repr_png_(self) -> bytes | None:
+        return self.data if self.media_type == "image/png" else None
+
+    def _repr_jpeg_(self) -> bytes | None:
+        return self.data if self.media_type == "image/jpeg" else None
 
     @property
     def size(self) -> tuple[int, int] | None:

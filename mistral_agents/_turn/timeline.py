@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import parse_time
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Handoff, Message, ToolExecution
@@ -37,7 +38,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Shown):
     """A turn explained; its text form is a table.
 
     Attributes:
@@ -88,6 +89,12 @@ def explain(
     ]
     price = prices.of(usage, model) if prices is not None else None
     return Explanation(steps, usage, price, prices.currency if prices is not None else "", overlap_of(spans))
+
+
+def timing_seconds(entry: Entry) -> float | None:
+    """How long an entry took, in seconds; None where the service did not tell."""
+    start, end = parse_time(entry.created_at), parse_time(entry.completed_at)
+    return (end - start).total_seconds() if start is not None and end is not None else None
 
 
 def overlap_of(spans: list[tuple[datetime, datetime]]) -> float:

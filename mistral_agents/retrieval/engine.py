@@ -21,10 +21,11 @@ from mistral_agents.retrieval.filters import Filter, unknown_fields
 from mistral_agents.retrieval.flight import SingleFlight
 from mistral_agents.retrieval.keyword import Vocabulary
 from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
-from mistral_agents.retrieval.snapshot import Hit, Preparation, Query, Snapshot
+from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot
 from mistral_agents.retrieval.store import Store
 from mistral_agents.retrieval.syncing import Sync
 from mistral_agents.retrieval.vectors import Embedder
@@ -145,6 +146,15 @@ class LibraryEngine:
         self._seen, self._report, self._failed_at = own, report, None
         self._due_at = self._clock() + self.settings.ttl
         report.seconds = self._clock() - began
+        log.info(
+            "Synced %s in %.3f s: %d added, %d updated, %d deleted, %d unchanged, %d pending, %d failed; %d requests.",
+            ", ".join(ids),
+            report.seconds,
+            *map(len, (report.added, report.updated, report.deleted)),
+            report.unchanged,
+            *map(len, (report.pending, report.failed)),
+            report.requests,
+        )
         self._notify(SyncEnded(ids, report))
         return report
 
@@ -255,7 +265,7 @@ class LibraryEngine:
 
     # search ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: Query) -> list[Hit]:
+    def search(self, query: Query) -> Hits:
         """The best passages, best first.
 
         Raises:
@@ -264,13 +274,14 @@ class LibraryEngine:
         """
         return self._search(self.current(), query)
 
-    async def asearch(self, query: Query) -> list[Hit]:
+    async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
         return self._search(await self.acurrent(), query)
 
-    def _search(self, snapshot: Snapshot, query: Query) -> list[Hit]:
+    def _search(self, snapshot: Snapshot, query: Query) -> Hits:
         warn_of_unknown_fields(query.filter, snapshot)
-        return snapshot.find(query, self.terms(query.text))
+        terms = self.terms(query.text)
+        return Hits(snapshot.find(query, terms), terms, self.settings.language)
 
     def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""

@@ -16,6 +16,7 @@ from mistral_agents._api.libraries import document_changes
 from mistral_agents._api.records import Document
 from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
+from mistral_agents._display.shown import Shown
 from mistral_agents._steps import Job, Many, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
 from mistral_agents.retrieval.documents import SYNC_HASH as HASH
@@ -41,7 +42,7 @@ log = logging.getLogger("mistral_agents.retrieval")
 
 
 @dataclass(slots=True)
-class FolderReport:
+class FolderReport(Shown):
     """What a folder sync did, or with `dry_run` would do. Paths are relative to the folder.
 
     Attributes:

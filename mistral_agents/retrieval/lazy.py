@@ -12,6 +12,7 @@ from mistral_agents.retrieval.documents import INTERNAL, LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.filters import fields
 from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Hit, Query, Snapshot, StoredText
 from mistral_agents.retrieval.store import Journal
@@ -69,13 +70,15 @@ class LazyEngine(LibraryEngine):
     def _snapshot_of(self, texts: list[StoredText]) -> Snapshot:
         return Snapshot(texts, self._steps().preparation.vocabulary, self._steps().settings_key)
 
-    def search(self, query: Query) -> list[Hit]:
+    def search(self, query: Query) -> Hits:
         """The best passages of the best documents, best first."""
-        return run(self._second_stage(self.current(), query))
+        found = run(self._second_stage(self.current(), query))
+        return self._mark(found, query)
 
-    async def asearch(self, query: Query) -> list[Hit]:
+    async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
-        return await arun(self._second_stage(await self.acurrent(), query))
+        found = await arun(self._second_stage(await self.acurrent(), query))
+        return self._mark(found, query)
 
     def _second_stage(self, catalogue: Snapshot, query: Query) -> Steps[list[Hit]]:
         if query.strategy != "bm25":

@@ -9,6 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal
 
+from mistral_agents._display.shown import Shown
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm, title_of
@@ -44,7 +45,7 @@ class StoredText:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Shown):
     """A passage found.
 
     Attributes:

@@ -61,6 +61,18 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        (
+            "display.md",
+            [
+                "['text/html', 'text/markdown', 'text/plain']",
+                "['tides']",
+                "1 rows",
+                "A **bold** answer.",
+                "Lit in 1887.",
+                "False True",
+            ],
+        ),
+        ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )

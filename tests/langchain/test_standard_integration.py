@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -11,7 +15,9 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.integration_tests import chat_models as suite
 from langchain_tests.integration_tests.chat_models import magic_function, magic_function_no_args, unicode_customer
+from vcr import VCR
 
 from langchain_mistral_agents import ChatMistralAgent
 from mistral_agents import MistralAgents
@@ -20,8 +26,25 @@ from tests.support.running import Standin
 MODEL = "mistral-small-latest"
 
 
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n%%EOF\n"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What a fetch of the suite gives: bytes of the kind that the address names."""
+
+    content: bytes
+
+
+def _fetch(url: str, **_: Any) -> _Fetched:
+    return _Fetched(PDF if url.endswith(".pdf") else PNG)
+
+
 class _Suite(ChatModelIntegrationTests):
-    """What all have in common. Images and PDFs are off: those tests download; ours repeat them with local bytes."""
+    """What all have in common. What the suite would download (pictures, a PDF) comes from here."""
 
     server: Standin
     extra: ClassVar[dict[str, Any]] = {}
@@ -29,6 +52,16 @@ class _Suite(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _on_standin(self, standin: Standin) -> None:
         type(self).server = standin
+
+    @pytest.fixture(autouse=True)
+    def _without_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(suite.httpx, "get", _fetch)
+
+    @pytest.fixture
+    def vcr(self, tmp_path: Path) -> Iterator[Any]:
+        """A cassette that is recorded on the spot, against the stand-in."""
+        with VCR(record_mode="new_episodes").use_cassette(str(tmp_path / "stream.yaml")) as cassette:
+            yield cassette
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -40,6 +73,30 @@ class _Suite(ChatModelIntegrationTests):
 
     @property
     def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_image_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_image_urls(self) -> bool:
+        return True
+
+    @property
+    def supports_pdf_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_image_tool_message(self) -> bool:
+        return True
+
+    @property
+    def supports_pdf_tool_message(self) -> bool:
+        return True
+
+    @property
+    def enable_vcr_tests(self) -> bool:
         return True
 
     @property
@@ -92,6 +149,18 @@ def color_picker(fav_color: str) -> str:
     return "A fact."
 
 
+@tool
+def random_image() -> str:
+    """Return a random image."""
+    return ""
+
+
+@tool
+def random_pdf() -> str:
+    """Return a random PDF."""
+    return ""
+
+
 def _functions() -> list[dict[str, Any]]:
     """The suite's functions: an agent's tools are set when it is made."""
     prompt = ChatPromptTemplate.from_messages([("human", "Hello. Please respond in the style of {answer_style}.")])
@@ -99,7 +168,7 @@ def _functions() -> list[dict[str, Any]]:
         name="greeting_generator", description="Generate a greeting in a particular style of speaking."
     )
     tools = [magic_function, magic_function_no_args, my_adder_tool, get_weather, color_picker, unicode_customer]
-    tools.append(greeting)
+    tools += [greeting, random_image, random_pdf]
     return [convert_to_openai_tool(each) for each in tools]
 
 

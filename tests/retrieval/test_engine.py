@@ -221,6 +221,19 @@ def test_pages_that_do_not_join_fall_back_to_none(
     assert "page label" in caplog.text
 
 
+def test_a_sync_leaves_a_record_of_figures(
+    service: LibraryService, make_engine: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mistral_agents.retrieval")
+    service.add("private-name.txt", "A private text.")
+    engine = make_engine()
+    engine.refresh()
+    (record,) = [one.getMessage() for one in caplog.records if one.name == "mistral_agents.retrieval"]
+    assert record.startswith(f"Synced {engine.settings.library_ids[0]} in ")
+    assert "1 added, 0 updated, 0 deleted, 0 unchanged" in record
+    assert "private" not in record
+
+
 def test_page_by_page_costs_one_request_more_for_each_page(service: LibraryService, make_engine: Make) -> None:
     service.base, service.inclusive = 1, True
     service.add("book.pdf", "Apples.", "Pears.", "Plums.")

@@ -1,0 +1,123 @@
+"""Messages of LangChain to look at in notebooks and terminals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from mistral_agents._display.blocks import Block, Bubble, Fold, Prose, Source, Sources, View, Words
+from mistral_agents._display.shown import Display
+from mistral_agents._display.talk import data_block
+from mistral_agents._display.words import shorten
+from mistral_agents.display import show as show_own
+
+__all__ = ["show"]
+
+
+def show(value: Any) -> Display:
+    """A message, several of them, or documents to look at; what the foundation returns is shown as well.
+
+    Args:
+        value: A `BaseMessage`, a `Document`, a list of these, or a mapping with `messages` (an agent's state).
+
+    Raises:
+        ConfigurationError: There is no drawing of it.
+    """
+    rows = value["messages"] if isinstance(value, Mapping) and "messages" in value else value
+    if isinstance(rows, BaseMessage):
+        blocks = _message_blocks(rows)
+    elif isinstance(rows, Document):
+        blocks = _document_blocks([rows])
+    elif isinstance(rows, Sequence) and rows and all(isinstance(row, BaseMessage) for row in rows):
+        blocks = [_bubble(row) for row in rows]
+    elif isinstance(rows, Sequence) and rows and all(isinstance(row, Document) for row in rows):
+        blocks = _document_blocks(rows)
+    else:
+        return show_own(value)
+    return Display(View(type(rows).__name__, blocks, plain_text(rows)))
+
+
+def plain_text(rows: Any) -> str:
+    """Messages or documents as text."""
+    found = [rows] if isinstance(rows, (BaseMessage, Document)) else list(rows)
+    return "\n".join(row.text if isinstance(row, BaseMessage) else shorten(row.page_content, 300) for row in found)
+
+
+def _bubble(message: BaseMessage) -> Bubble:
+    if isinstance(message, HumanMessage):
+        return Bubble("you", "right", _message_blocks(message))
+    name = message.name if message.name is not None else message.type
+    return Bubble(name, "left", _message_blocks(message))
+
+
+def _message_blocks(message: BaseMessage) -> list[Block]:
+    if isinstance(message, ToolMessage):
+        return [Fold(f"result of {message.name or message.tool_call_id}", [Words(message.text, "output")])]
+    blocks: list[Block] = []
+    sources: dict[str, Source] = {}
+    for part in message.content_blocks:
+        blocks += _part_blocks(dict(part))
+        for note in _notes(dict(part)):
+            key = str(note.get("url") or note.get("title"))
+            detail = shorten(str(note.get("cited_text") or ""), 120)
+            title = str(note.get("title") or key)
+            sources.setdefault(key, Source(len(sources) + 1, title, note.get("url"), detail))
+    if sources:
+        blocks.append(Sources(tuple(sources.values())))
+    if isinstance(message, AIMessage):
+        blocks.append(Words(_foot(message)))
+    return blocks
+
+
+def _notes(part: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    return (
+        note for note in part.get("annotations") or () if isinstance(note, Mapping) and note.get("type") == "citation"
+    )
+
+
+def _part_blocks(part: dict[str, Any]) -> list[Block]:
+    kind = part.get("type")
+    if kind == "text":
+        return [Prose(str(part.get("text", "")))]
+    if kind == "reasoning":
+        return [Fold("reasoning", [Prose(str(part.get("reasoning", "")))])]
+    if kind in ("tool_call", "server_tool_call"):
+        return [Fold(f"called {part.get('name')}", [Words(_as_text(part.get("args")), "code")])]
+    if kind == "server_tool_result":
+        failed = part.get("status") == "error"
+        output = Words(_as_text(part.get("output")), "error" if failed else "output")
+        return [Fold(f"result of {part.get('tool_call_id')}", [output], failed=failed)]
+    if kind == "image" and isinstance(part.get("base64"), str):
+        return [data_block(part["base64"])]
+    return [Words(f"{kind} {part.get('file_id') or part.get('url') or part.get('id') or ''}".strip())]
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)
+
+
+def _foot(message: AIMessage) -> str:
+    usage = message.usage_metadata
+    tokens = (
+        f"{usage['total_tokens']} tokens ({usage['input_tokens']} in, {usage['output_tokens']} out)"
+        if usage is not None
+        else ""
+    )
+    told = message.response_metadata
+    return " · ".join(str(part) for part in (told.get("model_name"), told.get("conversation_id"), tokens) if part)
+
+
+def _document_blocks(documents: Iterable[Document]) -> list[Block]:
+    blocks: list[Block] = []
+    for number, document in enumerate(documents, 1):
+        told = document.metadata
+        page = f", p. {told['page_label']}" if "page_label" in told else ""
+        score = told.get("score", told.get("relevance_score"))
+        rated = f" · score {score:.3f}" if isinstance(score, float) else ""
+        name = told.get("file_name", told.get("source", document.id))
+        blocks += [Words(f"{number}. {name}{page}{rated}"), Words(document.page_content, "output")]
+    return blocks

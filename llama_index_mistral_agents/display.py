@@ -1,0 +1,120 @@
+"""Responses and nodes of LlamaIndex to look at in notebooks and terminals."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, ImageBlock, TextBlock
+from llama_index.core.base.response.schema import Response
+from llama_index.core.chat_engine.types import AgentChatResponse
+from llama_index.core.schema import NodeWithScore
+
+from mistral_agents._display.blocks import Block, Bubble, Fold, Prose, Source, Sources, View, Words
+from mistral_agents._display.shown import Display
+from mistral_agents._display.talk import data_block
+from mistral_agents._display.words import shorten
+from mistral_agents.display import show as show_own
+
+__all__ = ["show"]
+
+
+def show(value: Any) -> Display:
+    """A response, a chat message, nodes or a list of these to look at; the foundation's own is shown as well.
+
+    Args:
+        value: What a query engine, a chat engine, an LLM or a retriever returned.
+
+    Raises:
+        ConfigurationError: There is no drawing of it.
+    """
+    blocks = _blocks_of(value)
+    return Display(View(type(value).__name__, blocks, _plain(value))) if blocks is not None else show_own(value)
+
+
+def _blocks_of(value: Any) -> list[Block] | None:
+    if isinstance(value, (Response, AgentChatResponse)):
+        text = value.response if value.response is not None else ""
+        return [Prose(text), *_node_blocks(value.source_nodes)]
+    if isinstance(value, ChatResponse):
+        return _message_blocks(value.message)
+    if isinstance(value, CompletionResponse):
+        return [Prose(value.text), *_extra_blocks(value.additional_kwargs)]
+    if isinstance(value, ChatMessage):
+        return _message_blocks(value)
+    if isinstance(value, NodeWithScore):
+        return _node_blocks([value])
+    if isinstance(value, Sequence) and value and all(isinstance(one, NodeWithScore) for one in value):
+        return _node_blocks(value)
+    if isinstance(value, Sequence) and value and all(isinstance(one, ChatMessage) for one in value):
+        return [_bubble(one) for one in value]
+    return None
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, NodeWithScore):
+        return shorten(value.node.get_content(), 300)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "\n".join(map(_plain, value))
+    return str(value)
+
+
+def _bubble(message: ChatMessage) -> Bubble:
+    mine = message.role.value == "user"
+    return Bubble("you" if mine else message.role.value, "right" if mine else "left", _message_blocks(message))
+
+
+def _message_blocks(message: ChatMessage) -> list[Block]:
+    blocks: list[Block] = []
+    for block in message.blocks:
+        if isinstance(block, TextBlock):
+            blocks.append(Prose(block.text))
+        elif isinstance(block, ImageBlock) and isinstance(block.image, bytes):
+            blocks.append(data_block(_base64(block.image)))
+        else:
+            blocks.append(Words(block.block_type))
+    return blocks + _extra_blocks(message.additional_kwargs)
+
+
+def _base64(data: bytes) -> str:
+    """The picture in base64, as the block may hold it already."""
+    try:
+        base64.b64decode(data, validate=True)
+    except ValueError:
+        return base64.b64encode(data).decode()
+    return data.decode()
+
+
+def _extra_blocks(extra: Mapping[str, Any]) -> list[Block]:
+    """The tools, sources and tokens of an answer of ours."""
+    tools = (one for one in extra.get("server_tools") or () if isinstance(one, Mapping))
+    blocks: list[Block] = [Fold(str(one.get("name")), [Words(_as_text(one), "output")]) for one in tools]
+    cited = [one for one in extra.get("citations") or () if isinstance(one, Mapping)]
+    if cited:
+        blocks.append(Sources(tuple(_source(number, one) for number, one in enumerate(cited, 1))))
+    usage = extra.get("usage")
+    tokens = f"{usage['total_tokens']} tokens" if isinstance(usage, Mapping) and "total_tokens" in usage else ""
+    foot = " · ".join(str(part) for part in (extra.get("conversation_id"), tokens) if part)
+    return [*blocks, *([Words(foot)] if foot else [])]
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str, indent=1)
+
+
+def _source(number: int, one: Mapping[str, Any]) -> Source:
+    key = one.get("url") or one.get("document_id")
+    return Source(number, str(one.get("title") or key), one.get("url"), shorten(str(one.get("snippet") or ""), 120))
+
+
+def _node_blocks(nodes: Iterable[NodeWithScore]) -> list[Block]:
+    blocks: list[Block] = []
+    for number, found in enumerate(nodes, 1):
+        told = found.node.metadata
+        page = f", p. {told['page_label']}" if "page_label" in told else ""
+        score = f" · score {found.score:.3f}" if found.score is not None else ""
+        name = told.get("file_name", found.node.node_id)
+        blocks += [Words(f"{number}. {name}{page}{score}"), Words(found.node.get_content(), "output")]
+    return blocks

@@ -1,0 +1,85 @@
+"""Views for terminals, by `rich`; text of others commands nothing there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mistral_agents._display.blocks import (
+    Block,
+    Bubble,
+    Columns,
+    Diff,
+    Drawing,
+    Fold,
+    Passage,
+    Picture,
+    Prose,
+    Sources,
+    Table,
+    View,
+    Words,
+)
+from mistral_agents._printable import show_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_STYLES = {"note": "dim", "code": "cyan", "output": "", "error": "red"}
+_SIGNS = {"+": "green", "-": "red", "~": "bold", " ": ""}
+
+
+def draw_terminal(view: View) -> Any:
+    """A view as `rich` prints it."""
+    from rich.console import Group
+
+    return Group(*(_draw(block) for block in view.blocks))
+
+
+def _draw(block: Block) -> RenderableType:
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    if isinstance(block, Prose):
+        return Markdown(show_text(block.text), hyperlinks=False)
+    if isinstance(block, Words):
+        return Text(show_text(block.text), style=_STYLES[block.role])
+    if isinstance(block, Passage):
+        return Text.assemble(*((show_text(text), "bold yellow" if marked else "") for text, marked in block.pieces))
+    if isinstance(block, Table):
+        return _draw_table(block)
+    if isinstance(block, Sources):
+        rows = (f"[{r.number}] {r.title} {r.url if r.url is not None else ''} {r.detail}" for r in block.rows)
+        return Text("\n".join(show_text(row, one_line=True).rstrip() for row in rows))
+    if isinstance(block, Picture):
+        return Text(f"[{show_text(block.name, one_line=True)}]", style="dim")
+    if isinstance(block, Drawing):
+        return Text(show_text(block.text))
+    if isinstance(block, Diff):
+        return Text.assemble(*((f"{sign} {show_text(line)}\n", _SIGNS[sign]) for sign, line in block.lines))
+    return _draw_group(block)
+
+
+def _draw_table(table: Table) -> RenderableType:
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid()
+    for name in table.head:
+        grid.add_column(Text(show_text(name)), overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(show_text(cell)) for cell in row))
+    return grid
+
+
+def _draw_group(block: Fold | Bubble | Columns) -> RenderableType:
+    from rich.columns import Columns as Sides
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    if isinstance(block, Columns):
+        return Sides([_draw_group(Bubble(title, "left", inner)) for title, inner in block.columns], equal=True)
+    title = block.title if isinstance(block, Fold) else block.who
+    failed = isinstance(block, Fold) and block.failed
+    inner = Group(*map(_draw, block.blocks))
+    return Panel(inner, title=Text(show_text(title, one_line=True)), title_align="left", style="red" if failed else "")

@@ -1,0 +1,130 @@
+"""Probes of libraries, embeddings and batch jobs."""
+
+from __future__ import annotations
+
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import MistralAgentsError
+from mistral_agents.tools import DocumentLibrary
+from mistral_agents.verify.plan import Finding, Probe, judge
+from mistral_agents.verify.workbench import Workbench
+
+_TEXT = "The lighthouse of Kermor is seven metres tall."
+_FILES: dict[str, bytes] = {
+    "kermor.txt": _TEXT.encode(),
+    "kermor.md": f"# Kermor\n\n{_TEXT}\n".encode(),
+    "kermor.html": f"<html><body><p>{_TEXT}</p></body></html>".encode(),
+    "kermor.csv": b"place,metres\nKermor,7\n",
+    "kermor.json": b'{"place": "Kermor", "metres": 7}',
+}
+
+
+def _library(bench: Workbench) -> str:
+    bench.wait()
+    library = bench.client.libraries.create(bench.name)
+    bench.keep("a library", lambda: bench.client.libraries.delete(library["id"]))
+    return str(library["id"])
+
+
+def _filled(bench: Workbench) -> tuple[str, dict[str, str]]:
+    """A library with a document of each format, and what became of each."""
+    library = bench.share("library", lambda: _library(bench))
+    told: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    for name, data in _FILES.items():
+        bench.wait()
+        try:
+            ids[name] = bench.client.libraries.upload(library, (name, data))["id"]
+        except MistralAgentsError as error:
+            told[name] = f"refused ({error.status_code})"
+    outcomes = bench.client.libraries.wait_until_ready(library, list(ids.values()), timeout=300)
+    told.update(zip(ids, (outcome.state for outcome in outcomes), strict=True))
+    return library, told
+
+
+def _formats(bench: Workbench) -> Finding:
+    _, told = bench.share("filled", lambda: _filled(bench))
+    seen = "; ".join(f"{name.partition('.')[2]}: {state}" for name, state in told.items())
+    return judge(all(state == "ready" for state in told.values()), seen, **told)
+
+
+def _document_pages(bench: Workbench) -> Finding:
+    library, told = bench.share("filled", lambda: _filled(bench))
+    bench.wait()
+    found = list(bench.client.libraries.documents(library, page_size=1))
+    wanted = sum(not state.startswith("refused") for state in told.values())
+    return judge(len(found) == wanted, f"{len(found)} of {wanted} documents by pages of one")
+
+
+def _library_search(bench: Workbench) -> Finding:
+    library, _ = bench.share("filled", lambda: _filled(bench))
+    turn = bench.start("How tall is the lighthouse of Kermor? Search the library.", tools=[DocumentLibrary([library])])
+    hits = sum(len(search.hits) for search in turn.searches)
+    return judge(hits > 0, f"{len(turn.tool_executions)} runs, {hits} hits straight after the upload", hits=hits)
+
+
+def _embeddings(bench: Workbench) -> Finding:
+    bench.wait()
+    reply = bench.client.sdk.embeddings.create(model="mistral-embed", inputs=["seven"])
+    size = len(reply.data[0].embedding)
+    return judge(size == 1024, f"vectors of {size} numbers", size=size)
+
+
+def _batch(bench: Workbench) -> Finding:
+    bench.wait()
+    requests = [{"custom_id": "seven", "body": {"inputs": "Say the word seven.", "metadata": bench.metadata}}]
+    job = bench.client.sdk.batch.jobs.create(
+        endpoint="/v1/conversations", requests=requests, model=bench.model, metadata=bench.metadata
+    )
+    return Finding("could not be tried", "begun; settled by --recheck", late={"job_id": job.id})
+
+
+def _batch_later(bench: Workbench, late: JsonDict) -> Finding:
+    job = bench.client.sdk.batch.jobs.get(job_id=late["job_id"], inline=True)
+    if str(job.status) in ("QUEUED", "RUNNING"):
+        return Finding("could not be tried", "the job still runs", late=late)
+    rows = job.outputs if job.outputs is not None else []
+    for row in rows:
+        bench.keep_conversation(((row.get("response") or {}).get("body") or {}).get("conversation_id"))
+    taken = str(job.status) == "SUCCESS" and job.succeeded_requests == 1
+    return judge(taken, f"{job.status}: {job.succeeded_requests} of {job.total_requests} requests were answered")
+
+
+STORES = (
+    Probe(
+        "library-formats",
+        "a library with a document of five formats",
+        "what became of each",
+        "Text, Markdown, HTML, CSV and JSON are read.",
+        _formats,
+    ),
+    Probe(
+        "library-pages",
+        "the list of documents, in pages of one",
+        "whether all come",
+        "The list of documents has pages.",
+        _document_pages,
+    ),
+    Probe(
+        "library-search",
+        "a turn that searches the library straight after the upload",
+        "hits",
+        "A document is found as soon as it is processed.",
+        _library_search,
+        costs={"searches": 1},
+    ),
+    Probe(
+        "embeddings",
+        "one vector of mistral-embed",
+        "its size",
+        "Vectors of mistral-embed have 1024 numbers.",
+        _embeddings,
+    ),
+    Probe(
+        "batch",
+        "a batch job of one conversation",
+        "whether it is taken and answered",
+        "Batch jobs take /v1/conversations.",
+        _batch,
+        settle=_batch_later,
+    ),
+)

@@ -1,0 +1,275 @@
+"""Probes of hosted tools and connectors."""
+
+from __future__ import annotations
+
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import InvalidRequestError, MistralAgentsError
+from mistral_agents.tools import CodeInterpreter, Connector, ImageGeneration, WebSearch
+from mistral_agents.turn import Turn
+from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.verify.workbench import Workbench
+
+_CODE = """Run this Python code and show me its output:
+
+```python
+import importlib.util, os, platform, shutil, socket
+print("python", platform.python_version())
+names = ("numpy", "pandas", "matplotlib", "scipy", "sklearn")
+print("packages", " ".join(name for name in names if importlib.util.find_spec(name)))
+print("disk_gb", shutil.disk_usage(".").free // 10**9, "cores", os.cpu_count())
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=2).close()
+    print("network yes")
+except OSError:
+    print("network no")
+with open("seven.txt", "w") as file:
+    file.write("7")
+```"""
+_MADE_UP = "no_such_function"
+
+
+def _code(bench: Workbench) -> Finding:
+    turn = bench.start(_CODE, tools=[CodeInterpreter()])
+    output = next((run.output for run in turn.code_runs if run.output), None)
+    if output is None:
+        return skip("the model ran no code, or its output is not told")
+    told = ("python ", "packages ", "network ")
+    lines = dict(line.split(" ", 1) for line in output.splitlines() if line.startswith(told))
+    seen = "; ".join(f"{name}: {value}" for name, value in lines.items())
+    return judge("python" in lines, seen or "no lines of the program", files=len(turn.files), **lines)
+
+
+def _image(bench: Workbench) -> Finding:
+    stream = bench.client.conversations.start_stream(
+        "Generate an image of a red circle.", model=bench.model, tools=[ImageGeneration()], metadata=bench.metadata
+    )
+    bench.wait()
+    with stream:
+        turn = stream.read()
+    bench.keep_conversation(turn.conversation_id)
+    if not turn.files:
+        return skip("the model made no image")
+    bench.wait()
+    data = bench.client.files.read(turn.files[0])
+    return judge(len(data.data) > 0, f"{len(data.data)} bytes of {data.media_type}")
+
+
+def _searched(bench: Workbench, premium: bool) -> Finding:
+    ask = "Search the web for the height of the Eiffel Tower and name the source."
+    turn = bench.start(ask, tools=[WebSearch(premium)])
+    if not turn.tool_executions:
+        return skip("the model searched nothing")
+    hits = sum(len(search.hits) for search in turn.searches)
+    cited = len(turn.citations)
+    return judge(hits > 0, f"{len(turn.tool_executions)} runs, {hits} hits, {cited} citations", hits=hits, cited=cited)
+
+
+def _search(bench: Workbench) -> Finding:
+    return _searched(bench, premium=False)
+
+
+def _search_premium(bench: Workbench) -> Finding:
+    return _searched(bench, premium=True)
+
+
+def _refuses(bench: Workbench, tool: JsonDict) -> Finding:
+    """Whether a tool is refused; sent as it stands, since the client would not send it."""
+    bench.wait()
+    try:
+        turn = bench.start_unchecked("Say seven.", [tool])
+    except InvalidRequestError as error:
+        return judge(True, f"refused with {error.status_code}")
+    bench.keep_conversation(turn.conversation_id)
+    return judge(False, "a turn was made")
+
+
+def _wrong_names(place: str) -> JsonDict:
+    return {"type": "web_search", "tool_configuration": {place: [_MADE_UP]}}
+
+
+def _wrong_guard(bench: Workbench) -> Finding:
+    return _refuses(bench, _wrong_names("requires_confirmation"))
+
+
+def _wrong_include(bench: Workbench) -> Finding:
+    return _refuses(bench, _wrong_names("include"))
+
+
+def _unknown_connector(bench: Workbench) -> Finding:
+    found = _refuses(bench, {"type": "connector", "connector_id": f"none-{bench.run_id}"})
+    return judge(found.verdict != "holds", found.seen)
+
+
+def _connector_names(bench: Workbench) -> Finding:
+    if bench.connector is None:
+        return skip("no --connector was given")
+    bench.wait()
+    names = [str(tool.get("name")) for tool in bench.client.connectors.tools(bench.connector)]
+    if not names:
+        return skip("the connector shows no tools")
+    spellings = {"bare": names[0], "prefixed": f"{bench.connector}_{names[0]}"}
+    told = {}
+    for spelling, name in spellings.items():
+        configuration = {"requires_confirmation": [name]}
+        tool = {"type": "connector", "connector_id": bench.connector, "tool_configuration": configuration}
+        told[spelling] = "refused" if _refuses(bench, tool).verdict == "holds" else "taken"
+    return judge(told["bare"] == "taken", f"bare: {told['bare']}; prefixed: {told['prefixed']}", **told)
+
+
+def _connector_pages(bench: Workbench) -> Finding:
+    if bench.connector is None:
+        return skip("no --connector was given")
+    bench.wait()
+    whole = bench.client.connectors.tools(bench.connector)
+    bench.wait()
+    single = bench.client.connectors.tools(bench.connector, page_size=1)
+    seen = f"{len(whole)} tools in one page, {len(single)} by pages of one"
+    return judge(len(whole) == len(single), seen, whole=len(whole), single=len(single))
+
+
+def _two_waiting(bench: Workbench) -> Turn:
+    ask = "Call the tool twice, at once, with two different arguments, in one answer."
+    tools = [Connector(str(bench.connector), requires_confirmation=_names(bench))]
+    return bench.share("waiting", lambda: bench.start(ask, tools=tools))
+
+
+def _names(bench: Workbench) -> list[str]:
+    return [str(tool.get("name")) for tool in bench.client.connectors.tools(str(bench.connector))]
+
+
+def _one_of_two(bench: Workbench) -> Finding:
+    if bench.connector is None:
+        return skip("no --connector was given")
+    turn = _two_waiting(bench)
+    waiting = turn.pending_confirmations
+    if len(waiting) < 2:
+        return skip(f"{len(waiting)} calls wait, not two")
+    decision = [{"tool_call_id": waiting[0].tool_call_id, "confirmation": "deny"}]
+    try:
+        bench.append(turn, tool_confirmations=decision)
+    except MistralAgentsError as error:
+        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+    return judge(True, "one of two calls was decided alone")
+
+
+def _handoff(bench: Workbench) -> Finding:
+    bench.wait()
+    second = bench.client.agents.create(
+        model=bench.model, name=f"{bench.name}-second", description="Answers questions about colours.",
+        instructions="Answer in one word.", metadata=bench.metadata,
+    )  # fmt: skip
+    bench.keep("an agent", lambda: bench.client.agents.delete(second["id"]))
+    bench.wait()
+    first = bench.client.agents.create(
+        model=bench.model, name=f"{bench.name}-first", handoffs=[second["id"]],
+        instructions="Hand every question about colours over.", metadata=bench.metadata,
+    )  # fmt: skip
+    bench.keep("an agent", lambda: bench.client.agents.delete(first["id"]))
+    turn = bench.start("Hand over: which colour has the sky?", agent_id=first["id"], handoff_execution="server")
+    if not turn.handoffs:
+        return skip("the model did not hand over")
+    return judge(turn.agent_id == second["id"], "the second agent answered" if turn.text else "no answer came")
+
+
+def _format_with_tools(bench: Workbench) -> Finding:
+    schema = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    try:
+        turn = bench.start("Give the number 7.", tools=[WebSearch()], completion_args={"response_format": wanted})
+    except MistralAgentsError as error:
+        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+    return judge(turn.text.strip().startswith("{"), "the answer is JSON" if "{" in turn.text else "the answer is text")
+
+
+_CONFIGURED = "a turn with a made-up function name in "
+TOOLS = (
+    Probe(
+        "wrong-guard",
+        _CONFIGURED + "requires_confirmation",
+        "whether it is refused",
+        "The service refuses an unknown name in requires_confirmation.",
+        _wrong_guard,
+    ),
+    Probe(
+        "wrong-include",
+        _CONFIGURED + "include",
+        "whether it is refused",
+        "The service refuses an unknown name in include.",
+        _wrong_include,
+    ),
+    Probe(
+        "unknown-connector",
+        "a turn with a connector that there is not",
+        "whether a turn is made",
+        "The service ignores a connector that it does not know.",
+        _unknown_connector,
+    ),
+    Probe(
+        "connector-names",
+        "two turns with a connector's tool in requires_confirmation, bare and prefixed",
+        "which spelling is taken",
+        "A configuration takes the connector's own names.",
+        _connector_names,
+    ),
+    Probe(
+        "connector-pages",
+        "a connector's tools in one page, and in pages of one",
+        "whether all come",
+        "The list of a connector's tools has pages.",
+        _connector_pages,
+    ),
+    Probe(
+        "one-of-two",
+        "a decision about one of two waiting calls",
+        "whether it is taken",
+        "Waiting calls may be decided one by one.",
+        _one_of_two,
+    ),
+    Probe(
+        "handoff",
+        "an agent that hands over to another",
+        "who answers",
+        "A handoff is run by the service, and the second agent answers.",
+        _handoff,
+    ),
+    Probe(
+        "format-with-tools",
+        "a turn with response_format and a hosted tool",
+        "whether it is taken, and the answer is JSON",
+        "response_format goes together with hosted tools.",
+        _format_with_tools,
+        costs={"searches": 1},
+    ),
+    Probe(
+        "code",
+        "one code run that reports packages, network and files",
+        "its output",
+        "A code run tells its output.",
+        _code,
+        costs={"code_runs": 1},
+    ),
+    Probe(
+        "image",
+        "one image, streamed and downloaded",
+        "its bytes",
+        "An image made in a stream can be downloaded by its id.",
+        _image,
+        costs={"images": 1},
+    ),
+    Probe(
+        "web-search",
+        "one web search",
+        "hits and citations",
+        "A search tells its hits.",
+        _search,
+        costs={"searches": 2},
+    ),
+    Probe(
+        "web-search-premium",
+        "one premium search",
+        "hits and citations",
+        "A premium search tells its hits.",
+        _search_premium,
+        costs={"searches": 2},
+    ),
+)

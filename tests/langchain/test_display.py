@@ -1,0 +1,50 @@
+"""Messages and documents of LangChain to look at."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from rich.console import Console
+
+from langchain_mistral_agents import ChatMistralAgent, show
+from mistral_agents import CodeInterpreter
+from mistral_agents.errors import ConfigurationError
+from tests.display.inert import look_at
+from tests.display.objects import HOSTILE
+
+
+def test_an_answer_shows_text_tools_and_tokens(client):
+    model = ChatMistralAgent(model="mistral-small-latest", client=client).bind_tools([CodeInterpreter()])
+    shown = show(model.invoke("Calculate the mean of 3, 4, 8 and 9."))
+    looker = look_at(shown._repr_html_())
+    assert looker.bad == []
+    for word in ("called code_interpreter", "tokens"):
+        assert word in looker.text
+    assert str(shown).strip()
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_what_others_wrote_stays_inert(word):
+    note = {"type": "citation", "url": "javascript:alert(1)", "title": word, "cited_text": word}
+    answer = AIMessage([{"type": "text", "text": word, "annotations": [note]}])
+    call = AIMessage("", tool_calls=[{"name": word, "args": {"x": word}, "id": "1"}])
+    rows = [HumanMessage(word), call, ToolMessage(word, tool_call_id="1", name=word), answer]
+    for value in (rows, {"messages": rows}, answer, [Document(word, metadata={"file_name": word})]):
+        assert look_at(show(value)._repr_html_()).bad == []
+
+
+def test_states_and_documents_are_printed():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(show({"messages": [HumanMessage("Who?"), AIMessage("Ada.")]}))
+    console.print(show([Document("A passage.", metadata={"file_name": "a.pdf", "page_label": "3", "score": 0.5})]))
+    text = console.file.getvalue()
+    assert "you" in text
+    assert "a.pdf, p. 3 · score 0.500" in text
+
+
+def test_what_is_no_message_is_refused():
+    with pytest.raises(ConfigurationError):
+        show(7)
