@@ -72,13 +72,11 @@ class LazyEngine(LibraryEngine):
 
     def search(self, query: Query) -> Hits:
         """The best passages of the best documents, best first."""
-        found = run(self._second_stage(self.current(), query))
-        return self._mark(found, query)
+        return self._mark_hits(run(self._second_stage(self.current(), query)), query)
 
     async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
-        found = await arun(self._second_stage(await self.acurrent(), query))
-        return self._mark(found, query)
+        return self._mark_hits(await arun(self._second_stage(await self.acurrent(), query)), query)
 
     def _second_stage(self, catalogue: Snapshot, query: Query) -> Steps[list[Hit]]:
         if query.strategy != "bm25":
