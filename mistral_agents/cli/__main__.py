@@ -1,0 +1,9 @@
+"""`python -m mistral_agents.cli`: as `mistral-agents`."""
+
+from __future__ import annotations
+
+import sys
+
+from mistral_agents.cli import main
+
+sys.exit(main())
