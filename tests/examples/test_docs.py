@@ -61,6 +61,7 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        ("migration.md", ["42", "Ada", "counter"]),
         (
             "display.md",
             [
