@@ -74,6 +74,7 @@ def blocks_of(name: str) -> list[str]:
             ],
         ),
         ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
+        ("cli.md", ["0 True\n4"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )

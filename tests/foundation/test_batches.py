@@ -75,6 +75,15 @@ def test_a_running_job_is_waited_for_by_whoever_knows_its_id(
         make_client().batches.results("j")
 
 
+async def test_a_job_is_cancelled(make_client: Any, wire: Any) -> None:
+    wire.answer((200, {"id": "j", "status": "CANCELLATION_REQUESTED"}))
+    client = make_client()
+    assert client.batches.cancel("j").is_running
+    assert (await client.batches.acancel("j")).is_running
+    assert {(one.method, one.url.path) for one in wire.requests} == {("POST", "/v1/batch/jobs/j/cancel")}
+    await client.aclose()
+
+
 def test_what_has_no_result_is_an_error_in_its_place(make_client: Any, wire: Any) -> None:
     job = {"id": "j", "status": "TIMEOUT_EXCEEDED", "total_requests": 3, "output_file": "f", "error_file": None}
     line = {"custom_id": "1", "response": {"status_code": 200, "body": {"outputs": [], "conversation_id": "c"}}}
