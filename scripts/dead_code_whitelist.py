@@ -38,11 +38,14 @@ _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ig
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
+# Commands of the command line, under other names.
+_.list_agents, _.pull, _.list_conversations
+
 # Filled in by a model; read by LlamaIndex.
 _.country, _.__class__, _.is_remote
 
 # Read or called by matplotlib, bm25s and fpdf.
-_.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified
+_.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.created, _.modified
 
 # Hooks of pydantic's schema generator, and what it reads of a typed dict.
 _.field_title_should_be_set, _.__optional_keys__
