@@ -12,7 +12,7 @@ from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
 from mistral_agents._conversation.functions import Functions
-from mistral_agents._conversation.lineage import At, branch_point, lineage
+from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
@@ -254,6 +254,28 @@ class Conversation(Shown):
         origin = (self._exchanges.require_id(), str(history.entries[place].id))
         child = self._child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
         child._exchanges.dialog.leave_open(open_calls(history.entries[: place + 1]))
+        return child
+
+    def regenerate(self) -> Self:
+        """Another answer to the last message of the user, in a branch; this conversation stays as it is.
+
+        The branch is made without anything said, and its functions run as in any turn. That the service makes one so
+        is unverified (probe `restart-without-inputs` of `python -m mistral_agents.verify`).
+
+        Returns:
+            The branch; its `last_turn` is the new answer.
+
+        Raises:
+            ConfigurationError: No message of the user is there.
+        """
+        child = self.branch(is_user_message)
+        child.append()
+        return child
+
+    async def aregenerate(self) -> Self:
+        """As `regenerate`, without blocking."""
+        child = await self.abranch(is_user_message)
+        await child.aappend()
         return child
 
     def tree(self) -> Branch:

@@ -30,6 +30,7 @@ from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
+    ConfigurationError,
     MistralAgentsError,
     UnknownOutcomeError,
 )
@@ -190,6 +191,29 @@ class Conversations:
                 turn = yield from _look_up(self, request, sent, error)
         HEADS.settle(self._base_url, turn)
         return turn
+
+    def start_body(self, request: TurnRequest) -> JsonDict:
+        """What a first turn would send, checked as before a turn: a line of a batch job.
+
+        Raises:
+            ConfigurationError: It is no first turn, or a limit on its tools could not be enforced in a job.
+        """
+        return run(self._start_body(request))
+
+    async def astart_body(self, request: TurnRequest) -> JsonDict:
+        """As `start_body`, without blocking."""
+        return await arun(self._start_body(request))
+
+    def _start_body(self, request: TurnRequest) -> Steps[JsonDict]:
+        if request.operation != "start":
+            raise ConfigurationError(
+                "A batch job only begins conversations; leave out conversation_id and kept answers."
+            )
+        planned = self._planner.plan(request)
+        if planned.policy.watches_stream:
+            raise ConfigurationError("Limits on tool runs or seconds end a turn while it runs; a batch job can't be.")
+        yield from self._check_planned(planned)
+        return dict(planned.call.body or {})
 
     def _patience(self, request: TurnRequest) -> float:
         given = request.options.get("timeout")

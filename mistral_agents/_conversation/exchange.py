@@ -249,7 +249,7 @@ class Exchanges:
                 "guardrails": own.get("guardrails"),
                 "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
             }
-            return TurnRequest("restart", inputs, {**per_turn, **options}, *self.origin)
+            return TurnRequest("restart", inputs or None, {**per_turn, **options}, *self.origin)
         return TurnRequest("start", inputs, {**self.start_options, **per_turn})
 
     def check_meter(self) -> None:
