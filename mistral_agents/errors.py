@@ -341,6 +341,10 @@ def _detail_item(item: Any) -> str | None:
     return f"{place}: {text}" if place else str(text)
 
 
+_LONGEST_MESSAGE = 2000
+"""Characters of the service's message that an error repeats."""
+
+
 def error_for_status(
     status: int,
     body: Any,
@@ -374,7 +378,14 @@ def error_for_status(
     if kind is GuardrailBlockedError:
         facts["violations"] = violations
         message = f"{message}: {', '.join(violations)}" if violations else message
-    return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
+    return kind(f"{what} failed: {_cut_message(message) or 'no message from the service'}", **facts)
+
+
+def _cut_message(message: str | None) -> str | None:
+    """A message that can be read and logged; `.body` keeps all of it."""
+    if message is None or len(message) <= _LONGEST_MESSAGE:
+        return message
+    return f"{message[:_LONGEST_MESSAGE]}… ({len(message)} characters, see .body)"
 
 
 def _find_violations(body: Any) -> dict[str, Any]:
