@@ -14,6 +14,7 @@ SECTIONS = {
     "retrieval": "benchmarks.retrieval",
     "cost": "benchmarks.retrieval_cost",
     "memory": "benchmarks.retrieval_memory",
+    "size": "benchmarks.retrieval_scale",
 }
 """A section's name and its module, whose `section()` returns a `Section` or raises `Missing`."""
 

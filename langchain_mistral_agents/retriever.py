@@ -14,13 +14,15 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from mistral_agents import MistralAgents
+from mistral_agents.embeddings import EmbeddingModel
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import as_filter
 from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of
+from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 _BATCH = 64
 _NAMES_OF_OTHERS = {
@@ -66,8 +68,14 @@ class MistralLibraryRetriever(BaseRetriever):
     Args:
         library_ids: One library id or several; several form one corpus, so that scores compare.
         k: Most passages to return, from 1; also per call: `retriever.invoke(question, k=3)`.
-        strategy: `bm25`, `vector` (cosine) or `hybrid` (reciprocal rank fusion of both).
-        embeddings: For `vector` and `hybrid`.
+        strategy: `bm25`, `vector` (cosine) or `hybrid` (both, each standardised; scores from 0 to 1).
+        embed_model: For `vector` and `hybrid`: an embedding model of the service, such as `mistral-embed`.
+        embeddings: Embeddings of LangChain, instead of `embed_model`.
+        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or four times
+            `k`.
+        vectors_top_k: The same by vectors.
+        words_weight: For `hybrid`: how much words count, from 0.
+        vectors_weight: The same of vectors.
         score_cutoff: Passages with a lower score are left out.
         filter: Only passages whose metadata fits: `{"file_name": "a.pdf"}` (all must be equal), or a tree of
             `mistral_agents.retrieval.filters`; also per call.
@@ -99,7 +107,12 @@ class MistralLibraryRetriever(BaseRetriever):
     library_ids: list[str]
     k: int = Field(default=5, ge=1)
     strategy: Strategy = "bm25"
+    embed_model: str | None = None
     embeddings: Embeddings | None = None
+    words_top_k: int | None = None
+    vectors_top_k: int | None = None
+    words_weight: float = 1.0
+    vectors_weight: float = 1.0
     score_cutoff: float | None = None
     filter: Any = None
     retrieval_mode: Unit = "passages"
@@ -118,6 +131,7 @@ class MistralLibraryRetriever(BaseRetriever):
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _engine: LibraryEngine = PrivateAttr()
+    _fusion: Fusion = PrivateAttr(default=EVEN)
 
     @model_validator(mode="before")
     @classmethod
@@ -139,9 +153,20 @@ class MistralLibraryRetriever(BaseRetriever):
     def _prepare(self) -> Self:
         if self.client is not None and (self.api_key is not None or self.base_url is not None):
             raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
-        if self.strategy != "bm25" and self.embeddings is None:
-            raise ConfigurationError(f"strategy={self.strategy!r} needs embeddings=.")
+        if self.embed_model is not None and self.embeddings is not None:
+            raise ConfigurationError("Give embed_model or embeddings, not both.")
+        if self.strategy != "bm25" and self.embed_model is None and self.embeddings is None:
+            raise ConfigurationError(
+                f'strategy={self.strategy!r} needs embed_model= (for example "mistral-embed") or embeddings=.'
+            )
         as_filter(self.filter)
+        self._fusion = fusion_of(
+            self.strategy,
+            words_top_k=self.words_top_k,
+            vectors_top_k=self.vectors_top_k,
+            words_weight=self.words_weight,
+            vectors_weight=self.vectors_weight,
+        )
         settings = Settings(
             library_ids=tuple(self.library_ids),
             splitter=Splitter(self.chunk_size, self.chunk_overlap),
@@ -153,9 +178,16 @@ class MistralLibraryRetriever(BaseRetriever):
             on_failed=self.on_failed,
             on_empty=self.on_empty,
         )
-        embedder = _Embedder(self.embeddings) if self.strategy != "bm25" and self.embeddings is not None else None
-        self._engine = LibraryEngine(self._client(), settings, embedder=embedder, persist_dir=self.persist_dir)
+        client = self._client()
+        self._engine = LibraryEngine(client, settings, embedder=self._embedder(client), persist_dir=self.persist_dir)
         return self
+
+    def _embedder(self, client: MistralAgents) -> Embedder | None:
+        if self.strategy == "bm25":
+            return None
+        if self.embed_model is not None:
+            return EmbeddingModel(client.embeddings, self.embed_model)
+        return _Embedder(self.embeddings) if self.embeddings is not None else None
 
     def _client(self) -> MistralAgents:
         if self.client is not None:
@@ -204,6 +236,7 @@ class MistralLibraryRetriever(BaseRetriever):
             filter=as_filter(filter_ if filter_ is not None else self.filter),
             score_cutoff=self.score_cutoff,
             unit=self.retrieval_mode,
+            fusion=self._fusion,
         )
 
     def _document(self, hit: Hit) -> Document:

@@ -20,7 +20,7 @@ class RetrievalReport:
 
     Attributes:
         mode: `local`, `conversation` or `index`.
-        score_kind: `bm25`, `cosine`, `rrf`, `server`, or None where nodes have no score.
+        score_kind: `bm25`, `cosine`, `fused` (0 to 1), `server`, or None where nodes have no score.
         outcome: Of mode `conversation`: what the agent's search gave; else `passages` or `nothing_found`.
         seconds: How long it took, a sync that was due included.
         usage: Tokens and connector calls of a turn; empty where no model ran.

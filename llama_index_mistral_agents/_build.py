@@ -16,7 +16,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 
 from llama_index_mistral_agents._backend import Backend
 from llama_index_mistral_agents._conversation import ConversationBackend, OnNoPassages
-from llama_index_mistral_agents._embedding import ModelEmbedder
+from llama_index_mistral_agents._embedding import ModelEmbedder, ServiceEmbedding
 from llama_index_mistral_agents._filters import filter_of
 from llama_index_mistral_agents._local import LocalBackend, Normalise
 from llama_index_mistral_agents._store import StoreBackend, StoreEngine
@@ -32,7 +32,8 @@ from mistral_agents.retrieval.lazy import LazyEngine
 from mistral_agents.retrieval.progress import Bars
 from mistral_agents.retrieval.search_indexes import compile_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
-from mistral_agents.retrieval.snapshot import Query, Strategy, Unit, check_top_k
+from mistral_agents.retrieval.snapshot import Query, Strategy, Unit, check_top_k, fusion_of
+from mistral_agents.retrieval.vectors import EVEN, Fusion
 
 _MAX_TOKENS = 256
 """Enough for a tool call; the answer itself is thrown away."""
@@ -54,8 +55,12 @@ class Choices:
     mode: Mode
     similarity_top_k: int
     strategy: Strategy
-    embed_model: BaseEmbedding | None
+    embed_model: BaseEmbedding | str | None
     embed_batch_size: int | None
+    words_top_k: int | None
+    vectors_top_k: int | None
+    words_weight: float
+    vectors_weight: float
     node_parser: NodeParser | None
     chunk_size: int
     chunk_overlap: int
@@ -89,6 +94,8 @@ class Choices:
         Query("", self.similarity_top_k, self.strategy, unit=self.retrieval_mode)  # refuses wrong values
         if self.retrieval_mode == "documents" and (self.mode != "local" or self.vector_store is not None):
             raise ConfigurationError('retrieval_mode="documents" goes only with mode="local", without vector_store.')
+        if self.fusion != EVEN and (self.mode != "local" or self.vector_store is not None):
+            raise ConfigurationError('Depths and weights of words and vectors go only with mode="local" alone.')
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
@@ -101,13 +108,25 @@ class Choices:
         parser = self.node_parser
         return PieceSplitter(_Pieces(parser), f"{type(parser).__name__}:{parser.to_json()}")
 
-    @property
-    def embedder(self) -> ModelEmbedder | None:
+    def embedder(self, client: MistralAgents) -> ModelEmbedder | None:
         """What makes vectors; None where the strategy needs none."""
         if self.strategy == "bm25" and self.mode != "index":
             return None
+        if isinstance(self.embed_model, str):
+            return ModelEmbedder(ServiceEmbedding(client, self.embed_model), self.embed_batch_size)
         model = self.embed_model if self.embed_model is not None else LlamaSettings.embed_model
         return ModelEmbedder(model, self.embed_batch_size)
+
+    @property
+    def fusion(self) -> Fusion:
+        """How `hybrid` joins words and vectors."""
+        return fusion_of(
+            self.strategy,
+            words_top_k=self.words_top_k,
+            vectors_top_k=self.vectors_top_k,
+            words_weight=self.words_weight,
+            vectors_weight=self.vectors_weight,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +163,7 @@ def engine_for(client: MistralAgents, chosen: Choices) -> LibraryEngine:
         if chosen.vector_store is not None or chosen.mode == "index":
             raise ConfigurationError('lazy_top_documents goes with neither vector_store nor mode="index".')
         return LazyEngine(client, settings, notify=notify, top_documents=chosen.lazy_top_documents)
-    options: dict[str, Any] = {"embedder": chosen.embedder, "persist_dir": chosen.persist_dir, "notify": notify}
+    options: dict[str, Any] = {"embedder": chosen.embedder(client), "persist_dir": chosen.persist_dir, "notify": notify}
     store = _vector_store(client, chosen)
     if store is not None:
         return StoreEngine(client, settings, vector_store=store, docstore=chosen.docstore, **options)
@@ -182,6 +201,7 @@ def backend_for(client: MistralAgents, engine: LibraryEngine, chosen: Choices) -
         cutoff,
         chosen.normalize_scores,
         chosen.retrieval_mode,
+        chosen.fusion,
     )
     if isinstance(engine, StoreEngine):
         return _store_backend(engine, chosen)

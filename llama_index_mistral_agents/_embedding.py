@@ -2,8 +2,54 @@
 
 from __future__ import annotations
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.schema import QueryBundle
+from pydantic import PrivateAttr
+
+from mistral_agents.client import MistralAgents
+from mistral_agents.embeddings import EmbeddingModel
+
+
+class ServiceEmbedding(BaseEmbedding):
+    """An embedding model of the service as a model of LlamaIndex's.
+
+    Args:
+        client: Asks for the vectors.
+        model_name: The model's name.
+
+    Raises:
+        ConfigurationError: The name is blank.
+    """
+
+    _model: EmbeddingModel = PrivateAttr()
+
+    def __init__(self, client: MistralAgents, model_name: str) -> None:
+        model = EmbeddingModel(client.embeddings, model_name)
+        super().__init__(model_name=model_name, embed_batch_size=model.batch_size)
+        self._model = model
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name in serialized settings."""
+        return "MistralServiceEmbedding"
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._model.query(query)
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return await self._model.aquery(query)
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._model.texts([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._model.atexts([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return list(self._model.texts(texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return list(await self._model.atexts(texts))
 
 
 class ModelEmbedder:

@@ -13,9 +13,10 @@ from llama_index_mistral_agents._nodes import nodes_of
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter
 from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
+from mistral_agents.retrieval.vectors import Fusion
 
 Normalise = Literal["none", "minmax"]
-SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "rrf"}
+SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "fused"}
 
 
 @dataclass(slots=True)
@@ -30,9 +31,10 @@ class LocalBackend:
     score_cutoff: float | None
     normalise: Normalise
     unit: Unit
+    fusion: Fusion
 
     def _query(self, text: str, vector: list[float] | None) -> Query:
-        return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff, self.unit)
+        return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff, self.unit, self.fusion)
 
     def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """Search."""

@@ -47,9 +47,15 @@ class MistralLibraryRetriever(BaseRetriever):
         api_key: The key; None reads MISTRAL_API_KEY.
         base_url: The service's address; None reads MISTRAL_BASE_URL.
         similarity_top_k: Most passages to return, from 1.
-        strategy: `bm25`, `vector` (cosine) or `hybrid` (reciprocal rank fusion of both; its scores are about 0.02).
-        embed_model: For `vector` and `hybrid`; None takes LlamaIndex's `Settings.embed_model`.
+        strategy: `bm25`, `vector` (cosine) or `hybrid` (both, each standardised; scores from 0 to 1).
+        embed_model: For `vector` and `hybrid`: a model of LlamaIndex's, or the name of one of the service
+            (`mistral-embed`); None takes LlamaIndex's `Settings.embed_model`.
         embed_batch_size: Texts per embedding request; None takes the model's.
+        words_top_k: For `hybrid`: how many of the best passages by words are candidates; None takes 100, or four times
+            `similarity_top_k`.
+        vectors_top_k: The same by vectors.
+        words_weight: For `hybrid`: how much words count, from 0.
+        vectors_weight: The same of vectors.
         node_parser: Cuts texts; must give parts of the text unchanged. None cuts at paragraphs and sentences.
         chunk_size: Most characters of a passage, where no `node_parser` is given.
         chunk_overlap: Most characters that a passage repeats of the one before.
@@ -99,8 +105,12 @@ class MistralLibraryRetriever(BaseRetriever):
         base_url: str | None = None,
         similarity_top_k: int = 5,
         strategy: Strategy = "bm25",
-        embed_model: BaseEmbedding | None = None,
+        embed_model: BaseEmbedding | str | None = None,
         embed_batch_size: int | None = None,
+        words_top_k: int | None = None,
+        vectors_top_k: int | None = None,
+        words_weight: float = 1.0,
+        vectors_weight: float = 1.0,
         node_parser: NodeParser | None = None,
         chunk_size: int = 1500,
         chunk_overlap: int = 150,

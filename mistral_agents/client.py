@@ -17,6 +17,7 @@ from mistral_agents.agents import Agents
 from mistral_agents.batches import Batches
 from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
+from mistral_agents.embeddings import Embeddings
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
 from mistral_agents.models import Models
@@ -117,6 +118,11 @@ class MistralAgents:
     def files(self) -> Files:
         """Files: what tools made, and uploads."""
         return Files(self._transport)
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Embeddings: vectors of texts."""
+        return Embeddings(self._transport)
 
     @cached_property
     def search_indexes(self) -> SearchIndexes:

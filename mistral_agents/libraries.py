@@ -25,6 +25,7 @@ from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, chec
 from mistral_agents._api.writing import Writer, plain_upload
 from mistral_agents._http.transport import Reply, Transport
 from mistral_agents._steps import Steps, arun, run
+from mistral_agents.embeddings import Embeddings
 from mistral_agents.errors import ResponseFormatError
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ class Libraries:
     def _searches(self) -> Searches:
         from mistral_agents.retrieval.searching import Searches
 
-        return Searches(self)
+        return Searches(self, Embeddings(self._transport))
 
     def sync_folder(
         self, library_id: str, folder: str | os.PathLike[str], **options: Unpack[FolderOptions]

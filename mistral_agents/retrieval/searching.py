@@ -7,21 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
+from mistral_agents.embeddings import EmbeddingModel, Embeddings
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter, as_filter
 from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
 from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
-from mistral_agents.retrieval.vectors import Embedder
+from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 
 class SearchOptions(TypedDict, total=False):
     """Options of a search; those of a sync are as of `mistral_agents.retrieval.settings.Settings`.
 
     Attributes:
-        strategy: `bm25`, or with an `embedder` `vector` or `hybrid`.
-        embedder: Makes vectors.
+        strategy: `bm25`, or with `embed_model` or `embedder` `vector` or `hybrid`.
+        embed_model: An embedding model of the service, such as `mistral-embed`.
+        embedder: Makes vectors, instead of `embed_model`.
+        fusion: How `hybrid` joins words and vectors.
         filter: Only passages whose metadata fits: a dict (all must be equal), or a tree of `retrieval.filters`.
         score_cutoff: Passages with a lower score are left out.
         retrieval_mode: `passages`, or `documents`: each document once, by its best passage (`hit.stored.text` is all).
@@ -38,7 +41,9 @@ class SearchOptions(TypedDict, total=False):
     """
 
     strategy: Strategy
+    embed_model: str | None
     embedder: Embedder | None
+    fusion: Fusion
     filter: Filter | Mapping[str, Any] | None
     score_cutoff: float | None
     retrieval_mode: Unit
@@ -67,9 +72,11 @@ class Searches:
 
     Args:
         libraries: The client's libraries.
+        embeddings: The client's embeddings.
     """
 
-    def __init__(self, libraries: LibraryApi) -> None:
+    def __init__(self, libraries: LibraryApi, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
         self._client = _Client(libraries)
         self._engines: dict[str, LibraryEngine] = {}
 
@@ -98,9 +105,17 @@ class Searches:
             raise ConfigurationError(f"A search knows no {', '.join(unknown)}: known are top_k, {known}.")
         given: dict[str, Any] = {key: value for key, value in options.items() if key in _OF_SETTINGS}
         settings = Settings(checked_library_ids(library_ids), **given)
-        embedder = options.get("embedder") if options.get("strategy", "bm25") != "bm25" else None
+        embedder = self._embedder(options) if options.get("strategy", "bm25") != "bm25" else None
         engine = LibraryEngine(self._client, settings, embedder=embedder, persist_dir=options.get("persist_dir"))
         return self._engines.setdefault(engine.key, engine)
+
+    def _embedder(self, options: SearchOptions) -> Embedder | None:
+        model, embedder = options.get("embed_model"), options.get("embedder")
+        if model is None:
+            return embedder
+        if embedder is not None:
+            raise ConfigurationError("Give embed_model or embedder, not both.")
+        return EmbeddingModel(self._embeddings, model)
 
 
 def _query_of(text: str, top_k: int, options: SearchOptions, vector: Sequence[float] | None) -> Query:
@@ -112,4 +127,5 @@ def _query_of(text: str, top_k: int, options: SearchOptions, vector: Sequence[fl
         filter=as_filter(options.get("filter")),
         score_cutoff=options.get("score_cutoff"),
         unit=options.get("retrieval_mode", "passages"),
+        fusion=options.get("fusion", EVEN),
     )

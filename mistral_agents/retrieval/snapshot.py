@@ -131,6 +131,22 @@ class Query:
             raise ConfigurationError(f"retrieval_mode must be passages or documents, not {self.unit!r}.")
 
 
+def fusion_of(strategy: Strategy, **given: Any) -> Fusion:
+    """The fusion that a retriever's options describe.
+
+    Args:
+        strategy: The retriever's.
+        given: As of `Fusion`.
+
+    Raises:
+        ConfigurationError: A value is wrong, or one is given for a strategy that fuses nothing.
+    """
+    fusion = Fusion(**given)
+    if fusion != EVEN and strategy != "hybrid":
+        raise ConfigurationError(f"{', '.join(given)} go only with strategy='hybrid', not {strategy!r}.")
+    return fusion
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """Makes stored texts: how to cut, and how to make terms."""

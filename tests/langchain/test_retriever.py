@@ -274,3 +274,42 @@ def test_a_filter_on_an_unknown_field_is_said(client: MistralAgents) -> None:
     retriever = MistralLibraryRetriever(library_ids=LIBRARY, client=client)
     with pytest.warns(UserWarning, match=r"'taem'.*Known fields.*team"):
         assert retriever.invoke("warranty", filter={"taem": "pumps"}) == []
+
+
+async def test_a_model_of_the_service_makes_the_vectors(service: LibraryService, client: MistralAgents) -> None:
+    options: Any = {"library_ids": LIBRARY, "client": client, "strategy": "hybrid"}
+    retriever = MistralLibraryRetriever(**options, embed_model="mistral-embed")
+    assert retriever.invoke(VALVE, k=1)[0].page_content == VALVE
+    assert (await retriever.ainvoke(VALVE, k=1))[0].page_content == VALVE
+    own = MistralLibraryRetriever(**options, embeddings=Letters())
+    assert [d.metadata["score"] for d in own.invoke(VALVE)] == pytest.approx(
+        [d.metadata["score"] for d in retriever.invoke(VALVE)]
+    )
+    await client.aclose()
+
+
+def test_depths_and_weights_of_words_and_vectors(service: LibraryService, client: MistralAgents) -> None:
+    options: Any = {"library_ids": LIBRARY, "client": client, "strategy": "hybrid", "embeddings": Letters()}
+    shallow = MistralLibraryRetriever(**options, words_top_k=1, vectors_top_k=1, words_weight=3, vectors_weight=1)
+    assert len(shallow.invoke("warranty of the pump")) <= 2 < len(MistralLibraryRetriever(**options).invoke("warranty"))
+    by_vectors = MistralLibraryRetriever(**options, words_weight=0)
+    by_words = MistralLibraryRetriever(**options, vectors_weight=0)
+    assert by_words.invoke("delivery")[0].page_content == WARRANTY
+    scores = [d.metadata["score"] for d in by_vectors.invoke(SEAL)]
+    assert by_vectors.invoke(SEAL)[0].page_content == SEAL
+    assert all(0 < score < 1 for score in scores)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"strategy": "hybrid"}, "mistral-embed"),
+        ({"strategy": "hybrid", "embed_model": "mistral-embed", "embeddings": Letters()}, "not both"),
+        ({"words_weight": 2.0}, "hybrid"),
+        ({"strategy": "hybrid", "embed_model": "mistral-embed", "words_top_k": 0}, "words_top_k"),
+        ({"strategy": "vector", "embed_model": " "}, "model"),
+    ],
+)
+def test_vectors_are_checked_early(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        MistralLibraryRetriever(library_ids=LIBRARY, **wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -331,3 +332,43 @@ def test_passages_are_widened_in_reading_order_without_repeats(service: LibraryS
     assert sorted(node.text.split()[1] for node in both) == ["bee", "cow", "dog"]
     foreign = [NodeWithScore(node=TextNode(text="x"))]
     assert MistralNeighbourPostprocessor(retriever).postprocess_nodes(foreign) == foreign
+
+
+async def test_a_model_of_the_service_makes_the_vectors(pumps: LibraryService) -> None:
+    from llama_index.core.schema import QueryBundle
+
+    text = "Roses want sun. Tulips want patience."
+    with pumps.client() as client:
+        for strategy in ("vector", "hybrid"):
+            retriever = MistralLibraryRetriever(LIBRARY, client=client, strategy=strategy, embed_model="mistral-embed")
+            assert retriever.retrieve(text)[0].node.get_content() == text
+            assert (await retriever.aretrieve(text))[0].node.get_content() == text
+            several = QueryBundle("garden", custom_embedding_strs=[text, text])
+            assert retriever.retrieve(several)[0].node.get_content() == text
+            copied = pickle.loads(pickle.dumps(retriever))
+            assert copied.retrieve(text)[0].node.get_content() == text
+        await client.aclose()
+
+
+def test_depths_and_weights_of_words_and_vectors(pumps: LibraryService) -> None:
+    with pumps.client() as client:
+        options: Any = {"client": client, "strategy": "hybrid", "embed_model": "mistral-embed"}
+        shallow = MistralLibraryRetriever(LIBRARY, **options, words_top_k=1, vectors_top_k=1)
+        assert len(shallow.retrieve("valve of the pump")) <= 2
+        assert len(MistralLibraryRetriever(LIBRARY, **options).retrieve("valve of the pump")) == 3
+        by_words = MistralLibraryRetriever(LIBRARY, **options, words_weight=2, vectors_weight=0)
+        assert by_words.retrieve("inlet")[0].metadata["file_name"] == "pump manual.txt"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"words_weight": 2.0}, "hybrid"),
+        ({"strategy": "hybrid", "embed_model": "mistral-embed", "vectors_top_k": 0}, "vectors_top_k"),
+        ({"strategy": "vector", "embed_model": " "}, "model"),
+        ({"strategy": "hybrid", "words_weight": 2.0, "mode": "index", "index_name": "a"}, "Depths and weights"),
+    ],
+)
+def test_vectors_are_checked_early(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        MistralLibraryRetriever(LIBRARY, api_key="k", **wrong)

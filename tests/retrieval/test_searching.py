@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.vectors import Fusion
 from tests.retrieval.conftest import LetterEmbedder
 from tests.retrieval.service import LIBRARY, OTHER, LibraryService
 
@@ -78,3 +79,16 @@ def test_a_client_that_searched_can_be_pickled(words: LibraryService) -> None:
         again = pickle.loads(pickle.dumps(client))
         assert [hit.text for hit in again.libraries.search(LIBRARY, "word")] == ["word one"]
         again.close()
+
+
+async def test_a_model_of_the_service_makes_the_vectors(words: LibraryService) -> None:
+    options: Any = {"strategy": "hybrid", "embed_model": "mistral-embed", "fusion": Fusion(words_weight=0.5)}
+    with words.client() as client:
+        hits = client.libraries.search([LIBRARY, OTHER], "word one", **options)
+        assert [hit.text for hit in hits] == ["word one", "word two"]
+        again = await client.libraries.asearch([LIBRARY, OTHER], "word one", **options)
+        assert [hit.text for hit in again] == [hit.text for hit in hits]
+        assert [target for _, target in words.requests].count("/v1/embeddings") == 3  # passages once, each question
+        with pytest.raises(ConfigurationError, match="not both"):
+            client.libraries.search(LIBRARY, "word", **options, embedder=LetterEmbedder())
+        await client.aclose()
