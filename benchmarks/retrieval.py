@@ -13,7 +13,7 @@ from benchmarks._table import Section
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.documents import LibraryDocument
-from mistral_agents.retrieval.keyword import Vocabulary
+from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot, StoredText, Strategy
 from mistral_agents.retrieval.vectors import normalised
 

@@ -135,7 +135,8 @@ def _said(words: list[JsonDict]) -> Iterator[JsonDict]:
 def _word(block: JsonDict, *, ours: bool) -> JsonDict | None:
     kind = block.get("type")
     if kind in ("text", "text-plain"):
-        return {"type": "text", "text": block.get("text", "")}
+        text = block.get("text")
+        return {"type": "text", "text": text} if isinstance(text, str) else None
     if kind == "reasoning" and ours:
         thought = {"type": "text", "text": block.get("reasoning", "")}
         return {"type": "thinking", "thinking": [thought], "closed": True}
@@ -150,8 +151,9 @@ def _actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Ite
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
         yield from _hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
-    elif kind in ("reasoning", "server_tool_call", "server_tool_result", "image", "file") and not ours:
-        warn_left_out(str(kind), "of another provider's answer")
+    elif not ours:
+        value = block.get("value") if kind == "non_standard" else None
+        warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
 
 
 def _hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:

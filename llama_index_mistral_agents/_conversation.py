@@ -16,8 +16,9 @@ from mistral_agents.errors import ConfigurationError, PartialTurn, StreamInterru
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.errors import PassagesUnavailableError
-from mistral_agents.retrieval.keyword import KeywordIndex, Vocabulary
+from mistral_agents.retrieval.keyword import KeywordIndex
 from mistral_agents.retrieval.passages import SEARCH_ONLY, Found, Passage, find_passages, with_library
+from mistral_agents.retrieval.postings import Numbering, TermRows, Vocabulary
 from mistral_agents.turn import Turn
 
 OnNoPassages = Literal["error", "local", "empty"]
@@ -123,10 +124,9 @@ class ConversationBackend:
     def _rescored(self, nodes: list[NodeWithScore], passages: list[Passage], text: str) -> list[NodeWithScore]:
         """Every node gets a BM25 score of its passage, 0 where no word matches."""
         analyzer, vocabulary = Analyzer(self.language), Vocabulary()
-        rows = [vocabulary.add(analyzer.terms(passage.text)) for passage in passages]
-        if not rows:
-            return []
-        scores = KeywordIndex(vocabulary, rows, range(len(rows))).scores(analyzer.query_terms(text))
+        numbering = Numbering(analyzer, vocabulary)
+        rows = [TermRows.of([numbering.row(passage.text)]) for passage in passages]
+        scores = KeywordIndex(vocabulary, rows).scores(analyzer.query_terms(text))
         for node, score in zip(nodes, scores, strict=True):
             node.score = float(score)
         return sorted(nodes, key=lambda node: -node.get_score())

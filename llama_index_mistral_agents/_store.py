@@ -124,7 +124,7 @@ class StoreEngine(LibraryEngine):
             report.embedded += sum(len(text.chunks) for text in texts)
         left_out = {*report.failed, *report.deleted}
         usable = [plan.listed[key] for key in plan.keep] + [doc for doc in wanted if doc.document_id not in left_out]
-        known = [StoredText(document, "", (), (), ()) for document in usable]
+        known = [StoredText(document, "", (), ()) for document in usable]
         catalogue = Snapshot(known, sync.preparation.vocabulary, sync.settings_key)
         report.snapshot_id = catalogue.id
         return catalogue

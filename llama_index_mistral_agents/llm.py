@@ -475,7 +475,7 @@ def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
     """A call that is still being written, with the arguments so far; it is only shown."""
     try:
         value: Any = parse_partial_json(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 

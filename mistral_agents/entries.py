@@ -7,13 +7,12 @@ was made of in `.raw`, so fields this module has never heard of survive.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mistral_agents._border.text import mend_text
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._turn.content import (
     as_json_text,
     chunk_text,
@@ -167,7 +166,7 @@ class ToolExecution(Entry):
         if text is None:
             return self.info.get("result")
         try:
-            return json.loads(text)
+            return load_json(text)
         except ValueError:
             return text
 

@@ -14,7 +14,7 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.records import masked
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.transport import Call
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
 
@@ -140,7 +140,7 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
 def _parsed(file: Path, text: str) -> Any:
     if file.suffix.lower() == ".json":
         try:
-            return json.loads(text)
+            return load_json(text)
         except ValueError as error:
             raise ConfigurationError(f"{file} is no JSON: {error}.") from error
     try:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
-from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabulary
+from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex
+from mistral_agents.retrieval.postings import Numbering, TermRows, Vocabulary
 
 LANGUAGES = (
     *("english", "french", "german", "spanish", "italian", "portuguese"),
@@ -53,28 +53,23 @@ class Ranker:
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        filled = [source for source in sources if source.passages]
         vocabulary = Vocabulary()
-        rows: list[Any] = []
-        starts: list[int] = []
+        numberings = {language: Numbering(_analyzer(language), vocabulary) for language in LANGUAGES}
+        rows: list[TermRows] = []
         languages = {"english"}
-        for source in filled:
+        for source in sources:
             language = language_of("\n".join(source.passages))
             languages.add(language)
-            terms = _analyzer(language).terms
-            title = terms(source.title) * TITLE_WEIGHT
-            starts.append(len(rows))
-            rows += [vocabulary.add([*terms(passage), *title]) for passage in source.passages]
+            row = numberings[language].row
+            title = row(source.title) * TITLE_WEIGHT
+            rows.append(TermRows.of([row(passage) + title for passage in source.passages]))
         self._languages = sorted(languages)
-        self._index = KeywordIndex(vocabulary, rows, starts) if rows else None
+        self._index = KeywordIndex(vocabulary, rows)
 
     def search(self, query: str, count: int) -> list[int]:
         """Numbers of the best passages, best first; those without any word of the query are left out."""
-        if self._index is None:
-            return []
         terms: Counter[QueryTerm] = Counter()
         for language in self._languages:
             terms |= Counter(_analyzer(language).query_terms(query))  # a word that is repeated in the query counts more
-        scores = self._index.scores(list(terms.elements()))
-        order = sorted(range(len(scores)), key=lambda number: -scores[number])
-        return [number for number in order[:count] if scores[number] > 0]
+        places: list[int] = self._index.rank(list(terms.elements()), count).places.tolist()
+        return places

@@ -11,6 +11,9 @@ _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
+# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
+_.is_remote, _.__class__
+
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
 _.api_base, _.endpoint, _.max_completion_tokens, _.max_output_tokens, _.mistral_api_key, _.model_kwargs, _.n
@@ -39,7 +42,7 @@ _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 _.country, _.__class__, _.is_remote
 
 # Read or called by matplotlib, bm25s and fpdf.
-_.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.nonoccurrence_array, _.created, _.modified
+_.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.created, _.modified
 
 # Hooks of pydantic's schema generator, and what it reads of a typed dict.
 _.field_title_should_be_set, _.__optional_keys__

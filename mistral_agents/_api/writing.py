@@ -18,7 +18,7 @@ from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import InvalidRequestError, NotFoundError
 
 _TRIES = 3
-"""How often an upload is begun anew when its record disappears before it has its attributes."""
+"""How often an upload is begun anew when its record disappears before it has its attributes, or is written over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,16 @@ class Writer:
             wanted = _merged(shared.rows[tag], wanted)
             if wanted == shared.rows[tag]:
                 return shared.document(tag)
-        return (yield from self._patch(upload.library_id, shared.put(tag, wanted), tag))
+        return (yield from self._share(upload.library_id, shared, tag, wanted))
+
+    def _share(self, library_id: str, shared: SharedFile, tag: str, row: Row) -> Steps[Document]:
+        """Add a document to a file, and look whether another upload of the same bytes wrote over it meanwhile."""
+        for _ in range(_TRIES):
+            yield from self._patch(library_id, shared.put(tag, row), tag)
+            shared = yield from self._read(library_id, str(shared.record["id"]))
+            if tag in shared.rows:
+                break
+        return shared.document(tag)
 
     def _complete(self, upload: Upload, record: Document) -> Steps[Document]:
         """Give a new record what an upload can't carry; where that is refused, the record goes again."""

@@ -142,6 +142,12 @@ def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
     orphans: list[str] = []
     for entry in entries:
         call_id, kind = str(entry.get("tool_call_id")), entry.get("type")
+        if kind == "function.call" and call_id in waiting:
+            raise PendingCallsError(
+                f"Two tool calls without a result between them have one id: {call_id}.",
+                call_ids=[call_id],
+                hint="Give each call an id of its own, and its result the same.",
+            )
         if kind == "function.call":
             waiting[call_id] = None
         elif kind == "function.result" and call_id in waiting:

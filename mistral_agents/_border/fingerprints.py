@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._api.recovery import is_input
+from mistral_agents._json import load_json
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks
 from mistral_agents.turn import Turn
@@ -174,7 +175,7 @@ def _parsed(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return json.loads(arguments) if arguments.strip() else {}
+        return load_json(arguments) if arguments.strip() else {}
     except ValueError:
         return arguments
 

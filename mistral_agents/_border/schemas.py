@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._border.typing_schemas import python_schema
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 _UNNAMED = "answer"
@@ -380,12 +380,12 @@ def read_json(text: str) -> Any:
         ResponseFormatError: There is none; `.body` keeps the text.
     """
     try:
-        return json.loads(text)
+        return load_json(text)
     except ValueError as error:
         fenced, begin = _FENCE.findall(text), _BRACKET.search(text)
         with suppress(ValueError):
             if len(fenced) == 1:
-                return json.loads(fenced[0])
+                return load_json(fenced[0])
             if begin is not None:
                 return json.JSONDecoder().raw_decode(text[begin.start() :])[0]
         raise ResponseFormatError(f"The answer is no JSON: {error}", body=text) from error

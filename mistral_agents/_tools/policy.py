@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from mistral_agents._json import load_json
 from mistral_agents.errors import ConfigurationError
 
 
@@ -97,7 +98,7 @@ class Policy:
         if text is None:
             return cls()
         try:
-            data = json.loads(text)
+            data = load_json(text)
             size = data.pop("image_size", None)
             return cls(**data, image_size=tuple(size) if size is not None else None)
         except (TypeError, ValueError, AttributeError) as error:

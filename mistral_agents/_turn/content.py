@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 
 _FRACTION = re.compile(r"\.(\d+)")
 
@@ -48,7 +48,7 @@ def parse_arguments(text: str) -> JsonDict:
     if not text:
         return {}
     try:
-        value = json.loads(text)
+        value = load_json(text)
     except ValueError:
         return {"input": text}
     return value if isinstance(value, dict) else {"input": value}

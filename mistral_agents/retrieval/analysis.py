@@ -137,8 +137,15 @@ class Analyzer:
 
     def terms(self, text: str) -> list[str]:
         """The terms of a document's text, in order, repeats included."""
-        language = self.language
-        return [term for token in _find_tokens(text) for term in _analyse_token(language, token).terms]
+        return [term for token in _find_tokens(text) for term in self.token_terms(token)]
+
+    def tokens(self, text: str) -> list[str]:
+        """The parts of a text that give terms independently of one another, in order."""
+        return _find_tokens(text)
+
+    def token_terms(self, token: str) -> tuple[str, ...]:
+        """The terms that a token gives a document."""
+        return _analyse_token(self.language, token).terms
 
     def query_terms(self, text: str) -> list[QueryTerm]:
         """The terms to search a question for: no stop words, unless there is nothing else."""

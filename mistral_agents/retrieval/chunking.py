@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import overload
 from uuid import NAMESPACE_DNS, uuid5
 
 from mistral_agents.errors import ConfigurationError
@@ -53,6 +56,44 @@ class Chunk:
     def id(self) -> str:
         """The same in every process and mode: uuid5 of document and locator, as Mistral's search toolkit does."""
         return str(uuid5(NAMESPACE_DNS, f"{self.document_id}:{self.locator}"))
+
+
+class Chunks(Sequence[Chunk]):
+    """The chunks of a document, made when asked for: a library's would take many times the memory of their offsets.
+
+    Args:
+        document_id: Their document.
+        spans: First character and character after the last of each chunk, one after another.
+        pages: The page's label of each; None where no chunk has one.
+    """
+
+    __slots__ = ("_document_id", "_pages", "_spans")
+
+    def __init__(self, document_id: str, spans: array[int], pages: tuple[str | None, ...] | None = None) -> None:
+        self._document_id = document_id
+        self._spans = spans
+        self._pages = pages
+
+    @classmethod
+    def of(cls, document_id: str, places: Sequence[tuple[int, int, str | None]]) -> Chunks:
+        """Of start, end and page of each chunk."""
+        spans = array("I", chain.from_iterable((start, end) for start, end, _ in places))
+        pages = tuple(page for _, _, page in places)
+        return cls(document_id, spans, pages if any(page is not None for page in pages) else None)
+
+    def __len__(self) -> int:
+        return len(self._spans) // 2
+
+    @overload
+    def __getitem__(self, place: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Chunk]: ...
+    def __getitem__(self, place: int | slice) -> Chunk | list[Chunk]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        at = range(len(self))[place]
+        page = self._pages[at] if self._pages is not None else None
+        return Chunk(self._document_id, self._spans[2 * at], self._spans[2 * at + 1], page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +199,10 @@ def _stripped(text: str, start: int, end: int) -> Span | None:
     return begin, begin + len(bare)
 
 
-def chunks_of(document_id: str, text: str, pages: Sequence[Page], splitter: AnySplitter) -> list[Chunk]:
+def chunks_of(document_id: str, text: str, pages: Sequence[Page], splitter: AnySplitter) -> Chunks:
     """A document's chunks; none spans two pages where pages are known. Repeated spans are kept once."""
     ranges: Iterable[tuple[str | None, int, int]] = (
         [(page.label, page.start, page.end) for page in pages] if pages else [(None, 0, len(text))]
     )
-    found = (
-        Chunk(document_id, start, end, label)
-        for label, first, last in ranges
-        for start, end in splitter.spans(text, first, last)
-    )
-    return list(dict.fromkeys(found))
+    found = ((start, end, label) for label, first, last in ranges for start, end in splitter.spans(text, first, last))
+    return Chunks.of(document_id, list(dict.fromkeys(found)))

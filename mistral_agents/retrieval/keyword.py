@@ -1,137 +1,209 @@
-"""BM25 over chunks, by bm25s, with each document's own score joined to its chunks'."""
+"""BM25 over passages, with each document's own score joined to its passages'."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents.retrieval._extras import load
-from mistral_agents.retrieval.analysis import COMMON, QueryTerm, Way
+from mistral_agents.retrieval.analysis import QueryTerm
+from mistral_agents.retrieval.postings import KnownWay, Postings, TermRows, Vocabulary, build_postings
 
-K1, B = 1.5, 0.75
-"""The usual constants of BM25 (Robertson and Zaragoza, 2009): saturation of repeats, and length normalisation."""
-TITLE_WEIGHT = 2
-"""How often a title's terms count in each chunk of its document."""
+TITLE_WEIGHT = 1
+"""How often a title's terms count in each passage of its document, beside what the passage says itself."""
 DOCUMENT_WEIGHT = 0.5
-"""How much a document's score adds to that of its chunks."""
+"""How much a document's score adds to that of its passages."""
+FEEDBACK_WEIGHT = 0.3
+"""How far the weights of a question's terms follow what the best passages hold; 0 turns it off."""
+FEEDBACK_PASSAGES = 5
+_RERANKED = 200
+"""At least so many of the best passages are ranked again with the weights that the very best give."""
 
 
-KnownWay = tuple[list[int], bool]
-"""A `Way` whose terms are numbers."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What one term of a question adds: to which passages (ascending), how much, and how often it is asked for."""
+
+    passages: Any
+    weights: Any
+    times: int
+
+    def at(self, places: Any) -> Any:
+        """What it adds to given passages."""
+        numpy = load("numpy")
+        if not len(self.passages):
+            return numpy.zeros(len(places), dtype="float32")
+        near = numpy.minimum(numpy.searchsorted(self.passages, places), len(self.passages) - 1)
+        return numpy.where(self.passages[near] == places, self.weights[near], 0)
 
 
-class Vocabulary:
-    """Numbers for terms; grows, and never changes a number, so that old arrays stay valid."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Passages, best first, their scores, and those of the other passages that were asked about."""
 
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-
-    def add(self, terms: Sequence[str]) -> Any:
-        """The terms' numbers, new ones included, as an array."""
-        numbers = self.numbers
-        found = [numbers.setdefault(term, len(numbers)) for term in terms]
-        return load("numpy").array(found, dtype="uint32")
-
-    def find(self, terms: Sequence[QueryTerm], limit: int) -> list[list[KnownWay]]:
-        """The ways of a question's terms as numbers, as far as these are known and below a limit."""
-        found = [[way for one in term if (way := self._known(one, limit)) is not None] for term in terms]
-        return [ways for ways in found if ways]
-
-    def _known(self, way: Way, limit: int) -> KnownWay | None:
-        numbers = [number for term in way.terms if (number := self.numbers.get(term, limit)) < limit]
-        complete = len(numbers) == len(way.terms)
-        return (numbers, way.together) if numbers and (complete or not way.together) else None
-
-
-class _Rows:
-    """Arrays of numbers read as lists, one at a time: the whole would take many times the memory.
-
-    Args:
-        arrays: The chunks' term numbers.
-        wanted: Per number, whether it counts.
-    """
-
-    def __init__(self, arrays: Sequence[Any], wanted: Any) -> None:
-        self._arrays = arrays
-        self._wanted = wanted
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return (array[self._wanted[array]].tolist() for array in self._arrays)
+    places: Any
+    scores: Any
+    others: Any = None
 
 
 class KeywordIndex:
-    """BM25 scores of a query for every chunk.
+    """Ranks passages by the terms of a question.
 
     Args:
         vocabulary: The numbers' meaning.
-        rows: Each chunk's term numbers; chunks of a document stand together.
-        starts: Each document's first chunk.
+        documents: Each document's passages; these are numbered through all documents.
+        postings: Those of `documents` without stop words, where they are known.
     """
 
-    def __init__(self, vocabulary: Vocabulary, rows: Sequence[Any], starts: Sequence[int]) -> None:
+    def __init__(self, vocabulary: Vocabulary, documents: Sequence[TermRows], postings: Postings | None = None) -> None:
         numpy = load("numpy")
-        self._vocabulary = vocabulary
-        self._starts = numpy.asarray(starts, dtype="int64")
-        self._rows = rows
-        self._terms = len(vocabulary.numbers)
-        self._common = numpy.zeros(self._terms, dtype=bool)
-        self._common[[number for term, number in vocabulary.numbers.items() if term.startswith(COMMON)]] = True
-        self._engine = self._build(~self._common)
-        self._common_engine: Any = None
+        self.vocabulary = vocabulary
+        self.documents = documents
+        self._count = len(vocabulary.numbers) if postings is None else len(postings.starts) - 1
+        self._common = vocabulary.common(self._count)
+        self.document_of = numpy.repeat(
+            numpy.arange(len(documents)), numpy.array([len(rows) for rows in documents], dtype="int64")
+        )
+        self.postings = postings if postings is not None else build_postings(documents, ~self._common)
+        self._common_postings: Postings | None = None
 
-    def _build(self, wanted: Any) -> Any:
-        """An engine over the terms wanted; None where no chunk has one."""
-        if not any(wanted[row].any() for row in self._rows):
-            return None
-        engine = load("bm25s").BM25(k1=K1, b=B, method="lucene")
-        engine.nonoccurrence_array = None
-        everything = list(range(self._terms))
-        engine.scores = engine.build_index_from_ids(everything, _Rows(self._rows, wanted), show_progress=False)
-        return engine
-
-    def _engine_of(self, asked: Sequence[Sequence[KnownWay]]) -> Any:
-        """The engine of a question's terms; stop words have their own, made when a question has nothing else.
-
-        In one engine they would count in the length of every chunk, which costs quality, and in its size.
-        """
-        numbers = [number for ways in asked for numbers, _ in ways for number in numbers]
-        if not numbers or not self._common[numbers].all():
-            return self._engine
-        if self._common_engine is None:
-            self._common_engine = self._build(self._common)
-        return self._common_engine
+    def __len__(self) -> int:
+        """How many passages there are."""
+        return len(self.document_of)
 
     def scores(self, terms: Sequence[QueryTerm]) -> Any:
-        """A score for each chunk; 0 where it holds none of the terms.
+        """A score for each passage; 0 where it holds none of the terms."""
+        places, scores = self._scored(self._parts(terms))
+        every = load("numpy").zeros(len(self), dtype="float32")
+        every[places] = scores
+        return every
 
-        A document's score sums, over the terms, the best that any of its chunks reaches, so that a passage of a
+    def rank(self, terms: Sequence[QueryTerm], count: int, allowed: Any = None, others: Any = None) -> Ranking:
+        """The best passages that hold one of the terms, best first.
+
+        A long question has words that say what it is about and words that only frame it. So the best passages are
+        ranked again, with more weight for those of the question's own words that the very best passages hold
+        (pseudo-relevance feedback after Lavrenko and Croft, 2001, without other words than the question's).
+
+        Args:
+            terms: The question's.
+            count: Most passages to return.
+            allowed: For each passage, whether it may be returned; None allows all.
+            others: Further passages, ascending, to be given scores.
+        """
+        numpy = load("numpy")
+        parts = self._parts(terms)
+        matching, base = self._scored(parts)
+        places, scores = (matching, base) if allowed is None else (matching[allowed[matching]], base[allowed[matching]])
+        places, scores = best(places, scores, max(count, _RERANKED))
+        change = _feedback(parts, places[:FEEDBACK_PASSAGES])
+        order = numpy.argsort(places)
+        places, scores = best(places[order], scores[order] + _changes(parts, change, places[order]), count)
+        if others is None:
+            return Ranking(places, scores)
+        whole = _Part(matching, base, 1)
+        return Ranking(places, scores, whole.at(others) + _changes(parts, change, others))
+
+    def _scored(self, parts: Sequence[_Part]) -> tuple[Any, Any]:
+        """The passages that hold a term, ascending, and their scores.
+
+        A document's score sums, over the terms, the best that any of its passages reaches, so that a passage of a
         document that answers the whole question stands above a stray mention elsewhere.
         """
         numpy = load("numpy")
-        own = numpy.zeros(len(self._rows), dtype="float32")
-        asked = self._vocabulary.find(terms, self._terms)
-        engine = self._engine_of(asked)
-        if engine is None:
-            return own
-        whole = numpy.zeros(len(self._starts), dtype="float32")
-        for ways in asked:
-            part = _score_way(engine, ways[0])
-            for way in ways[1:]:
-                part = numpy.maximum(part, _score_way(engine, way))
-            own += part
-            whole += numpy.maximum.reduceat(part, self._starts)
-        lengths = numpy.diff(numpy.append(self._starts, len(self._rows)))
-        joined = own + DOCUMENT_WEIGHT * numpy.repeat(whole, lengths)
-        return numpy.where(own > 0, joined, 0)
+        own = numpy.zeros(len(self), dtype="float32")
+        whole = numpy.zeros(len(self.documents), dtype="float32")
+        for part in parts:
+            if not len(part.passages):
+                continue
+            own[part.passages] += part.weights * part.times
+            holders = self.document_of[part.passages]
+            first = numpy.flatnonzero(numpy.concatenate([[True], holders[1:] != holders[:-1]]))
+            whole[holders[first]] += numpy.maximum.reduceat(part.weights, first) * part.times
+        places = numpy.flatnonzero(own)
+        return places, own[places] + DOCUMENT_WEIGHT * whole[self.document_of[places]]
+
+    def _parts(self, terms: Sequence[QueryTerm]) -> list[_Part]:
+        asked = Counter(self.vocabulary.find(terms, self._count))
+        postings = self._postings_of(asked)
+        return [_Part(*_merge_ways(postings, ways), times) for ways, times in asked.items()]
+
+    def _postings_of(self, asked: Counter[tuple[KnownWay, ...]]) -> Postings:
+        """The postings of a question's terms; stop words have their own, made when a question has nothing else.
+
+        Among the others they would count in the length of every passage, which costs quality, and memory.
+        """
+        numbers = [number for ways in asked for way, _ in ways for number in way]
+        if not numbers or not self._common[numbers].all():
+            return self.postings
+        if self._common_postings is None:
+            self._common_postings = build_postings(self.documents, self._common)
+        return self._common_postings
 
 
-def _score_way(engine: Any, way: KnownWay) -> Any:
-    numbers, together = way
-    if not together or len(numbers) == 1:
-        return engine.get_scores_from_ids(numbers)
-    parts = [engine.get_scores_from_ids([number]) for number in numbers]
+def _feedback(parts: Sequence[_Part], places: Any) -> list[float]:
+    """How much more or less each term counts, given what the best passages hold."""
+    if len(parts) < 2:
+        return [0.0] * len(parts)
+    shares = [float(part.at(places).sum()) for part in parts]
+    asked, total = sum(part.times for part in parts), sum(shares)
+    if total <= 0:
+        return [0.0] * len(parts)
+    return [FEEDBACK_WEIGHT * (asked * share / total - part.times) for part, share in zip(parts, shares, strict=True)]
+
+
+def _changes(parts: Sequence[_Part], change: Sequence[float], places: Any) -> Any:
+    """What the changed weights of the terms add to passages, term by term so that equal passages stay equal."""
+    total = load("numpy").zeros(len(places), dtype="float32")
+    for part, more in zip(parts, change, strict=True):
+        if more:
+            total += part.at(places) * more
+    return total
+
+
+def best(places: Any, scores: Any, count: int) -> tuple[Any, Any]:
+    """The best `count` of passages in ascending order, best first; equals stay in that order."""
     numpy = load("numpy")
-    return numpy.where(numpy.all([part > 0 for part in parts], axis=0), sum(parts), 0)
+    if len(places) > count:
+        least = numpy.partition(scores, len(scores) - count)[len(scores) - count]
+        above = scores > least
+        equal = numpy.flatnonzero(scores == least)[: count - int(above.sum())]
+        above[equal] = True
+        places, scores = places[above], scores[above]
+    order = numpy.argsort(-scores, kind="stable")
+    return places[order], scores[order]
+
+
+def _merge_ways(postings: Postings, ways: Sequence[KnownWay]) -> tuple[Any, Any]:
+    """The passages of the best way to satisfy a term, and its weights."""
+    found = [_merge_terms(postings, *way) for way in ways]
+    if len(found) == 1:
+        return found[0]
+    return _merge(found, load("numpy").maximum)
+
+
+def _merge_terms(postings: Postings, numbers: Sequence[int], together: bool) -> tuple[Any, Any]:
+    found = [postings.of(number) for number in numbers]
+    if len(found) == 1:
+        return found[0]
+    numpy = load("numpy")
+    if together:
+        shared = found[0][0]
+        for passages, _ in found[1:]:
+            shared = numpy.intersect1d(shared, passages, assume_unique=True)
+        found = [(shared, _Part(*one, 1).at(shared)) for one in found]
+    return _merge(found, numpy.add)
+
+
+def _merge(found: Sequence[tuple[Any, Any]], join: Any) -> tuple[Any, Any]:
+    numpy = load("numpy")
+    passages = numpy.concatenate([one for one, _ in found])
+    if not len(passages):
+        return found[0]
+    weights = numpy.concatenate([one for _, one in found])
+    order = numpy.argsort(passages, kind="stable")
+    passages, weights = passages[order], weights[order]
+    first = numpy.flatnonzero(numpy.concatenate([[True], passages[1:] != passages[:-1]]))
+    return passages[first], join.reduceat(weights, first)

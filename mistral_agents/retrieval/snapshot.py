@@ -16,8 +16,9 @@ from mistral_agents.retrieval.analysis import Analyzer, QueryTerm, title_of
 from mistral_agents.retrieval.chunking import AnySplitter, Chunk, Page, chunks_of
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.filters import Filter, fields, matches
-from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, Vocabulary
-from mistral_agents.retrieval.vectors import VectorIndex, fuse
+from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex, best
+from mistral_agents.retrieval.postings import Numbering, Postings, TermRows, Vocabulary
+from mistral_agents.retrieval.vectors import EVEN, Fusion, VectorIndex
 
 Strategy = Literal["bm25", "vector", "hybrid"]
 Unit = Literal["passages", "documents"]
@@ -29,13 +30,13 @@ DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """A document with its text, chunks and, per chunk, term numbers and vector."""
+    """A document with its text, chunks and, per chunk, term numbers (None where it has no chunks) and vector."""
 
     document: LibraryDocument
     text: str
     pages: tuple[Page, ...]
-    chunks: tuple[Chunk, ...]
-    rows: tuple[Any, ...] = field(repr=False, compare=False)
+    chunks: Sequence[Chunk]
+    rows: TermRows | None = field(default=None, repr=False, compare=False)
     vectors: Any = field(default=None, repr=False, compare=False)
 
     def chunk_text(self, place: int) -> str:
@@ -51,7 +52,7 @@ class Hit(Shown):
     Attributes:
         stored: Its document.
         place: Which of the document's chunks it is.
-        score: Higher is better; what it means depends on the strategy (BM25, cosine, or reciprocal rank fusion).
+        score: Higher is better; what it means depends on the strategy (BM25, cosine, or 0 to 1 for `hybrid`).
     """
 
     stored: StoredText
@@ -96,6 +97,7 @@ class Query:
         filter: Applied before `top_k`.
         score_cutoff: Passages below it are left out.
         unit: `passages`, or `documents`: of each document only its best passage counts, and `top_k` counts documents.
+        fusion: How `hybrid` joins words and vectors.
     """
 
     text: str
@@ -105,6 +107,7 @@ class Query:
     filter: Filter | None = None
     score_cutoff: float | None = None
     unit: Unit = "passages"
+    fusion: Fusion = EVEN
 
     def __post_init__(self) -> None:
         if type(self.top_k) is not int or self.top_k < 1:
@@ -122,21 +125,34 @@ class Preparation:
     splitter: AnySplitter
     analyzer: Analyzer
     vocabulary: Vocabulary
+    numbering: Numbering = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbering", Numbering(self.analyzer, self.vocabulary))
+
+    @property
+    def key(self) -> str:
+        """Names how texts are cut and analysed."""
+        return f"{self.splitter.key} {self.analyzer.language}"
 
     def store(self, document: LibraryDocument, text: str, pages: Sequence[Page]) -> StoredText:
         """Cut a text and make the terms of its chunks."""
-        chunks = tuple(chunks_of(document.document_id, text, pages, self.splitter))
+        chunks = chunks_of(document.document_id, text, pages, self.splitter)
         return self.restore(document, text, pages, chunks)
 
     def restore(
         self, document: LibraryDocument, text: str, pages: Sequence[Page], chunks: Sequence[Chunk], vectors: Any = None
     ) -> StoredText:
         """Make the terms of known chunks."""
-        title = self.analyzer.terms(title_of(document.name, text)) * TITLE_WEIGHT
-        rows = tuple(
-            self.vocabulary.add([*title, *self.analyzer.terms(text[chunk.start : chunk.end])]) for chunk in chunks
-        )
-        return StoredText(document, text, tuple(pages), tuple(chunks), rows, vectors)
+        row = self.numbering.row
+        title = row(title_of(document.name, text)) * TITLE_WEIGHT
+        rows = TermRows.of([title + row(text[chunk.start : chunk.end]) for chunk in chunks])
+        return StoredText(document, text, tuple(pages), chunks, rows, vectors)
+
+
+def in_order(stored: StoredText) -> tuple[str, str]:
+    """What the documents of a snapshot are sorted by."""
+    return stored.document.name, stored.document.document_id
 
 
 class Snapshot:
@@ -146,32 +162,33 @@ class Snapshot:
         texts: The documents; kept in order of name, so that equal scores are ordered by file name and offset.
         vocabulary: The terms' numbers.
         settings: Names what else decides the results (splitter, language, embedding model).
+        postings: Those of the documents' passages, where they are known.
     """
 
-    def __init__(self, texts: Iterable[StoredText], vocabulary: Vocabulary, settings: str = "") -> None:
-        ordered = sorted(texts, key=lambda stored: (stored.document.name, stored.document.document_id))
+    def __init__(
+        self, texts: Iterable[StoredText], vocabulary: Vocabulary, settings: str = "", postings: Postings | None = None
+    ) -> None:
+        numpy = load("numpy")
+        ordered = sorted(texts, key=in_order)
         self.settings = settings
-        self._vectors = _joined(ordered)
+        matrix = _joined(ordered)
         self.texts = {stored.document.document_id: stored for stored in ordered}
-        self._places = [(stored, place) for stored in ordered for place in range(len(stored.chunks))]
         self._chunked = [stored for stored in ordered if stored.chunks]
-        self._keyword = KeywordIndex(vocabulary, [stored.rows[place] for stored, place in self._places], self._starts())
+        sizes = numpy.array([len(stored.chunks) for stored in self._chunked], dtype="int64")
+        self._starts = numpy.cumsum(sizes) - sizes
+        self._expiring = [place for place, stored in enumerate(self._chunked) if stored.document.expires_at is not None]
+        rows = [stored.rows for stored in self._chunked if stored.rows is not None]
+        self.keyword = KeywordIndex(vocabulary, rows, postings)
+        self._vectors = VectorIndex(matrix, self.keyword.document_of) if matrix is not None else None
 
     @property
     def has_vectors(self) -> bool:
         """Whether every chunk has a vector."""
-        return self._vectors is not None or not self._places
-
-    def _starts(self) -> list[int]:
-        starts, at = [], 0
-        for stored in self._chunked:
-            starts.append(at)
-            at += len(stored.chunks)
-        return starts
+        return self._vectors is not None or not len(self)
 
     def __len__(self) -> int:
         """How many chunks there are."""
-        return len(self._places)
+        return len(self.keyword)
 
     @property
     def documents(self) -> dict[str, LibraryDocument]:
@@ -197,21 +214,36 @@ class Snapshot:
         Raises:
             ConfigurationError: The strategy needs vectors and there are none.
         """
-        if not self._places:
+        if not len(self):
             return []
         allowed = self._allowed(query.filter)
-        depth = query.top_k if query.strategy != "hybrid" else max(DEPTH, 4 * query.top_k)
-        rankings = []
-        if query.strategy != "vector":
-            scores = self._keyword.scores(terms)
-            rankings.append(_best(scores, allowed & (scores > 0), depth))
-        if query.strategy != "bm25":
-            rankings.append(_best(self._similarities(query), allowed, depth))
-        ranked = rankings[0] if len(rankings) == 1 else fuse([list(ranking) for ranking in rankings])
-        ordered = sorted(ranked.items(), key=lambda item: (-item[1], item[0]))
+        if query.strategy == "bm25":
+            ranking = self.keyword.rank(terms, query.top_k, allowed)
+            places, scores = ranking.places, ranking.scores
+        elif query.strategy == "vector":
+            places, scores = _nearest(self._similarities(query), allowed, query.top_k)
+        else:
+            places, scores = best(*self._fused(query, terms, allowed), query.top_k)
         cutoff = query.score_cutoff
-        kept = [(place, score) for place, score in ordered if cutoff is None or score >= cutoff]
-        return [Hit(*self._places[place], score) for place, score in kept[: query.top_k]]
+        pairs = zip(places.tolist(), scores.tolist(), strict=True)
+        return [self._hit(place, score) for place, score in pairs if cutoff is None or score >= cutoff]
+
+    def _hit(self, place: int, score: float) -> Hit:
+        document = int(self.keyword.document_of[place])
+        return Hit(self._chunked[document], place - int(self._starts[document]), score)
+
+    def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: Any) -> tuple[Any, Any]:
+        """The candidates of `hybrid`, ascending, and their scores: the best by words and the best by vectors."""
+        numpy = load("numpy")
+        fusion, usual = query.fusion, max(DEPTH, 4 * query.top_k)
+        similarities = self._similarities(query)
+        by_vectors = fusion.vectors_top_k if fusion.vectors_top_k is not None else usual
+        by_words = fusion.words_top_k if fusion.words_top_k is not None else usual
+        near = numpy.sort(_nearest(similarities, allowed, by_vectors)[0])
+        ranking = self.keyword.rank(terms, by_words, allowed, others=near)
+        places, first = numpy.unique(numpy.concatenate([ranking.places, near]), return_index=True)
+        words = numpy.concatenate([ranking.scores, ranking.others])[first]
+        return places, fusion.join(words, similarities[places])
 
     def find(self, query: Query, terms: Sequence[QueryTerm]) -> list[Hit]:
         """As `search`, by the query's unit."""
@@ -220,8 +252,8 @@ class Snapshot:
         size = _PER_DOCUMENT * query.top_k
         while True:
             hits = self.search(replace(query, top_k=size, unit="passages"), terms)
-            best = {hit.document.document_id: hit for hit in reversed(hits)}
-            ranked = [hit for hit in hits if best[hit.document.document_id] is hit]
+            tops = {hit.document.document_id: hit for hit in reversed(hits)}
+            ranked = [hit for hit in hits if tops[hit.document.document_id] is hit]
             if len(ranked) >= query.top_k or len(hits) < size:
                 return ranked[: query.top_k]
             size *= _PER_DOCUMENT
@@ -232,25 +264,26 @@ class Snapshot:
         return self._vectors.scores(query.vector)
 
     def _allowed(self, filter_: Filter | None) -> Any:
-        """Which chunks may be found: those that pass the filter, of documents that have not expired."""
-        numpy = load("numpy")
+        """Which chunks may be found: those that pass the filter, of documents that have not expired; None for all."""
         now = datetime.now(timezone.utc)
-        per_page = filter_ is not None and "page_label" in fields(filter_)
-        allowed = numpy.zeros(len(self._places), dtype=bool)
-        for start, stored in zip(self._starts(), self._chunked, strict=True):
-            if stored.document.expired(now):
-                continue
-            part = slice(start, start + len(stored.chunks))
-            if filter_ is None:
-                allowed[part] = True
-            elif per_page:
-                allowed[part] = [matches(filter_, stored.document.metadata(chunk.page)) for chunk in stored.chunks]
-            else:
-                allowed[part] = matches(filter_, stored.document.metadata())
-        return allowed
+        expired = [place for place in self._expiring if self._chunked[place].document.expired(now)]
+        if filter_ is None and not expired:
+            return None
+        numpy = load("numpy")
+        if filter_ is not None and "page_label" in fields(filter_):
+            chunks = ((stored.document, chunk.page) for stored in self._chunked for chunk in stored.chunks)
+            passes = (matches(filter_, document.metadata(page)) for document, page in chunks)
+            allowed = numpy.fromiter(passes, bool, len(self))
+            by_document = numpy.ones(len(self._chunked), dtype=bool)
+        else:
+            allowed = True
+            passes = (filter_ is None or matches(filter_, stored.document.metadata()) for stored in self._chunked)
+            by_document = numpy.fromiter(passes, bool, len(self._chunked))
+        by_document[expired] = False
+        return by_document[self.keyword.document_of] & allowed
 
 
-def _joined(texts: list[StoredText]) -> VectorIndex | None:
+def _joined(texts: list[StoredText]) -> Any:
     """One matrix of all vectors, of which the texts then hold their parts; None where a chunk has no vector."""
     chunked = [place for place, stored in enumerate(texts) if stored.chunks]
     if not chunked or any(texts[place].vectors is None for place in chunked):
@@ -260,12 +293,11 @@ def _joined(texts: list[StoredText]) -> VectorIndex | None:
         count = len(texts[place].chunks)
         texts[place] = replace(texts[place], vectors=matrix[at : at + count])
         at += count
-    return VectorIndex(matrix)
+    return matrix
 
 
-def _best(scores: Any, allowed: Any, count: int) -> dict[int, float]:
-    """The best of the allowed chunks and their scores, best first; equals in order of the chunks."""
+def _nearest(scores: Any, allowed: Any, count: int) -> tuple[Any, Any]:
+    """The best of the allowed chunks and their scores, best first."""
     numpy = load("numpy")
-    candidates = numpy.flatnonzero(allowed)
-    order = candidates[numpy.argsort(-scores[candidates], kind="stable")[:count]]
-    return {int(place): float(scores[place]) for place in order}
+    places = numpy.flatnonzero(allowed) if allowed is not None else numpy.arange(len(scores))
+    return best(places, scores[places], count)

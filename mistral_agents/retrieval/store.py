@@ -8,18 +8,21 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zipfile import BadZipFile
 
 from mistral_agents.retrieval._extras import load
-from mistral_agents.retrieval.chunking import Chunk, Page
+from mistral_agents.retrieval.chunking import Chunks, Page
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import SnapshotError
+from mistral_agents.retrieval.kept_index import KeptIndex, forget_indexes, load_index, save_index
+from mistral_agents.retrieval.postings import Postings
 from mistral_agents.retrieval.reading import ReadText
-from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText
+from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText, in_order
 
 FORMAT, VERSION = "mistral-agents-snapshot", 1
 _UNREADABLE = (
@@ -74,9 +77,9 @@ class Store:
 
     # snapshot --------------------------------------------------------------------------------------------------
 
-    def save(self, snapshot: Snapshot, splitter_key: str, embedder: str | None) -> None:
+    def save(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
         """Write a snapshot beside the old one, put it in its place, and forget the journal."""
-        self._attempt(lambda: self._write(snapshot, splitter_key, embedder))
+        self._attempt(lambda: self._write(snapshot, preparation, embedder))
 
     def _attempt(self, write: Callable[[], None]) -> None:
         """Write, or say once that the folder can't be written: it is a convenience, and the search goes on without."""
@@ -99,16 +102,19 @@ class Store:
             return [*self.folder.glob(f"*.{os.getpid()}.tmp"), *self.folder.glob(f"journal-{os.getpid()}-*.tmp")]
         return []
 
-    def _write(self, snapshot: Snapshot, splitter_key: str, embedder: str | None) -> None:
+    def _write(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
         vectors = self._save_vectors(snapshot, embedder)
+        index = f"index-{snapshot.id}-{uuid4().hex[:8]}"
+        save_index(self.folder / index, snapshot.keyword, preparation.key)
         header = {
             "format": FORMAT,
             "version": VERSION,
             "library_ids": self._library_ids,
-            "splitter": splitter_key,
+            "splitter": preparation.splitter.key,
             "embedder": embedder,
             "exact_pages": self._exact_pages,
             "vectors": vectors,
+            "index": index,
             "documents": len(snapshot.texts),
         }
         temporary = self.path.with_name(f"snapshot.{os.getpid()}.tmp")
@@ -118,6 +124,7 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
+        forget_indexes(self.folder, but=index)
         for old in self.folder.glob("vectors-*.npz"):
             if old.name != vectors:
                 old.unlink(missing_ok=True)
@@ -134,8 +141,8 @@ class Store:
         os.replace(temporary, self.folder / name)
         return name
 
-    def load(self, preparation: Preparation, embedder: str | None) -> list[StoredText] | None:
-        """The stored documents; None where nothing was stored.
+    def load(self, preparation: Preparation, embedder: str | None) -> tuple[list[StoredText], Postings | None] | None:
+        """The stored documents, and their postings where these were kept too; None where nothing was stored.
 
         Chunks are cut again where the splitter has changed; vectors of another model are left out.
 
@@ -151,13 +158,23 @@ class Store:
                     return None
                 same_splitter = header["splitter"] == preparation.splitter.key
                 vectors = self._load_vectors(header, embedder if same_splitter else None)
-                texts = [_stored(json.loads(line), preparation, same_splitter, vectors) for line in file]
+                lines = [_read_line(json.loads(line)) for line in file]
+            if same_splitter:
+                texts, postings = _indexed(lines, self._load_index(header, preparation), preparation, vectors)
+            else:
+                texts, postings = [preparation.store(line.document, line.text, line.pages) for line in lines], None
             count = header["documents"]
         except _UNREADABLE as error:
             raise self._bad(f"can't be read ({error})") from error
         if len(texts) != count:
             raise self._bad(f"holds {len(texts)} documents instead of {count}")
-        return texts
+        return texts, postings
+
+    def _load_index(self, header: dict[str, Any], preparation: Preparation) -> KeptIndex | None:
+        name = header.get("index")
+        if not isinstance(name, str) or Path(name).name != name:  # written by an older version
+            return None
+        return load_index(self.folder / name, preparation.vocabulary, preparation.key)
 
     def _header(self, line: str) -> dict[str, Any]:
         header = json.loads(line)
@@ -245,15 +262,25 @@ def _line(stored: StoredText) -> dict[str, Any]:
     }
 
 
-def _stored(line: dict[str, Any], preparation: Preparation, same_splitter: bool, vectors: dict[str, Any]) -> StoredText:
+def _read_line(line: dict[str, Any]) -> StoredText:
+    """A document with its chunks, not yet indexed."""
     known = {key: value for key, value in line["document"].items() if key in _DOCUMENT_FIELDS}
     document = LibraryDocument(**known)
-    pages = [Page(*page) for page in line["pages"]]
-    if not same_splitter:
-        return preparation.store(document, line["text"], pages)
-    key = document.document_id
-    chunks = [Chunk(key, start, end, page) for start, end, page in line["chunks"]]
-    return preparation.restore(document, line["text"], pages, chunks, vectors.get(key))
+    pages = tuple(Page(*page) for page in line["pages"])
+    return StoredText(document, line["text"], pages, Chunks.of(document.document_id, line["chunks"]))
+
+
+def _indexed(
+    lines: list[StoredText], kept: KeptIndex | None, preparation: Preparation, vectors: dict[str, Any]
+) -> tuple[list[StoredText], Postings | None]:
+    """The documents with the kept arrays, where these are of the same passages; else analysed anew."""
+    lines = [replace(line, vectors=vectors.get(line.document.document_id)) for line in lines]
+    sizes = [len(line.chunks) for line in lines if line.chunks]
+    if kept is None or sizes != [len(rows) for rows in kept.rows] or lines != sorted(lines, key=in_order):
+        restore = preparation.restore
+        return [restore(line.document, line.text, line.pages, line.chunks, line.vectors) for line in lines], None
+    rows = iter(kept.rows)
+    return [replace(line, rows=next(rows)) if line.chunks else line for line in lines], kept.postings
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:

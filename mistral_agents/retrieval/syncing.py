@@ -70,11 +70,14 @@ class Sync:
             SnapshotError: It can't be used.
         """
         found = self.store.load(self.preparation, self._embedder_name) if self.store is not None else None
-        return Snapshot(found, self.preparation.vocabulary, self.settings_key) if found is not None else None
+        if found is None:
+            return None
+        texts, postings = found
+        return Snapshot(texts, self.preparation.vocabulary, self.settings_key, postings)
 
     def _save(self, snapshot: Snapshot) -> None:
         if self.store is not None:
-            self.store.save(snapshot, self.settings.splitter.key, self._embedder_name)
+            self.store.save(snapshot, self.preparation, self._embedder_name)
 
     @property
     def _embedder_name(self) -> str | None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
-from mistral_agents.retrieval.keyword import KeywordIndex, Vocabulary
+from mistral_agents.retrieval.keyword import KeywordIndex
+from mistral_agents.retrieval.postings import Numbering, TermRows, Vocabulary
 from mistral_agents_server.errors import ApiError, bad_request
 from mistral_agents_server.search_index.hashing import embed
 from mistral_agents_server.search_index.ingest import moment
@@ -97,9 +98,10 @@ class Searcher:
     def _index_of(self, field: str) -> tuple[KeywordIndex, list[set[str]]]:
         if field not in self._words:
             vocabulary = Vocabulary()
-            terms = [self._analyzer.terms(str(body.get(field) or "")) for body in self._bodies]
-            index = KeywordIndex(vocabulary, [vocabulary.add(one) for one in terms], range(len(terms)))
-            self._words[field] = index, [set(one) for one in terms]
+            numbering = Numbering(self._analyzer, vocabulary)
+            texts = [str(body.get(field) or "") for body in self._bodies]
+            index = KeywordIndex(vocabulary, [TermRows.of([numbering.row(text)]) for text in texts])
+            self._words[field] = index, [set(self._analyzer.terms(text)) for text in texts]
         return self._words[field]
 
     def _by_vectors(self, retriever: NearestNeighbour) -> Scored:

@@ -61,11 +61,12 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        ("migration.md", ["42", "Ada", "counter"]),
         (
             "display.md",
             [
                 "['text/html', 'text/markdown', 'text/plain']",
-                "['tides']",
+                "['harbour']",
                 "1 rows",
                 "A **bold** answer.",
                 "Lit in 1887.",

@@ -19,7 +19,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Condition, Group
 from mistral_agents.retrieval.settings import Settings, checked_library_ids
 from mistral_agents.retrieval.snapshot import Query
-from mistral_agents.retrieval.vectors import fuse
+from mistral_agents.retrieval.vectors import Fusion, VectorIndex, fuse
 from tests.retrieval.conftest import LetterEmbedder
 from tests.retrieval.service import LIBRARY, OTHER, LibraryService
 
@@ -110,8 +110,9 @@ def test_vector_and_hybrid(pumps: LibraryService, make_engine: Make, embedder: L
     assert hits[0].document.name == "gardening.txt"
     assert hits[0].score == pytest.approx(1.0, abs=1e-5)
     hybrid = engine.search(Query(text, strategy="hybrid", vector=vector))
-    assert hybrid[0].score == pytest.approx(2 / 61)
-    assert all(hit.score <= 2 / 61 for hit in hybrid)
+    assert hybrid[0].document.name == "gardening.txt"
+    assert 0.5 < hybrid[0].score < 1
+    assert all(0 < hit.score <= hybrid[0].score for hit in hybrid)
     filtered = engine.search(Query(text, strategy="vector", vector=vector, filter=Condition("attr_year", "==", 2020)))
     assert [hit.document.name for hit in filtered] == ["boiler.txt"]
 
@@ -336,3 +337,69 @@ def test_a_missing_library_of_python_names_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "bm25s", None)
     with pytest.raises(ConfigurationError, match=r"bm25s.*mistral-agents\[retrieval\]"):
         load("bm25s")
+
+
+def test_the_words_that_the_best_passages_hold_weigh_more(service: LibraryService, make_engine: Make) -> None:
+    """`apricot` and `survey` are equally rare; five passages that answer the rest of the question hold `apricot`."""
+    for number in range(5):
+        service.add(f"best{number}.txt", "Harvest of orchards: an apricot harvest in old orchards.")
+        service.add(f"frame{number}.txt", "Answers to a survey on roads, bridges and other public works here.")
+    service.add("apricot.txt", "The apricot alone stands here, among plain words of a text.")
+    service.add("survey.txt", "The survey alone stands here, among plain words of a text.")
+    found = [
+        (hit.document.name, hit.score) for hit in make_engine().search(Query("survey apricot orchards harvest", 20))
+    ]
+    scores = dict(found)
+    assert scores["apricot.txt"] > scores["survey.txt"]
+    assert [name for name, _ in found[:5]] == [f"best{number}.txt" for number in range(5)]
+
+
+def test_a_weight_of_nothing_leaves_one_kind_to_decide(
+    pumps: LibraryService, make_engine: Make, embedder: LetterEmbedder
+) -> None:
+    engine = make_engine(embedder=embedder)
+    vector = embedder.query("Roses want sun. Tulips want patience.")
+    hits = {}
+    for words, vectors in ((1.0, 0.0), (0.0, 1.0)):
+        fusion = Fusion(words_weight=words, vectors_weight=vectors)
+        hits[words] = names(engine, "inlet pump", strategy="hybrid", vector=vector, fusion=fusion)
+    assert hits[1.0][0] == "pump manual.txt"
+    assert hits[0.0][0] == "gardening.txt"
+
+
+def test_depths_bound_the_candidates_of_each_kind(
+    pumps: LibraryService, make_engine: Make, embedder: LetterEmbedder
+) -> None:
+    engine = make_engine(embedder=embedder)
+    vector = embedder.query("Roses want sun. Tulips want patience.")
+    shallow = Fusion(words_top_k=1, vectors_top_k=1)
+    found = names(engine, "valve of the pump", strategy="hybrid", vector=vector, fusion=shallow)
+    assert sorted(found) == ["gardening.txt", "pump manual.txt"]
+    assert len(names(engine, "valve of the pump", strategy="hybrid", vector=vector)) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"words_top_k": 0},
+        {"vectors_top_k": 1.5},
+        {"words_weight": -1},
+        {"vectors_weight": float("nan")},
+        {"words_weight": True},
+        {"words_weight": 0, "vectors_weight": 0},
+    ],
+)
+def test_a_fusion_is_checked(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        Fusion(**options)
+
+
+def test_a_document_counts_in_the_vectors_of_its_passages() -> None:
+    """Two passages alike; the one whose document is about the question comes first."""
+    numpy = pytest.importorskip("numpy")
+    side = numpy.sqrt(0.5)
+    matrix = numpy.array([[1, 0, 0], [side, side, 0], [side, side, 0], [0, 0, 1]], dtype="float32")
+    scores = VectorIndex(matrix, numpy.array([0, 0, 1, 1])).scores([1.0, 0.0, 0.0])
+    assert scores[1] > scores[2]
+    alone = VectorIndex(matrix, numpy.arange(4)).scores([1.0, 0.0, 0.0])
+    assert alone.tolist() == pytest.approx([1, side, side, 0], abs=1e-6)
