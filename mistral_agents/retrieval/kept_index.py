@@ -2,6 +2,8 @@
 
 Everything here can be made again from the texts. So what does not fit (another analysis, a damaged file) is left
 aside, and the texts are analysed anew.
+
+The file begins with a line of JSON that says what the arrays are of, their kinds, lengths and places.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mistral_agents.retrieval import analysis
 from mistral_agents.retrieval._extras import load
@@ -21,7 +23,7 @@ from mistral_agents.retrieval.keyword import TITLE_WEIGHT, KeywordIndex
 from mistral_agents.retrieval.postings import K1, B, Postings, TermRows, Vocabulary
 
 _LAYOUT = 1
-_ARRAYS = ("numbers", "passages", "starts", "posting_starts", "posting_passages", "posting_weights")
+_ALIGNED = 64  # bytes
 log = logging.getLogger("mistral_agents.retrieval")
 
 
@@ -44,85 +46,107 @@ class KeptIndex:
     postings: Postings
 
 
-def save_index(place: Path, index: KeywordIndex, preparation: str) -> None:
-    """Write an index into a folder of its own, which appears when it is whole.
+def save_index(path: Path, index: KeywordIndex, preparation: str) -> None:
+    """Write an index into a file, which appears when it is whole.
 
     Args:
-        place: The folder, which must not be there yet.
+        path: The file.
         index: The index.
         preparation: Names how its texts were cut and analysed.
-
-    Raises:
-        OSError: It can't be written; nothing is left behind.
     """
-    temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir()
-        _write_arrays(temporary, index)
-        terms = list(index.vocabulary.numbers)[: len(index.postings.starts) - 1]
-        (temporary / "terms.json").write_text(json.dumps(terms), encoding="ascii")
-        (temporary / "index.json").write_text(json.dumps(_settings(preparation)), encoding="utf-8")
-        os.replace(temporary, place)
-    except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _write_arrays(folder: Path, index: KeywordIndex) -> None:
     numpy = load("numpy")
-    none = numpy.zeros(0, "int64")
-    lengths = numpy.concatenate([none, *(numpy.diff(rows.starts) for rows in index.documents)])
+    terms = json.dumps(list(index.vocabulary.numbers)[: len(index.postings.starts) - 1]).encode()
+    lengths = numpy.concatenate([numpy.zeros(0, "int64"), *(numpy.diff(rows.starts) for rows in index.documents)])
     starts = numpy.concatenate([[0], numpy.cumsum(lengths)])
-    arrays = {
-        "passages": numpy.array([len(rows) for rows in index.documents], dtype="int64"),
-        "starts": starts,
-        "posting_starts": index.postings.starts,
-        "posting_passages": index.postings.passages,
-        "posting_weights": index.postings.weights,
+    # The numbers are written one document after another: joined first, they would be in memory twice.
+    parts: dict[str, tuple[str, int, Iterable[Any]]] = {
+        "terms": ("uint8", len(terms), [numpy.frombuffer(terms, "uint8")]),
+        "sizes": ("int64", len(index.documents), [numpy.array([len(rows) for rows in index.documents], dtype="int64")]),
+        "starts": ("int64", len(starts), [starts]),
+        "numbers": ("uint32", int(starts[-1]), (rows.numbers for rows in index.documents)),
+        "posting_starts": ("int64", len(index.postings.starts), [index.postings.starts]),
+        "posting_passages": ("int32", len(index.postings.passages), [index.postings.passages]),
+        "posting_weights": ("float32", len(index.postings.weights), [index.postings.weights]),
     }
-    for title, values in arrays.items():
-        numpy.save(folder / f"{title}.npy", values)
-    # One document after another: joined first, they would be in memory twice. An array of no length can't be mapped.
-    numbers = numpy.lib.format.open_memmap(folder / "numbers.npy", "w+", "uint32", (int(starts[-1]) + 1,))
-    at = 0
-    for rows in index.documents:
-        numbers[at : at + len(rows.numbers)] = rows.numbers
-        at += len(rows.numbers)
-    numbers.flush()
+    arrays = {title: [kind, count] for title, (kind, count, _) in parts.items()}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(json.dumps({**_settings(preparation), "arrays": arrays}).encode() + b"\n")
+        for kind, _, values in parts.values():
+            _align(file)
+            for one in values:
+                file.write(memoryview(numpy.ascontiguousarray(one, dtype=kind)).cast("B") if len(one) else b"")
+    os.replace(temporary, path)
 
 
-def load_index(place: Path, vocabulary: Vocabulary, preparation: str) -> KeptIndex | None:
+def _align(file: BinaryIO) -> None:
+    file.write(bytes(-file.tell() % _ALIGNED))
+
+
+def load_index(path: Path, vocabulary: Vocabulary, preparation: str) -> KeptIndex | None:
     """An index whose terms become those of an empty vocabulary; None where it can't be used."""
     if vocabulary.numbers:
         return None
     try:
-        if json.loads((place / "index.json").read_text(encoding="utf-8")) != _settings(preparation):
+        found = _map_arrays(path, _settings(preparation))
+        if found is None:
             return None
-        found = {title: _open_array(place / f"{title}.npy") for title in _ARRAYS}
-        terms = json.loads((place / "terms.json").read_text(encoding="ascii"))
+        terms = json.loads(found["terms"].tobytes())
         _check(found, terms)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("The kept index %s can't be used (%s); the texts are analysed anew.", place, error)
+        log.warning("The kept index %s can't be used (%s); the texts are analysed anew.", path, error)
         return None
     vocabulary.numbers = dict(zip(terms, range(len(terms)), strict=True))
     postings = Postings(found["posting_starts"], found["posting_passages"], found["posting_weights"])
-    return KeptIndex(list(_rows(found["numbers"], found["passages"].tolist(), found["starts"])), postings)
+    return KeptIndex(list(_rows(found["numbers"], found["sizes"].tolist(), found["starts"])), postings)
+
+
+def _map_arrays(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The arrays by title; None where they are of other settings."""
+    numpy = load("numpy")
+    with path.open("rb") as file:
+        first = file.readline(100_000)
+    header = json.loads(first)
+    arrays = header.pop("arrays")
+    if header != settings:
+        return None
+    whole = numpy.asarray(numpy.memmap(path, mode="r"))
+    found, at = {}, len(first)
+    for title, (kind, count) in arrays.items():
+        at += -at % _ALIGNED
+        end = at + count * numpy.dtype(kind).itemsize
+        if end > len(whole):
+            raise ValueError("it ends too early")
+        found[title] = whole[at:end].view(kind)
+        at = end
+    return found
 
 
 def _check(found: dict[str, Any], terms: list[str]) -> None:
-    """Refuse arrays that do not fit one another, as after a copy that was cut off.
+    """Refuse arrays that do not fit one another, as in a file that was damaged.
 
     Raises:
         ValueError: They don't.
     """
+    count = int(found["sizes"].sum())
+    starts, posting_starts, passages = found["starts"], found["posting_starts"], found["posting_passages"]
     fits = (
-        len(found["starts"]) == found["passages"].sum() + 1
-        and len(found["numbers"]) >= found["starts"][-1]
-        and len(found["posting_starts"]) == len(terms) + 1 == len(set(terms)) + 1
-        and len(found["posting_passages"]) == len(found["posting_weights"]) == found["posting_starts"][-1]
+        len(starts) == count + 1
+        and len(posting_starts) == len(terms) + 1
+        and len(set(terms)) == len(terms)
+        and bool((found["sizes"] > 0).all())
+        and _ascends(starts, len(found["numbers"]))
+        and _ascends(posting_starts, len(passages))
+        and len(passages) == len(found["posting_weights"])
+        and (not len(passages) or (int(passages.min()) >= 0 and int(passages.max()) < count))
+        and (not len(found["numbers"]) or int(found["numbers"].max()) < len(terms))
     )
     if not fits:
         raise ValueError("its arrays do not fit one another")
+
+
+def _ascends(starts: Any, end: int) -> bool:
+    return int(starts[0]) == 0 and int(starts[-1]) == end and bool((starts[1:] >= starts[:-1]).all())
 
 
 def _rows(numbers: Any, sizes: list[int], starts: Any) -> Iterator[TermRows]:
@@ -133,17 +157,9 @@ def _rows(numbers: Any, sizes: list[int], starts: Any) -> Iterator[TermRows]:
         at += size
 
 
-def _open_array(path: Path) -> Any:
-    """An array mapped into memory; one of no length can't be mapped."""
-    numpy = load("numpy")
-    try:
-        return numpy.asarray(numpy.load(path, mmap_mode="r", allow_pickle=False))
-    except ValueError:
-        return numpy.load(path, allow_pickle=False)
-
-
 def forget_indexes(folder: Path, but: str) -> None:
-    """Delete kept indexes, with one exception."""
-    for old in folder.glob("index-*"):
-        if old.name != but and old.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
+    """Delete kept indexes, with one exception; one that another process has open may stay."""
+    for old in folder.glob("index-*.bin"):
+        if old.name != but:
+            with suppress(OSError):
+                old.unlink()

@@ -104,7 +104,7 @@ class Store:
 
     def _write(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
         vectors = self._save_vectors(snapshot, embedder)
-        index = f"index-{snapshot.id}-{uuid4().hex[:8]}"
+        index = f"index-{snapshot.id}-{uuid4().hex[:8]}.bin"
         save_index(self.folder / index, snapshot.keyword, preparation.key)
         header = {
             "format": FORMAT,
