@@ -24,6 +24,7 @@ FURTHER = {
         "Files": "files",
         "Models": "models",
         "Connectors": "connector_api",
+        "Batches": "batches",
         "Branch": "branches",
         "Comparison": "branches",
         "compare": "branches",

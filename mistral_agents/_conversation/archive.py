@@ -122,11 +122,11 @@ def document(
         "exported_at": datetime.now(timezone.utc).isoformat(),
         "conversation": without_secrets(dict(info)),
         "entries": rows,
-        "files": [_file(file) for file in files],
+        "files": [_write_file(file) for file in files],
     }
 
 
-def _file(file: FileData) -> JsonDict:
+def _write_file(file: FileData) -> JsonDict:
     return {"name": file.name, "media_type": file.media_type, "base64": base64.b64encode(file.data).decode()}
 
 

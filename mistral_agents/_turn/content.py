@@ -21,11 +21,11 @@ def content_chunks(content: Any) -> list[JsonDict]:
     if isinstance(content, dict):
         return [content]
     if isinstance(content, list):
-        return [item if isinstance(item, dict) else _loose_chunk(item) for item in content]
+        return [item if isinstance(item, dict) else _wrap_loose(item) for item in content]
     return [{"type": "unknown", "value": content}]
 
 
-def _loose_chunk(item: Any) -> JsonDict:
+def _wrap_loose(item: Any) -> JsonDict:
     return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
 
 

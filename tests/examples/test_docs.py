@@ -66,7 +66,7 @@ def blocks_of(name: str) -> list[str]:
             "display.md",
             [
                 "['text/html', 'text/markdown', 'text/plain']",
-                "['tides']",
+                "['harbour']",
                 "1 rows",
                 "A **bold** answer.",
                 "Lit in 1887.",
