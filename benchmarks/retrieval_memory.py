@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks._table import Section
+from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.records import Document
 from mistral_agents._steps import run
 from mistral_agents.retrieval.analysis import Analyzer
@@ -31,6 +32,8 @@ WORDS = [f"{stem}{ending}" for stem in ("pump", "valve", "filter", "motor", "gar
 
 class _Libraries:
     """Documents made when they are read: nothing of them is held here."""
+
+    changes = ChangeLog()
 
     def documents(self, *_: object, **__: object) -> Iterator[Document]:
         for number in range(DOCUMENTS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mistral_agents._border.blocks import Part, ResultContent, make_content, make_result, make_text_only, write_json
@@ -94,6 +95,18 @@ def _read_image(block: Mapping[str, Any]) -> Iterator[Part]:
     yield _read_file("image", block, None)
 
 
+def _read_media(block: Mapping[str, Any]) -> Iterator[Part]:
+    """Gemini's dialect: a file of any kind."""
+    mime = str(block.get("mime_type") or "")
+    family = mime.partition("/")[0]
+    if family in _REFUSED:
+        yield Part("chunk", family)
+    else:
+        address = block.get("file_uri")
+        read = _read_file("image" if family == "image" else "document", block, None)
+        yield replace(read, url=address) if isinstance(address, str) else read
+
+
 def _read_document(block: Mapping[str, Any]) -> Iterator[Part]:
     nested, source = block.get("file"), block.get("source")
     if isinstance(nested, Mapping):  # OpenAI's dialect
@@ -181,6 +194,7 @@ _READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
     "image_url": _read_image_url,
     "input_image": _read_image_url,
     "image": _read_image,
+    "media": _read_media,
     "file": _read_document,
     "input_file": _read_input_file,
     "document": _read_document,

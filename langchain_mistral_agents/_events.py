@@ -45,23 +45,23 @@ class ProtocolEvents:
 
     def feed(self, records: Sequence[Record]) -> tuple[AnswerChunk | None, list[Event]]:
         """What the records of an event make."""
-        return self._made(self._assembler.take(records))
+        return self._make_events(self._assembler.take(records))
 
     def end(self, turn: Turn) -> tuple[AnswerChunk | None, list[Event]]:
         """What was held back, and the end of the message."""
-        chunk, events = self._made(self._assembler.finish())
+        chunk, events = self._make_events(self._assembler.finish())
         whole = message_of(turn, self._sent)
         last: Event = {"event": "message-finish", "metadata": whole.response_metadata}
         if whole.usage_metadata is not None:
             last["usage"] = dict(whole.usage_metadata)
         return chunk, [*self._start(), *events, last]
 
-    def _made(self, steps: list[Step]) -> tuple[AnswerChunk | None, list[Event]]:
+    def _make_events(self, steps: list[Step]) -> tuple[AnswerChunk | None, list[Event]]:
         shown = self._stopper.steps(steps)
         if not shown:
             return None, []
         chunk = self._writer.write(shown, self._assembler.first_id, {})
-        return chunk, [*self._start(), *(event for step in shown for event in self._event(step))]
+        return chunk, [*self._start(), *(event for step in shown for event in self._make_event(step))]
 
     def _start(self) -> Iterator[Event]:
         if not self._started:
@@ -70,12 +70,12 @@ class ProtocolEvents:
             known = message_id if message_id is not None else ""
             yield {"event": "message-start", "role": "ai", "id": known, "metadata": {"provider": PROVIDER}}
 
-    def _event(self, step: Step) -> Iterator[Event]:
+    def _make_event(self, step: Step) -> Iterator[Event]:
         block = {**step.block, "index": step.index}
         if step.kind == "open":
-            yield {"event": "content-block-start", "index": step.index, "content": _skeleton(block)}
+            yield {"event": "content-block-start", "index": step.index, "content": _make_skeleton(block)}
         elif step.kind == "add":
-            yield {"event": "content-block-delta", "index": step.index, "delta": self._delta(step)}
+            yield {"event": "content-block-delta", "index": step.index, "delta": self._make_delta(step)}
         else:
             if block["type"] in ("tool_call", "invalid_tool_call"):
                 del block["index"]
@@ -83,7 +83,7 @@ class ProtocolEvents:
         if self._snapshots is not None and step.kind == "open":
             self._snapshots[step.index] = dict(block)
 
-    def _delta(self, step: Step) -> Event:
+    def _make_delta(self, step: Step) -> Event:
         kind = step.block["type"]
         if kind not in _CALLS:
             return {"type": f"{kind}-delta", kind: step.block[kind]}
@@ -100,7 +100,7 @@ def events_of_message(message: AIMessage) -> Iterator[Event]:
     yield from bridge.message_to_events(message, message_id=message.id)
 
 
-def _skeleton(block: Event) -> Event:
+def _make_skeleton(block: Event) -> Event:
     """A block at its start: its heavy fields come with its end."""
     kind = block["type"]
     light = {name: value for name, value in block.items() if name not in _HEAVY}

@@ -43,62 +43,64 @@ class Converter:
         if self._key != (conversation_id, setup):
             self._key, self._parts = (conversation_id, setup), []
         groups = list(group_entries(entries))
-        known = self._known(groups)
+        known = self._find_known(groups)
         del self._parts[known:]
         names = {e.tool_call_id: e.name for e in entries if isinstance(e, FunctionCall)}
         for group in groups[known:]:
             self._add(group, conversation_id, setup, names)
         return [part.message for part in self._parts]
 
-    def _known(self, groups: Sequence[Sequence[Entry]]) -> int:
+    def _find_known(self, groups: Sequence[Sequence[Entry]]) -> int:
         pairs = zip(self._parts, groups, strict=False)
-        return next((i for i, (p, g) in enumerate(pairs) if p.raws != _raws(g)), min(len(self._parts), len(groups)))
+        return next(
+            (i for i, (p, g) in enumerate(pairs) if p.raws != _list_raws(g)), min(len(self._parts), len(groups))
+        )
 
     def _add(self, group: Sequence[Entry], conversation_id: str, setup: str, names: Mapping[str, str]) -> None:
         before = self._parts[-1].digest if self._parts else ""
-        message = _input(group[0], names) if is_input(group[0]) else None
+        message = _make_input(group[0], names) if is_input(group[0]) else None
         if message is None:
             turn = Turn(conversation_id, list(group))
             message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
         after = history_digest([message], systems=True, start=before)
-        self._parts.append(_Part(_raws(group), message, after))
+        self._parts.append(_Part(_list_raws(group), message, after))
         self.converted += len(group)
 
 
-def _raws(group: Sequence[Entry]) -> list[JsonDict]:
+def _list_raws(group: Sequence[Entry]) -> list[JsonDict]:
     return [entry.raw for entry in group]
 
 
-def _input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:
+def _make_input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:
     if isinstance(entry, FunctionResult):
         call_id = entry.tool_call_id
         return ToolMessage(entry.result, tool_call_id=call_id, name=names.get(call_id), id=entry.id)
-    content = _content(entry)
+    content = _make_content(entry)
     if isinstance(entry, Message) and entry.role == "assistant":
         return AIMessage(content, id=entry.id)
     return HumanMessage(content, id=entry.id)
 
 
-def _content(entry: Entry) -> Any:
+def _make_content(entry: Entry) -> Any:
     if not isinstance(entry, Message):
         return ""
-    return entry.content if isinstance(entry.content, str) else [_block(chunk) for chunk in entry.chunks]
+    return entry.content if isinstance(entry.content, str) else [_make_block(chunk) for chunk in entry.chunks]
 
 
-def _block(chunk: JsonDict) -> JsonDict:
+def _make_block(chunk: JsonDict) -> JsonDict:
     """A chunk as a standard block, which the chat model can send again."""
     kind = chunk.get("type")
     if kind == "image_url":
         address = chunk.get("image_url")
-        return _data("image", address.get("url") if isinstance(address, dict) else address)
+        return _read_data("image", address.get("url") if isinstance(address, dict) else address)
     if kind == "document_url":
         name = chunk.get("document_name")
         extras = {"extras": {"name": name}} if isinstance(name, str) else {}
-        return {**_data("file", chunk.get("document_url")), **extras}
+        return {**_read_data("file", chunk.get("document_url")), **extras}
     return {key: value for key, value in chunk.items() if value is not None}
 
 
-def _data(kind: str, address: Any) -> JsonDict:
+def _read_data(kind: str, address: Any) -> JsonDict:
     text = str(address)
     head, comma, data = text.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

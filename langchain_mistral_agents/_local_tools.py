@@ -18,11 +18,11 @@ from mistral_agents._border.control import is_steering
 
 def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
     """Tools by name; plain functions become tools."""
-    made = [tool if isinstance(tool, BaseTool) else _from_function(tool) for tool in tools]
+    made = [tool if isinstance(tool, BaseTool) else _make_tool(tool) for tool in tools]
     return {tool.name: tool for tool in made}
 
 
-def _from_function(function: Any) -> BaseTool:
+def _make_tool(function: Any) -> BaseTool:
     if asyncio.iscoroutinefunction(function):
         return StructuredTool.from_function(coroutine=function)
     return StructuredTool.from_function(function)
@@ -74,7 +74,7 @@ def run_tools(
             return error if is_steering(error) else _answer_failure(call, error)
 
     with get_executor_for_config(config) as executor:
-        return [*_all_answered(list(executor.map(run, message.tool_calls))), *answer_unreadable(message)]
+        return [*_collect_answers(list(executor.map(run, message.tool_calls))), *answer_unreadable(message)]
 
 
 async def arun_tools(
@@ -92,7 +92,7 @@ async def arun_tools(
             return error if is_steering(error) else _answer_failure(call, error)
 
     found = await asyncio.gather(*(run(call) for call in message.tool_calls))
-    return [*_all_answered(found), *answer_unreadable(message)]
+    return [*_collect_answers(found), *answer_unreadable(message)]
 
 
 class PausedError(Exception):
@@ -104,7 +104,7 @@ class PausedError(Exception):
         self.results = {result.tool_call_id: result for result in results}
 
 
-def _all_answered(found: Sequence[ToolMessage | Exception]) -> list[ToolMessage]:
+def _collect_answers(found: Sequence[ToolMessage | Exception]) -> list[ToolMessage]:
     results = [each for each in found if isinstance(each, ToolMessage)]
     for each in found:
         if isinstance(each, Exception):

@@ -45,7 +45,7 @@ class Sent:
     continues: str | None = None
 
 
-def _without_none(values: JsonDict) -> JsonDict:
+def _drop_none(values: JsonDict) -> JsonDict:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -62,7 +62,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
     pending = [
         {"tool_call_id": call.tool_call_id, "name": call.name, "args": call.args} for call in turn.pending_confirmations
     ]
-    return _without_none(
+    return _drop_none(
         {
             "model_name": turn.model if turn.model is not None else sent.model,
             "agent_id": turn.agent_id,
@@ -77,14 +77,14 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "skipped_calls": skipped or None,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
-            "quotas": _quotas(turn) or None,
+            "quotas": _list_quotas(turn) or None,
             "request_id": turn.request_id,
             "headers": dict(turn.headers) if sent.headers else None,
         }
     )
 
 
-def _quotas(turn: Turn) -> dict[str, Any]:
+def _list_quotas(turn: Turn) -> dict[str, Any]:
     return {f"{q.name}/{q.window}": {"limit": q.limit, "remaining": q.remaining} for q in turn.quotas}
 
 
@@ -110,9 +110,9 @@ def _build_message(steps: Sequence[Step], message_id: str | None, *, blocks: boo
         content=[*closed],
         id=message_id,
         response_metadata=dict(VERSION),
-        tool_calls=[tool_call(**_fields(block)) for block in closed if block["type"] == "tool_call"],
+        tool_calls=[tool_call(**_collect_fields(block)) for block in closed if block["type"] == "tool_call"],
         invalid_tool_calls=[
-            invalid_tool_call(**_fields(block)) for block in closed if block["type"] == "invalid_tool_call"
+            invalid_tool_call(**_collect_fields(block)) for block in closed if block["type"] == "invalid_tool_call"
         ],
     )
 
@@ -134,5 +134,5 @@ def _add_index(step: Step) -> JsonDict:
     return {**step.block, "index": step.index}
 
 
-def _fields(call: JsonDict) -> JsonDict:
+def _collect_fields(call: JsonDict) -> JsonDict:
     return {name: value for name, value in call.items() if name != "type"}

@@ -20,19 +20,20 @@ def to_portable_messages(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     is told in a line each, and files by name. Messages of others are passed on as they are.
     """
     return [
-        _portable(message) if isinstance(message, AIMessage) and is_ours(message) else message for message in messages
+        _make_portable(message) if isinstance(message, AIMessage) and is_ours(message) else message
+        for message in messages
     ]
 
 
-def _portable(message: AIMessage) -> AIMessage:
-    lines = [line for block in message.content_blocks if (line := _told(dict(block)))]
+def _make_portable(message: AIMessage) -> AIMessage:
+    lines = [line for block in message.content_blocks if (line := _tell_block(dict(block)))]
     return AIMessage("\n\n".join(lines), tool_calls=message.tool_calls, id=message.id, name=message.name)
 
 
-def _told(block: Block) -> str:
+def _tell_block(block: Block) -> str:
     kind = block["type"]
     if kind == "text":
-        return str(block["text"]) + _sources(block.get("annotations") or [])
+        return str(block["text"]) + _list_sources(block.get("annotations") or [])
     if kind == "server_tool_call":
         return f"[{block['name']}: {json.dumps(block['args'], ensure_ascii=False)}]"
     if kind == "server_tool_result":
@@ -44,6 +45,6 @@ def _told(block: Block) -> str:
     return ""
 
 
-def _sources(notes: Sequence[Block]) -> str:
+def _list_sources(notes: Sequence[Block]) -> str:
     named = [f"{note.get('title') or 'source'} {note.get('url', '')}".strip() for note in notes]
     return f" ({'; '.join(named)})" if named else ""

@@ -45,7 +45,7 @@ def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDi
     entries: list[JsonDict] = []
     results: list[tuple[str, ResultContent]] = []
     for message in messages:
-        for made in _entries(message, systems):
+        for made in _make_entries(message, systems):
             entry, content = made if isinstance(made, tuple) else (made, None)
             if content is None:
                 entries += [*make_attachments(results), entry]
@@ -60,14 +60,14 @@ _Made = JsonDict | tuple[JsonDict, ResultContent]
 """An entry; a result's with what it holds."""
 
 
-def _entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
+def _make_entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
     if isinstance(message, SystemMessage):
         if systems:
             yield user_message(human_content(message.content))
     elif isinstance(message, HumanMessage):
-        yield from _human(message)
+        yield from _make_human_entries(message)
     elif isinstance(message, AIMessage):
-        yield from _assistant(message)
+        yield from _make_assistant_entries(message)
     elif isinstance(message, ToolMessage):
         prefix = "Error: " if message.status == "error" else ""
         yield _make_result(message.tool_call_id, result_content(message.content), prefix)
@@ -83,7 +83,7 @@ def _make_result(call_id: str, content: ResultContent, prefix: str = "") -> tupl
     return function_result(call_id, f"{prefix}{content.text}"), content
 
 
-def _human(message: HumanMessage) -> Iterator[_Made]:
+def _make_human_entries(message: HumanMessage) -> Iterator[_Made]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):
@@ -96,24 +96,24 @@ def _human(message: HumanMessage) -> Iterator[_Made]:
     yield user_message(human_content(content))
 
 
-def _assistant(message: AIMessage) -> Iterator[JsonDict]:
+def _make_assistant_entries(message: AIMessage) -> Iterator[JsonDict]:
     """An answer: text and thoughts as messages, calls after the words before them."""
     words: list[JsonDict] = []
     hosted: dict[str, JsonDict] = {}
-    for block in _blocks(message):
-        chunk = _word(block, ours=is_ours(message))
+    for block in _list_blocks(message):
+        chunk = _read_word(block, ours=is_ours(message))
         if chunk is not None:
             words.append(chunk)
             continue
-        entries = list(_actions(block, hosted, ours=is_ours(message)))
+        entries = list(_make_actions(block, hosted, ours=is_ours(message)))
         if entries:
-            yield from _said(words)
+            yield from _flush_words(words)
             words = []
             yield from entries
-    yield from _said(words)
+    yield from _flush_words(words)
 
 
-def _blocks(message: AIMessage) -> list[Any]:
+def _list_blocks(message: AIMessage) -> list[Any]:
     blocks: list[Any] = list(message.content_blocks)
     told = {block.get("id") for block in blocks if block.get("type") in _CALLS}
     calls: list[Any] = [{**call, "type": "tool_call"} for call in message.tool_calls]
@@ -121,7 +121,7 @@ def _blocks(message: AIMessage) -> list[Any]:
     return blocks + [call for call in calls if call["id"] not in told]
 
 
-def _said(words: list[JsonDict]) -> Iterator[JsonDict]:
+def _flush_words(words: list[JsonDict]) -> Iterator[JsonDict]:
     if not words:
         return
     if all(chunk["type"] == "text" for chunk in words):
@@ -132,29 +132,31 @@ def _said(words: list[JsonDict]) -> Iterator[JsonDict]:
         yield assistant_message(words)
 
 
-def _word(block: JsonDict, *, ours: bool) -> JsonDict | None:
+def _read_word(block: JsonDict, *, ours: bool) -> JsonDict | None:
     kind = block.get("type")
     if kind in ("text", "text-plain"):
-        return {"type": "text", "text": block.get("text", "")}
+        text = block.get("text")
+        return {"type": "text", "text": text} if isinstance(text, str) else None
     if kind == "reasoning" and ours:
         thought = {"type": "text", "text": block.get("reasoning", "")}
         return {"type": "thinking", "thinking": [thought], "closed": True}
     return None
 
 
-def _actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Iterator[JsonDict]:
+def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Iterator[JsonDict]:
     kind = block.get("type")
     if kind in ("tool_call", "invalid_tool_call"):
         yield function_call(block.get("id") or "", block.get("name") or UNNAMED, block.get("args") or "")
     elif kind == "server_tool_call" and ours:
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
-        yield from _hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
-    elif kind in ("reasoning", "server_tool_call", "server_tool_result", "image", "file") and not ours:
-        warn_left_out(str(kind), "of another provider's answer")
+        yield from _make_hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
+    elif not ours:
+        value = block.get("value") if kind == "non_standard" else None
+        warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
 
 
-def _hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
+def _make_hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
     """A run of a hosted tool as call and result: the service refuses execution entries as inputs."""
     output = result.get("output")
     value = output.get("result", output) if isinstance(output, dict) else output

@@ -147,10 +147,10 @@ class Assembler:
             self._add_block(non_standard(event))
         return self.take(())
 
-    def _step(self, kind: Literal["open", "add", "close"], index: int, block: JsonDict) -> None:
+    def _add_step(self, kind: Literal["open", "add", "close"], index: int, block: JsonDict) -> None:
         self._steps.append(Step(kind, index, block))
 
-    def _next_index(self, entry_id: str | None) -> int:
+    def _take_index(self, entry_id: str | None) -> int:
         self._note_id(entry_id)
         self._count += 1
         return self._count - 1
@@ -160,9 +160,9 @@ class Assembler:
             self.first_id = entry_id
 
     def _add_block(self, block: JsonDict, entry_id: str | None = None) -> None:
-        index = self._next_index(entry_id)
-        self._step("open", index, block)
-        self._step("close", index, block)
+        index = self._take_index(entry_id)
+        self._add_step("open", index, block)
+        self._add_step("close", index, block)
 
     # messages ----------------------------------------------------------------------------------------------------
 
@@ -211,10 +211,10 @@ class Assembler:
     ) -> _Prose:
         self._close_prose()
         start = len(piece.texts) - 1 if piece is not None else 0
-        self._prose = prose = _Prose(kind, self._next_index(entry_id), entry_id, piece, start)
+        self._prose = prose = _Prose(kind, self._take_index(entry_id), entry_id, piece, start)
         if kind == "text":
             prose.annotations, self._waiting = self._waiting, []
-        self._step("open", prose.index, {"type": kind, kind: ""})
+        self._add_step("open", prose.index, {"type": kind, kind: ""})
         return prose
 
     def _close_prose(self) -> None:
@@ -223,7 +223,7 @@ class Assembler:
             block: JsonDict = {"type": prose.kind, prose.kind: prose.text}
             if prose.annotations:
                 block["annotations"] = prose.annotations
-            self._step("close", prose.index, block)
+            self._add_step("close", prose.index, block)
 
     def _cite(self, entry_id: str, chunk: JsonDict) -> None:
         """A reference belongs to the text before it; where none is, to the next."""
@@ -253,13 +253,13 @@ class Assembler:
 
     def _open_run(self, key: str, entry: JsonDict) -> _Call:
         name = name_of(entry.get("name"))
-        block = {"id": key, "name": standard_name(name), "extras": run_extras(name, _function(entry))}
+        block = {"id": key, "name": standard_name(name), "extras": run_extras(name, _name_function(entry))}
         return self._open_call(key, block, entry, hosted=True)
 
     def _open_call(self, key: str, block: JsonDict, entry: JsonDict, *, hosted: bool) -> _Call:
-        call = self._calls[key] = _Call(self._next_index(key), block, entry, hosted)
+        call = self._calls[key] = _Call(self._take_index(key), block, entry, hosted)
         kind = "server_tool_call_chunk" if hosted else "tool_call_chunk"
-        self._step("open", call.index, {"type": kind, "args": "", **block})
+        self._add_step("open", call.index, {"type": kind, "args": "", **block})
         return call
 
     def _add_arguments(self, call: _Call, piece: Any) -> None:
@@ -271,7 +271,7 @@ class Assembler:
             call.begun = True
             call.streams = not call.hosted or text.lstrip().startswith("{")
         if call.streams:
-            self._step("add", call.index, {"type": _chunk_kind(call), "args": text})
+            self._add_step("add", call.index, {"type": _name_chunk_kind(call), "args": text})
 
     def _close_call(self, call: _Call) -> None:
         if call.closed:
@@ -280,8 +280,8 @@ class Assembler:
         written = arguments_text(call.entry)
         if not call.streams or (call.hosted and not written):
             whole = json.dumps(parse_arguments(written), ensure_ascii=False)
-            self._step("add", call.index, {"type": _chunk_kind(call), "args": whole})
-        self._step("close", call.index, _close_block(call, written))
+            self._add_step("add", call.index, {"type": _name_chunk_kind(call), "args": whole})
+        self._add_step("close", call.index, _close_block(call, written))
 
     def _take_run_end(self, record: RunEnd) -> None:
         call = self._calls.get(record.key)
@@ -291,7 +291,7 @@ class Assembler:
         run = parse_entry({**record.entry, "name": name_of(record.entry.get("name")), "type": "tool.execution"})
         if isinstance(run, ToolExecution):
             self._add_block(result_block(run, record.key), record.key)
-            self._cite_library([library_citation(hit) for hit in _library_hits(run)])
+            self._cite_library([library_citation(hit) for hit in _find_library_hits(run)])
             self._linked.extend(ref for ref in Turn(None, [run]).files if ref.url is not None)
 
     def _take_call(self, record: CallDelta) -> None:
@@ -307,7 +307,7 @@ class Assembler:
         if not isinstance(status, str):
             return self._open_call(key, block, entry, hosted=False)
         block["name"] = standard_name(name)
-        block["extras"] = {**run_extras(name, _function(entry)), "confirmation_status": status}
+        block["extras"] = {**run_extras(name, _name_function(entry)), "confirmation_status": status}
         return self._open_call(key, block, entry, hosted=True)
 
     # what is neither ----------------------------------------------------------------------------------------------
@@ -331,12 +331,12 @@ class Assembler:
         """The frame of a stream makes no block."""
 
 
-def _function(entry: JsonDict) -> str | None:
+def _name_function(entry: JsonDict) -> str | None:
     value = entry.get("function")
     return None if value is None else name_of(value)
 
 
-def _library_hits(run: ToolExecution) -> list[SearchHit]:
+def _find_library_hits(run: ToolExecution) -> list[SearchHit]:
     return search_hits(run) if search_origin(run) == "library" and run.error is None else []
 
 
@@ -344,7 +344,7 @@ def _read_file(chunk: JsonDict) -> FileRef:
     return Turn.from_response({"outputs": [{"type": "message.output", "content": [chunk]}]}).files[0]
 
 
-def _chunk_kind(call: _Call) -> str:
+def _name_chunk_kind(call: _Call) -> str:
     return "server_tool_call_chunk" if call.hosted else "tool_call_chunk"
 
 

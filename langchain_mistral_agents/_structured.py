@@ -10,7 +10,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
-from langchain_core.outputs import Generation
+from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import BaseTool
@@ -57,8 +57,15 @@ class CallParser(JsonOutputKeyToolsParser):
         """As `FormParser.parse_result`."""
         value = super().parse_result(result, partial=partial)
         if value is None:
-            return None
+            return None if partial else _check_no_fault(result[0])
         return _read_partly(self.form, value) if partial else _read(self.form, value, json.dumps(value))
+
+
+def _check_no_fault(generation: Generation) -> None:
+    """Tell a call that can't be read from none at all."""
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    for call in message.invalid_tool_calls if isinstance(message, AIMessage) else ():
+        raise OutputParserException(f"The call {call['name']} can't be read: {call['error']}", llm_output=call["args"])
 
 
 def _read(form: Form | None, value: Any, text: str) -> Any:
@@ -90,7 +97,7 @@ def _trace_schema(given: Any, form: Form) -> dict[str, Any]:
     """The schema as LangChain's tracers know it of other models; ours where LangChain can't say it."""
     try:
         return convert_to_json_schema(given)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         return {"title": form.name, **form.schema}
 
 

@@ -23,6 +23,7 @@ from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
+from langchain_mistral_agents.batching import MistralBatchJob, astart_job, start_job
 from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
@@ -141,6 +142,42 @@ class ChatMistralAgent(AgentSettings):
     def _make(self, plan: Plan, *, stored: bool) -> Steps[Request]:
         with model_errors(stored=stored):
             return (yield from plan.make(self.mistral))
+
+    # many at once
+
+    def batch_job(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> MistralBatchJob:
+        """Ask all inputs in one batch job of the service, each in a conversation of its own.
+
+        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
+
+        Args:
+            inputs: What `invoke` takes, many times.
+            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
+            timeout_hours: When the service gives it up, 1 to 168.
+            metadata: Your own keys of the job.
+
+        Raises:
+            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
+        """
+        return start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+
+    async def abatch_job(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> MistralBatchJob:
+        """As `batch_job`, without blocking."""
+        return await astart_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
 
     # the four ways to ask
 

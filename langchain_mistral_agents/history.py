@@ -105,26 +105,26 @@ class MistralConversationHistory(BaseChatMessageHistory):
         if key is None:
             return self.unsaved
         with model_errors(stored=True):
-            setup = self._known_setup(key)
+            setup = self._find_setup(key)
             if setup is None:
                 info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
                 setup = Setup.of_info(info).key
             history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
-        return self._converted(history, setup)
+        return self._convert_history(history, setup)
 
     def get_messages(self, limit: int | None = None) -> list[BaseMessage]:
         """The last `limit` messages; None gives all. The service sends the whole history in any case."""
-        return _last(self.messages, limit)
+        return _cut_last(self.messages, limit)
 
     async def aget_last_messages(self, limit: int | None = None) -> list[BaseMessage]:
         """As `get_messages`, without blocking."""
-        return _last(await self.aget_messages(), limit)
+        return _cut_last(await self.aget_messages(), limit)
 
-    def _known_setup(self, conversation_id: str) -> str | None:
+    def _find_setup(self, conversation_id: str) -> str | None:
         known = self._setup
         return known[1] if known is not None and known[0] == conversation_id else None
 
-    def _converted(self, history: History, setup: str) -> list[BaseMessage]:
+    def _convert_history(self, history: History, setup: str) -> list[BaseMessage]:
         conversation_id = history.conversation_id
         self._setup = (conversation_id, setup)
         HEADS.set(self.client.base_url, conversation_id, history.last_entry_id)
@@ -235,7 +235,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         return f"{type(self).__name__}({self._conversation_id!r})"
 
 
-def _last(messages: list[BaseMessage], limit: int | None) -> list[BaseMessage]:
+def _cut_last(messages: list[BaseMessage], limit: int | None) -> list[BaseMessage]:
     if limit is None:
         return messages
     if limit < 0:

@@ -103,13 +103,13 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
 
     def load_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """The history, for the prompt."""
-        return self._variables(self._history.messages)
+        return self._read_variables(self._history.messages)
 
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """As `load_memory_variables`, without blocking."""
-        return self._variables(await self._history.aget_messages())
+        return self._read_variables(await self._history.aget_messages())
 
-    def _variables(self, messages: list[BaseMessage]) -> dict[str, Any]:
+    def _read_variables(self, messages: list[BaseMessage]) -> dict[str, Any]:
         if self.return_messages:
             return {self.memory_key: messages}
         return {self.memory_key: get_buffer_string(messages, self.human_prefix, self.ai_prefix)}
@@ -120,15 +120,15 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         Raises:
             ConfigurationError: There are several inputs or outputs, and no key says which.
         """
-        self._history.add_messages(self._turn(inputs, outputs))
+        self._history.add_messages(self._make_turn(inputs, outputs))
 
     async def asave_context(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         """As `save_context`, without blocking."""
-        await self._history.aadd_messages(self._turn(inputs, outputs))
+        await self._history.aadd_messages(self._make_turn(inputs, outputs))
 
-    def _turn(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[BaseMessage]:
-        asked = _one(inputs, self.input_key, "input_key", {self.memory_key, "stop"})
-        answer = _one(outputs, self.output_key, "output_key", set())
+    def _make_turn(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> list[BaseMessage]:
+        asked = _find_one(inputs, self.input_key, "input_key", {self.memory_key, "stop"})
+        answer = _find_one(outputs, self.output_key, "output_key", set())
         return [
             asked if isinstance(asked, BaseMessage) else HumanMessage(asked),
             answer if isinstance(answer, BaseMessage) else AIMessage(answer),
@@ -143,7 +143,7 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         await self._history.aclear()
 
 
-def _one(values: dict[str, Any], key: str | None, name: str, apart: set[str]) -> Any:
+def _find_one(values: dict[str, Any], key: str | None, name: str, apart: set[str]) -> Any:
     """The value under a key, or the only one there is."""
     if key is not None:
         return values[key]

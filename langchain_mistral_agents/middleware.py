@@ -89,7 +89,7 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
 
     def before_agent(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
         """Answer calls that a broken run left open with an error, since the service takes nothing else before."""
-        messages = list(_closed(state["messages"]))
+        messages = list(_close_calls(state["messages"]))
         if len(messages) == len(state["messages"]):
             return None
         return {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES), *messages]}
@@ -104,11 +104,11 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
         """Send the turn to the conversation, and note where it then stands."""
         given = request
         try:
-            response = handler(_addressed(given))
+            response = handler(_address_request(given))
         except LateConfirmationError:
-            given = request.override(messages=_before_question(request.messages))
-            response = handler(_addressed(given))
-        return ExtendedModelResponse(response, Command(update=_standing(response, request, given)))
+            given = request.override(messages=_cut_before_question(request.messages))
+            response = handler(_address_request(given))
+        return ExtendedModelResponse(response, Command(update=_tell_place(response, request, given)))
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
@@ -116,11 +116,11 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
         """As `wrap_model_call`, without blocking."""
         given = request
         try:
-            response = await handler(_addressed(given))
+            response = await handler(_address_request(given))
         except LateConfirmationError:
-            given = request.override(messages=_before_question(request.messages))
-            response = await handler(_addressed(given))
-        return ExtendedModelResponse(response, Command(update=_standing(response, request, given)))
+            given = request.override(messages=_cut_before_question(request.messages))
+            response = await handler(_address_request(given))
+        return ExtendedModelResponse(response, Command(update=_tell_place(response, request, given)))
 
     @hook_config(can_jump_to=["model"])
     def after_model(self, state: MistralAgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
@@ -128,8 +128,8 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
 
         This is a step of its own: the answer is checkpointed by now, so that resuming does not repeat its turn.
         """
-        answer = _last_answer(state["messages"])
-        pending = _pending(answer)
+        answer = _find_last_answer(state["messages"])
+        pending = _list_pending(answer)
         if answer is None or not pending:
             return None
         update: dict[str, Any] = {"decisions": _ask(pending)}
@@ -141,7 +141,7 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
         return self.after_model(state, runtime)
 
 
-def _closed(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
+def _close_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
     """The messages, with an error result behind each answer whose calls have none."""
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     for message in messages:
@@ -151,11 +151,11 @@ def _closed(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
                 yield ToolMessage(INTERRUPTED, tool_call_id=str(call["id"]), name=call["name"], status="error")
 
 
-def _last_answer(messages: Sequence[BaseMessage]) -> AIMessage | None:
+def _find_last_answer(messages: Sequence[BaseMessage]) -> AIMessage | None:
     return next((message for message in reversed(messages) if isinstance(message, AIMessage)), None)
 
 
-def _pending(answer: AIMessage | None) -> list[dict[str, Any]]:
+def _list_pending(answer: AIMessage | None) -> list[dict[str, Any]]:
     """The calls of an answer that wait for confirmation: `tool_call_id`, `name`, `args`."""
     found = answer.response_metadata.get("pending_confirmations") if answer is not None else None
     return found if isinstance(found, list) else []
@@ -195,7 +195,7 @@ def _as_portable(request: ModelRequest[Any]) -> ModelRequest[Any]:
     return request.override(messages=messages, model_settings=settings)
 
 
-def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
+def _address_request(request: ModelRequest[Any]) -> ModelRequest[Any]:
     """The request with the conversation it goes to, and the decisions that its pending calls wait for."""
     model = request.model
     state: Mapping[str, Any] = request.state
@@ -212,7 +212,7 @@ def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
             hint='Set on_divergence="new" on the model to begin a new conversation with what is left.',
         )
     decided = state.get("decisions") or {}
-    pending = [call["tool_call_id"] for call in _pending(_last_answer(request.messages))]
+    pending = [call["tool_call_id"] for call in _list_pending(_find_last_answer(request.messages))]
     if pending:
         settings["tool_confirmations"] = [
             {"tool_call_id": call_id, "confirmation": decided.get(call_id, "deny")} for call_id in pending
@@ -220,22 +220,22 @@ def _addressed(request: ModelRequest[Any]) -> ModelRequest[Any]:
     return request.override(model_settings=settings)
 
 
-def _before_question(messages: Sequence[BaseMessage]) -> list[Any]:
+def _cut_before_question(messages: Sequence[BaseMessage]) -> list[Any]:
     """The messages without an answer that waits for a decision, and what it did before it asked.
 
     The decision was taken already (on an older checkpoint, or its reply was lost), so the turn branches before it.
     """
     kept = list(messages)
-    while _pending(answer := _last_answer(kept)):
+    while _list_pending(answer := _find_last_answer(kept)):
         place = next(i for i, message in enumerate(kept) if message is answer)
         first = max((i + 1 for i in range(place) if isinstance(kept[i], HumanMessage)), default=0)
         kept = [*kept[:first], *(each for each in kept[place + 1 :] if not isinstance(each, ToolMessage))]
     return kept
 
 
-def _standing(response: ModelResponse[Any], request: ModelRequest[Any], given: ModelRequest[Any]) -> dict[str, Any]:
+def _tell_place(response: ModelResponse[Any], request: ModelRequest[Any], given: ModelRequest[Any]) -> dict[str, Any]:
     """Where the conversation stands after an answer to what was given of a request; decisions count for one turn."""
-    answer = _last_answer(response.result)
+    answer = _find_last_answer(response.result)
     facts = answer.response_metadata if answer is not None else {}
     conversation_id = facts.get("conversation_id")
     kept = {message.id for message in given.messages}
@@ -272,12 +272,12 @@ def _ask(pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         given = interrupt(review)
     except RuntimeError as error:  # Python 3.10 hands no context to the tasks of an asynchronous graph
         raise ConfigurationError(NO_CONTEXT) from error
-    while (decided := _decided(given, [call["tool_call_id"] for call in pending])) is None:
+    while (decided := _read_decisions(given, [call["tool_call_id"] for call in pending])) is None:
         given = interrupt({**review, "error": f"{given!r} does not decide about every call."})
     return decided
 
 
-def _decided(given: Any, ids: Sequence[str]) -> dict[str, str] | None:
+def _read_decisions(given: Any, ids: Sequence[str]) -> dict[str, str] | None:
     """A resume value as `allow` or `deny` by call id; None where it is no decision about each of them."""
     words: Mapping[Any, Any] = {}
     if isinstance(given, str):

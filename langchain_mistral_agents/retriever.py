@@ -209,7 +209,7 @@ class MistralLibraryRetriever(BaseRetriever):
             return []
         embedder = self._engine.embedder
         vector = embedder.query(query) if embedder is not None else None
-        return [self._document(hit) for hit in self._engine.search(self._query(query, k, filter, vector))]
+        return [self._make_document(hit) for hit in self._engine.search(self._make_query(query, k, filter, vector))]
 
     async def _aget_relevant_documents(
         self,
@@ -225,9 +225,11 @@ class MistralLibraryRetriever(BaseRetriever):
             return []
         embedder = self._engine.embedder
         vector = await embedder.aquery(query) if embedder is not None else None
-        return [self._document(hit) for hit in await self._engine.asearch(self._query(query, k, filter, vector))]
+        return [
+            self._make_document(hit) for hit in await self._engine.asearch(self._make_query(query, k, filter, vector))
+        ]
 
-    def _query(self, text: str, k: int | None, filter_: Any, vector: Sequence[float] | None) -> Query:
+    def _make_query(self, text: str, k: int | None, filter_: Any, vector: Sequence[float] | None) -> Query:
         return Query(
             text,
             top_k=k if k is not None else self.k,
@@ -239,7 +241,7 @@ class MistralLibraryRetriever(BaseRetriever):
             fusion=self._fusion,
         )
 
-    def _document(self, hit: Hit) -> Document:
+    def _make_document(self, hit: Hit) -> Document:
         if self.retrieval_mode == "documents":
             whole = {**hit.document.metadata(), "start_index": 0, "score": hit.score}
             return Document(page_content=hit.stored.text, metadata=whole, id=hit.document.document_id)

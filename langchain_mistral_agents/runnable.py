@@ -183,7 +183,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_keep_local(tools), client=client)
 
     @classmethod
     async def acreate_agent(
@@ -192,7 +192,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """As `create_agent`, without blocking."""
         declared = [unsealed(as_tool(tool)) for tool in tools]
         agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
-        return cls(agent_id=agent["id"], name=name, tools=_local(tools), client=client)
+        return cls(agent_id=agent["id"], name=name, tools=_keep_local(tools), client=client)
 
     # running
 
@@ -207,7 +207,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _invoke(
         self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
-        with self._held(config):
+        with self._hold_thread(config):
             return self._run(given, run_manager, config, kwargs)
 
     def _run(
@@ -216,7 +216,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = self._begin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
-        rounds = self._rounds(messages, config)
+        rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = self._model.invoke(rounds.messages, child, **options)
@@ -225,12 +225,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 return with_turn(rounds.answer, catcher.turn)
             with rounds.pausing() as answer:
                 rounds.go_on(run_tools(answer, tools, child, rounds.done))
-        raise self._exhausted(rounds, catcher)
+        raise self._make_exhausted_error(rounds, catcher)
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
-        async with self._aheld(config):
+        async with self._ahold_thread(config):
             return await self._arun(given, run_manager, config, kwargs)
 
     async def _arun(
@@ -239,7 +239,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         messages, options, tools = await self._abegin(given, config, kwargs)
         catcher = TurnCatcher()
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
-        rounds = self._rounds(messages, config)
+        rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
@@ -248,7 +248,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 return with_turn(rounds.answer, catcher.turn)
             with rounds.pausing() as answer:
                 rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
-        raise self._exhausted(rounds, catcher)
+        raise self._make_exhausted_error(rounds, catcher)
 
     def stream(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
@@ -270,9 +270,9 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, given: Iterator[Input], run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
         question = next(iter(given))
-        yield from LeavableStream(lambda hold: self._chunks(question, run_manager, config, kwargs, hold))
+        yield from LeavableStream(lambda hold: self._stream_chunks(question, run_manager, config, kwargs, hold))
 
-    def _chunks(
+    def _stream_chunks(
         self,
         given: Input,
         run_manager: CallbackManagerForChainRun,
@@ -280,7 +280,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
         hold: Hold,
     ) -> Generator[AIMessageChunk, None, None]:
-        with self._held(config, hold):
+        with self._hold_thread(config, hold):
             yield from self._run_stream(given, run_manager, config, kwargs)
 
     def _run_stream(
@@ -288,7 +288,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> Generator[AIMessageChunk, None, None]:
         messages, options, tools = self._begin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
-        rounds = self._rounds(messages, config)
+        rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 chunks: list[AIMessageChunk] = []
@@ -302,7 +302,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 return
             with rounds.pausing() as answer:
                 rounds.go_on(run_tools(answer, tools, child, rounds.done))
-        raise self._exhausted(rounds, TurnCatcher())
+        raise self._make_exhausted_error(rounds, TurnCatcher())
 
     async def _astream(
         self,
@@ -312,12 +312,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         question = await anext(aiter(given))
-        stream = AsyncLeavableStream(lambda hold: self._achunks(question, run_manager, config, kwargs, hold))
+        stream = AsyncLeavableStream(lambda hold: self._astream_chunks(question, run_manager, config, kwargs, hold))
         async with aclosing(stream):
             async for chunk in stream:
                 yield chunk
 
-    async def _achunks(
+    async def _astream_chunks(
         self,
         given: Input,
         run_manager: AsyncCallbackManagerForChainRun,
@@ -325,7 +325,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
         hold: Hold,
     ) -> AsyncGenerator[AIMessageChunk, None]:
-        async with self._aheld(config, hold), aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks:
+        async with (
+            self._ahold_thread(config, hold),
+            aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks,
+        ):
             async for chunk in chunks:
                 yield chunk
 
@@ -334,7 +337,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> AsyncGenerator[AIMessageChunk, None]:
         messages, options, tools = await self._abegin(given, config, kwargs)
         child = patch_config(config, callbacks=run_manager.get_child())
-        rounds = self._rounds(messages, config)
+        rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 chunks: list[AIMessageChunk] = []
@@ -348,7 +351,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 return
             with rounds.pausing() as answer:
                 rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
-        raise self._exhausted(rounds, TurnCatcher())
+        raise self._make_exhausted_error(rounds, TurnCatcher())
 
     def batch(
         self,
@@ -384,14 +387,14 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         store: ConversationStore = self.conversations
         return store
 
-    def _thread(self, config: RunnableConfig) -> str | None:
+    def _find_thread(self, config: RunnableConfig) -> str | None:
         """The thread whose conversation the map tells; None where the call names a conversation, or no thread."""
-        return _configurable(config, "thread_id") if _configurable(config, "conversation_id") is None else None
+        return _read_config(config, "thread_id") if _read_config(config, "conversation_id") is None else None
 
     @contextmanager
-    def _held(self, config: RunnableConfig, hold: Hold | None = None) -> Iterator[None]:
+    def _hold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> Iterator[None]:
         """Hold the thread: its calls follow one another, so that many first ones at once make one conversation."""
-        thread_id = self._thread(config)
+        thread_id = self._find_thread(config)
         if thread_id is None:
             yield
         else:
@@ -399,8 +402,8 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 yield
 
     @asynccontextmanager
-    async def _aheld(self, config: RunnableConfig, hold: Hold | None = None) -> AsyncIterator[None]:
-        thread_id = self._thread(config)
+    async def _ahold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> AsyncIterator[None]:
+        thread_id = self._find_thread(config)
         if thread_id is None:
             yield
         else:
@@ -410,52 +413,52 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
-        thread_id = self._thread(config)
+        thread_id = self._find_thread(config)
         found = self._store().get(thread_id, self._agent_key) if thread_id is not None else None
-        return self._prepared(given, config, kwargs, found)
+        return self._prepare_call(given, config, kwargs, found)
 
     async def _abegin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
-        thread_id = self._thread(config)
+        thread_id = self._find_thread(config)
         found = await self._store().aget(thread_id, self._agent_key) if thread_id is not None else None
-        return self._prepared(given, config, kwargs, found)
+        return self._prepare_call(given, config, kwargs, found)
 
-    def _prepared(
+    def _prepare_call(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any], mapped: str | None
     ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
         options = dict(kwargs)
-        named = _configurable(config, "conversation_id")
+        named = _read_config(config, "conversation_id")
         found = named if named is not None else mapped
         if found is not None:
             options.setdefault("conversation_id", found)
         tools = as_runnable_tools(self.tools)
         if tools:
             options["tools"] = [as_tool(tool) for tool in tools.values()]
-        return _messages(given), options, tools
+        return _read_messages(given), options, tools
 
-    def _rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
+    def _begin_rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
         """The rounds of a call, or the rest of those that a tool of the same call paused before."""
-        thread_id = self._thread(config)
+        thread_id = self._find_thread(config)
         place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
         return PAUSED.take(place, messages)
 
-    def _to_keep(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
-        thread_id = _configurable(config, "thread_id")
+    def _find_kept(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
+        thread_id = _read_config(config, "thread_id")
         conversation_id = answer.response_metadata.get("conversation_id")
         return (thread_id, conversation_id) if thread_id is not None and self.store and conversation_id else None
 
     def _remember(self, answer: AIMessage, config: RunnableConfig) -> None:
-        kept = self._to_keep(answer, config)
+        kept = self._find_kept(answer, config)
         if kept is not None:
             self._store().set(kept[0], self._agent_key, kept[1])
 
     async def _aremember(self, answer: AIMessage, config: RunnableConfig) -> None:
-        kept = self._to_keep(answer, config)
+        kept = self._find_kept(answer, config)
         if kept is not None:
             await self._store().aset(kept[0], self._agent_key, kept[1])
 
-    def _exhausted(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
+    def _make_exhausted_error(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(
             f"The agent asked for functions again after {self.max_rounds} rounds.",
             conversation_id=rounds.conversation_id,
@@ -464,17 +467,17 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         )
 
 
-def _configurable(config: RunnableConfig, name: str) -> str | None:
+def _read_config(config: RunnableConfig, name: str) -> str | None:
     found = ensure_config(config).get("configurable", {}).get(name)
     return str(found) if found is not None else None
 
 
-def _local(tools: Sequence[Any]) -> list[Any]:
+def _keep_local(tools: Sequence[Any]) -> list[Any]:
     """The tools that run here: not the hosted ones, which are dicts."""
     return [tool for tool in tools if callable(tool) or hasattr(tool, "invoke")]
 
 
-def _messages(given: Input) -> list[BaseMessage]:
+def _read_messages(given: Input) -> list[BaseMessage]:
     if isinstance(given, str):
         return [HumanMessage(given)]
     if isinstance(given, PromptValue):
@@ -483,7 +486,7 @@ def _messages(given: Input) -> list[BaseMessage]:
         inner = next((given[name] for name in ("messages", "input") if name in given), None)
         if inner is None:
             raise ConfigurationError("A dict as input needs the key 'messages' or 'input'.")
-        return _messages(inner)
+        return _read_messages(inner)
     if isinstance(given, (BaseMessage, dict)):
         return convert_to_messages([given])
     return convert_to_messages(list(given))
@@ -495,7 +498,7 @@ def _check_batch(config: RunnableConfig | list[RunnableConfig] | None, count: in
     names = [
         found
         for each in configs
-        if (found := _configurable(each or {}, "conversation_id") or _configurable(each or {}, "thread_id")) is not None
+        if (found := _read_config(each or {}, "conversation_id") or _read_config(each or {}, "thread_id")) is not None
     ]
     if len(names) != len(set(names)):
         raise ConfigurationError("A batch can't go on twice with one conversation or thread; call one after the other.")

@@ -36,17 +36,17 @@ class MistralSessionHistory(MistralConversationHistory):
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]
         """All messages of the session's conversation; see `MistralConversationHistory.messages`."""
-        self._moved(self._conversations.get(self.session_id, self._owner))
+        self._move_session(self._conversations.get(self.session_id, self._owner))
         return super().messages
 
     async def aget_messages(self) -> list[BaseMessage]:
         """As `messages`, without blocking."""
-        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        self._move_session(await self._conversations.aget(self.session_id, self._owner))
         return await super().aget_messages()
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """As `MistralConversationHistory.add_messages`; a conversation that began or branched goes into the map."""
-        self._moved(self._conversations.get(self.session_id, self._owner))
+        self._move_session(self._conversations.get(self.session_id, self._owner))
         super().add_messages(messages)
         conversation_id = self.conversation_id
         if conversation_id is not None and conversation_id != self._mapped:
@@ -55,7 +55,7 @@ class MistralSessionHistory(MistralConversationHistory):
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """As `add_messages`, without blocking."""
-        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        self._move_session(await self._conversations.aget(self.session_id, self._owner))
         super().add_messages(messages)
         conversation_id = self.conversation_id
         if conversation_id is not None and conversation_id != self._mapped:
@@ -64,19 +64,19 @@ class MistralSessionHistory(MistralConversationHistory):
 
     def clear(self) -> None:
         """Delete the conversation on the service, and forget it here and in the map."""
-        self._moved(self._conversations.get(self.session_id, self._owner))
+        self._move_session(self._conversations.get(self.session_id, self._owner))
         super().clear()
         self._conversations.delete(self.session_id)
         self._mapped = None
 
     async def aclear(self) -> None:
         """As `clear`, without blocking."""
-        self._moved(await self._conversations.aget(self.session_id, self._owner))
+        self._move_session(await self._conversations.aget(self.session_id, self._owner))
         await super().aclear()
         await self._conversations.adelete(self.session_id)
         self._mapped = None
 
-    def _moved(self, mapped: str | None) -> None:
+    def _move_session(self, mapped: str | None) -> None:
         """Follow the map where it changed since this process looked; unsaved messages stay."""
         if mapped == self._mapped:
             return

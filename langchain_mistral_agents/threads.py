@@ -99,7 +99,7 @@ class InMemoryConversations:
         self.delete(thread_id)
 
 
-def _owned(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
+def _check_owner(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
     if conversation_id is None:
         return None
     if owner != agent:
@@ -132,7 +132,7 @@ class SqliteConversations:
         with self._open() as connection:
             query = "SELECT agent, conversation_id FROM conversations WHERE thread_id = ?"
             row = connection.execute(query, (thread_id,)).fetchone()
-        return _owned(thread_id, agent, *(row if row is not None else (None, None)))
+        return _check_owner(thread_id, agent, *(row if row is not None else (None, None)))
 
     def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
         """Remember the thread's conversation; a branch replaces it."""
@@ -199,4 +199,4 @@ class StoreConversations:
 
     def _read(self, thread_id: str, agent: str, item: Any) -> str | None:
         value = item.value if item is not None else {}
-        return _owned(thread_id, agent, value.get("agent"), value.get("conversation_id"))
+        return _check_owner(thread_id, agent, value.get("agent"), value.get("conversation_id"))

@@ -84,14 +84,14 @@ class AgentState:
         """
         last = self.last
         said: list[str] = []
-        places = [place for place, message in enumerate(history) if last is not None and _same_entry(message, last)]
+        places = [place for place, message in enumerate(history) if last is not None and _is_same_entry(message, last)]
         new = history[places[-1] + 1 :] if places and last is not None else ()
         for message in new:
             if is_answer(message):
                 kwargs = {**_start_marks(last), **message.additional_kwargs}
                 self.answer = dumped(message.model_copy(update={"additional_kwargs": kwargs}))
             elif is_result(message):
-                self.unsent = [sent for sent in self.unsent if not _same_call(sent, message)]
+                self.unsent = [sent for sent in self.unsent if not _is_same_call(sent, message)]
             else:
                 said.append(fingerprint(message))
         self.known = [*self.known, *said]
@@ -123,11 +123,11 @@ class AgentState:
         return _MEMORIES.get(self.memory) is not memory and not any(map(is_answer, messages))
 
 
-def _same_entry(one: ChatMessage, other: ChatMessage) -> bool:
+def _is_same_entry(one: ChatMessage, other: ChatMessage) -> bool:
     return one.additional_kwargs.get("entry_id") == other.additional_kwargs.get("entry_id")
 
 
-def _same_call(one: JsonDict, other: ChatMessage) -> bool:
+def _is_same_call(one: JsonDict, other: ChatMessage) -> bool:
     return bool(one["additional_kwargs"]["tool_call_id"] == other.additional_kwargs.get("tool_call_id"))
 
 
@@ -159,9 +159,9 @@ def undumped(messages: Sequence[JsonDict]) -> list[ChatMessage]:
 
 def unmarked(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Copies that belong to no stored conversation."""
-    return [_unmarked(message) for message in messages]
+    return [_drop_marks(message) for message in messages]
 
 
-def _unmarked(message: ChatMessage) -> ChatMessage:
+def _drop_marks(message: ChatMessage) -> ChatMessage:
     kwargs = {name: value for name, value in message.additional_kwargs.items() if name not in _MARKS}
     return message.model_copy(update={"additional_kwargs": kwargs})

@@ -60,10 +60,10 @@ def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, *
         **marks,
     }
     kwargs.update({name: value for name, value in optional.items() if value})
-    return ChatMessage(role=MessageRole.ASSISTANT, blocks=_blocks(turn, kept), additional_kwargs=kwargs)
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=_make_blocks(turn, kept), additional_kwargs=kwargs)
 
 
-def _blocks(turn: Turn, calls: list[FunctionCall]) -> list[Any]:
+def _make_blocks(turn: Turn, calls: list[FunctionCall]) -> list[Any]:
     text = turn.text
     blocks: list[Any] = []
     if turn.reasoning and THINKING is not None:
@@ -152,7 +152,7 @@ def history_messages(entries: Iterable[Entry], conversation_id: str) -> list[Cha
     for entry in entries:
         if isinstance(entry, (MessageInput, FunctionResult)):
             _close(messages, answer, conversation_id)
-            messages.append(_input_message(entry, conversation_id))
+            messages.append(_make_input_message(entry, conversation_id))
         else:
             answer.append(entry)
     _close(messages, answer, conversation_id)
@@ -165,7 +165,7 @@ def _close(messages: list[ChatMessage], answer: list[Entry], conversation_id: st
         answer.clear()
 
 
-def _input_message(entry: MessageInput | FunctionResult, conversation_id: str) -> ChatMessage:
+def _make_input_message(entry: MessageInput | FunctionResult, conversation_id: str) -> ChatMessage:
     mark: JsonDict = {"conversation_id": conversation_id, "stored": True, "entry_id": entry.id}
     if isinstance(entry, FunctionResult):
         mark["tool_call_id"] = entry.tool_call_id
@@ -174,10 +174,10 @@ def _input_message(entry: MessageInput | FunctionResult, conversation_id: str) -
     other = [chunk for chunk in entry.chunks if chunk.get("type") not in ("text", "image_url")]
     if other:
         mark["other_chunks"] = other
-    return ChatMessage(role=role, blocks=_input_blocks(entry), additional_kwargs=mark)
+    return ChatMessage(role=role, blocks=_make_input_blocks(entry), additional_kwargs=mark)
 
 
-def _input_blocks(entry: Message) -> list[Any]:
+def _make_input_blocks(entry: Message) -> list[Any]:
     blocks: list[Any] = [TextBlock(text=entry.text)] if entry.text else []
     for chunk in entry.chunks:
         url = chunk.get("image_url")

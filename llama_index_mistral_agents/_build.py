@@ -32,7 +32,7 @@ from mistral_agents.retrieval.lazy import LazyEngine
 from mistral_agents.retrieval.progress import Bars
 from mistral_agents.retrieval.search_indexes import compile_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
-from mistral_agents.retrieval.snapshot import Query, Strategy, Unit, fusion_of
+from mistral_agents.retrieval.snapshot import Query, Strategy, Unit, check_top_k, fusion_of
 from mistral_agents.retrieval.vectors import EVEN, Fusion
 
 _MAX_TOKENS = 256
@@ -89,6 +89,8 @@ class Choices:
     attribute_fields: Mapping[str, FieldType] | None
 
     def __post_init__(self) -> None:
+        check_top_k(self.similarity_top_k, "similarity_top_k")
+        filter_of(self.filters)
         Query("", self.similarity_top_k, self.strategy, unit=self.retrieval_mode)  # refuses wrong values
         if self.retrieval_mode == "documents" and (self.mode != "local" or self.vector_store is not None):
             raise ConfigurationError('retrieval_mode="documents" goes only with mode="local", without vector_store.')

@@ -76,12 +76,12 @@ class ConversationBackend:
                 turn = stream.read()
         except (StreamInterruptedError, TurnFailedError) as error:
             if self.on_no_passages != "local" or self.fallback is None:
-                raise _broken(error) from error
+                raise _make_broken_error(error) from error
             return self.fallback.retrieve(bundle, text)
         found = find_passages(turn, self.library_ids)
         if self._falls_back(found) and self.fallback is not None:
             return self.fallback.retrieve(bundle, text)
-        return self._retrieved(turn, found, text)
+        return self._collect_nodes(turn, found, text)
 
     async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """As `retrieve`, without blocking."""
@@ -90,12 +90,12 @@ class ConversationBackend:
                 turn = await stream.aread()
         except (StreamInterruptedError, TurnFailedError) as error:
             if self.on_no_passages != "local" or self.fallback is None:
-                raise _broken(error) from error
+                raise _make_broken_error(error) from error
             return await self.fallback.aretrieve(bundle, text)
         found = find_passages(turn, self.library_ids)
         if self._falls_back(found) and self.fallback is not None:
             return await self.fallback.aretrieve(bundle, text)
-        return self._retrieved(turn, found, text)
+        return self._collect_nodes(turn, found, text)
 
     def with_engine(self, engine: LibraryEngine) -> ConversationBackend:
         """The same with another engine to fall back to."""
@@ -104,14 +104,14 @@ class ConversationBackend:
     def _falls_back(self, found: Found) -> bool:
         return self.on_no_passages == "local" and found.outcome not in ("passages", "nothing_found")
 
-    def _retrieved(self, turn: Turn, found: Found, text: str) -> Retrieved:
+    def _collect_nodes(self, turn: Turn, found: Found, text: str) -> Retrieved:
         announce(turn)
         if not found.passages and found.outcome not in _EMPTY and self.on_no_passages != "empty":
-            raise _unavailable(found.outcome, turn)
+            raise _make_unavailable_error(found.outcome, turn)
         passages = [with_library(passage, self.library_ids) for passage in found.passages]
         nodes = [NodeWithScore(node=node_of_passage(passage)) for passage in passages]
         if self.rescore:
-            nodes = self._rescored(nodes, passages, text)
+            nodes = self._rescore_nodes(nodes, passages, text)
         report = RetrievalReport(
             mode="conversation",
             score_kind="bm25" if self.rescore else None,
@@ -121,7 +121,7 @@ class ConversationBackend:
         )
         return nodes[: self.top_k], report
 
-    def _rescored(self, nodes: list[NodeWithScore], passages: list[Passage], text: str) -> list[NodeWithScore]:
+    def _rescore_nodes(self, nodes: list[NodeWithScore], passages: list[Passage], text: str) -> list[NodeWithScore]:
         """Every node gets a BM25 score of its passage, 0 where no word matches."""
         analyzer, vocabulary = Analyzer(self.language), Vocabulary()
         numbering = Numbering(analyzer, vocabulary)
@@ -132,7 +132,7 @@ class ConversationBackend:
         return sorted(nodes, key=lambda node: -node.get_score())
 
 
-def _unavailable(outcome: str, turn: PartialTurn | None) -> PassagesUnavailableError:
+def _make_unavailable_error(outcome: str, turn: PartialTurn | None) -> PassagesUnavailableError:
     return PassagesUnavailableError(
         f"The agent's search gave no passages: {_WHY.get(outcome, outcome)}.",
         outcome=outcome,
@@ -142,5 +142,5 @@ def _unavailable(outcome: str, turn: PartialTurn | None) -> PassagesUnavailableE
     )
 
 
-def _broken(error: StreamInterruptedError | TurnFailedError) -> PassagesUnavailableError:
-    return _unavailable("stream_error", error.turn)
+def _make_broken_error(error: StreamInterruptedError | TurnFailedError) -> PassagesUnavailableError:
+    return _make_unavailable_error("stream_error", error.turn)

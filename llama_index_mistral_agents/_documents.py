@@ -16,6 +16,7 @@ from mistral_agents._api.libraries import unfit_attributes
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
+from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
@@ -82,7 +83,7 @@ class DocumentStore:
         name, mark = _file_name(document), _mark_of(document.doc_id)
         upload = Upload(
             self.library_id,
-            document.text.encode(),
+            mend_text(document.text).encode(),
             Row(name, _attributes(document)),
             sent_as=f"{mark}{uuid4().hex[:8]}-{name}",
             is_ours=lambda found: found.startswith(mark),
@@ -162,7 +163,7 @@ def _of(ref_doc_id: str, listed: dict[str, LibraryDocument]) -> list[LibraryDocu
 
 def _mark_of(ref_doc_id: str) -> str:
     """How a document's file is called until it has its attributes; what a kill leaves behind is known by it."""
-    return f"insert-{sha256(ref_doc_id.encode()).hexdigest()[:12]}-"
+    return f"insert-{sha256(mend_text(ref_doc_id).encode()).hexdigest()[:12]}-"
 
 
 def check_documents(documents: Sequence[Document]) -> None:
@@ -182,6 +183,8 @@ def check_documents(documents: Sequence[Document]) -> None:
 
 
 def _unfit(document: Document) -> Iterator[str]:
+    if mend_text(document.doc_id) != document.doc_id:
+        yield "its id holds half a character"
     metadata = {key: value for key, value in document.metadata.items() if value is not None}
     yield from unfit_attributes(metadata)
     for key in sorted(metadata.keys() & NAMES_OF_OURS):

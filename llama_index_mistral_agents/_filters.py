@@ -24,7 +24,15 @@ def filter_of(filters: MetadataFilters | None) -> Filter | None:
         UnsupportedFilterError: An operator can't take its value.
         ConfigurationError: A part is no filter.
     """
-    return _group(filters) if filters is not None and filters.filters else None
+    if filters is None:
+        return None
+    given: object = filters
+    if not isinstance(given, MetadataFilters):
+        raise ConfigurationError(
+            f"filters must be MetadataFilters, not {type(given).__name__}.",
+            hint='E.g. MetadataFilters(filters=[MetadataFilter(key="year", value=2025)]).',
+        )
+    return _group(given) if given.filters else None
 
 
 def with_known_fields(filters: MetadataFilters, known: Container[str]) -> MetadataFilters:

@@ -51,10 +51,10 @@ def confirmations(message: ChatMessage, *, allow: bool | Collection[str]) -> lis
     """
     pending = [call["id"] for call in message.additional_kwargs.get("pending_confirmations", ())]
     allowed = frozenset(pending if allow is True else () if allow is False else allow)
-    return [_confirmation(call_id, "allow" if call_id in allowed else "deny") for call_id in pending]
+    return [_make_confirmation(call_id, "allow" if call_id in allowed else "deny") for call_id in pending]
 
 
-def _confirmation(call_id: str, decision: str) -> ChatMessage:
+def _make_confirmation(call_id: str, decision: str) -> ChatMessage:
     mark = {"tool_call_id": call_id, "confirmation": decision}
     return ChatMessage(role=MessageRole.TOOL, content=decision, additional_kwargs=mark)
 
@@ -103,7 +103,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
         else:
             entries += make_attachments(results)
             results = []
-            entries.extend(_answer(message) if is_answer(message) else _user(message))
+            entries.extend(_answer(message) if is_answer(message) else _make_user_entries(message))
     return entries + make_attachments(results)
 
 
@@ -114,15 +114,17 @@ def _call_id(message: ChatMessage) -> str:
     return call_id
 
 
-def _user(message: ChatMessage) -> list[JsonDict]:
+def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
     content = user_content(message)
     return [user_message(content)] if content else []
 
 
 def _answer(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
-    entries = [entry for run in kwargs.get("server_tools", ()) for entry in _hosted_run(run)]
-    thinking = [_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)]
+    entries = [entry for run in kwargs.get("server_tools", ()) for entry in _make_hosted_run(run)]
+    thinking = [
+        _make_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)
+    ]
     _warn_of_files(message)
     text = text_of(message)
     chunks = [*filter(None, thinking), *([{"type": "text", "text": text}] if text else [])]
@@ -143,13 +145,13 @@ def _warn_of_files(message: ChatMessage) -> None:
 _SENT = tuple(kind for kind in (TextBlock, CitationBlock, THINKING, TOOL_CALL) if kind is not None)
 
 
-def _thinking(block: Any) -> JsonDict | None:
+def _make_thinking(block: Any) -> JsonDict | None:
     if not block.content:
         return None
     return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
 
 
-def _hosted_run(run: JsonDict) -> list[JsonDict]:
+def _make_hosted_run(run: JsonDict) -> list[JsonDict]:
     call_id = short_call_id(run["id"] if run.get("id") is not None else run["arguments"])
     result = run["info"].get("result", run["info"])
     return [function_call(call_id, run["name"], run["arguments"] or "{}"), function_result(call_id, result)]
@@ -161,7 +163,7 @@ def tool_calls(message: ChatMessage) -> list[tuple[str, str, str]]:
     for block in message.blocks:
         if TOOL_CALL is not None and isinstance(block, TOOL_CALL):
             call_id = block.tool_call_id if block.tool_call_id is not None else short_call_id(block.model_dump_json())
-            found.setdefault(call_id, (call_id, block.tool_name, _json_text(block.tool_kwargs)))
+            found.setdefault(call_id, (call_id, block.tool_name, _write_json(block.tool_kwargs)))
     return list(found.values())
 
 
@@ -170,10 +172,10 @@ def _read_call(item: Any) -> tuple[str, str, str]:
     call_id = item["id"] if isinstance(item, dict) else item.id
     name = function["name"] if isinstance(function, dict) else function.name
     arguments = function["arguments"] if isinstance(function, dict) else function.arguments
-    return str(call_id), name if isinstance(name, str) else "", _json_text(arguments)
+    return str(call_id), name if isinstance(name, str) else "", _write_json(arguments)
 
 
-def _json_text(arguments: Any) -> str:
+def _write_json(arguments: Any) -> str:
     if isinstance(arguments, str):
         return arguments or "{}"
     return str(function_call("", "", arguments)["arguments"])

@@ -24,8 +24,8 @@ EXCLUDED = [*HIDDEN, "file_type"]
 def node_of(stored: StoredText, place: int) -> TextNode:
     """A chunk as a new node, with its document as SOURCE and its neighbours as PREVIOUS and NEXT."""
     chunk = stored.chunks[place]
-    source = _source(stored.document, ref_id(stored.document))
-    node = _node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), source)
+    source = _make_source(stored.document, ref_id(stored.document))
+    node = _make_node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), source)
     node.excluded_llm_metadata_keys = excluded(stored.document, HIDDEN_FROM_MODEL)
     node.excluded_embed_metadata_keys = excluded(stored.document, HIDDEN_FROM_EMBEDDING)
     node.start_char_idx, node.end_char_idx = chunk.start, chunk.end
@@ -34,7 +34,7 @@ def node_of(stored: StoredText, place: int) -> TextNode:
         (NodeRelationship.NEXT, stored.chunks[place + 1] if place + 1 < len(stored.chunks) else None),
     ):
         if neighbour is not None:
-            node.relationships[relation] = _related(neighbour)
+            node.relationships[relation] = _make_related(neighbour)
     return node
 
 
@@ -43,21 +43,21 @@ def store_node_of(stored: StoredText, place: int, *, is_flat: bool) -> TextNode:
     node = node_of(stored, place)
     document = stored.document
     node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(
-        node_id=document.document_id, node_type=ObjectType.DOCUMENT, hash=_state(document)
+        node_id=document.document_id, node_type=ObjectType.DOCUMENT, hash=_read_state(document)
     )
     if is_flat:
         node.metadata = flat(node.metadata)
     return node
 
 
-def _state(document: LibraryDocument) -> str:
+def _read_state(document: LibraryDocument) -> str:
     return f"{document.text_key} {document.metadata_key}"
 
 
 def is_of(node: BaseNode, document: LibraryDocument) -> bool:
     """Whether a store's node was made of the document as it is now; 0.1.0 noted the text's state only."""
     source = node.source_node
-    return source is None or source.hash in (None, _state(document), document.text_key)
+    return source is None or source.hash in (None, _read_state(document), document.text_key)
 
 
 def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:
@@ -67,7 +67,7 @@ def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:
     copy.metadata = document.metadata(page)
     copy.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
     copy.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
-    copy.relationships[NodeRelationship.SOURCE] = _source(document, ref_id(document))
+    copy.relationships[NodeRelationship.SOURCE] = _make_source(document, ref_id(document))
     return copy
 
 
@@ -80,25 +80,27 @@ def node_of_passage(passage: Passage) -> TextNode:
         "page_label": passage.page,
     }
     source = RelatedNodeInfo(node_id=passage.document_id, node_type=ObjectType.DOCUMENT)
-    return _node(passage.id, passage.text, {key: value for key, value in known.items() if value is not None}, source)
+    return _make_node(
+        passage.id, passage.text, {key: value for key, value in known.items() if value is not None}, source
+    )
 
 
 def nodes_of(hits: list[Hit], unit: Unit) -> list[NodeWithScore]:
     """Hits as new nodes with their scores: their passages, or the whole documents."""
-    made = (node_of(hit.stored, hit.place) if unit == "passages" else _whole(hit.stored) for hit in hits)
+    made = (node_of(hit.stored, hit.place) if unit == "passages" else _make_whole(hit.stored) for hit in hits)
     return [NodeWithScore(node=node, score=hit.score) for node, hit in zip(made, hits, strict=True)]
 
 
-def _whole(stored: StoredText) -> TextNode:
+def _make_whole(stored: StoredText) -> TextNode:
     document = stored.document
-    node = _node(document.document_id, stored.text, document.metadata(), _source(document, ref_id(document)))
+    node = _make_node(document.document_id, stored.text, document.metadata(), _make_source(document, ref_id(document)))
     node.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
     node.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
     node.start_char_idx, node.end_char_idx = 0, len(stored.text)
     return node
 
 
-def _node(key: str, text: str, metadata: dict[str, object], source: RelatedNodeInfo) -> TextNode:
+def _make_node(key: str, text: str, metadata: dict[str, object], source: RelatedNodeInfo) -> TextNode:
     return TextNode(
         id_=key,
         text=text,
@@ -122,9 +124,9 @@ def excluded(document: LibraryDocument, kind: str) -> list[str]:
     return [*(key for key in EXCLUDED if key not in own), *(key for key in named if isinstance(key, str))]
 
 
-def _source(document: LibraryDocument, key: str) -> RelatedNodeInfo:
+def _make_source(document: LibraryDocument, key: str) -> RelatedNodeInfo:
     return RelatedNodeInfo(node_id=key, node_type=ObjectType.DOCUMENT, hash=document.text_key)
 
 
-def _related(chunk: Chunk) -> RelatedNodeInfo:
+def _make_related(chunk: Chunk) -> RelatedNodeInfo:
     return RelatedNodeInfo(node_id=chunk.id, node_type=ObjectType.TEXT)

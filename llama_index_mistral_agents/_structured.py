@@ -127,7 +127,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         if structure is None:
             return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return _partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
+        return _parse_partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     async def _structured_astream_call(
         self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
@@ -136,7 +136,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         if structure is None:
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return _apartials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
+        return _aparse_partials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
 
 
 def _starts(output_cls: type[Any], prompt: PromptTemplate, prompt_args: JsonDict) -> None:
@@ -148,7 +148,7 @@ def _ends(output: Any) -> Any:
     return output
 
 
-def _partials(structure: Structure, responses: Any) -> Iterator[Any]:
+def _parse_partials(structure: Structure, responses: Any) -> Iterator[Any]:
     response = None
     for response in responses:
         found = structure.partial(response)
@@ -158,7 +158,7 @@ def _partials(structure: Structure, responses: Any) -> Iterator[Any]:
         yield structure.read(response)
 
 
-async def _apartials(structure: Structure, responses: Any) -> AsyncIterator[Any]:
+async def _aparse_partials(structure: Structure, responses: Any) -> AsyncIterator[Any]:
     response = None
     async for response in responses:
         yield structure.partial(response)

@@ -66,9 +66,9 @@ class Progress:
                 called = True
         self._text += text
         self._thinking += thinking
-        return self._response(event, text, thinking) if text or thinking or called else None
+        return self._make_response(event, text, thinking) if text or thinking or called else None
 
-    def _response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
+    def _make_response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
             blocks.append(TextBlock(text=self._text))

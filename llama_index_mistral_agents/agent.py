@@ -163,11 +163,11 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         asked = asked_by(held)
         response = None
         if not (state.pending and asked == state.asked):
-            said = state.reconcile(await self._past(state)) if state.under_way else None
+            said = state.reconcile(await self._find_past(state)) if state.under_way else None
             if said is not None and state.repeats(said, held, memory):
                 response = ChatResponse(message=undumped([state.answer])[0] if state.answer is not None else _NOTHING)
             else:
-                messages = await self._to_send(ctx, state, llm_input, held, memory, tools)
+                messages = await self._find_unsent(ctx, state, llm_input, held, memory, tools)
                 ctx.write_event_to_stream(AgentInput(input=messages, current_agent_name=self.name))
                 state.under_way = True
                 await state.save(ctx, self.name)
@@ -178,12 +178,12 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             await self._note(ctx, state, response)
         while state.pending and hasattr(ctx, "wait_for_event"):
             last = undumped([state.answer])[0] if state.answer is not None else ChatMessage()
-            allow = await _decision(ctx, last)
+            allow = await _read_decision(ctx, last)
             response = await self._ask(ctx, [with_marks(last, covers=True), *confirmations(last, allow=allow)], tools)
             await self._note(ctx, state, response)
-        return self._output(state, response)
+        return self._make_output(state, response)
 
-    def _output(self, state: AgentState, response: ChatResponse | None) -> AgentOutput:
+    def _make_output(self, state: AgentState, response: ChatResponse | None) -> AgentOutput:
         message = response.message if response is not None else state.last
         answer = ChatResponse(message=message if message is not None else ChatMessage(role=MessageRole.ASSISTANT))
         return AgentOutput(
@@ -193,7 +193,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             current_agent_name=self.name,
         )
 
-    async def _to_send(
+    async def _find_unsent(
         self,
         ctx: Any,
         state: AgentState,
@@ -214,13 +214,13 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         if count is None or not self._has_same_tools(state.last, tools):
             reason = "memory" if count is None else "tools"
             ctx.write_event_to_stream(ConversationReset(conversation_id=state.conversation_id, reason=reason))
-            past = await self._past(state) if state.lost_in(held, memory) else []
+            past = await self._find_past(state) if state.lost_in(held, memory) else []
             return unmarked([*past, *llm_input, *pad])
         system = [message for message in llm_input if message.role in SYSTEM]
         said = [message for message in llm_input if message.role not in SYSTEM]
         return [*system, with_marks(state.last, covers=True), *undumped(state.unsent), *said[len(said) - count :]]
 
-    async def _past(self, state: AgentState) -> list[ChatMessage]:
+    async def _find_past(self, state: AgentState) -> list[ChatMessage]:
         """What the conversation holds; nothing before there is one."""
         if state.conversation_id is None:
             return []
@@ -242,7 +242,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     # turns -----------------------------------------------------------------------------------------------------
 
     async def _ask(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
-        response = await (self._streamed if self.streaming else self._called)(ctx, messages, tools)
+        response = await (self._stream_turn if self.streaming else self._call_model)(ctx, messages, tools)
         kwargs = response.message.additional_kwargs
         for run in kwargs["server_tools"]:
             ctx.write_event_to_stream(ServerToolResult(tool_name=run["name"], tool=run))
@@ -250,14 +250,14 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             ctx.write_event_to_stream(ServerHandoff(handoff=handoff))
         return response
 
-    def _arguments(self, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> JsonDict:
+    def _collect_arguments(self, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> JsonDict:
         parallel = self.allow_parallel_tool_calls
         return {"tools": tools, "chat_history": messages, "allow_parallel_tool_calls": parallel}
 
-    async def _called(self, _ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
-        return await self._turns.achat_with_tools(**self._arguments(messages, tools))
+    async def _call_model(self, _ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+        return await self._turns.achat_with_tools(**self._collect_arguments(messages, tools))
 
-    async def _streamed(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+    async def _stream_turn(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
         def watch(event: JsonDict) -> None:
             if event.get("type") == "tool.execution.started":
                 name, started = str(event.get("name", "")), event.get("id")
@@ -266,11 +266,11 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
         response = ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT))
         watched = self._turns.watched(watch)
-        async for response in await watched.astream_chat_with_tools(**self._arguments(messages, tools)):
-            ctx.write_event_to_stream(self._progress(response))
+        async for response in await watched.astream_chat_with_tools(**self._collect_arguments(messages, tools)):
+            ctx.write_event_to_stream(self._report_progress(response))
         return response
 
-    def _progress(self, response: ChatResponse) -> AgentStream:
+    def _report_progress(self, response: ChatResponse) -> AgentStream:
         # Older releases of llama-index-core take no None there.
         thinking = {k: v for k, v in response.additional_kwargs.items() if k == "thinking_delta"}
         return AgentStream(
@@ -318,7 +318,7 @@ def _check_names(given: JsonDict) -> None:
             raise refuse_unknown(name, "MistralWorkflowAgent", _KNOWN)
 
 
-async def _decision(ctx: Any, answer: ChatMessage) -> bool | list[str]:
+async def _read_decision(ctx: Any, answer: ChatMessage) -> bool | list[str]:
     """Ask the user which hosted tools may run. The step is run again from its start when the response is there."""
     calls = answer.additional_kwargs["pending_confirmations"]
     response = await ctx.wait_for_event(

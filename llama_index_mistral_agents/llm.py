@@ -35,6 +35,7 @@ from llama_index_mistral_agents._options import CallOptions, call_options, descr
 from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
+from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, astart_job, start_job
 from mistral_agents import MistralAgents
 from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
@@ -299,6 +300,42 @@ class MistralAgentLLM(StructuredPrediction):
 
         return responses()
 
+    # many at once ----------------------------------------------------------------------------------------------
+
+    def batch_job(
+        self,
+        inputs: Sequence[BatchInput],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> MistralBatchJob:
+        """Ask all inputs in one batch job of the service, each in a conversation of its own.
+
+        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
+
+        Args:
+            inputs: What `chat` takes, many times.
+            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
+            timeout_hours: When the service gives it up, 1 to 168.
+            metadata: Your own keys of the job.
+
+        Raises:
+            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
+        """
+        return start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+
+    async def abatch_job(
+        self,
+        inputs: Sequence[BatchInput],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> MistralBatchJob:
+        """As `batch_job`, without blocking."""
+        return await astart_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
     @llm_chat_callback()
@@ -438,7 +475,7 @@ def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
     """A call that is still being written, with the arguments so far; it is only shown."""
     try:
         value: Any = parse_partial_json(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 

@@ -37,46 +37,46 @@ class MistralLibraryToolSpec(BaseToolSpec):
 
     def search_library(self, query: str) -> str:
         """Search the documents; gives the best passages as JSON with document, page and score."""
-        return _passages(self._retriever.retrieve(query))
+        return _write_passages(self._retriever.retrieve(query))
 
     async def asearch_library(self, query: str) -> str:
         """Search the documents; gives the best passages as JSON with document, page and score."""
-        return _passages(await self._retriever.aretrieve(query))
+        return _write_passages(await self._retriever.aretrieve(query))
 
     def read_document(self, document_id: str, start: int = 0) -> str:
         """Read a document's text from a character offset on; `next_start` tells where to go on."""
-        library_id = self._library_of(self._retriever.engine.current().documents, document_id)
+        library_id = self._find_library(self._retriever.engine.current().documents, document_id)
         if library_id is None:
-            return _unknown(document_id)
-        return self._part(self._retriever.client.libraries.text(library_id, document_id), start)
+            return _refuse_unknown(document_id)
+        return self._cut_part(self._retriever.client.libraries.text(library_id, document_id), start)
 
     async def aread_document(self, document_id: str, start: int = 0) -> str:
         """Read a document's text from a character offset on; `next_start` tells where to go on."""
-        library_id = self._library_of((await self._retriever.engine.acurrent()).documents, document_id)
+        library_id = self._find_library((await self._retriever.engine.acurrent()).documents, document_id)
         if library_id is None:
-            return _unknown(document_id)
-        return self._part(await self._retriever.client.libraries.atext(library_id, document_id), start)
+            return _refuse_unknown(document_id)
+        return self._cut_part(await self._retriever.client.libraries.atext(library_id, document_id), start)
 
     def list_documents(self) -> str:
         """List the documents as JSON: id, file name and attributes."""
-        return _listing(self._retriever.engine.current().documents)
+        return _write_listing(self._retriever.engine.current().documents)
 
     async def alist_documents(self) -> str:
         """List the documents as JSON: id, file name and attributes."""
-        return _listing((await self._retriever.engine.acurrent()).documents)
+        return _write_listing((await self._retriever.engine.acurrent()).documents)
 
     @staticmethod
-    def _library_of(documents: dict[str, Any], document_id: str) -> str | None:
+    def _find_library(documents: dict[str, Any], document_id: str) -> str | None:
         document = documents.get(document_id)
         return document.library_id if document is not None else None
 
-    def _part(self, text: str, start: int) -> str:
+    def _cut_part(self, text: str, start: int) -> str:
         begin = min(max(start, 0), len(text))
         end = min(begin + self._limit, len(text))
         return json.dumps({"text": text[begin:end], "next_start": end if end < len(text) else None}, ensure_ascii=False)
 
 
-def _passages(nodes: list[NodeWithScore]) -> str:
+def _write_passages(nodes: list[NodeWithScore]) -> str:
     rows = [
         {
             "document_id": node.metadata["document_id"],
@@ -90,7 +90,7 @@ def _passages(nodes: list[NodeWithScore]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
-def _listing(documents: dict[str, Any]) -> str:
+def _write_listing(documents: dict[str, Any]) -> str:
     rows = [
         {"document_id": key, "file_name": document.name, "attributes": document.attributes}
         for key, document in documents.items()
@@ -98,5 +98,5 @@ def _listing(documents: dict[str, Any]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
-def _unknown(document_id: str) -> str:
+def _refuse_unknown(document_id: str) -> str:
     return json.dumps({"error": f"There is no document {document_id}; use an id that a search or the list gave."})

@@ -102,15 +102,15 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             IndexNotReadyError: The index can't be used.
         """
         if nodes:
-            self.client.ensure(self.index_name, **self._making(nodes))
-            self.client.ingest(self.index_name, self._documents(nodes))
+            self.client.ensure(self.index_name, **self._make_index(nodes))
+            self.client.ingest(self.index_name, self._make_documents(nodes))
         return [node.node_id for node in nodes]
 
     async def async_add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
         """As `add`, without blocking."""
         if nodes:
-            await self.client.aensure(self.index_name, **self._making(nodes))
-            await self.client.aingest(self.index_name, self._documents(nodes))
+            await self.client.aensure(self.index_name, **self._make_index(nodes))
+            await self.client.aingest(self.index_name, self._make_documents(nodes))
         return [node.node_id for node in nodes]
 
     def delete(self, ref_doc_id: str, **_: Any) -> None:
@@ -129,11 +129,11 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         """As `clear`, without blocking."""
         await self.client.adelete(self.index_name)
 
-    def _making(self, nodes: Sequence[BaseNode]) -> dict[str, Any]:
+    def _make_index(self, nodes: Sequence[BaseNode]) -> dict[str, Any]:
         length = len(nodes[0].get_embedding())
         embedding = {"type": "custom", "name": self.embedding_name, "dimensions": length}
         schema = {
-            "document_fields": {name: {"type": kind} for name, kind in self._document_fields().items()},
+            "document_fields": {name: {"type": kind} for name, kind in self._list_document_fields().items()},
             "chunk_fields": {name: {"type": kind} for name, kind in CHUNK_FIELDS.items()},
         }
         return {"embedding": embedding, "schema": schema}
@@ -141,17 +141,17 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
     @property
     def field_types(self) -> dict[str, FieldType]:
         """The fields that can be filtered by, and their types."""
-        return {**self._document_fields(), **CHUNK_FIELDS}
+        return {**self._list_document_fields(), **CHUNK_FIELDS}
 
-    def _document_fields(self) -> dict[str, FieldType]:
+    def _list_document_fields(self) -> dict[str, FieldType]:
         return {**DOCUMENT_FIELDS, **self.attribute_fields}
 
-    def _documents(self, nodes: Sequence[BaseNode]) -> list[dict[str, Any]]:
+    def _make_documents(self, nodes: Sequence[BaseNode]) -> list[dict[str, Any]]:
         documents: dict[str, dict[str, Any]] = {}
         for node in nodes:
             source = node.ref_doc_id if node.ref_doc_id is not None else node.node_id
-            own = {key: node.metadata[key] for key in self._document_fields() if key in node.metadata}
-            documents.setdefault(source, {"source_id": source, **own, "chunks": []})["chunks"].append(_chunk(node))
+            own = {key: node.metadata[key] for key in self._list_document_fields() if key in node.metadata}
+            documents.setdefault(source, {"source_id": source, **own, "chunks": []})["chunks"].append(_make_chunk(node))
         return list(documents.values())
 
     # searching -------------------------------------------------------------------------------------------------
@@ -163,13 +163,13 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             ConfigurationError: The mode is another, `top_k` above 100, or the query lacks what the mode needs.
             UnsupportedFilterError: The index can't apply a filter.
         """
-        return _result(self.client.search(self.index_name, self._retriever(query)))
+        return _make_result(self.client.search(self.index_name, self._make_retriever(query)))
 
     async def aquery(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
         """As `query`, without blocking."""
-        return _result(await self.client.asearch(self.index_name, self._retriever(query)))
+        return _make_result(await self.client.asearch(self.index_name, self._make_retriever(query)))
 
-    def _retriever(self, query: VectorStoreQuery) -> dict[str, Any]:
+    def _make_retriever(self, query: VectorStoreQuery) -> dict[str, Any]:
         kind = _MODES.get(query.mode)
         if kind is None:
             raise ConfigurationError(f"A search index has no query mode {query.mode.value!r}.")
@@ -178,8 +178,8 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         filter_ = self._filter(query.filters)
         top_k = query.similarity_top_k
         if kind != "rrf":
-            return {**_child(kind, query, top_k), **filter_}
-        children = [{**_child(one, query, max(top_k, 50)), **filter_} for one in ("keyword", "nearest_neighbour")]
+            return {**_make_child(kind, query, top_k), **filter_}
+        children = [{**_make_child(one, query, max(top_k, 50)), **filter_} for one in ("keyword", "nearest_neighbour")]
         return {"type": "rrf", "retrievers": children, "top_k": top_k, "rank_constant": 60}
 
     def _filter(self, filters: MetadataFilters | None) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         return {"filter": compile_filter(converted, self.field_types)}
 
 
-def _child(kind: str, query: VectorStoreQuery, top_k: int) -> dict[str, Any]:
+def _make_child(kind: str, query: VectorStoreQuery, top_k: int) -> dict[str, Any]:
     if kind == "keyword":
         if query.query_str is None:
             raise ConfigurationError(f"Query mode {query.mode.value!r} needs query_str.")
@@ -199,7 +199,7 @@ def _child(kind: str, query: VectorStoreQuery, top_k: int) -> dict[str, Any]:
     return {"type": kind, "query_embedding": query.query_embedding, "top_k": top_k}
 
 
-def _chunk(node: BaseNode) -> dict[str, Any]:
+def _make_chunk(node: BaseNode) -> dict[str, Any]:
     start, end = (node.start_char_idx, node.end_char_idx) if isinstance(node, TextNode) else (None, None)
     page = node.metadata.get("page_label")
     place = f"char:{start}-{end}" if start is not None else f"node:{node.node_id}"
@@ -214,13 +214,13 @@ def _chunk(node: BaseNode) -> dict[str, Any]:
     }
 
 
-def _result(hits: list[dict[str, Any]]) -> VectorStoreQueryResult:
-    nodes = [_node(hit["chunk"]) for hit in hits]
+def _make_result(hits: list[dict[str, Any]]) -> VectorStoreQueryResult:
+    nodes = [_make_node(hit["chunk"]) for hit in hits]
     scores = [float(hit["score"]) for hit in hits]
     return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=[node.node_id for node in nodes])
 
 
-def _node(chunk: dict[str, Any]) -> BaseNode:
+def _make_node(chunk: dict[str, Any]) -> BaseNode:
     """The node as it was put in; a chunk that something else put in becomes a plain node."""
     metadata = chunk.get("metadata")
     if isinstance(metadata, dict) and "_node_content" in metadata:

@@ -128,13 +128,13 @@ def _perform_many(many: Many) -> None:
                 if not running:
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    many.take(running.pop(done), _outcome(done, many.tolerate))
+                    many.take(running.pop(done), _read_outcome(done, many.tolerate))
         finally:
             for left in running:
                 left.cancel()
 
 
-def _outcome(done: Any, tolerate: tuple[type[Exception], ...]) -> Any:
+def _read_outcome(done: Any, tolerate: tuple[type[Exception], ...]) -> Any:
     error = done.exception()
     if error is None:
         return done.result()
@@ -178,7 +178,7 @@ async def _aperform_many(many: Many) -> None:
                 return
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                many.take(running.pop(task), _outcome(task, many.tolerate))
+                many.take(running.pop(task), _read_outcome(task, many.tolerate))
     finally:
         for task in running:
             task.cancel()

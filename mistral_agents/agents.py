@@ -29,11 +29,11 @@ class Alias(Record):
     """A name for a version of an agent: `alias`, `version`."""
 
 
-def _json_or_none(reply: Reply) -> Any:
+def _dump_or_none(reply: Reply) -> Any:
     return reply.json() if reply.content else None
 
 
-def _rounds(ordered: builtins.list[AgentSpec], ids: Mapping[str, str]) -> Iterator[AgentSpec]:
+def _list_rounds(ordered: builtins.list[AgentSpec], ids: Mapping[str, str]) -> Iterator[AgentSpec]:
     """Each specification as far as it can be had now; those of a circle come again, whole, at the end."""
     names = {spec.name for spec in ordered}
     again = []
@@ -62,15 +62,15 @@ class Agents:
         self._transport = transport
         self._planner = planner
 
-    def _met(self, data: Any, version: int | str | None = None) -> Agent:
+    def _learn_policy(self, data: Any, version: int | str | None = None) -> Agent:
         agent = as_record(Agent, data)
         if "id" in agent:
             self._planner.effects.learn(agent, version)
             self._planner.book.set_agent(agent["id"], Policy.from_metadata(agent.get("metadata")))
         return agent
 
-    def _made(self, reply: Reply, policy: Policy | None) -> Agent:
-        agent = self._met(reply.json())
+    def _make_agent(self, reply: Reply, policy: Policy | None) -> Agent:
+        agent = self._learn_policy(reply.json())
         if policy is not None:
             self._planner.book.set_agent(agent["id"], policy)
         return agent
@@ -99,20 +99,24 @@ class Agents:
     def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
         body, policy = self._new(model, name, options)
-        return self._made(self._transport.send(calls.create_call(run(self._guard_body(body)))), policy)
+        return self._make_agent(self._transport.send(calls.create_call(run(self._guard_body(body)))), policy)
 
     async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """As `create`, without blocking."""
         body, policy = self._new(model, name, options)
-        return self._made(await self._transport.asend(calls.create_call(await arun(self._guard_body(body)))), policy)
+        return self._make_agent(
+            await self._transport.asend(calls.create_call(await arun(self._guard_body(body)))), policy
+        )
 
     def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """Read an agent, at a version (they start at 0) or alias where given."""
-        return self._met(self._transport.send(calls.get_call(agent_id, agent_version)).json(), agent_version)
+        return self._learn_policy(self._transport.send(calls.get_call(agent_id, agent_version)).json(), agent_version)
 
     async def aget(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """As `get`, without blocking."""
-        return self._met((await self._transport.asend(calls.get_call(agent_id, agent_version))).json(), agent_version)
+        return self._learn_policy(
+            (await self._transport.asend(calls.get_call(agent_id, agent_version))).json(), agent_version
+        )
 
     def list(
         self,
@@ -131,7 +135,7 @@ class Agents:
             metadata: Passed to the service; that it filters reliably is unverified, so check the result.
         """
         call = calls.list_call(page_size, name, search, metadata)
-        return Listing(map(self._met, walk(self._transport.send, call, by_token, "data")))
+        return Listing(map(self._learn_policy, walk(self._transport.send, call, by_token, "data")))
 
     async def alist(
         self,
@@ -144,7 +148,7 @@ class Agents:
         """As `list`, without blocking."""
         call = calls.list_call(page_size, name, search, metadata)
         async for row in awalk(self._transport.asend, call, by_token, "data"):
-            yield self._met(row)
+            yield self._learn_policy(row)
 
     def update(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """Change an agent, which makes a new version; where tools or metadata change, the agent is read first."""
@@ -152,7 +156,7 @@ class Agents:
         body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = run(self._guard_body(body))
-        return self._made(self._transport.send(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(self._transport.send(calls.update_call(agent_id, ready)), policy)
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
@@ -160,7 +164,7 @@ class Agents:
         body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = await arun(self._guard_body(body))
-        return self._made(await self._transport.asend(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(await self._transport.asend(calls.update_call(agent_id, ready)), policy)
 
     # agents as code --------------------------------------------------------------------------------------------
 
@@ -171,18 +175,18 @@ class Agents:
             name: By which it is found; the oldest agent of that name is taken.
             spec: A specification, or its fields (`model`, `instructions`, `tools`, ...).
         """
-        return self._ensured(AgentSpec.of(name, spec), {})
+        return self._ensure_agent(AgentSpec.of(name, spec), {})
 
     async def aensure(self, name: str, spec: AgentSpec | Mapping[str, Any]) -> Agent:
         """As `ensure`, without blocking."""
-        return await self._aensured(AgentSpec.of(name, spec), {})
+        return await self._aensure_agent(AgentSpec.of(name, spec), {})
 
     def plan(self, specs: Iterable[AgentSpec]) -> Plan:
         """What `apply` would do; nothing is changed."""
         ids: dict[str, str] = {}
         changes: dict[str, Change] = {}
-        for spec in _rounds(in_order(specs), ids):
-            change = changes[spec.name] = self._driven(plan_steps(run(self._guard_spec(spec)), ids))
+        for spec in _list_rounds(in_order(specs), ids):
+            change = changes[spec.name] = self._drive(plan_steps(run(self._guard_spec(spec)), ids))
             ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
         return Plan([*changes.values()])
 
@@ -190,9 +194,9 @@ class Agents:
         """As `plan`, without blocking."""
         ids: dict[str, str] = {}
         changes: dict[str, Change] = {}
-        for spec in _rounds(in_order(specs), ids):
+        for spec in _list_rounds(in_order(specs), ids):
             ready = await arun(self._guard_spec(spec))
-            change = changes[spec.name] = await self._adriven(plan_steps(ready, ids))
+            change = changes[spec.name] = await self._adrive(plan_steps(ready, ids))
             ids[spec.name] = change.agent_id if change.agent_id is not None else f"(the new {spec.name})"
         return Plan([*changes.values()])
 
@@ -204,8 +208,8 @@ class Agents:
         """
         ids: dict[str, str] = {}
         agents: dict[str, Agent] = {}
-        for spec in _rounds(in_order(specs), ids):
-            agents[spec.name] = self._ensured(spec, ids)
+        for spec in _list_rounds(in_order(specs), ids):
+            agents[spec.name] = self._ensure_agent(spec, ids)
             ids[spec.name] = agents[spec.name]["id"]
         return agents
 
@@ -213,21 +217,21 @@ class Agents:
         """As `apply`, without blocking."""
         ids: dict[str, str] = {}
         agents: dict[str, Agent] = {}
-        for spec in _rounds(in_order(specs), ids):
-            agents[spec.name] = await self._aensured(spec, ids)
+        for spec in _list_rounds(in_order(specs), ids):
+            agents[spec.name] = await self._aensure_agent(spec, ids)
             ids[spec.name] = agents[spec.name]["id"]
         return agents
 
-    def _ensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
+    def _ensure_agent(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
         self._planner.safeguards.check_tools(spec.tools)
-        return self._met(dict(self._driven(ensure_steps(run(self._guard_spec(spec)), ids))))
+        return self._learn_policy(dict(self._drive(ensure_steps(run(self._guard_spec(spec)), ids))))
 
-    async def _aensured(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
+    async def _aensure_agent(self, spec: AgentSpec, ids: Mapping[str, str]) -> Agent:
         self._planner.safeguards.check_tools(spec.tools)
         ready = await arun(self._guard_spec(spec))
-        return self._met(dict(await self._adriven(ensure_steps(ready, ids))))
+        return self._learn_policy(dict(await self._adrive(ensure_steps(ready, ids))))
 
-    def _driven(self, steps: Generator[Ask, Any, T]) -> T:
+    def _drive(self, steps: Generator[Ask, Any, T]) -> T:
         answer: Any = None
         while True:
             try:
@@ -237,9 +241,9 @@ class Agents:
             if ask.rows:
                 answer = builtins.list(walk(self._transport.send, ask.call, by_token, "data"))
             else:
-                answer = _json_or_none(self._transport.send(ask.call))
+                answer = _dump_or_none(self._transport.send(ask.call))
 
-    async def _adriven(self, steps: Generator[Ask, Any, T]) -> T:
+    async def _adrive(self, steps: Generator[Ask, Any, T]) -> T:
         answer: Any = None
         while True:
             try:
@@ -249,7 +253,7 @@ class Agents:
             if ask.rows:
                 answer = [row async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
             else:
-                answer = _json_or_none(await self._transport.asend(ask.call))
+                answer = _dump_or_none(await self._transport.asend(ask.call))
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""
@@ -299,11 +303,11 @@ class Agents:
 
     def switch_version(self, agent_id: str, version: int) -> Agent:
         """Have the agent's id stand for a version."""
-        return self._met(self._transport.send(calls.switch_call(agent_id, version)).json())
+        return self._learn_policy(self._transport.send(calls.switch_call(agent_id, version)).json())
 
     async def aswitch_version(self, agent_id: str, version: int) -> Agent:
         """As `switch_version`, without blocking."""
-        return self._met((await self._transport.asend(calls.switch_call(agent_id, version))).json())
+        return self._learn_policy((await self._transport.asend(calls.switch_call(agent_id, version))).json())
 
     def aliases(self, agent_id: str) -> builtins.list[Alias]:
         """The names given to versions of an agent."""

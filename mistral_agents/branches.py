@@ -55,32 +55,32 @@ class Branch(Shown):
             yield from child.walk(depth + 1)
 
     def __str__(self) -> str:
-        return "\n".join(self._lines("", ""))
+        return "\n".join(self._write_lines("", ""))
 
-    def _lines(self, first: str, rest: str) -> Iterator[str]:
+    def _write_lines(self, first: str, rest: str) -> Iterator[str]:
         yield first + self.label
         for child in self.children:
             last = child is self.children[-1]
-            yield from child._lines(rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+            yield from child._write_lines(rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
     def to_svg(self) -> str:
         """The tree as an SVG drawing."""
         rows = list(self.walk())
         places = {id(branch): (depth * _INDENT + 12, row * _ROW + 20) for row, (depth, branch) in enumerate(rows)}
-        parts = [_joint(places[id(branch)], places[id(child)]) for _, branch in rows for child in branch.children]
-        parts += [_dot(*places[id(branch)], branch) for _, branch in rows]
+        parts = [_draw_joint(places[id(branch)], places[id(child)]) for _, branch in rows for child in branch.children]
+        parts += [_draw_dot(*places[id(branch)], branch) for _, branch in rows]
         width = max(places[id(branch)][0] + 20 + _CHAR * len(branch.label) for _, branch in rows)
         size = f'width="{width:.0f}" height="{len(rows) * _ROW + 12}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="monospace" font-size="12">'
         return "\n".join([head, *parts, "</svg>"])
 
 
-def _joint(parent: tuple[int, int], child: tuple[int, int]) -> str:
+def _draw_joint(parent: tuple[int, int], child: tuple[int, int]) -> str:
     path = f"M{parent[0]} {parent[1] + 5} V{child[1]} H{child[0] - 5}"
     return f'<path d="{path}" fill="none" stroke="#888"/>'
 
 
-def _dot(x: int, y: int, branch: Branch) -> str:
+def _draw_dot(x: int, y: int, branch: Branch) -> str:
     fill = "#fff" if branch.missing else "#4477aa"
     circle = f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="#4477aa"/>'
     return f'{circle}<text x="{x + 12}" y="{y + 4}" fill="currentColor">{escape(branch.label)}</text>'
@@ -138,10 +138,10 @@ class Comparison(Shown):
         half = (_WIDTH - 3) // 2
         lines = [f"shared: {len(self.shared)} entries"]
         lines += [f"  {_shorten_event(event, _WIDTH - 2)}" for event in self.shared]
-        lines += _columns([self.left_id], [self.right_id], half)
+        lines += _write_columns([self.left_id], [self.right_id], half)
         lines.append("─" * half + "─┼─" + "─" * half)
         for one, other in zip_longest(self.left, self.right):
-            lines += _columns(_wrap_event(one, half), _wrap_event(other, half), half)
+            lines += _write_columns(_wrap_event(one, half), _wrap_event(other, half), half)
         return "\n".join(lines)
 
 
@@ -157,12 +157,12 @@ def _wrap_event(event: Event | None, width: int) -> list[str]:
     return textwrap.wrap(_label_event(event), width) if event is not None else []
 
 
-def _columns(left: list[str], right: list[str], width: int) -> list[str]:
+def _write_columns(left: list[str], right: list[str], width: int) -> list[str]:
     rows = zip_longest(left, right, fillvalue="")
     return [f"{textwrap.shorten(one, width) if len(one) > width else one:<{width}} │ {other}" for one, other in rows]
 
 
-def _same(one: Event, other: Event) -> bool:
+def _is_same(one: Event, other: Event) -> bool:
     return (one.kind, one.role, one.text) == (other.kind, other.role, other.text)
 
 
@@ -170,7 +170,7 @@ def compare_histories(left: History, right: History) -> Comparison:
     """Two histories side by side. Entries are equal when they say the same: whether branches keep ids is not told."""
     one, other = left.events, right.events
     pairs = enumerate(zip(one, other, strict=False))
-    shared = next((place for place, (mine, theirs) in pairs if not _same(mine, theirs)), min(len(one), len(other)))
+    shared = next((place for place, (mine, theirs) in pairs if not _is_same(mine, theirs)), min(len(one), len(other)))
     return Comparison(left.conversation_id, right.conversation_id, one[:shared], one[shared:], other[shared:])
 
 

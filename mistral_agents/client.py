@@ -14,6 +14,7 @@ from mistral_agents._http.concealed import conceal
 from mistral_agents._http.transport import Transport
 from mistral_agents._tools.policy import PolicyBook
 from mistral_agents.agents import Agents
+from mistral_agents.batches import Batches
 from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.embeddings import Embeddings
@@ -132,6 +133,11 @@ class MistralAgents:
     def models(self) -> Models:
         """Models: context, capabilities, and which go when."""
         return Models(self._transport, self._planner.notes)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Batch jobs: many requests at once, results in their order."""
+        return Batches(self._transport)
 
     @cached_property
     def connectors(self) -> Connectors:

@@ -21,7 +21,7 @@ A connector's tool may be named as conversations show it (`meteo_weather`) or by
 """
 
 
-def _rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule | None:
+def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule | None:
     if not isinstance(rules, Mapping):
         return rules
     if call.name in rules:
@@ -34,7 +34,7 @@ def _rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule
     return rules.get("*")
 
 
-def _decided(call: FunctionCall, answer: Any) -> JsonDict:
+def _read_decisions(call: FunctionCall, answer: Any) -> JsonDict:
     if isinstance(answer, bool):
         answer = "allow" if answer else "deny"
     if answer not in ("allow", "deny"):
@@ -57,7 +57,7 @@ def decide(
     """
     found: list[JsonDict] = []
     for call in calls:
-        rule = _rule(rules, call, connectors) if rules is not None else None
+        rule = _find_rule(rules, call, connectors) if rules is not None else None
         if rule is None:
             return None
         answer = rule(call) if callable(rule) else rule
@@ -65,7 +65,7 @@ def decide(
             if inspect.iscoroutine(answer):
                 answer.close()
             raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
-        found.append(_decided(call, answer))
+        found.append(_read_decisions(call, answer))
     return found
 
 
@@ -75,14 +75,14 @@ async def adecide(
     """As `decide`; rules may be asynchronous, others run in a thread."""
     found: list[JsonDict] = []
     for call in calls:
-        rule = _rule(rules, call, connectors) if rules is not None else None
+        rule = _find_rule(rules, call, connectors) if rules is not None else None
         if rule is None:
             return None
         answer: Any = rule
         if callable(rule):
             answer = await asyncio.to_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
             answer = await answer if inspect.isawaitable(answer) else answer
-        found.append(_decided(call, answer))
+        found.append(_read_decisions(call, answer))
     return found
 
 

@@ -77,7 +77,7 @@ class ConnectorResult:
         return "\n".join(text for item in self.content if (text := chunk_text(item)))
 
 
-def _result(call: Call, reply: Reply) -> ConnectorResult:
+def _read_result(call: Call, reply: Reply) -> ConnectorResult:
     data = reply.json()
     if not isinstance(data, dict):
         raise ResponseFormatError("The service sent no result of the tool.", body=data)
@@ -146,14 +146,14 @@ class Connectors:
             ConnectorToolError: The tool itself failed.
         """
         call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
-        return _result(call, self._transport.send(call))
+        return _read_result(call, self._transport.send(call))
 
     async def acall(
         self, connector: str, tool: str, arguments: Mapping[str, Any] | None = None, *, credentials: str | None = None
     ) -> ConnectorResult:
         """As `call`, without blocking."""
         call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
-        return _result(call, await self._transport.asend(call))
+        return _read_result(call, await self._transport.asend(call))
 
     # making, changing, sharing ---------------------------------------------------------------------------------
 

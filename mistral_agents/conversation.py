@@ -12,7 +12,7 @@ from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
 from mistral_agents._conversation.functions import Functions
-from mistral_agents._conversation.lineage import At, branch_point, lineage
+from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
@@ -183,10 +183,10 @@ class Conversation(Shown):
         """As `history`, without blocking."""
         return await self._exchanges.ahistory()
 
-    def _history_job(self) -> Job:
+    def _make_history_job(self) -> Job:
         return Job(self.history, self.ahistory)
 
-    def _info_job(self) -> Job:
+    def _make_info_job(self) -> Job:
         key, conversations = self._exchanges.require_id(), self._client.conversations
         return Job(lambda: conversations.get(key), lambda: conversations.aget(key))
 
@@ -220,7 +220,7 @@ class Conversation(Shown):
 
     # branches --------------------------------------------------------------------------------------------------
 
-    def _child(self, options: JsonDict, origin: tuple[str, str] | None = None) -> Self:
+    def _make_child(self, options: JsonDict, origin: tuple[str, str] | None = None) -> Self:
         child = object.__new__(type(self))
         child.__dict__.update(self.__dict__)
         settings = self._exchanges.settings
@@ -242,18 +242,40 @@ class Conversation(Shown):
         Raises:
             ConfigurationError: There is no such entry.
         """
-        return self._branched(self.history(), at)
+        return self._make_branch(self.history(), at)
 
     async def abranch(self, at: At = None) -> Self:
         """As `branch`, without blocking."""
-        return self._branched(await self.ahistory(), at)
+        return self._make_branch(await self.ahistory(), at)
 
-    def _branched(self, history: History, at: At) -> Self:
+    def _make_branch(self, history: History, at: At) -> Self:
         place = branch_point(history, at)
         own = self._exchanges.start_options
         origin = (self._exchanges.require_id(), str(history.entries[place].id))
-        child = self._child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
+        child = self._make_child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
         child._exchanges.dialog.leave_open(open_calls(history.entries[: place + 1]))
+        return child
+
+    def regenerate(self) -> Self:
+        """Another answer to the last message of the user, in a branch; this conversation stays as it is.
+
+        The branch is made without anything said, and its functions run as in any turn. That the service makes one so
+        is unverified (probe `restart-without-inputs` of `python -m mistral_agents.verify`).
+
+        Returns:
+            The branch; its `last_turn` is the new answer.
+
+        Raises:
+            ConfigurationError: No message of the user is there.
+        """
+        child = self.branch(is_user_message)
+        child.append()
+        return child
+
+    async def aregenerate(self) -> Self:
+        """As `regenerate`, without blocking."""
+        child = await self.abranch(is_user_message)
+        await child.aappend()
         return child
 
     def tree(self) -> Branch:
@@ -283,8 +305,8 @@ class Conversation(Shown):
         return (await arun(self._summarise(model)))[0]
 
     def _summarise(self, model: str | None) -> Steps[tuple[str, History, JsonDict]]:
-        history = yield self._history_job()
-        info = yield self._info_job()
+        history = yield self._make_history_job()
+        info = yield self._make_info_job()
         options = archive.request_summary(history, info, model)
         request = TurnRequest("start", options.pop("inputs"), options)
         self._exchanges.check_meter()
@@ -315,7 +337,7 @@ class Conversation(Shown):
         options = {**archive.start_options(info), **self._exchanges.start_options}
         origin = lineage(self._exchanges.require_id(), history.last_entry_id)
         options["metadata"] = {**options.get("metadata", {}), **origin}
-        child = self._child(options)
+        child = self._make_child(options)
         child._exchanges.dialog.seed = archive.seed_compacted(summary, history, keep)
         child.summary = summary
         return child
@@ -336,8 +358,8 @@ class Conversation(Shown):
         return await arun(self._export(path, files=files))
 
     def _export(self, path: str | os.PathLike[str] | None, *, files: bool) -> Steps[JsonDict]:
-        info = yield self._info_job()
-        history = yield self._history_job()
+        info = yield self._make_info_job()
+        history = yield self._make_history_job()
         found = (yield from archive.read_files(self._client.files, history)) if files else []
         document = archive.document(info, history, found, self._imported)
         if path is not None:
@@ -364,8 +386,8 @@ class Conversation(Shown):
     def _to_html(self, path: str | os.PathLike[str] | None, *, files: bool) -> Steps[str]:
         from mistral_agents._display.page import conversation_page, write_page
 
-        info = yield self._info_job()
-        history = yield self._history_job()
+        info = yield self._make_info_job()
+        history = yield self._make_history_job()
         found = (yield from archive.read_files(self._client.files, history)) if files else []
         page = conversation_page(info, history, found)
         if path is not None:

@@ -30,6 +30,7 @@ from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
+    ConfigurationError,
     MistralAgentsError,
     UnknownOutcomeError,
 )
@@ -48,11 +49,11 @@ _FIRST_LOST = (
 )
 
 
-def _turn(reply: Reply) -> Turn:
+def _read_turn(reply: Reply) -> Turn:
     return Turn.from_response(reply.answer(), headers=reply.headers)
 
 
-def _history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:
+def _read_history(conversation_id: str, reply: Reply, cache: EntryCache | None = None) -> History:
     data = reply.json()
     entries = (cache if cache is not None else EntryCache()).entries(rows_of(data, "entries", "messages"))
     return History(conversation_id, entries, data if isinstance(data, dict) else {"entries": data})
@@ -85,7 +86,7 @@ def _look_up(
     return found
 
 
-def _wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent_id: str | None) -> bool:
+def _is_wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent_id: str | None) -> bool:
     if agent_id is not None and row.get("agent_id") != agent_id:
         return False
     kept = row.get("metadata")
@@ -191,6 +192,29 @@ class Conversations:
         HEADS.settle(self._base_url, turn)
         return turn
 
+    def start_body(self, request: TurnRequest) -> JsonDict:
+        """What a first turn would send, checked as before a turn: a line of a batch job.
+
+        Raises:
+            ConfigurationError: It is no first turn, or a limit on its tools could not be enforced in a job.
+        """
+        return run(self._start_body(request))
+
+    async def astart_body(self, request: TurnRequest) -> JsonDict:
+        """As `start_body`, without blocking."""
+        return await arun(self._start_body(request))
+
+    def _start_body(self, request: TurnRequest) -> Steps[JsonDict]:
+        if request.operation != "start":
+            raise ConfigurationError(
+                "A batch job only begins conversations; leave out conversation_id and kept answers."
+            )
+        planned = self._planner.plan(request)
+        if planned.policy.watches_stream:
+            raise ConfigurationError("Limits on tool runs or seconds end a turn while it runs; a batch job can't be.")
+        yield from self._check_planned(planned)
+        return dict(planned.call.body or {})
+
     def _patience(self, request: TurnRequest) -> float:
         given = request.options.get("timeout")
         return float(given if given is not None else self._transport.clients.timeout)
@@ -199,13 +223,13 @@ class Conversations:
         self._check(planned)
         if planned.policy.watches_stream:
             return self._stream(planned).read()
-        return self._keep_policy(_turn(self._transport.send(planned.call)), planned.policy)
+        return self._keep_policy(_read_turn(self._transport.send(planned.call)), planned.policy)
 
     async def _aperform(self, planned: Planned) -> Turn:
         await self._acheck(planned)
         if planned.policy.watches_stream:
             return await self._astream(planned).aread()
-        return self._keep_policy(_turn(await self._transport.asend(planned.call)), planned.policy)
+        return self._keep_policy(_read_turn(await self._transport.asend(planned.call)), planned.policy)
 
     @contextmanager
     def open(self, request: TurnRequest) -> Iterator[TurnStream | FoundTurn]:
@@ -215,7 +239,7 @@ class Conversations:
             yield FoundTurn(request.found)
             return
         planned = self._planner.plan(request)
-        with self._watched(request, planned), self._stream(planned) as stream:
+        with self._make_watch(request, planned), self._stream(planned) as stream:
             try:
                 yield stream
             finally:
@@ -230,13 +254,13 @@ class Conversations:
             HEADS.settle(self._base_url, request.found)
             return FoundTurn(request.found)
         planned = self._planner.plan(request)
-        stack.enter_context(self._watched(request, planned))
+        stack.enter_context(self._make_watch(request, planned))
         stream = await stack.enter_async_context(self._astream(planned))
         stack.callback(lambda: HEADS.settle_stream(self._base_url, request, stream.turn))
         return stream
 
     @contextmanager
-    def _watched(self, request: TurnRequest, planned: Planned) -> Iterator[None]:
+    def _make_watch(self, request: TurnRequest, planned: Planned) -> Iterator[None]:
         sent = (planned.call.body or {}).get("inputs")
         with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
             try:
@@ -250,7 +274,7 @@ class Conversations:
         turn.policy = policy if policy else None
         return turn
 
-    def _known(self, data: Any) -> ConversationInfo:
+    def _read_known(self, data: Any) -> ConversationInfo:
         info = as_record(ConversationInfo, data)
         self._planner.book.set_conversation(info.get("id"), Policy.from_metadata(info.get("metadata")))
         return info
@@ -385,11 +409,11 @@ class Conversations:
 
     def get(self, conversation_id: str) -> ConversationInfo:
         """What the service tells of a conversation: times, model or agent, metadata."""
-        return self._known(self._transport.send(calls.get_call(conversation_id)).json())
+        return self._read_known(self._transport.send(calls.get_call(conversation_id)).json())
 
     async def aget(self, conversation_id: str) -> ConversationInfo:
         """As `get`, without blocking."""
-        return self._known((await self._transport.asend(calls.get_call(conversation_id))).json())
+        return self._read_known((await self._transport.asend(calls.get_call(conversation_id))).json())
 
     def get_history(self, conversation_id: str, *, cache: EntryCache | None = None) -> History:
         """Every entry of a conversation, in one request (the service does not page them).
@@ -398,19 +422,21 @@ class Conversations:
             conversation_id: The conversation.
             cache: Keeps entries from one reading to the next, so that only new ones are turned into objects.
         """
-        return _history(conversation_id, self._transport.send(calls.get_history_call(conversation_id)), cache)
+        return _read_history(conversation_id, self._transport.send(calls.get_history_call(conversation_id)), cache)
 
     async def aget_history(self, conversation_id: str, *, cache: EntryCache | None = None) -> History:
         """As `get_history`, without blocking."""
-        return _history(conversation_id, await self._transport.asend(calls.get_history_call(conversation_id)), cache)
+        return _read_history(
+            conversation_id, await self._transport.asend(calls.get_history_call(conversation_id)), cache
+        )
 
     def get_messages(self, conversation_id: str) -> History:
         """The messages of a conversation, without tool runs."""
-        return _history(conversation_id, self._transport.send(calls.get_messages_call(conversation_id)))
+        return _read_history(conversation_id, self._transport.send(calls.get_messages_call(conversation_id)))
 
     async def aget_messages(self, conversation_id: str) -> History:
         """As `get_messages`, without blocking."""
-        return _history(conversation_id, await self._transport.asend(calls.get_messages_call(conversation_id)))
+        return _read_history(conversation_id, await self._transport.asend(calls.get_messages_call(conversation_id)))
 
     def delete(self, conversation_id: str) -> None:
         """Delete a conversation."""
@@ -457,7 +483,7 @@ class Conversations:
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
         rows = walk(self._transport.send, calls.page_call(0, page_size, metadata), by_number, "data")
-        return Listing(ConversationInfo(row) for row in rows if _wanted(row, metadata, agent_id))
+        return Listing(ConversationInfo(row) for row in rows if _is_wanted(row, metadata, agent_id))
 
     async def alist(
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
@@ -465,5 +491,5 @@ class Conversations:
         """As `list`, without blocking."""
         call = calls.page_call(0, page_size, metadata)
         async for row in awalk(self._transport.asend, call, by_number, "data"):
-            if _wanted(row, metadata, agent_id):
+            if _is_wanted(row, metadata, agent_id):
                 yield ConversationInfo(row)

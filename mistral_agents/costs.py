@@ -89,7 +89,7 @@ class Meter(Shown):
         Raises:
             BudgetExceededError: A limit is reached; the message names it.
         """
-        for name, used, most in self._limits():
+        for name, used, most in self._list_limits():
             if used >= most:
                 raise BudgetExceededError(f"The limit of {most} {name} is reached: {used} used.", hint=_HINT)
         for quota in self.quotas:
@@ -100,7 +100,7 @@ class Meter(Shown):
                     hint=f"Wait until the {quota.window} is over.",
                 )
 
-    def _limits(self) -> list[tuple[str, float, float]]:
+    def _list_limits(self) -> list[tuple[str, float, float]]:
         found: list[tuple[str, float, float]] = []
         if self._max_tokens is not None:
             found.append(("tokens", self.usage.total_tokens, self._max_tokens))

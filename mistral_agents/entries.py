@@ -7,13 +7,12 @@ was made of in `.raw`, so fields this module has never heard of survive.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mistral_agents._border.text import mend_text
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._turn.content import (
     as_json_text,
     chunk_text,
@@ -54,7 +53,7 @@ ERROR_MARK = "Error executing tool"
 """How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
 
 
-def _text(value: Any) -> str | None:
+def _read_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -88,9 +87,9 @@ class Entry:
         return None
 
 
-def _common(data: JsonDict) -> dict[str, Any]:
+def _read_common(data: JsonDict) -> dict[str, Any]:
     names = ("id", "created_at", "completed_at", "model", "agent_id")
-    return {"type": str(data.get("type", "")), "raw": data, **{name: _text(data.get(name)) for name in names}}
+    return {"type": str(data.get("type", "")), "raw": data, **{name: _read_text(data.get(name)) for name in names}}
 
 
 @dataclass(slots=True)
@@ -167,7 +166,7 @@ class ToolExecution(Entry):
         if text is None:
             return self.info.get("result")
         try:
-            return json.loads(text)
+            return load_json(text)
         except ValueError:
             return text
 
@@ -227,53 +226,53 @@ class UnknownEntry(Entry):
     """An entry of a kind this version does not know; see `.raw`."""
 
 
-def _message(kind: type[Message], data: JsonDict) -> Message:
-    role = _text(data.get("role")) or ("user" if kind is MessageInput else "assistant")
-    return kind(**_common(data), role=role, content=data.get("content"), prefix=data.get("prefix") is True)
+def _read_message(kind: type[Message], data: JsonDict) -> Message:
+    role = _read_text(data.get("role")) or ("user" if kind is MessageInput else "assistant")
+    return kind(**_read_common(data), role=role, content=data.get("content"), prefix=data.get("prefix") is True)
 
 
-def _tool_execution(data: JsonDict) -> ToolExecution:
+def _read_tool_execution(data: JsonDict) -> ToolExecution:
     info = data.get("info")
     return ToolExecution(
-        **_common(data),
-        name=_text(data.get("name")) or "",
-        function=_text(data.get("function")),
+        **_read_common(data),
+        name=_read_text(data.get("name")) or "",
+        function=_read_text(data.get("function")),
         arguments=as_json_text(data.get("arguments")),
         info=info if isinstance(info, dict) else {},
     )
 
 
-def _function_call(data: JsonDict) -> FunctionCall:
+def _read_function_call(data: JsonDict) -> FunctionCall:
     return FunctionCall(
-        **_common(data),
-        name=_text(data.get("name")) or "",
-        tool_call_id=_text(data.get("tool_call_id")) or "",
+        **_read_common(data),
+        name=_read_text(data.get("name")) or "",
+        tool_call_id=_read_text(data.get("tool_call_id")) or "",
         arguments=as_json_text(data.get("arguments")),
-        confirmation_status=_text(data.get("confirmation_status")),
+        confirmation_status=_read_text(data.get("confirmation_status")),
     )
 
 
-def _function_result(data: JsonDict) -> FunctionResult:
+def _read_function_result(data: JsonDict) -> FunctionResult:
     return FunctionResult(
-        **_common(data),
-        tool_call_id=_text(data.get("tool_call_id")) or "",
+        **_read_common(data),
+        tool_call_id=_read_text(data.get("tool_call_id")) or "",
         result=as_json_text(data.get("result")),
     )
 
 
-def _handoff(data: JsonDict) -> Handoff:
+def _read_handoff(data: JsonDict) -> Handoff:
     names = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
-    agents: dict[str, Any] = {name: _text(data.get(name)) for name in names}
-    return Handoff(**_common(data), **agents)
+    agents: dict[str, Any] = {name: _read_text(data.get(name)) for name in names}
+    return Handoff(**_read_common(data), **agents)
 
 
 _READERS: dict[str, Any] = {
-    "message.input": lambda data: _message(MessageInput, data),
-    "message.output": lambda data: _message(MessageOutput, data),
-    "tool.execution": _tool_execution,
-    "function.call": _function_call,
-    "function.result": _function_result,
-    "agent.handoff": _handoff,
+    "message.input": lambda data: _read_message(MessageInput, data),
+    "message.output": lambda data: _read_message(MessageOutput, data),
+    "tool.execution": _read_tool_execution,
+    "function.call": _read_function_call,
+    "function.result": _read_function_result,
+    "agent.handoff": _read_handoff,
 }
 
 
@@ -282,7 +281,7 @@ def parse_entry(data: Any) -> Entry:
     if not isinstance(data, dict):
         return UnknownEntry(raw={"value": data})
     reader = _READERS.get(str(data.get("type")))
-    return reader(data) if reader is not None else UnknownEntry(**_common(data))
+    return reader(data) if reader is not None else UnknownEntry(**_read_common(data))
 
 
 def parse_entries(data: Any) -> list[Entry]:
@@ -366,10 +365,10 @@ def as_inputs(inputs: Any) -> str | list[JsonDict]:
         raise ConfigurationError(f"inputs must be a text or a list of entries, not {type(inputs).__name__}.")
     if not inputs:
         raise ConfigurationError("inputs is empty; give a text or a list of entries.")
-    return [_input_entry(item, place) for place, item in enumerate(inputs)]
+    return [_check_input(item, place) for place, item in enumerate(inputs)]
 
 
-def _input_entry(item: Any, place: int) -> JsonDict:
+def _check_input(item: Any, place: int) -> JsonDict:
     if isinstance(item, str):
         return user_message(item)
     if isinstance(item, Mapping):

@@ -321,7 +321,7 @@ def _flatten(value: Any) -> str | None:
         inner = next((value[key] for key in ("detail", "message") if value.get(key)), None)
         return (inner if isinstance(inner, str) else _flatten(inner)) or (_shorten(value) if value else None)
     if isinstance(value, list):
-        return "; ".join(filter(None, (_detail_item(item) for item in value))) or None
+        return "; ".join(filter(None, (_write_detail(item) for item in value))) or None
     return None
 
 
@@ -332,13 +332,17 @@ def _shorten(value: Any) -> str:
         return repr(type(value))
 
 
-def _detail_item(item: Any) -> str | None:
+def _write_detail(item: Any) -> str | None:
     if not isinstance(item, dict):
         return str(item)
     loc = item.get("loc")
     place = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
     text = item.get("msg") or item.get("type") or _shorten(item)
     return f"{place}: {text}" if place else str(text)
+
+
+_LONGEST_MESSAGE = 2000
+"""Characters of the service's message that an error repeats."""
 
 
 def error_for_status(
@@ -358,7 +362,7 @@ def error_for_status(
     message, code = message_of(body)
     violations = _find_violations(body)
     blocked = violations or (isinstance(body, dict) and "guardrails" in body) or str(code) == _CHECK_FAILED
-    kind = GuardrailBlockedError if status == 403 and blocked else _kind_of(status, message or "")
+    kind = GuardrailBlockedError if status == 403 and blocked else _find_kind(status, message or "")
     facts: dict[str, Any] = {
         "status_code": status,
         "code": code,
@@ -374,7 +378,14 @@ def error_for_status(
     if kind is GuardrailBlockedError:
         facts["violations"] = violations
         message = f"{message}: {', '.join(violations)}" if violations else message
-    return kind(f"{what} failed: {message or 'no message from the service'}", **facts)
+    return kind(f"{what} failed: {_cut_message(message) or 'no message from the service'}", **facts)
+
+
+def _cut_message(message: str | None) -> str | None:
+    """A message that can be read and logged; `.body` keeps all of it."""
+    if message is None or len(message) <= _LONGEST_MESSAGE:
+        return message
+    return f"{message[:_LONGEST_MESSAGE]}… ({len(message)} characters, see .body)"
 
 
 def _find_violations(body: Any) -> dict[str, Any]:
@@ -390,7 +401,7 @@ def _find_violations(body: Any) -> dict[str, Any]:
     return violations
 
 
-def _kind_of(status: int, message: str) -> type[MistralAgentsError]:
+def _find_kind(status: int, message: str) -> type[MistralAgentsError]:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= 500:
@@ -415,11 +426,11 @@ def read_retry_after(value: str | None) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        seconds = _seconds_until(value)
+        seconds = _count_seconds_until(value)
     return seconds if 0.0 <= seconds < math.inf else None
 
 
-def _seconds_until(http_date: str) -> float:
+def _count_seconds_until(http_date: str) -> float:
     from datetime import datetime, timezone
     from email.utils import parsedate_to_datetime
 

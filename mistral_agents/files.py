@@ -25,27 +25,27 @@ __all__ = ["FileData", "Files", "FilesNotSavedError", "ImageSizeWarning"]
 _TAG = "files"
 
 
-def _file(method: str, file_id: str, operation: str, what: str, suffix: str = "", **facts: Any) -> Call:
+def _make_file(method: str, file_id: str, operation: str, what: str, suffix: str = "", **facts: Any) -> Call:
     path = path_of("/v1/files/{file_id}", file_id=file_id) + suffix
     return Call(what, method, path, Operation(f"files_api_routes_{operation}", _TAG), **facts)
 
 
 def _download(file_id: str) -> Call:
-    return _file("GET", file_id, "download_file", "Downloading the file", "/content", transfer=True)
+    return _make_file("GET", file_id, "download_file", "Downloading the file", "/content", transfer=True)
 
 
-def _signed_url(file_id: str, hours: int) -> Call:
+def _read_signed_url(file_id: str, hours: int) -> Call:
     if not 1 <= hours <= 168:
         raise ConfigurationError(f"hours must be 1 to 168, not {hours}.")
-    return _file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
+    return _make_file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
 
 
 def _get(file_id: str) -> Call:
-    return _file("GET", file_id, "retrieve_file", "Reading the file's facts")
+    return _make_file("GET", file_id, "retrieve_file", "Reading the file's facts")
 
 
 def _delete(file_id: str) -> Call:
-    return _file("DELETE", file_id, "delete_file", "Deleting the file")
+    return _make_file("DELETE", file_id, "delete_file", "Deleting the file")
 
 
 def _upload(file: FileContent, name: str | None, purpose: str | None) -> Call:
@@ -67,7 +67,7 @@ def _list(page_size: int, search: str | None) -> Call:
     return Call("Listing files", "GET", "/v1/files", operation, params=params)
 
 
-def _url_of(reply: Reply) -> str:
+def _make_url(reply: Reply) -> str:
     data = reply.json()
     url = data.get("url") if isinstance(data, dict) else None
     if not isinstance(url, str):
@@ -80,17 +80,17 @@ def _link_call(ref: FileRef) -> Call:
     return Call(what, "GET", ref.url if ref.url is not None else "", Operation("", _TAG), transfer=True)
 
 
-def _as_ref(file: FileRef | str) -> FileRef:
+def _make_ref(file: FileRef | str) -> FileRef:
     return file if isinstance(file, FileRef) else FileRef(file, file)
 
 
-def _refs(files: FileSource) -> Iterable[FileRef | str]:
+def _list_refs(files: FileSource) -> Iterable[FileRef | str]:
     if isinstance(files, (FileRef, str)):
         return [files]
     return files.files if isinstance(files, Turn) else files
 
 
-def _checked(file: FileData, source: FileSource) -> FileData:
+def _check_file(file: FileData, source: FileSource) -> FileData:
     """Warn where an image has another size than the turn's policy asked for."""
     wanted = source.policy.image_size if isinstance(source, Turn) and source.policy is not None else None
     if wanted is not None and file.size is not None and file.size != wanted:
@@ -145,14 +145,14 @@ class Files:
         An image that the service gave only as a link is fetched by that link, without the API key; such links expire
         within the hour. A link to this machine or its network is refused, at every step it leads on to.
         """
-        ref = _as_ref(file)
+        ref = _make_ref(file)
         if ref.file_id is not None:
             return FileData.of(ref.name, self.download(ref.file_id))
         return FileData.of(ref.name, LinkReader(self._transport).read(_link_call(ref)))
 
     async def aread(self, file: FileRef | str) -> FileData:
         """As `read`, without blocking."""
-        ref = _as_ref(file)
+        ref = _make_ref(file)
         if ref.file_id is not None:
             return FileData.of(ref.name, await self.adownload(ref.file_id))
         return FileData.of(ref.name, await LinkReader(self._transport).aread(_link_call(ref)))
@@ -174,15 +174,15 @@ class Files:
         return await arun(self._save(files, folder))
 
     def _save(self, files: FileSource, folder: str | os.PathLike[str]) -> Steps[builtins.list[Path]]:
-        refs = list(_refs(files))
+        refs = list(_list_refs(files))
         saved: dict[int, Path] = {}
         failed: dict[str, MistralAgentsError] = {}
         for place, ref in enumerate(refs):
             try:
                 file = yield Job(partial(self.read, ref), partial(self.aread, ref))
-                saved[place] = yield Work(partial(_checked(file, files).save, folder))
+                saved[place] = yield Work(partial(_check_file(file, files).save, folder))
             except MistralAgentsError as error:
-                failed[_as_ref(ref).name] = error
+                failed[_make_ref(ref).name] = error
         first = next(iter(failed.values()), None)
         if first is not None and len(refs) == 1:
             raise first
@@ -192,11 +192,11 @@ class Files:
 
     def signed_url(self, file_id: str, *, hours: int = 24) -> str:
         """A link that works for `hours` (1 to 168) without a key: keep it secret."""
-        return _url_of(self._transport.send(_signed_url(file_id, hours)))
+        return _make_url(self._transport.send(_read_signed_url(file_id, hours)))
 
     async def asigned_url(self, file_id: str, *, hours: int = 24) -> str:
         """As `signed_url`, without blocking."""
-        return _url_of(await self._transport.asend(_signed_url(file_id, hours)))
+        return _make_url(await self._transport.asend(_read_signed_url(file_id, hours)))
 
     def upload(self, file: FileContent, *, name: str | None = None, purpose: str | None = None) -> FileInfo:
         """Upload a file: a path, bytes, or a `(name, bytes)` pair.

@@ -200,9 +200,9 @@ class EntryCache:
 
     def entries(self, rows: Iterable[JsonDict]) -> list[Entry]:
         """The rows as entries; one that changed since (a confirmation, say) is read anew."""
-        return [self._entry(row) for row in rows]
+        return [self._read_entry(row) for row in rows]
 
-    def _entry(self, row: JsonDict) -> Entry:
+    def _read_entry(self, row: JsonDict) -> Entry:
         key = row.get("id")
         known = self._known.get(key) if isinstance(key, str) else None
         if known is not None and known.raw == row:

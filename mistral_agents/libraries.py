@@ -44,7 +44,7 @@ class Sharing(Record):
     """Who may use a library: `share_with_uuid`, `share_with_type`, `role`."""
 
 
-def _text(reply: Reply) -> str:
+def _read_text(reply: Reply) -> str:
     data = reply.json()
     text = data.get("text") if isinstance(data, dict) else None
     if not isinstance(text, str):
@@ -59,7 +59,7 @@ def _link(reply: Reply) -> str:
     return data
 
 
-def _unfinished(documents: list[Document]) -> list[str]:
+def _find_unfinished(documents: list[Document]) -> list[str]:
     return [document["id"] for document in documents if state_of(document)[0] == "pending"]
 
 
@@ -322,7 +322,7 @@ class Libraries:
             timeout: Seconds to wait; what is unfinished then comes back as `pending`.
             on_progress: Called after each round with (finished, total).
         """
-        ids = document_ids if document_ids is not None else _unfinished(builtins.list(self.documents(library_id)))
+        ids = document_ids if document_ids is not None else _find_unfinished(builtins.list(self.documents(library_id)))
         waiting = Waiting(ids, timeout, on_progress)
         while True:
             for key in waiting.pending:
@@ -343,7 +343,7 @@ class Libraries:
     ) -> builtins.list[DocumentOutcome]:
         """As `wait_until_ready`, without blocking."""
         if document_ids is None:
-            document_ids = _unfinished([document async for document in self.adocuments(library_id)])
+            document_ids = _find_unfinished([document async for document in self.adocuments(library_id)])
         waiting = Waiting(document_ids, timeout, on_progress)
         while True:
             for key in waiting.pending:
@@ -358,13 +358,13 @@ class Libraries:
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """The text that the service took from a document; `page_start` and `page_end` as the service counts pages."""
-        return _text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
 
     async def atext(
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """As `text`, without blocking."""
-        return _text(await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_text(await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end)))
 
     def update_document(
         self,

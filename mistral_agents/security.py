@@ -63,29 +63,29 @@ class Safeguards:
         if self.redact is None or inputs is None:
             return inputs
         if isinstance(inputs, str):
-            return self._text(inputs)
-        return [self._entry(entry) for entry in inputs]
+            return self._redact_text(inputs)
+        return [self._redact_entry(entry) for entry in inputs]
 
-    def _entry(self, entry: JsonDict) -> JsonDict:
+    def _redact_entry(self, entry: JsonDict) -> JsonDict:
         changed = dict(entry)
         for key in ("content", "result"):
             if key in entry:
-                changed[key] = self._content(entry[key])
+                changed[key] = self._redact_content(entry[key])
         return changed
 
-    def _content(self, content: Any) -> Any:
+    def _redact_content(self, content: Any) -> Any:
         if isinstance(content, str):
-            return self._text(content)
+            return self._redact_text(content)
         if isinstance(content, list):
-            return [self._chunk(chunk) for chunk in content]
+            return [self._redact_chunk(chunk) for chunk in content]
         return content
 
-    def _chunk(self, chunk: Any) -> Any:
+    def _redact_chunk(self, chunk: Any) -> Any:
         if isinstance(chunk, dict) and isinstance(chunk.get("text"), str):
-            return {**chunk, "text": self._text(chunk["text"])}
-        return self._text(chunk) if isinstance(chunk, str) else chunk
+            return {**chunk, "text": self._redact_text(chunk["text"])}
+        return self._redact_text(chunk) if isinstance(chunk, str) else chunk
 
-    def _text(self, text: str) -> str:
+    def _redact_text(self, text: str) -> str:
         found = self.redact(text) if self.redact is not None else text
         if not isinstance(found, str):
             raise ConfigurationError(f"redact must return a text, not {type(found).__name__}.")

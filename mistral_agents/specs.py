@@ -14,7 +14,7 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.records import masked
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.transport import Call
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
 
@@ -93,7 +93,7 @@ class Change(Shown):
     def __str__(self) -> str:
         lines = [f"{self.action} {self.name}" + (f" ({self.agent_id})" if self.agent_id is not None else "")]
         for key, (now, wanted) in self.differences.items():
-            lines += [f"  {key}", f"  - {_short(now)}", f"  + {_short(wanted)}"]
+            lines += [f"  {key}", f"  - {_shorten(now)}", f"  + {_shorten(wanted)}"]
         return show_text("\n".join(lines))
 
 
@@ -112,7 +112,7 @@ class Plan(Shown):
         return "\n".join(map(str, self.changes))
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 
@@ -127,7 +127,7 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{file} can't be read: {error.strerror}.") from error
-    data = _parsed(file, text)
+    data = _parse_text(file, text)
     agents = data.get("agents") if isinstance(data, dict) else None
     if not isinstance(agents, dict) or not agents:
         raise ConfigurationError(f"{file} has no mapping `agents:` of names to fields.")
@@ -137,10 +137,10 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
     return [AgentSpec.of(str(name), spec) for name, spec in agents.items()]
 
 
-def _parsed(file: Path, text: str) -> Any:
+def _parse_text(file: Path, text: str) -> Any:
     if file.suffix.lower() == ".json":
         try:
-            return json.loads(text)
+            return load_json(text)
         except ValueError as error:
             raise ConfigurationError(f"{file} is no JSON: {error}.") from error
     try:
@@ -189,18 +189,18 @@ def differences(wanted: Mapping[str, Any], agent: Mapping[str, Any]) -> dict[str
     return {
         key: (agent.get(key), value)
         for key, value in wanted.items()
-        if not _same(value, agent.get(key), partly=key == "completion_args")
+        if not _is_same(value, agent.get(key), partly=key == "completion_args")
     }
 
 
-def _same(wanted: Any, found: Any, *, partly: bool = False) -> bool:
+def _is_same(wanted: Any, found: Any, *, partly: bool = False) -> bool:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         if partly:
-            return all(_same(value, found.get(key)) for key, value in wanted.items())
+            return all(_is_same(value, found.get(key)) for key, value in wanted.items())
         names = {key for one in (wanted, found) for key, value in one.items() if value is not None}
-        return all(_same(wanted.get(key), found.get(key)) for key in names)
+        return all(_is_same(wanted.get(key), found.get(key)) for key in names)
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
-        return len(wanted) == len(found) and all(map(_same, wanted, found))
+        return len(wanted) == len(found) and all(map(_is_same, wanted, found))
     if not wanted and wanted != 0 and wanted is not False:
         return not found
     return bool(wanted == found)
@@ -214,7 +214,7 @@ class Ask:
     rows: bool = False
 
 
-def _oldest(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+def _find_oldest(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
     named = [row for row in rows if row.get("name") == name]
     return min(named, key=lambda row: (str(row.get("created_at")), str(row.get("id"))), default=None)
 
@@ -223,7 +223,7 @@ def _find(name: str) -> Ask:
     return Ask(calls.list_call(100, name, None, None), rows=True)
 
 
-def _changed(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
+def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
     """What to send for an agent that is there, and which of it differs; metadata of others is kept."""
     if "metadata" in options:
         options = {**options, "metadata": {**(found.get("metadata") or {}), **options["metadata"]}}
@@ -238,14 +238,14 @@ def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any,
     deletes its own. The younger agent's maker always sees the older one, so one remains.
     """
     options = spec.options(ids)
-    found = _oldest((yield _find(spec.name)), spec.name)
+    found = _find_oldest((yield _find(spec.name)), spec.name)
     if found is None:
         made = yield Ask(calls.create_call(agent_body(options)[0]))
-        found = _oldest((yield _find(spec.name)), spec.name)
+        found = _find_oldest((yield _find(spec.name)), spec.name)
         if found is None or found["id"] == made["id"]:
             return dict(made)
         yield Ask(calls.delete_call(made["id"]))
-    body, changed = _changed(options, found)
+    body, changed = _find_changes(options, found)
     if not changed:
         return found
     return dict((yield Ask(calls.update_call(found["id"], {key: body[key] for key in changed}))))
@@ -254,9 +254,9 @@ def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any,
 def plan_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Change]:
     """What `ensure_steps` would do."""
     options = spec.options(ids)
-    found = _oldest((yield _find(spec.name)), spec.name)
+    found = _find_oldest((yield _find(spec.name)), spec.name)
     if found is None:
         body, _ = agent_body(options)
         return Change(spec.name, "create", None, {key: (None, value) for key, value in body.items() if key != "name"})
-    _, changed = _changed(options, found)
+    _, changed = _find_changes(options, found)
     return Change(spec.name, "update" if changed else "keep", found["id"], changed)

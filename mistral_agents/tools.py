@@ -41,7 +41,7 @@ __all__ = [
 Names = Sequence[str] | bool | None
 
 
-def _function_names(kind: str, given: Names, option: str) -> list[str] | None:
+def _list_function_names(kind: str, given: Names, option: str) -> list[str] | None:
     if given is None or given is False:
         return None
     if given is True:
@@ -54,7 +54,7 @@ def _function_names(kind: str, given: Names, option: str) -> list[str] | None:
     return list(given)
 
 
-def _without_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _drop_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None} if values is not None else {}
 
 
@@ -82,14 +82,14 @@ class HostedTool(dict[str, Any]):
         include: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
     ) -> None:
-        super().__init__({"type": kind, **_without_none(fields)})
+        super().__init__({"type": kind, **_drop_none(fields)})
         configuration = {
-            "requires_confirmation": _function_names(kind, requires_confirmation, "requires_confirmation"),
-            "include": _function_names(kind, include, "include"),
-            "exclude": _function_names(kind, exclude, "exclude"),
+            "requires_confirmation": _list_function_names(kind, requires_confirmation, "requires_confirmation"),
+            "include": _list_function_names(kind, include, "include"),
+            "exclude": _list_function_names(kind, exclude, "exclude"),
         }
         for key, values in (("tool_configuration", configuration), ("config", config)):
-            said = _without_none(values)
+            said = _drop_none(values)
             if said:
                 self[key] = said
 
@@ -97,10 +97,10 @@ class HostedTool(dict[str, Any]):
         return f"{type(self).__name__}({masked(dict(self))!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), dict(self))
+        return _rebuild_tool, (type(self), dict(self))
 
 
-def _rebuilt(kind: type[HostedTool], data: dict[str, Any]) -> HostedTool:
+def _rebuild_tool(kind: type[HostedTool], data: dict[str, Any]) -> HostedTool:
     tool = kind.__new__(kind)
     tool.update(data)
     return tool

@@ -230,7 +230,7 @@ class Turn(Shown):
     def code_runs(self) -> list[CodeRun]:
         """Every run of the code interpreter, failed ones and retries included."""
         runs = (entry for entry in self.tool_executions if "code_interpreter" in (entry.name, entry.function))
-        return [_code_run(entry) for entry in runs]
+        return [_read_code_run(entry) for entry in runs]
 
     @property
     def citations(self) -> list[Citation]:
@@ -244,12 +244,12 @@ class Turn(Shown):
     @property
     def files(self) -> list[FileRef]:
         """Files made during the turn, over all messages, in order."""
-        found = [_file(chunk) for m in self.messages for chunk in m.chunks if chunk.get("type") == "tool_file"]
+        found = [_read_file(chunk) for m in self.messages for chunk in m.chunks if chunk.get("type") == "tool_file"]
         made = {ref.tool for ref in found}
-        return found + ([] if "image_generation" in made else self._linked_images())
+        return found + ([] if "image_generation" in made else self._find_linked_images())
 
-    def _linked_images(self) -> list[FileRef]:
-        return [ref for entry in self.tool_executions if (ref := _linked_image(entry)) is not None]
+    def _find_linked_images(self) -> list[FileRef]:
+        return [ref for entry in self.tool_executions if (ref := _read_linked_image(entry)) is not None]
 
     @property
     def images(self) -> list[FileRef]:
@@ -259,7 +259,7 @@ class Turn(Shown):
     @property
     def timings(self) -> list[Timing]:
         """When each entry began and ended, where the service told."""
-        return [timing for entry in self.entries if (timing := _timing(entry)) is not None]
+        return [timing for entry in self.entries if (timing := _read_timing(entry)) is not None]
 
     @property
     def quotas(self) -> list[Quota]:
@@ -298,10 +298,10 @@ def open_calls(entries: list[Entry]) -> list[FunctionCall]:
     return list(calls.values())
 
 
-def _code_run(entry: ToolExecution) -> CodeRun:
+def _read_code_run(entry: ToolExecution) -> CodeRun:
     code = entry.info.get("code", entry.args.get("code", entry.args.get("input")))
     output = entry.info.get("code_output")
-    timing = _timing(entry)
+    timing = _read_timing(entry)
     return CodeRun(
         code=code if isinstance(code, str) else "",
         output=output if isinstance(output, str) else entry.result_text,
@@ -310,7 +310,7 @@ def _code_run(entry: ToolExecution) -> CodeRun:
     )
 
 
-def _file(chunk: JsonDict) -> FileRef:
+def _read_file(chunk: JsonDict) -> FileRef:
     file_id = text_or_none(chunk.get("file_id"))
     return FileRef(
         file_id=file_id,
@@ -321,7 +321,7 @@ def _file(chunk: JsonDict) -> FileRef:
     )
 
 
-def _linked_image(entry: ToolExecution) -> FileRef | None:
+def _read_linked_image(entry: ToolExecution) -> FileRef | None:
     result = entry.result
     url = result.get("url") if isinstance(result, dict) else None
     if "image_generation" not in (entry.name, entry.function) and entry.function != "generate_image":
@@ -332,7 +332,7 @@ def _linked_image(entry: ToolExecution) -> FileRef | None:
 """Of a second: Python 3.10 reads three or six digits only."""
 
 
-def _timing(entry: Entry) -> Timing | None:
+def _read_timing(entry: Entry) -> Timing | None:
     started = parse_time(entry.created_at)
     if started is None:
         return None

@@ -11,6 +11,9 @@ _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
+# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
+_.is_remote, _.__class__
+
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
 _.api_base, _.endpoint, _.max_completion_tokens, _.max_output_tokens, _.mistral_api_key, _.model_kwargs, _.n
@@ -34,6 +37,9 @@ _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ig
 )
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
+
+# Commands of the command line, under other names.
+_.list_agents, _.pull, _.list_conversations
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding

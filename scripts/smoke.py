@@ -50,6 +50,12 @@ found = subprocess.run([sys.executable, "-m", "mistral_agents_server", "--help"]
 assert found.returncode == 0, found.stderr
 print("mistral_agents_server")
 """
+CLI = """
+import subprocess, sys
+found = subprocess.run([sys.executable, "-m", "mistral_agents.cli", "--version"], capture_output=True, text=True)
+assert found.returncode == 0, found.stderr
+print(found.stdout)
+"""
 JOBS: dict[str, str] = {
     "": BASE,
     "langchain": LANGCHAIN,
@@ -57,6 +63,7 @@ JOBS: dict[str, str] = {
     "retrieval": RETRIEVAL,
     "server": SERVER,
     "notebook": BASE,
+    "cli": CLI,
     "all": LANGCHAIN.replace('assert "llama_index" not in sys.modules\n', ""),
 }
 

@@ -97,7 +97,7 @@ def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Ca
     return Call(what, method, path, Operation(f"agents_api_v1_agents_{operation}", _TAG), **facts)
 
 
-def _one(agent_id: str, suffix: str = "") -> str:
+def _fill_path(agent_id: str, suffix: str = "") -> str:
     return path_of(_ONE, agent_id=agent_id) + suffix
 
 
@@ -112,7 +112,7 @@ def create_call(body: JsonDict) -> Call:
 def get_call(agent_id: str, agent_version: int | str | None = None) -> Call:
     """One agent, at a version or alias."""
     params = {"agent_version": agent_version}
-    return _call("Reading the agent", "GET", _one(agent_id), "get", params=params)
+    return _call("Reading the agent", "GET", _fill_path(agent_id), "get", params=params)
 
 
 def list_call(page_size: int, name: str | None, search: str | None, metadata: Mapping[str, Any] | None) -> Call:
@@ -127,18 +127,20 @@ def update_call(agent_id: str, body: JsonDict) -> Call:
     """A new version of an agent."""
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the agent", "PATCH", _one(agent_id), "update", body=body, once=True)
+    return _call("Updating the agent", "PATCH", _fill_path(agent_id), "update", body=body, once=True)
 
 
 def delete_call(agent_id: str) -> Call:
     """Deleting."""
-    return _call("Deleting the agent", "DELETE", _one(agent_id), "delete")
+    return _call("Deleting the agent", "DELETE", _fill_path(agent_id), "delete")
 
 
 def versions_call(agent_id: str, page_size: int) -> Call:
     """The first page of an agent's versions."""
     params = {"page": 0, "page_size": page_size}
-    return _call("Listing the agent's versions", "GET", _one(agent_id, "/versions"), "list_versions", params=params)
+    return _call(
+        "Listing the agent's versions", "GET", _fill_path(agent_id, "/versions"), "list_versions", params=params
+    )
 
 
 def version_call(agent_id: str, version: int | str) -> Call:
@@ -150,20 +152,24 @@ def version_call(agent_id: str, version: int | str) -> Call:
 def switch_call(agent_id: str, version: int) -> Call:
     """Which version an agent's id stands for."""
     params = {"version": version}
-    return _call("Switching the agent's version", "PATCH", _one(agent_id, "/version"), "update_version", params=params)
+    return _call(
+        "Switching the agent's version", "PATCH", _fill_path(agent_id, "/version"), "update_version", params=params
+    )
 
 
 def aliases_call(agent_id: str) -> Call:
     """An agent's aliases."""
-    return _call("Listing the agent's aliases", "GET", _one(agent_id, "/aliases"), "list_version_aliases")
+    return _call("Listing the agent's aliases", "GET", _fill_path(agent_id, "/aliases"), "list_version_aliases")
 
 
 def set_alias_call(agent_id: str, alias: str, version: int) -> Call:
     """A name for a version."""
     params = {"alias": alias, "version": version}
-    return _call("Setting the alias", "PUT", _one(agent_id, "/aliases"), "create_or_update_alias", params=params)
+    return _call("Setting the alias", "PUT", _fill_path(agent_id, "/aliases"), "create_or_update_alias", params=params)
 
 
 def delete_alias_call(agent_id: str, alias: str) -> Call:
     """Deleting an alias."""
-    return _call("Deleting the alias", "DELETE", _one(agent_id, "/aliases"), "delete_alias", params={"alias": alias})
+    return _call(
+        "Deleting the alias", "DELETE", _fill_path(agent_id, "/aliases"), "delete_alias", params={"alias": alias}
+    )

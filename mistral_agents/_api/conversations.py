@@ -99,11 +99,11 @@ class RestartOptions(TurnOptions, total=False):
     metadata: Mapping[str, Any] | None
 
 
-def _operation(name: str) -> Operation:
+def _name_operation(name: str) -> Operation:
     return Operation(f"agents_api_v1_conversations_{name}", _TAG)
 
 
-def _wire(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
+def _write_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
     allowed = known.__annotations__
     unknown = sorted(set(options) - set(allowed))
     if unknown:
@@ -123,14 +123,14 @@ def _check_start(body: JsonDict) -> None:
         raise ConfigurationError("handoff_execution needs agent_id: the service refuses it beside model (422).")
 
 
-def _turn_request(
+def _make_call(
     what: str, path: str, operation: str, body: JsonDict, options: Mapping[str, Any], conversation_id: str | None = None
 ) -> Call:
     return Call(
         what,
         "POST",
         path,
-        _operation(operation),
+        _name_operation(operation),
         body=body,
         once=True,
         conversation_id=conversation_id,
@@ -142,55 +142,55 @@ def _turn_request(
 
 def start_call(inputs: Any, options: Mapping[str, Any]) -> Call:
     """A conversation's first turn."""
-    body = {"inputs": as_inputs(inputs), **_wire(options, StartOptions, "start")}
+    body = {"inputs": as_inputs(inputs), **_write_options(options, StartOptions, "start")}
     _check_start(body)
-    return _turn_request("Starting the conversation", "/v1/conversations", "start", body, options)
+    return _make_call("Starting the conversation", "/v1/conversations", "start", body, options)
 
 
 def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, Any]) -> Call:
     """A further turn."""
-    body = _wire(options, CallOptions, "append")
+    body = _write_options(options, CallOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
         body["inputs"] = as_inputs("" if inputs is None else inputs)
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
-    return _turn_request("Appending to the conversation", path, "append", body, options, conversation_id)
+    return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)
 
 
 def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
     """A branch."""
     if not isinstance(from_entry_id, str) or not from_entry_id:
         raise ConfigurationError(f"from_entry_id must be the id of an entry, not {from_entry_id!r}.")
-    known = _wire(options, RestartOptions, "restart")
+    known = _write_options(options, RestartOptions, "restart")
     said = {"inputs": as_inputs(inputs)} if inputs is not None else {}
     body = {**said, "from_entry_id": from_entry_id, **known}
     path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
     # The branch has no id before the reply tells it, and its parent's is not its own.
-    return _turn_request(f"Branching from {conversation_id}", path, "restart", body, options)
+    return _make_call(f"Branching from {conversation_id}", path, "restart", body, options)
 
 
-def _plain(method: str, conversation_id: str, operation: str, what: str, suffix: str = "") -> Call:
+def _write_plain(method: str, conversation_id: str, operation: str, what: str, suffix: str = "") -> Call:
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id) + suffix
-    return Call(what, method, path, _operation(operation), conversation_id=conversation_id)
+    return Call(what, method, path, _name_operation(operation), conversation_id=conversation_id)
 
 
 def get_call(conversation_id: str) -> Call:
     """Reading what the service tells of a conversation."""
-    return _plain("GET", conversation_id, "get", "Reading the conversation")
+    return _write_plain("GET", conversation_id, "get", "Reading the conversation")
 
 
 def get_history_call(conversation_id: str) -> Call:
     """Reading every entry."""
-    return _plain("GET", conversation_id, "history", "Reading the conversation's history", "/history")
+    return _write_plain("GET", conversation_id, "history", "Reading the conversation's history", "/history")
 
 
 def get_messages_call(conversation_id: str) -> Call:
     """Reading the messages."""
-    return _plain("GET", conversation_id, "messages", "Reading the conversation's messages", "/messages")
+    return _write_plain("GET", conversation_id, "messages", "Reading the conversation's messages", "/messages")
 
 
 def delete_call(conversation_id: str) -> Call:
     """Deleting."""
-    return _plain("DELETE", conversation_id, "delete", "Deleting the conversation")
+    return _write_plain("DELETE", conversation_id, "delete", "Deleting the conversation")
 
 
 def page_call(page: int, page_size: int, metadata: Mapping[str, Any] | None) -> Call:
@@ -198,4 +198,4 @@ def page_call(page: int, page_size: int, metadata: Mapping[str, Any] | None) -> 
     # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
     wanted = json.dumps(dict(metadata) if metadata is not None else {})
     params = {"page": page, "page_size": page_size, "metadata": wanted}
-    return Call("Listing conversations", "GET", "/v1/conversations", _operation("list"), params=params)
+    return Call("Listing conversations", "GET", "/v1/conversations", _name_operation("list"), params=params)

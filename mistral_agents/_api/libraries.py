@@ -19,7 +19,9 @@ ShareWith = Literal["User", "Workspace", "Org"]
 _TAG = "beta.libraries"
 
 
-def _library(method: str, library_id: str, operation: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+def _call_library(
+    method: str, library_id: str, operation: str, what: str, body: Mapping[str, Any] | None = None
+) -> Call:
     path = path_of("/v1/libraries/{library_id}", library_id=uuid_text("library_id", library_id))
     return Call(what, method, path, Operation(f"libraries_{operation}_v1", _TAG), body=body)
 
@@ -43,20 +45,22 @@ def list_call(page_size: int, search: str | None) -> Call:
 
 def get_call(library_id: str) -> Call:
     """One library."""
-    return _library("GET", library_id, "get", "Reading the library")
+    return _call_library("GET", library_id, "get", "Reading the library")
 
 
 def update_call(library_id: str, name: str | None, description: str | None) -> Call:
     """A new name or description."""
-    return _library("PATCH", library_id, "patch", "Updating the library", given(name=name, description=description))
+    return _call_library(
+        "PATCH", library_id, "patch", "Updating the library", given(name=name, description=description)
+    )
 
 
 def delete_call(library_id: str) -> Call:
     """Deleting, documents included."""
-    return _library("DELETE", library_id, "delete", "Deleting the library")
+    return _call_library("DELETE", library_id, "delete", "Deleting the library")
 
 
-def _documents(method: str, library_id: str, operation: str, what: str, **facts: Any) -> Call:
+def _make_documents_call(method: str, library_id: str, operation: str, what: str, **facts: Any) -> Call:
     path = path_of("/v1/libraries/{library_id}/documents", library_id=uuid_text("library_id", library_id))
     return Call(what, method, path, Operation(f"libraries_documents_{operation}_v1", f"{_TAG}.documents"), **facts)
 
@@ -64,16 +68,16 @@ def _documents(method: str, library_id: str, operation: str, what: str, **facts:
 def documents_call(library_id: str, page_size: int, search: str | None) -> Call:
     """The first page of a library's documents."""
     params = {"page_size": page_size, "page": 0, "search": search}
-    return _documents("GET", library_id, "list", "Listing the library's documents", params=params)
+    return _make_documents_call("GET", library_id, "list", "Listing the library's documents", params=params)
 
 
 def upload_call(library_id: str, name: str, data: bytes) -> Call:
     """A new document."""
     part = (name, data, media_type_of(name))
-    return _documents("POST", library_id, "upload", f"Uploading {name!r}", files={"file": part}, once=True)
+    return _make_documents_call("POST", library_id, "upload", f"Uploading {name!r}", files={"file": part}, once=True)
 
 
-def _document(
+def _make_document_call(
     method: str, library_id: str, document_id: str, operation: str, what: str, suffix: str = "", **facts: Any
 ) -> Call:
     path = path_of(
@@ -87,12 +91,12 @@ def _document(
 
 def document_call(library_id: str, document_id: str) -> Call:
     """One document."""
-    return _document("GET", library_id, document_id, "get", "Reading the document")
+    return _make_document_call("GET", library_id, document_id, "get", "Reading the document")
 
 
 def status_call(library_id: str, document_id: str) -> Call:
     """How far a document is processed."""
-    return _document("GET", library_id, document_id, "get_status", "Reading the document's status", "/status")
+    return _make_document_call("GET", library_id, document_id, "get_status", "Reading the document's status", "/status")
 
 
 def text_call(library_id: str, document_id: str, page_start: int | None, page_end: int | None) -> Call:
@@ -102,7 +106,7 @@ def text_call(library_id: str, document_id: str, page_start: int | None, page_en
             raise ConfigurationError(f"{name} must not be negative.")
     params = {"page_start": page_start, "page_end": page_end}
     what, suffix = "Reading the document's text", "/text_content"
-    return _document("GET", library_id, document_id, "get_text_content", what, suffix, params=params)
+    return _make_document_call("GET", library_id, document_id, "get_text_content", what, suffix, params=params)
 
 
 def document_changes(
@@ -115,7 +119,7 @@ def document_changes(
 
 def change_document_call(library_id: str, document_id: str, changes: Mapping[str, Any]) -> Call:
     """New fields of a document."""
-    return _document("PATCH", library_id, document_id, "patch", "Updating the document", body=changes)
+    return _make_document_call("PATCH", library_id, document_id, "patch", "Updating the document", body=changes)
 
 
 def checked_attributes(attributes: Mapping[str, Any] | None) -> JsonDict | None:
@@ -155,19 +159,19 @@ def _is_list(value: Any) -> bool:
 
 def delete_document_call(library_id: str, document_id: str) -> Call:
     """Deleting a document."""
-    return _document("DELETE", library_id, document_id, "delete", "Deleting the document")
+    return _make_document_call("DELETE", library_id, document_id, "delete", "Deleting the document")
 
 
 def reprocess_call(library_id: str, document_id: str) -> Call:
     """Processing a document again."""
-    return _document("POST", library_id, document_id, "reprocess", "Reprocessing the document", "/reprocess")
+    return _make_document_call("POST", library_id, document_id, "reprocess", "Reprocessing the document", "/reprocess")
 
 
 def signed_url_call(library_id: str, document_id: str, *, extracted_text: bool) -> Call:
     """A link to a document, or to the text taken from it."""
     kind = "extracted-text-signed-url" if extracted_text else "signed-url"
     operation = "get_extracted_text_signed_url" if extracted_text else "get_signed_url"
-    return _document("GET", library_id, document_id, operation, "Reading the document's link", f"/{kind}")
+    return _make_document_call("GET", library_id, document_id, operation, "Reading the document's link", f"/{kind}")
 
 
 def share_call(method: str, library_id: str, operation: str, body: Mapping[str, Any] | None = None) -> Call:

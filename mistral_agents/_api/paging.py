@@ -76,21 +76,21 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
         ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name.
     """
     if isinstance(file, tuple):
-        found, data = file[0], file[1] if isinstance(file[1], bytes) else _bytes_of(file[1])
+        found, data = file[0], file[1] if isinstance(file[1], bytes) else _encode_key(file[1])
     elif isinstance(file, (str, os.PathLike)):
         found, data = _read(Path(file).expanduser())
     elif isinstance(file, bytes):
         found, data = "", file
     else:
         own = getattr(file, "name", "")  # a number for files opened by descriptor, nothing for BytesIO
-        found, data = Path(own).name if isinstance(own, str) else "", _bytes_of(file)
+        found, data = Path(own).name if isinstance(own, str) else "", _encode_key(file)
     chosen = name if name is not None else found
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
     return chosen, data
 
 
-def _bytes_of(file: Any) -> bytes:
+def _encode_key(file: Any) -> bytes:
     if isinstance(file, (bytearray, memoryview)):
         return bytes(file)
     read = getattr(file, "read", None)
@@ -126,7 +126,7 @@ def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if more else None
 
 
-def _key(row: JsonDict) -> Any:
+def _read_key(row: JsonDict) -> Any:
     """What makes a row itself: its id and version; of a row without an id its name, or all it holds."""
     if row.get("id") is not None:
         return row["id"], row.get("version")
@@ -143,7 +143,7 @@ class _Fresh:
     def rows(self, rows: list[JsonDict]) -> list[JsonDict]:
         fresh = []
         for row in rows:
-            key = _key(row)
+            key = _read_key(row)
             if key not in self._seen:
                 self._seen.add(key)
                 fresh.append(row)

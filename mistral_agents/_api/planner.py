@@ -76,7 +76,7 @@ class Planner:
     def _plan_start(self, request: TurnRequest) -> Planned:
         agent_id = request.options.get("agent_id")
         self.notes.warn_of(request.options.get("model"))
-        ready, policy = _with_tools(request.options)
+        ready, policy = _translate_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)
         checks = agent_id if self.safeguards.allowed_library_ids is not None else None
@@ -88,7 +88,7 @@ class Planner:
         return Planned(call, policy, checks)
 
 
-def _with_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
+def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
     tools = options.get("tools")
     if tools is None:
         return options, Policy()

@@ -25,7 +25,7 @@ class Record(dict[str, Any], Shown):
         except KeyError:
             known = ", ".join(sorted(self)) or "nothing"
             raise AttributeError(f"{type(self).__name__} has no field {name!r}; the service sent: {known}") from None
-        return _time(value) if name in _TIMES else value
+        return _read_time(value) if name in _TIMES else value
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({masked(dict(self))!r})"
@@ -48,7 +48,7 @@ def without_secrets(value: Any) -> Any:
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def _time(value: Any) -> datetime | Any:
+def _read_time(value: Any) -> datetime | Any:
     parsed = parse_time(value) if isinstance(value, str) else None
     return parsed if parsed is not None else value
 

@@ -61,7 +61,7 @@ def find_turn(
     if not new:
         return None
     sent = sent_entries(inputs)
-    if not (sent or confirms) or [_words_of(entry) for entry in new[: len(sent)]] != [_words_of(e) for e in sent]:
+    if not (sent or confirms) or [_read_words(entry) for entry in new[: len(sent)]] != [_read_words(e) for e in sent]:
         raise unknown_outcome(conversation_id, "The history holds something else than what was sent behind that entry.")
     return _answer(conversation_id, new[len(sent) :])
 
@@ -70,8 +70,8 @@ def was_said(entries: Sequence[Entry], after_entry_id: str | None, inputs: Any) 
     """Whether what was sent stands anywhere behind an entry (None: anywhere)."""
     ids = [entry.id for entry in entries]
     start = ids.index(after_entry_id) + 1 if after_entry_id in ids else 0
-    words = [_words_of(entry) for entry in entries[start:]]
-    sent = [_words_of(entry) for entry in sent_entries(inputs)]
+    words = [_read_words(entry) for entry in entries[start:]]
+    sent = [_read_words(entry) for entry in sent_entries(inputs)]
     return bool(sent) and any(words[i : i + len(sent)] == sent for i in range(len(words) - len(sent) + 1))
 
 
@@ -94,7 +94,7 @@ def recovered_turn(conversation_id: str, entries: Sequence[Entry], after_entry_i
     Raises:
         UnknownOutcomeError: The history holds no finished answer after that entry (yet), or not ours.
     """
-    told = inputs if inputs is not None else _inputs_after(entries, after_entry_id)
+    told = inputs if inputs is not None else _find_inputs_after(entries, after_entry_id)
     found = find_turn(conversation_id, entries, after_entry_id, told, confirms=inputs is None and not told)
     if found is None:
         raise unknown_outcome(conversation_id, "The history does not hold the turn (yet).")
@@ -103,7 +103,7 @@ def recovered_turn(conversation_id: str, entries: Sequence[Entry], after_entry_i
     return found
 
 
-def _inputs_after(entries: Sequence[Entry], after_entry_id: str) -> list[JsonDict]:
+def _find_inputs_after(entries: Sequence[Entry], after_entry_id: str) -> list[JsonDict]:
     place = next((place for place, entry in enumerate(entries) if entry.id == after_entry_id), len(entries))
     found: list[JsonDict] = []
     for entry in entries[place + 1 :]:
@@ -127,10 +127,10 @@ def _answer(conversation_id: str, new: Sequence[Entry]) -> Turn:
     return Turn.from_response({"conversation_id": conversation_id, "outputs": [entry.raw for entry in outputs]})
 
 
-def _words_of(entry: Entry) -> Any:
+def _read_words(entry: Entry) -> Any:
     """What an entry says, whatever fields the service adds and in whichever of its forms the text came."""
     if isinstance(entry, Message):
-        return (entry.type, entry.role, _content_of(entry.content))
+        return (entry.type, entry.role, _read_content(entry.content))
     if isinstance(entry, FunctionResult):
         return (entry.type, entry.tool_call_id, entry.result)
     if isinstance(entry, FunctionCall):
@@ -138,7 +138,7 @@ def _words_of(entry: Entry) -> Any:
     return (entry.type, entry.raw)
 
 
-def _content_of(content: Any) -> list[Any]:
+def _read_content(content: Any) -> list[Any]:
     """Content as chunks without what is not told; texts that follow one another count as one."""
     found: list[Any] = []
     for chunk in content_chunks(content):

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from mistral_agents._api.records import Document
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import NotFoundError
 
@@ -153,7 +153,7 @@ class SharedFile:
 def _lines(found: Any) -> list[JsonDict]:
     """The table's lines; none where it is no table."""
     try:
-        lines = [json.loads(line) for line in found]
+        lines = [load_json(line) for line in found]
         return lines if all(_FIELDS[line["tag"] == ""] <= line.keys() for line in lines) else []
     except (ValueError, TypeError, KeyError, AttributeError):
         return []

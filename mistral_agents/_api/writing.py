@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from mistral_agents._api import libraries as calls
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.paging import given, time_text
 from mistral_agents._api.records import Document, as_record
 from mistral_agents._api.shared_files import Row, SharedFile, split_id
+from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._http.transport import Call, Reply, Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import InvalidRequestError, NotFoundError
 
+T = TypeVar("T")
 _TRIES = 3
-"""How often an upload is begun anew when its record disappears before it has its attributes."""
+"""How often an upload is begun anew when its record disappears before it has its attributes, or is written over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Writer:
     def __init__(self, transport: Transport, changes: ChangeLog) -> None:
         self._transport = transport
         self._changes = changes
+        self._shared: set[str] = set()  # records that this client gave further documents
 
     def _job(self, call: Call) -> Job:
         return Job(lambda: self._transport.send(call), lambda: self._transport.asend(call))
@@ -100,21 +103,35 @@ class Writer:
             wanted = _merged(shared.rows[tag], wanted)
             if wanted == shared.rows[tag]:
                 return shared.document(tag)
-        return (yield from self._patch(upload.library_id, shared.put(tag, wanted), tag))
+        key = str(record["id"])
+        return (yield from _hold(key, self._put(upload.library_id, key, tag, wanted)))
+
+    def _put(self, library_id: str, record_id: str, tag: str, row: Row) -> Steps[Document]:
+        """Add or change a document of a file, and look whether another process wrote over it meanwhile."""
+        self._shared.add(record_id)
+        for _ in range(_TRIES):
+            shared = yield from self._read(library_id, record_id)
+            if shared.rows.get(tag) == row:
+                break
+            document = yield from self._patch(library_id, shared.put(tag, row), tag)
+        return shared.document(tag) if shared.rows.get(tag) == row else document
 
     def _complete(self, upload: Upload, record: Document) -> Steps[Document]:
         """Give a new record what an upload can't carry; where that is refused, the record goes again."""
         row, key = upload.row, str(record["id"])
         name = row.name if upload.sent_as != row.name else None
         changes = given(name=name, attributes=row.attributes, expires_at=row.expires_at)
-        if not changes:
-            return record
+        return (yield from _hold(key, self._label(upload.library_id, key, changes))) if changes else record
+
+    def _label(self, library_id: str, key: str, changes: JsonDict) -> Steps[Document]:
+        if key in self._shared:  # another upload of the same bytes was faster
+            return (yield from self._change(library_id, key, "", changes))
         try:
-            reply = yield self._job(calls.change_document_call(upload.library_id, key, changes))
+            reply = yield self._job(calls.change_document_call(library_id, key, changes))
         except InvalidRequestError:
-            yield from self._drop(upload.library_id, key)
+            yield from self._drop(library_id, key)
             raise
-        self._changes.note(upload.library_id)
+        self._changes.note(library_id)
         return as_record(Document, reply.json())
 
     def _drop(self, library_id: str, record_id: str) -> Steps[None]:
@@ -139,6 +156,9 @@ class Writer:
             NotFoundError: There is no such document.
         """
         record_id, tag = split_id(document_id)
+        return (yield from _hold(record_id, self._change(library_id, record_id, tag, changes)))
+
+    def _change(self, library_id: str, record_id: str, tag: str, changes: JsonDict) -> Steps[Document]:
         shared = yield from self._read(library_id, record_id)
         known = shared.known(tag)
         if not shared.is_shared and not shared.former:
@@ -158,6 +178,11 @@ class Writer:
             NotFoundError: There is no such document.
         """
         record_id, tag = split_id(document_id)
+        return (yield from _hold(record_id, self._remove(library_id, record_id, tag, only)))
+
+    def _remove(
+        self, library_id: str, record_id: str, tag: str, only: Callable[[Document], bool] | None
+    ) -> Steps[bool]:
         shared = yield from self._read(library_id, record_id)
         if only is not None and not only(shared.document(tag)):
             return False
@@ -167,6 +192,16 @@ class Writer:
         else:
             yield from self._drop(library_id, record_id)
         return True
+
+
+def _hold(record_id: str, steps: Steps[T]) -> Steps[T]:
+    """Do the steps while nobody else in this process writes the record."""
+    lock, mine = lock_of("document", record_id), Hold()
+    yield Job(lambda: lock.acquire(mine), lambda: lock.aacquire(mine))
+    try:
+        return (yield from steps)
+    finally:
+        lock.release(mine)
 
 
 def _is_new(upload: Upload, record: Document, status: int) -> bool:

@@ -50,7 +50,7 @@ def parse_call_arguments(arguments: Any) -> JsonDict:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UnreadableCallError(f"the arguments are no JSON object: {reason}.") from None
     if not isinstance(value, dict):
-        raise UnreadableCallError(f"the arguments are no JSON object but {_kind_of(value)}.")
+        raise UnreadableCallError(f"the arguments are no JSON object but {_name_kind(value)}.")
     return dict(mend_json(value))
 
 
@@ -88,17 +88,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _kind_of(value: Any) -> str:
+def _name_kind(value: Any) -> str:
     kinds = {list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
     return kinds.get(type(value), "null")
 
 
 def answer_unrun(calls: Sequence[FunctionCall]) -> list[JsonDict]:
     """Answers to calls that will get no other: that they could not be read, or were stopped."""
-    return [function_result(call.tool_call_id, {"error": _why_unrun(call)}) for call in calls]
+    return [function_result(call.tool_call_id, {"error": _explain_unrun(call)}) for call in calls]
 
 
-def _why_unrun(call: FunctionCall) -> str:
+def _explain_unrun(call: FunctionCall) -> str:
     fault = find_call_fault(call.name, call.arguments)
     return INTERRUPTED if fault is None else UNREADABLE_RESULT.format(fault)
 
@@ -134,7 +134,7 @@ def close_history(entries: Sequence[JsonDict], *, whole: bool) -> list[JsonDict]
                     function_result(str(entry.get("tool_call_id")), {"error": UNREADABLE_RESULT.format(fault)})
                 )
     _check_pairs(closed, whole)
-    return [_with_short_id(entry) for entry in closed] if whole else closed
+    return [_shorten_id(entry) for entry in closed] if whole else closed
 
 
 def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
@@ -142,6 +142,12 @@ def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
     orphans: list[str] = []
     for entry in entries:
         call_id, kind = str(entry.get("tool_call_id")), entry.get("type")
+        if kind == "function.call" and call_id in waiting:
+            raise PendingCallsError(
+                f"Two tool calls without a result between them have one id: {call_id}.",
+                call_ids=[call_id],
+                hint="Give each call an id of its own, and its result the same.",
+            )
         if kind == "function.call":
             waiting[call_id] = None
         elif kind == "function.result" and call_id in waiting:
@@ -162,7 +168,7 @@ def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
         )
 
 
-def _with_short_id(entry: JsonDict) -> JsonDict:
+def _shorten_id(entry: JsonDict) -> JsonDict:
     call_id = entry.get("tool_call_id")
     if call_id is None or _CALL_ID.fullmatch(call_id):
         return entry

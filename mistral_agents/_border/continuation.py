@@ -153,7 +153,7 @@ class Continuation:
         self.items = items
         self.wanted = wanted
         self.anchors = find_anchors(items, wanted.given) if wanted.stored else []
-        self.conversation_id = self._named()
+        self.conversation_id = self._find_named()
         known = self.conversation_id is not None
         fresh = known and HEADS.get(wanted.base_url, str(self.conversation_id)) is None
         attempted = known and HEADS.attempt(wanted.base_url, str(self.conversation_id)) is not None
@@ -165,7 +165,7 @@ class Continuation:
         untold = not self.anchors or self._mark(self.anchors[-1]).setup is None
         self.needs_info = known and untold and asks and wanted.setup.agent_id is None
 
-    def _named(self) -> str | None:
+    def _find_named(self) -> str | None:
         if not self.wanted.stored:
             return None
         if self.anchors:
@@ -208,7 +208,7 @@ class Continuation:
             DivergenceError: The items are no continuation, and the policy is to raise; or a conversation that was
                 named has nothing in common with them.
         """
-        return self._by_policy(self._locate(history, info))
+        return self._apply_policy(self._locate(history, info))
 
     def _locate(self, history: History | None, info: Mapping[str, Any] | None) -> Position:
         """Where the turn goes, whatever the policy."""
@@ -218,11 +218,11 @@ class Continuation:
             self._check_setup(info)
         if not self.anchors:
             return replace(self._place_by_words(history), info=info)
-        position = self._place_by_marks(self._head(history))
+        position = self._place_by_marks(self._find_head(history))
         calls = history.open_calls if history is not None and position.operation == "append" else ()
         return replace(position, open_calls=calls, info=info)
 
-    def _head(self, history: History | None) -> str | None:
+    def _find_head(self, history: History | None) -> str | None:
         if history is not None:
             return history.last_entry_id
         return HEADS.get(self.wanted.base_url, str(self.conversation_id))
@@ -283,7 +283,7 @@ class Continuation:
             return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _GONE_ON)
         return Position("append", mark.conversation_id, mark.entry_id, place + 1)
 
-    def _by_policy(self, position: Position) -> Position:
+    def _apply_policy(self, position: Position) -> Position:
         if position.reason is None:
             return position
         if self.wanted.policy == "raise":
@@ -314,7 +314,7 @@ class Continuation:
             found = self._find_lost(history, *say(replace(located, operation="append", reason=None)))
             if found is not None:
                 return TurnRequest("append", None, {}, located.conversation_id, found=found)
-        position = self._by_policy(located)
+        position = self._apply_policy(located)
         if self.wanted.confirms and position.operation != "append":
             raise LateConfirmationError(
                 f"The confirmation comes too late: {position.reason or 'it names no stored conversation'}.",
@@ -326,7 +326,7 @@ class Continuation:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
         if position.operation != "start":
             calls = position.open_calls if history is not None and position.operation == "append" else ()
-            open_calls = calls if history is not None else self._calls_before(position)
+            open_calls = calls if history is not None else self._find_calls_before(position)
             inputs, confirmations = _close_calls(open_calls, inputs, confirmations)
         inputs = close_history(inputs, whole=position.operation == "start")
         options = {**target.options_at(position, self.wanted), "tool_confirmations": confirmations or None}
@@ -340,7 +340,7 @@ class Continuation:
             position.reason,
         )
 
-    def _calls_before(self, position: Position) -> list[FunctionCall]:
+    def _find_calls_before(self, position: Position) -> list[FunctionCall]:
         """The calls of the answer that the turn goes on from."""
         calls = self.items[position.first - 1].calls if position.first > 0 else ()
         entries = parse_entries([function_call(*call) for call in calls])
@@ -412,7 +412,7 @@ class Target:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def _common(self, operation: Operation) -> JsonDict:
+    def _collect_common(self, operation: Operation) -> JsonDict:
         handoffs = self.options.get("handoff_execution")
         completion = dict(self.completion_args) if self.agent_id is None else {}
         return {
@@ -423,11 +423,11 @@ class Target:
 
     def options_at(self, position: Position, wanted: Wanted) -> JsonDict:
         """What the turn is given beside its inputs."""
-        return self._start_options(wanted) if position.operation == "start" else self._further_options(position)
+        return self._start_options(wanted) if position.operation == "start" else self._collect_further_options(position)
 
     def _start_options(self, wanted: Wanted) -> JsonDict:
         """What a conversation's first turn is given."""
-        options = {**self._common("start"), "store": wanted.stored}
+        options = {**self._collect_common("start"), "store": wanted.stored}
         if self.agent_id is not None:
             options.update(agent_id=self.agent_id, agent_version=self.agent_version)
         else:
@@ -436,9 +436,9 @@ class Target:
         options["metadata"] = {**kept, **(self.options.get("metadata") or {})} or None
         return options
 
-    def _further_options(self, position: Position) -> JsonDict:
+    def _collect_further_options(self, position: Position) -> JsonDict:
         """What a further turn, or a branch, is given."""
-        options = self._common(position.operation)
+        options = self._collect_common(position.operation)
         if position.operation == "restart":
             options["agent_version"] = self.agent_version
         return options

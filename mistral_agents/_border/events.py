@@ -192,11 +192,11 @@ class EventReader:
     def entries(self) -> list[JsonDict]:
         """The entries so far, as a call would have sent them."""
         return [
-            {**entry, "content": _joined(self._pieces[key])} if key in self._pieces else entry
+            {**entry, "content": _join_pieces(self._pieces[key])} if key in self._pieces else entry
             for key, entry in self._entries.items()
         ]
 
-    def _entry(self, event: JsonDict, kind: str) -> tuple[str, JsonDict]:
+    def _find_entry(self, event: JsonDict, kind: str) -> tuple[str, JsonDict]:
         key = event.get("id")
         if not isinstance(key, str):
             key = f"{kind}@{event.get('output_index')}"
@@ -216,7 +216,7 @@ class EventReader:
         return (StreamError(event),)
 
     def _read_message(self, event: JsonDict) -> Sequence[Record]:
-        key, entry = self._entry(event, "message.output")
+        key, entry = self._find_entry(event, "message.output")
         _update(entry, event, "content")
         entry["completed_at"] = event.get("created_at")
         pieces = self._pieces.get(key)
@@ -225,13 +225,13 @@ class EventReader:
         return _add_content(pieces, key, event.get("content_index"), event.get("content"))
 
     def _read_run(self, event: JsonDict) -> Sequence[Record]:
-        key, entry = self._entry(event, "tool.execution")
+        key, entry = self._find_entry(event, "tool.execution")
         _update(entry, event, "arguments")
         return (RunDelta(key, entry, _add_arguments(entry, event.get("arguments"))),)
 
     def _read_run_end(self, event: JsonDict) -> Sequence[Record]:
         """The end may repeat the arguments; where none came before, it brings them."""
-        key, entry = self._entry(event, "tool.execution")
+        key, entry = self._find_entry(event, "tool.execution")
         _update(entry, event, "arguments")
         entry["completed_at"] = event.get("created_at")
         late = event.get("arguments")
@@ -240,12 +240,12 @@ class EventReader:
         return RunDelta(key, entry, _add_arguments(entry, late)), RunEnd(key, entry)
 
     def _read_call(self, event: JsonDict) -> Sequence[Record]:
-        key, entry = self._entry(event, "function.call")
+        key, entry = self._find_entry(event, "function.call")
         _update(entry, event, "arguments")
         return (CallDelta(key, entry, _add_arguments(entry, event.get("arguments"))),)
 
     def _read_handoff(self, event: JsonDict) -> Sequence[Record]:
-        key, entry = self._entry(event, "agent.handoff")
+        key, entry = self._find_entry(event, "agent.handoff")
         _update(entry, event, "")
         done = event.get("type") == "agent.handoff.done"
         if done:
@@ -289,7 +289,7 @@ def _is_text(chunk: JsonDict | None) -> bool:
     return chunk is None or (chunk.get("type", "text") == "text" and isinstance(chunk.get("text"), str))
 
 
-def _joined(pieces: list[ContentPiece]) -> str | list[JsonDict]:
+def _join_pieces(pieces: list[ContentPiece]) -> str | list[JsonDict]:
     if len(pieces) == 1 and pieces[0].chunk is None:
         return pieces[0].text_from(0)
     return [piece.content() for piece in pieces]

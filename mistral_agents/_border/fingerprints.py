@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._api.recovery import is_input
+from mistral_agents._json import load_json
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks
 from mistral_agents.turn import Turn
@@ -38,14 +39,14 @@ def tool_identity(tool: Mapping[str, Any]) -> str:
     told = {key: value for key, value in tool.items() if key != "authorization"}
     if "library_ids" in told:
         told["library_ids"] = sorted(map(str, told["library_ids"] or ()))
-    return digest(_without_defaults(told, depth=2))
+    return digest(_drop_defaults(told, depth=2))
 
 
-def _without_defaults(value: Any, depth: int) -> Any:
+def _drop_defaults(value: Any, depth: int) -> Any:
     """Without what is not told; what is false or empty counts as not told, but for a function's own schema."""
     if not isinstance(value, Mapping) or depth == 0:
         return sorted(value) if isinstance(value, (list, tuple)) and all(isinstance(i, str) for i in value) else value
-    known = {key: _without_defaults(item, 0 if key == "parameters" else depth - 1) for key, item in value.items()}
+    known = {key: _drop_defaults(item, 0 if key == "parameters" else depth - 1) for key, item in value.items()}
     return {key: item for key, item in known.items() if item not in (None, False, "", [], {})}
 
 
@@ -156,7 +157,7 @@ def answer_item(text: str, calls: Sequence[Call], mark: Mark | None) -> Item:
 
 def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
     """The words of an answer: its text and its calls (id, name, arguments)."""
-    return [text.strip(), sorted(digest(call_id, name, _parsed(args)) for call_id, name, args in calls)]
+    return [text.strip(), sorted(digest(call_id, name, _parse_loosely(args)) for call_id, name, args in calls)]
 
 
 def input_words(content: Any) -> list[Any]:
@@ -170,11 +171,11 @@ def result_words(call_id: str, text: str) -> list[Any]:
     return [call_id, text.strip()]
 
 
-def _parsed(arguments: Any) -> Any:
+def _parse_loosely(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return json.loads(arguments) if arguments.strip() else {}
+        return load_json(arguments) if arguments.strip() else {}
     except ValueError:
         return arguments
 

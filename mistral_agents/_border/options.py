@@ -35,6 +35,7 @@ class Option:
         given: Where it may be given.
         beside_agent: What happens to it beside `agent_id`: it is sent, enforced by this package, or refused.
         fault: Says what is wrong with a value; None for a good one.
+        empty_is_none: Whether an empty list or text asks for nothing.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Option:
     given: frozenset[Where] = _EVERYWHERE
     beside_agent: Literal["sent", "enforced", "refused"] = "sent"
     fault: Callable[[Any], str | None] | None = None
+    empty_is_none: bool = False
+
+    def asks_nothing(self, value: Any) -> bool:
+        """Whether a value that is no fault asks for nothing all the same."""
+        return self.empty_is_none and not value
 
 
 def _sampling(
@@ -123,6 +129,7 @@ TABLE: tuple[Option, ...] = (
         "stop_sequences",
         beside_agent="enforced",
         fault=_check_words,
+        empty_is_none=True,
     ),
     _sampling("response_format", "The form of the answer, by the service's schema.", fault=_check_mapping),
     _sampling("prediction", "What the answer will probably be, to get it sooner.", fault=_check_mapping),
@@ -361,6 +368,8 @@ def resolve_options(
         if value is None:
             continue
         _check_value(option, name, value, what, where)
+        if option.asks_nothing(value):
+            continue
         value = resolve_completion_args(value) if option.name == "completion_args" else value
         if option.name == "completion_args" and "completion_args" in found:
             found["completion_args"] = {**found["completion_args"], **value}
@@ -422,7 +431,7 @@ def resolve_completion_args(given: Mapping[str, Any]) -> JsonDict:
             _check_unheard_of(name)
         elif value is not None:
             _check_value(option, name, value, "completion_args", "call")
-        if value is not None:
+        if value is not None and not (option is not None and option.asks_nothing(value)):
             found[option.name if option is not None else name] = value
     return found
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._border.typing_schemas import python_schema
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 _UNNAMED = "answer"
@@ -89,7 +89,7 @@ def describe_form(given: Any, *, strict: bool | None = None) -> Form:
     """
     name, schema, description, own_strict, load = _read_given(given)
     wanted = strict if strict is not None else own_strict
-    wrapped, rooted = _root_object(schema)
+    wrapped, rooted = _find_root_object(schema)
     _check_sayable(rooted, name)
     final, is_strict = rooted, False
     if wanted is not False:
@@ -128,9 +128,9 @@ def make_tool(name: Any, description: Any, parameters: Any, *, strict: bool | No
             hint="Rename the tool.",
         )
     schema = dict(parameters) if parameters else {"type": "object", "properties": {}}
-    wrapped, schema = _root_object(schema)
+    wrapped, schema = _find_root_object(schema)
     if wrapped:
-        raise ConfigurationError(f"The arguments of the tool {name} must be an object, not {_word_for(parameters)}.")
+        raise ConfigurationError(f"The arguments of the tool {name} must be an object, not {_name_kind(parameters)}.")
     _check_sayable(schema, name)
     if strict:
         fault = next(_find_open_objects(schema), None)
@@ -151,7 +151,7 @@ def check_tool(tool: Mapping[str, Any], *, strict: bool | None = None) -> JsonDi
     """
     name, parameters, description, own, _ = _read_mapping(tool)
     if name == _UNNAMED:
-        raise ConfigurationError(f"This tool has no name: {_short(tool)}.", hint='A JSON schema needs a "title".')
+        raise ConfigurationError(f"This tool has no name: {_shorten(tool)}.", hint='A JSON schema needs a "title".')
     return make_tool(name, description, parameters, strict=strict if strict is not None else own)
 
 
@@ -171,7 +171,7 @@ def _read_given(given: Any) -> _Read:
     return str(name), schema, about if isinstance(about, str) else None, None, load
 
 
-def _same(value: Any) -> Any:
+def _is_same(value: Any) -> Any:
     return value
 
 
@@ -191,7 +191,7 @@ def _read_mapping(given: Mapping[str, Any]) -> _Read:
         if "name" in given:
             return _read_named(given, None)
         raise ConfigurationError(
-            f"This is no JSON schema: {_short(given)}.",
+            f"This is no JSON schema: {_shorten(given)}.",
             hint='Give a type, a JSON schema, or {"name": ..., "schema": {...}}.',
         )
     schema = copy.deepcopy(dict(given))
@@ -201,14 +201,14 @@ def _read_mapping(given: Mapping[str, Any]) -> _Read:
         schema,
         about if isinstance(about, str) else None,
         None,
-        _same,
+        _is_same,
     )
 
 
 def _read_named(given: Mapping[str, Any], schema: Any) -> _Read:
     """A schema under a name; a pydantic class or another type may stand there too."""
     name, about, strict = given["name"], given.get("description"), given.get("strict")
-    load: Callable[[Any], Any] = _same
+    load: Callable[[Any], Any] = _is_same
     if schema is None:
         schema = {"type": "object", "properties": {}}
     elif isinstance(schema, Mapping):
@@ -226,12 +226,12 @@ def _has_types(kind: Any) -> bool:
     return bool(kinds) and all(isinstance(one, str) and one in _TYPES for one in kinds)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _word_for(schema: Any) -> str:
+def _name_kind(schema: Any) -> str:
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     return str(kind) if kind is not None else "a union"
 
@@ -239,7 +239,7 @@ def _word_for(schema: Any) -> str:
 # The object at the top ----------------------------------------------------------------------------------------------
 
 
-def _root_object(schema: JsonDict) -> tuple[bool, JsonDict]:
+def _find_root_object(schema: JsonDict) -> tuple[bool, JsonDict]:
     """The schema with an object at its top, and whether the value had to be put into a field for that.
 
     A reference at the top (a model that contains itself) is replaced by what it points at.
@@ -253,8 +253,13 @@ def _root_object(schema: JsonDict) -> tuple[bool, JsonDict]:
     if schema.get("type") == "object" or ("type" not in schema and "properties" in schema):
         return False, schema if "type" in schema else {"type": "object", **schema}
     inner = {name: value for name, value in schema.items() if name not in (*_DEFS, "$schema", "$id")}
-    defs = {name: _moved(schema[name]) for name in _DEFS if name in schema}
-    top = {"type": "object", "properties": {FIELD: _moved(inner)}, "required": [FIELD], "additionalProperties": False}
+    defs = {name: _move_refs(schema[name]) for name in _DEFS if name in schema}
+    top = {
+        "type": "object",
+        "properties": {FIELD: _move_refs(inner)},
+        "required": [FIELD],
+        "additionalProperties": False,
+    }
     return True, {**top, **defs}
 
 
@@ -262,13 +267,13 @@ def _is_def(reference: str) -> bool:
     return reference.startswith(tuple(f"#/{name}/" for name in _DEFS))
 
 
-def _moved(node: Any) -> Any:
+def _move_refs(node: Any) -> Any:
     """A part of a schema whose place was the top and is the field now: references to places in it follow."""
     if isinstance(node, list):
-        return [_moved(item) for item in node]
+        return [_move_refs(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {name: value if _is_data(name) else _moved(value) for name, value in node.items()}
+    found = {name: value if _is_data(name) else _move_refs(value) for name, value in node.items()}
     reference = found.get("$ref")
     if isinstance(reference, str) and reference.startswith("#") and not _is_def(reference):
         found["$ref"] = f"#/properties/{FIELD}{reference[1:]}"
@@ -380,12 +385,12 @@ def read_json(text: str) -> Any:
         ResponseFormatError: There is none; `.body` keeps the text.
     """
     try:
-        return json.loads(text)
+        return load_json(text)
     except ValueError as error:
         fenced, begin = _FENCE.findall(text), _BRACKET.search(text)
         with suppress(ValueError):
             if len(fenced) == 1:
-                return json.loads(fenced[0])
+                return load_json(fenced[0])
             if begin is not None:
                 return json.JSONDecoder().raw_decode(text[begin.start() :])[0]
         raise ResponseFormatError(f"The answer is no JSON: {error}", body=text) from error

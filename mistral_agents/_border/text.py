@@ -60,7 +60,7 @@ class DeltaMender:
         """The event, mended; before an end also what was waiting in vain."""
         if event.get("type") in _ENDS:
             return [*self.flush(), mend_json(event)]
-        place = _growing_text(event)
+        place = _find_growing_text(event)
         if place is None:
             return [mend_json(event)]
         holder, name, key = place
@@ -79,14 +79,14 @@ class DeltaMender:
         found = []
         for half, event in held.values():
             again = mend_json(event)
-            place = _growing_text(again)
+            place = _find_growing_text(again)
             if place is not None:
                 place[0][place[1]] = mend_text(half)
                 found.append(again)
         return found
 
 
-def _growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | None:
+def _find_growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | None:
     """What holds the text that an event adds to, its key there, and what tells this text from others."""
     kind = event.get("type")
     holder: Any = None
@@ -94,19 +94,19 @@ def _growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | None:
     if kind in _ARGUMENTS:
         holder, name = event, "arguments"
     elif kind == _CONTENT:
-        holder, name = _last_text(event, "content")
+        holder, name = _find_last_text(event, "content")
     if holder is None or not isinstance(holder.get(name) if isinstance(holder, dict) else holder[name], str):
         return None
     return holder, name, (event.get("id"), event.get("output_index"), event.get("content_index"), name == "arguments")
 
 
-def _last_text(holder: Any, name: Any) -> tuple[Any, Any]:
+def _find_last_text(holder: Any, name: Any) -> tuple[Any, Any]:
     """The last text inside a value: a string, a text chunk's, or that of the last part of a thought."""
     value = holder.get(name) if isinstance(holder, dict) else holder[name]
     if isinstance(value, str):
         return holder, name
     if isinstance(value, dict):
-        return _last_text(value, "thinking" if "thinking" in value else "text")
+        return _find_last_text(value, "thinking" if "thinking" in value else "text")
     if isinstance(value, list) and value:
-        return _last_text(value, len(value) - 1)
+        return _find_last_text(value, len(value) - 1)
     return None, name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api.records import without_secrets
 from mistral_agents._border.calls import answer_unrun
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
 from mistral_agents.entries import Entry, FunctionCall, Handoff, MessageInput, parse_entries, replayable, user_message
@@ -122,11 +122,11 @@ def document(
         "exported_at": datetime.now(timezone.utc).isoformat(),
         "conversation": without_secrets(dict(info)),
         "entries": rows,
-        "files": [_file(file) for file in files],
+        "files": [_write_file(file) for file in files],
     }
 
 
-def _file(file: FileData) -> JsonDict:
+def _write_file(file: FileData) -> JsonDict:
     return {"name": file.name, "media_type": file.media_type, "base64": base64.b64encode(file.data).decode()}
 
 
@@ -187,7 +187,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:
 
 def _load(path: Path) -> JsonDict:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = load_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} can't be read as an exported conversation: {error}.") from error
     if not isinstance(data, dict):

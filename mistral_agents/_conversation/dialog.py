@@ -142,18 +142,18 @@ class Dialog:
         request, its answer is taken from there and nothing is said twice.
         """
         turns: list[Turn] = []
-        asked = _entries(inputs)
+        asked = _read_entries(inputs)
         entries, found = asked, None
         if self.unsure:
             entries, found = yield from self._make_sure(asked)
         said = self._take_results(entries)
-        if self._resumes(asked):
+        if self._is_resumed(asked):
             yield from self._run_functions([call for call in self._open if not _waits(call)], asked)
             said = []
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None
-            said, ready = yield from self._answered(turn, asked)
+            said, ready = yield from self._answer_turn(turn, asked)
             if not ready:
                 return merge_turns(turns)
         raise ToolBudgetExceededError(
@@ -291,7 +291,7 @@ class Dialog:
         self._open = open_calls(turn.entries)
         self._answers = {}
 
-    def _resumes(self, asked: list[JsonDict]) -> bool:
+    def _is_resumed(self, asked: list[JsonDict]) -> bool:
         """Whether the same words are said again after a function paused the run, so that it goes on from there."""
         paused, self._paused = self._paused, None
         return paused is not None and paused == asked and bool(self._open)
@@ -307,11 +307,11 @@ class Dialog:
             raise
         self._answers.update({result["tool_call_id"]: result for result in results})
 
-    def _answered(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
+    def _answer_turn(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""
         calls, pending = turn.function_calls, turn.pending_confirmations
         if not calls and not pending:
-            return self._next_hop(turn)
+            return self._follow_handoff(turn)
         if calls and not self.has_functions:
             return [], False
         if pending:
@@ -323,7 +323,7 @@ class Dialog:
             yield from self._run_functions(calls, asked)
         return [], True
 
-    def _next_hop(self, turn: Turn) -> tuple[list[JsonDict], bool]:
+    def _follow_handoff(self, turn: Turn) -> tuple[list[JsonDict], bool]:
         last = turn.entries[-1] if turn.entries else None
         if self.on_handoff is None or not isinstance(last, Handoff):
             return [], False
@@ -339,7 +339,7 @@ class Dialog:
         self.unsure = False
 
 
-def _entries(inputs: Any) -> list[JsonDict]:
+def _read_entries(inputs: Any) -> list[JsonDict]:
     if inputs is None:
         return []
     given = as_inputs(inputs)
@@ -359,7 +359,7 @@ def merge_turns(turns: Sequence[Turn]) -> Turn:
     for turn in turns:
         usage = usage + turn.usage
     last = turns[-1]
-    raw = {**last.raw, "outputs": [entry.raw for entry in entries], "usage": _usage_wire(usage)}
+    raw = {**last.raw, "outputs": [entry.raw for entry in entries], "usage": _write_usage(usage)}
     return Turn(
         last.conversation_id,
         entries,
@@ -373,7 +373,7 @@ def merge_turns(turns: Sequence[Turn]) -> Turn:
     )
 
 
-def _usage_wire(usage: Usage) -> JsonDict:
+def _write_usage(usage: Usage) -> JsonDict:
     base: JsonDict = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

@@ -152,7 +152,7 @@ class Exchanges:
         action = walk.begin()
         while action is not None:
             try:
-                result = yield self._job(action)
+                result = yield self._make_job(action)
             except BaseException as error:  # noqa: BLE001 - the exchange notes it and raises it again
                 action = walk.throw(error)
             else:
@@ -169,7 +169,7 @@ class Exchanges:
                     if isinstance(action, Send):
                         result: Any = yield from self._stream_turn(action)
                     else:
-                        result = self._job(action).call()
+                        result = self._make_job(action).call()
                 except BaseException as error:  # noqa: BLE001 - as above
                     action = walk.throw(error)
                 else:
@@ -189,7 +189,7 @@ class Exchanges:
                                 yield event
                         result: Any = stream.turn
                     else:
-                        result = await self._job(action).acall()
+                        result = await self._make_job(action).acall()
                 except BaseException as error:  # noqa: BLE001 - as above
                     action = walk.throw(error)
                 else:
@@ -214,7 +214,7 @@ class Exchanges:
 
     # what an exchange asks for -------------------------------------------------------------------------------------
 
-    def _job(self, action: Action) -> Job:
+    def _make_job(self, action: Action) -> Job:
         if isinstance(action, Send):
             request = self._request(action)
             return Job(lambda: self.send(request), lambda: self.asend(request))
@@ -249,7 +249,7 @@ class Exchanges:
                 "guardrails": own.get("guardrails"),
                 "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
             }
-            return TurnRequest("restart", inputs, {**per_turn, **options}, *self.origin)
+            return TurnRequest("restart", inputs or None, {**per_turn, **options}, *self.origin)
         return TurnRequest("start", inputs, {**self.start_options, **per_turn})
 
     def check_meter(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mistral_agents.entries import Entry, MessageOutput
+from mistral_agents.entries import Entry, MessageInput, MessageOutput
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
 
@@ -26,6 +26,11 @@ def parent_of(info: Mapping[str, Any]) -> str | None:
     metadata = info.get("metadata")
     found = metadata.get(PARENT) if isinstance(metadata, Mapping) else None
     return found if isinstance(found, str) else None
+
+
+def is_user_message(entry: Entry) -> bool:
+    """Whether an entry is a message of the user; a test for `branch_point`."""
+    return isinstance(entry, MessageInput) and entry.raw.get("role") != "assistant"
 
 
 def branch_point(history: History, at: At) -> int:

@@ -43,6 +43,8 @@ _FOREIGN = (
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""What says where a request ends, which the HTTP client writes (RFC 9112, section 6)."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -85,8 +87,11 @@ def check_headers(headers: Any) -> ConcealedHeaders:
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"headers: {name!r} is no name of a header (letters, digits and hyphens).")
+        if name.lower() in _FRAMING:
+            raise ConfigurationError(f"headers: {name!r} is written by the HTTP client; leave it out.")
         if value is None:
             continue
+        value = value.strip(" \t") if isinstance(value, str) else value  # blanks around a value are not part of it
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(
                 f"headers: the value of {name!r} must be a text of printable ASCII characters in one line."

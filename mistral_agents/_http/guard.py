@@ -40,11 +40,11 @@ class TurnGuard:
         if kind == "tool.execution.started":
             for tool in {event.get("name"), event.get("function")}:
                 if isinstance(tool, str):
-                    self._started(tool, key)
+                    self._note_start(tool, key)
         elif kind == "tool.execution.done":
             self._due.pop(key, None)
 
-    def _started(self, tool: str, key: Any) -> None:
+    def _note_start(self, tool: str, key: Any) -> None:
         self._runs[tool] = self._runs.get(tool, 0) + 1
         most = self._policy.tool_runs.get(tool)
         if most is not None and self._runs[tool] > most:

@@ -31,7 +31,7 @@ _SPAN = "_tracing_span"
 
 
 @lru_cache(maxsize=1)
-def _contexts() -> tuple[Any, Any, Any, Any, Any]:
+def _make_contexts() -> tuple[Any, Any, Any, Any, Any]:
     from mistralai.client._hooks import AfterErrorContext, AfterSuccessContext, BeforeRequestContext, HookContext
     from mistralai.client._hooks.tracing import TracingHook
 
@@ -61,7 +61,7 @@ class HookChain:
     @staticmethod
     def _make_context(sdk: Any, operation: sdk_layer.Operation) -> Any:
         configuration = sdk.sdk_configuration
-        return _contexts()[0](
+        return _make_contexts()[0](
             config=configuration,
             base_url=sdk_layer.sdk_base_url(sdk),
             operation_id=operation.id,
@@ -78,9 +78,9 @@ class HookChain:
         if self._hooks is None:
             return request
         waits = request.extensions.get("timeout")
-        context = _contexts()[1](self._context)
+        context = _make_contexts()[1](self._context)
         for hook in self._hooks.before_request_hooks:
-            request = self._before(hook, context, request)
+            request = self._run_before(hook, context, request)
         if waits is not None:
             request.extensions.setdefault("timeout", waits)
         self._note_span(request)
@@ -93,7 +93,7 @@ class HookChain:
         return await _run_aside(self.run_before, request)
 
     @staticmethod
-    def _before(hook: Any, context: Any, request: Any) -> Any:
+    def _run_before(hook: Any, context: Any, request: Any) -> Any:
         try:
             made = hook.before_request(context, request)
         except Exception as error:
@@ -107,7 +107,7 @@ class HookChain:
     def _note_span(self, request: Any) -> None:
         self._request = request
         if request.extensions.get(_SPAN) is not None:
-            kind = _contexts()[4]
+            kind = _make_contexts()[4]
             self._tracing = next((hook for hook in self._hooks.after_success_hooks if isinstance(hook, kind)), None)
 
     # after -----------------------------------------------------------------------------------------------------
@@ -116,10 +116,10 @@ class HookChain:
         """The response as the hooks leave it; the tracing hook waits for `end_span`."""
         if self._hooks is None:
             return response
-        kind, context = _contexts()[4], _contexts()[2](self._context)
+        kind, context = _make_contexts()[4], _make_contexts()[2](self._context)
         for hook in self._hooks.after_success_hooks:
             if not isinstance(hook, kind):
-                response = self._after(hook, context, response)
+                response = self._run_after(hook, context, response)
         return response
 
     async def arun_after_success(self, response: Any) -> Any:
@@ -129,7 +129,7 @@ class HookChain:
         return await _run_aside(self.run_after_success, response)
 
     @staticmethod
-    def _after(hook: Any, context: Any, response: Any) -> Any:
+    def _run_after(hook: Any, context: Any, response: Any) -> Any:
         try:
             made = hook.after_success(context, response)
         except Exception:
@@ -145,9 +145,9 @@ class HookChain:
         """Tell the user's hooks of a failure; the error they want raised instead, if they give another one."""
         if self._hooks is None:
             return None
-        told, context = error, _contexts()[3](self._context)
+        told, context = error, _make_contexts()[3](self._context)
         for hook in self._hooks.after_error_hooks:
-            if not isinstance(hook, _contexts()[4]):
+            if not isinstance(hook, _make_contexts()[4]):
                 made = hook.after_error(context, response, told)
                 if isinstance(made, Exception):
                     return made
@@ -172,7 +172,7 @@ class HookChain:
         """The request did what was asked; `response` was read to its end."""
         tracing, self._tracing = self._tracing, None
         if tracing is not None:
-            self._after(tracing, _contexts()[2](self._context), response)
+            self._run_after(tracing, _make_contexts()[2](self._context), response)
 
     def end_stream_span(self, response: Any, reply: JsonDict) -> None:
         """A stream came to its end; `reply` is what a call would have got."""
@@ -200,7 +200,7 @@ class HookChain:
         told = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
         stand_in = self._stand_in(status, None, body)
         try:
-            tracing.after_error(_contexts()[3](self._context), stand_in, told)
+            tracing.after_error(_make_contexts()[3](self._context), stand_in, told)
         except Exception:  # noqa: BLE001 - a span is never worth an answer
             _log.debug("The tracing hook failed on a failure.", exc_info=True)
 

@@ -58,13 +58,13 @@ def read_target(url: Any, base_url: str) -> Target:
     host = (parts.hostname or "").rstrip(".").lower()
     base = urlsplit(base_url)
     local = _is_loopback_name(base.hostname or "")
-    trusted = (parts.scheme, host, _port(parts)) == (base.scheme, base.hostname, _port(base))
+    trusted = (parts.scheme, host, _find_port(parts)) == (base.scheme, base.hostname, _find_port(base))
     if parts.scheme == "http" and not trusted and not (local and _is_loopback_name(host)):
         raise ConfigurationError(f"The link {show_address(url)} is no https address.")
-    target = Target(url, host, _port(parts), trusted or (local and _is_loopback_name(host)))
-    address = _address_of(host)
+    target = Target(url, host, _find_port(parts), trusted or (local and _is_loopback_name(host)))
+    address = _read_address(host)
     if not target.trusted and (_is_loopback_name(host) or (address is not None and not _is_public(address))):
-        raise _refusal(target)
+        raise _make_refusal(target)
     return target
 
 
@@ -79,18 +79,18 @@ def _split(url: Any) -> SplitResult:
     return parts
 
 
-def _port(parts: SplitResult) -> int:
+def _find_port(parts: SplitResult) -> int:
     return parts.port if parts.port is not None else (443 if parts.scheme == "https" else 80)
 
 
 def _is_loopback_name(host: str) -> bool:
-    address = _address_of(host)
+    address = _read_address(host)
     if address is not None:
-        return _unwrapped(address).is_loopback
+        return _unwrap_address(address).is_loopback
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _address_of(host: str) -> _Address | None:
+def _read_address(host: str) -> _Address | None:
     """The address that a host is, in the old spellings too (`127.1`, `0x7f000001`); None for a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
@@ -102,7 +102,7 @@ def _address_of(host: str) -> _Address | None:
         return None
 
 
-def _unwrapped(address: _Address) -> _Address:
+def _unwrap_address(address: _Address) -> _Address:
     """The IPv4 address that an IPv6 one stands for, where it does."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
@@ -114,11 +114,11 @@ def _unwrapped(address: _Address) -> _Address:
 
 
 def _is_public(address: _Address) -> bool:
-    inner = _unwrapped(address)
+    inner = _unwrap_address(address)
     return inner.is_global and not inner.is_multicast and not inner.is_unspecified
 
 
-def _refusal(target: Target) -> ConfigurationError:
+def _make_refusal(target: Target) -> ConfigurationError:
     return ConfigurationError(
         f"The link leads to {target.host!r}, which is this machine or an address of its network, and is not asked.",
         hint="Links of the service are public; this one was perhaps written by the model or a page it read.",
@@ -132,13 +132,13 @@ def check_addresses(target: Target, addresses: Iterable[str]) -> None:
         ConfigurationError: It does.
     """
     for address in addresses:
-        found = _address_of(address)
+        found = _read_address(address)
         if found is not None and not _is_public(found):
-            raise _refusal(target)
+            raise _make_refusal(target)
 
 
 def _needs_look_up(target: Target) -> bool:
-    return not target.trusted and _address_of(target.host) is None
+    return not target.trusted and _read_address(target.host) is None
 
 
 def _check_name(target: Target) -> None:
@@ -185,11 +185,11 @@ class LinkReader:
             try:
                 found = self._fetch(client, call, target)
             except Exception as error:
-                raise self._typed(call, error, client, target) from error
+                raise self._type_error(call, error, client, target) from error
             if isinstance(found, bytes):
                 return found
             target = found
-        raise _endless(call)
+        raise _make_endless_error(call)
 
     def _fetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
         response = client.send(self._request(client, target, call), stream=True, follow_redirects=False, auth=None)
@@ -208,11 +208,11 @@ class LinkReader:
             try:
                 found = await self._afetch(client, call, target)
             except Exception as error:
-                raise self._typed(call, error, client, target) from error
+                raise self._type_error(call, error, client, target) from error
             if isinstance(found, bytes):
                 return found
             target = found
-        raise _endless(call)
+        raise _make_endless_error(call)
 
     async def _afetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
         request = self._request(client, target, call)
@@ -240,9 +240,9 @@ class LinkReader:
         sdk_layer.keep_content(response, content)
         raise status_error(call, reply_of(response, call.what))
 
-    def _typed(self, call: Call, error: Exception, client: Any, target: Target) -> MistralAgentsError:
+    def _type_error(self, call: Call, error: Exception, client: Any, target: Target) -> MistralAgentsError:
         return self._transport.type_failure(call, error, client, Deadline(None), place=target.host)
 
 
-def _endless(call: Call) -> RedirectRefusedError:
+def _make_endless_error(call: Call) -> RedirectRefusedError:
     return RedirectRefusedError(f"{call.what}: the link leads on and on, more than {_MOST_HOPS} times.")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._border.text import may_hold_surrogates, mend_json
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
@@ -44,21 +43,9 @@ def parse_json(content: bytes | str) -> Any:
     Raises:
         ValueError: It is no JSON, or nested more deeply than can be read.
     """
-    value = parse_json_as_is(content)
+    value = load_json(content)
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return mend_json(value) if may_hold_surrogates(data) else value
-
-
-def parse_json_as_is(content: bytes | str) -> Any:
-    """As `parse_json`, with halves of characters left as they came: another event may bring the other half.
-
-    Raises:
-        ValueError: It is no JSON, or nested more deeply than can be read.
-    """
-    try:
-        return json.loads(content)
-    except RecursionError:
-        raise ValueError("it is nested too deeply to be read") from None
 
 
 def body_or_text(content: bytes) -> Any:

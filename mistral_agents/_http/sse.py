@@ -8,8 +8,7 @@ a stream of events is kept: a gateway may answer with a page, or with the whole 
 from __future__ import annotations
 
 from mistral_agents._border.text import DeltaMender, may_hold_surrogates
-from mistral_agents._http.replies import parse_json_as_is
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ResponseFormatError
 
 _BOM = b"\xef\xbb\xbf"
@@ -128,7 +127,7 @@ class EventDecoder:
         if not data or data.strip() == _END_OF_CHAT:
             return []
         try:
-            value = parse_json_as_is(data)
+            value = load_json(data)
         except ValueError:
             self.damaged += 1
             return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]

@@ -139,7 +139,7 @@ class _Reading:
             message = (
                 f"No event of the stream came for {seconds:g} s, only bytes that keep it open (stream_event_timeout)."
             )
-            raise TimeoutExceededError(message, hint=self._after, **self._facts())
+            raise TimeoutExceededError(message, hint=self._after, **self._collect_facts())
 
     def _take_end(self) -> None:
         """The bytes are at their end: take what is left, or find out what came instead of a stream."""
@@ -165,7 +165,7 @@ class _Reading:
             began = self._has_begun
             kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
             told = message.format(self._call.what, text[:200])
-            raise kind(told, hint=self._after, body=text[:1_000_000], **self._facts())
+            raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None
@@ -174,7 +174,7 @@ class _Reading:
 
     # from events to a turn -------------------------------------------------------------------------------------
 
-    def _next_pending(self) -> JsonDict:
+    def _take_pending(self) -> JsonDict:
         """The next decoded event, after it was taken into the turn."""
         event = self._pending.popleft()
         self._has_begun = True
@@ -197,12 +197,12 @@ class _Reading:
         if isinstance(record, StreamStart) and self._watch is not None:
             self._watch.met(self.conversation_id, self._watch.policy)
         elif isinstance(record, StreamError):
-            raise self._failed(record.event)
+            raise self._make_failed_error(record.event)
         elif isinstance(record, UnknownEvent):
             event = record.event
             kind = event.get("type")
             if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
-                raise self._failed(event)
+                raise self._make_failed_error(event)
             if (event.get("error") or event.get("detail")) and "id" not in event:
                 self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes
 
@@ -213,13 +213,13 @@ class _Reading:
             StreamInterruptedError: An event before it can't be read, so that the answer may have a hole.
         """
         if self._decoder.damaged:
-            raise self._damaged()
+            raise self._make_damaged_error()
         if self._opened is not None and self._opened.hooks.traced:
             self._opened.hooks.end_stream_span(self._opened.response, self.turn.raw)
 
-    def _damaged(self) -> StreamInterruptedError:
+    def _make_damaged_error(self) -> StreamInterruptedError:
         count = f"{self._decoder.damaged} of them unreadable"
-        return StreamInterruptedError(_DAMAGED.format(count), hint=self._after, **self._facts())
+        return StreamInterruptedError(_DAMAGED.format(count), hint=self._after, **self._collect_facts())
 
     def _check_end(self) -> None:
         """The bytes are at their end and all events were taken.
@@ -230,12 +230,12 @@ class _Reading:
         if self._fold.done:
             return
         if self._suspect is not None:
-            raise self._failed(self._suspect)
+            raise self._make_failed_error(self._suspect)
         if self._decoder.damaged:
-            raise self._damaged()
-        raise StreamInterruptedError(_CUT, hint=self._after, **self._facts())
+            raise self._make_damaged_error()
+        raise StreamInterruptedError(_CUT, hint=self._after, **self._collect_facts())
 
-    def _facts(self) -> JsonDict:
+    def _collect_facts(self) -> JsonDict:
         return {
             "conversation_id": self.conversation_id,
             "request_id": self.headers.get("mistral-correlation-id"),
@@ -243,18 +243,18 @@ class _Reading:
         }
 
     def _add_facts(self, error: MistralAgentsError) -> MistralAgentsError:
-        for name, value in self._facts().items():
+        for name, value in self._collect_facts().items():
             setattr(error, name, value)
         return error
 
-    def _failed(self, event: JsonDict) -> MistralAgentsError:
+    def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
         message, code = message_of({key: value for key, value in event.items() if key != "type"} or event)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
             body=event,
             hint=self._after,
-            **self._facts(),
+            **self._collect_facts(),
         )
 
     def _type_failure(self, error: Exception) -> Exception:
@@ -269,11 +269,11 @@ class _Reading:
             seconds = self._transport.idle_seconds_of(self._call)
             message = f"The stream fell silent for {seconds:g} s (stream_idle_timeout, else timeout)."
             told = self._suspect if self._suspect is not None else {}
-            return TimeoutExceededError(_with_reason(message, told), hint=self._after, **self._facts())
+            return TimeoutExceededError(_add_reason(message, told), hint=self._after, **self._collect_facts())
         if sdk_layer.is_transport_error(error):
             text = f"The stream broke off: {mask_credentials(reason(error))}"
             told = self._suspect if self._suspect is not None else {}
-            return StreamInterruptedError(_with_reason(text, told), hint=self._after, **self._facts())
+            return StreamInterruptedError(_add_reason(text, told), hint=self._after, **self._collect_facts())
         return error
 
     def _note_end(self, error: BaseException | None) -> None:
@@ -289,7 +289,7 @@ class _Reading:
             self._opened.hooks.leave_span(self.conversation_id)
 
 
-def _with_reason(message: str, event: JsonDict) -> str:
+def _add_reason(message: str, event: JsonDict) -> str:
     told = message_of(event)[0] if event else None
     return f"{message} The service had told of an error: {told}" if told is not None else message
 
@@ -341,7 +341,7 @@ class TurnStream(_Reading):
                     self._check_end()
                     raise StopIteration
                 self._read_chunk(self._chunks)
-            event = self._next_pending()
+            event = self._take_pending()
         except StopIteration:
             self.close()
             raise
@@ -432,7 +432,7 @@ class AsyncTurnStream(_Reading):
                     self._check_end()
                     raise StopAsyncIteration
                 await self._read_chunk()
-            event = self._next_pending()
+            event = self._take_pending()
         except StopAsyncIteration:
             await self.aclose()
             raise

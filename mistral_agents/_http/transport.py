@@ -119,7 +119,7 @@ class Call:
             self.headers = check_headers(self.headers)
 
 
-def _maybe(call: Call) -> str:
+def _advise_once(call: Call) -> str:
     turn = call.path.startswith("/v1/conversations")
     if call.advice is not None:
         return call.advice
@@ -129,7 +129,7 @@ def _maybe(call: Call) -> str:
 def status_error(call: Call, reply: Reply) -> MistralAgentsError:
     """The error for a reply with a status of 300 or more."""
     if reply.status < 400:
-        return _redirect_error(call, reply)
+        return _make_redirect_error(call, reply)
     error = error_for_status(
         reply.status,
         body_or_text(reply.content),
@@ -139,11 +139,11 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
         conversation_id=call.conversation_id,
     )
     if call.once and isinstance(error, ServerFailureError):
-        error.hint = _maybe(call)
+        error.hint = _advise_once(call)
     return error
 
 
-def _redirect_error(call: Call, reply: Reply) -> RedirectRefusedError:
+def _make_redirect_error(call: Call, reply: Reply) -> RedirectRefusedError:
     place = show_address(reply.headers.get("location"))
     where = f"to {place}" if place is not None else "that names no address"
     return RedirectRefusedError(
@@ -171,7 +171,7 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
     if sdk_layer.is_status_error(error):
         return status_error(call, _reply_in(error, call))
     if sdk_layer.is_unreadable(error):
-        return unreadable(call.what, error, call.conversation_id, hint=_maybe(call) if call.once else None)
+        return unreadable(call.what, error, call.conversation_id, hint=_advise_once(call) if call.once else None)
     if sdk_layer.pool_is_full(error):
         message = f"{call.what} failed: the pool is full: all connections of the HTTP client are taken."
         hint = "Read streams to their end or close them; allow more connections with http_client= (Limits)."
@@ -180,7 +180,7 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
         hint = "Is the address right, and is a server listening there?"
         text = mask_credentials(reason(error))
         return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {text}", hint=hint, **facts)
-    maybe = _maybe(call) if call.once else None
+    maybe = _advise_once(call) if call.once else None
     if sdk_layer.timed_out(error):
         return TimeoutExceededError(f"{call.what}: no answer from {base_url} in time.", hint=maybe, **facts)
     kind = UnknownOutcomeError if call.once else ConnectionFailedError
@@ -329,7 +329,7 @@ class Transport:
         idle = self.clients.stream_idle_timeout
         return idle if idle is not None else self.seconds_of(call)
 
-    def _deadline_of(self, call: Call) -> Deadline:
+    def _find_deadline(self, call: Call) -> Deadline:
         return Deadline(None if call.transfer or call.files is not None else self.seconds_of(call))
 
     @staticmethod
@@ -354,14 +354,14 @@ class Transport:
         if not sdk_layer.is_transport_error(error):
             raise error
         if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
-            return self._expired(call)
+            return self._make_expired_error(call)
         return transport_error(call, error, place if place is not None else self.clients.base_url)
 
-    def _expired(self, call: Call) -> TimeoutExceededError:
+    def _make_expired_error(self, call: Call) -> TimeoutExceededError:
         message = (
             f"{call.what}: no whole answer from {self.clients.base_url} within {self.seconds_of(call):g} s (timeout)."
         )
-        hint = _maybe(call) if call.once else None
+        hint = _advise_once(call) if call.once else None
         return TimeoutExceededError(message, conversation_id=call.conversation_id, hint=hint)
 
     # opening: with retries -------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ class Transport:
         Raises:
             MistralAgentsError: See `mistral_agents.errors`.
         """
-        sdk, deadline = self.clients.sync_sdk(), self._deadline_of(call)
+        sdk, deadline = self.clients.sync_sdk(), self._find_deadline(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
             record = RequestRecord(call.method, call.path)
@@ -400,7 +400,7 @@ class Transport:
         request = hooks.run_before(request)
         self._shorten_waits(request, deadline)
         try:
-            return self._exchange(client, hooks, request, call, deadline, stream), None
+            return self._run_exchange(client, hooks, request, call, deadline, stream), None
         except Exception as raised:  # noqa: BLE001 - typed, or raised again
             other = hooks.run_after_error(None, raised) if sdk_layer.is_transport_error(raised) else None
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
@@ -422,7 +422,7 @@ class Transport:
         hooks.fail_span(error, error.response)
         return error
 
-    def _exchange(
+    def _run_exchange(
         self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = client.send(request, stream=True, follow_redirects=False)
@@ -468,12 +468,12 @@ class Transport:
         if size > self.clients.max_body_bytes:
             raise too_large(call.what, self.clients.max_body_bytes, response, call.conversation_id)
         if deadline.expired:
-            raise self._expired(call)
+            raise self._make_expired_error(call)
         return size
 
     async def aopen(self, call: Call, *, stream: bool) -> Opened:
         """As `open`, on the running event loop's client."""
-        sdk, deadline = self.clients.loop_sdk(), self._deadline_of(call)
+        sdk, deadline = self.clients.loop_sdk(), self._find_deadline(call)
         retries = Retries(call, self.clients.max_retries, deadline)
         while True:
             record = RequestRecord(call.method, call.path)
@@ -498,7 +498,7 @@ class Transport:
         # A little longer than the waits of the HTTP library, which know better what was waited for.
         with move_on_after(max(deadline.left, 0.0) + _SLACK):
             return await self._atry(sdk, call, deadline, stream)
-        return None, self._expired(call)
+        return None, self._make_expired_error(call)
 
     async def _atry(
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
@@ -509,7 +509,7 @@ class Transport:
         request = await hooks.arun_before(request)
         self._shorten_waits(request, deadline)
         try:
-            exchange = self._aexchange(client, hooks, request, call, deadline, stream)
+            exchange = self._arun_exchange(client, hooks, request, call, deadline, stream)
             if sdk_layer.loses_cancelled_requests():
                 return await run_to_a_safe_end(request, exchange, self._aclose), None
             return await exchange, None
@@ -518,7 +518,7 @@ class Transport:
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
         except BaseException:
             if deadline.expired:
-                hooks.fail_span(self._expired(call))
+                hooks.fail_span(self._make_expired_error(call))
             else:
                 hooks.leave_span(call.conversation_id)
             raise
@@ -527,7 +527,7 @@ class Transport:
     async def _aclose(opened: Opened) -> None:
         await opened.response.aclose()
 
-    async def _aexchange(
+    async def _arun_exchange(
         self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = await client.send(request, stream=True, follow_redirects=False)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from mistral_agents._json import load_json
 from mistral_agents.errors import ConfigurationError
 
 
@@ -25,7 +26,7 @@ POLICY_KEY = "mistral_agents_policy"
 _KEPT = 10_000  # conversations of one client whose policy is remembered
 
 
-def _checked(name: str, value: Any, least: float, most: float | None = None, *, whole: bool = False) -> None:
+def _check_number(name: str, value: Any, least: float, most: float | None = None, *, whole: bool = False) -> None:
     wanted = "a whole number" if whole else "a number"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ConfigurationError(f"{name} must be {wanted}, not {value!r}.")
@@ -57,14 +58,14 @@ class Policy:
 
     def __post_init__(self) -> None:
         for tool, seconds in self.tool_seconds.items():
-            _checked(f"{tool}: seconds", seconds, 0.001)
+            _check_number(f"{tool}: seconds", seconds, 0.001)
         for tool, runs in self.tool_runs.items():
-            _checked(f"{tool}: runs", runs, 1, whole=True)
+            _check_number(f"{tool}: runs", runs, 1, whole=True)
         for name in ("max_citations", "max_documents"):
             if getattr(self, name) is not None:
-                _checked(name, getattr(self, name), 1, whole=True)
+                _check_number(name, getattr(self, name), 1, whole=True)
         if self.similarity_threshold is not None:
-            _checked("similarity_threshold", self.similarity_threshold, 0, 1)
+            _check_number("similarity_threshold", self.similarity_threshold, 0, 1)
 
     def __bool__(self) -> bool:
         return self != Policy()
@@ -97,7 +98,7 @@ class Policy:
         if text is None:
             return cls()
         try:
-            data = json.loads(text)
+            data = load_json(text)
             size = data.pop("image_size", None)
             return cls(**data, image_size=tuple(size) if size is not None else None)
         except (TypeError, ValueError, AttributeError) as error:

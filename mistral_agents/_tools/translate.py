@@ -98,31 +98,31 @@ class _Draft:
 Key = Callable[[_Draft, str, Any], None]
 
 
-def _timeout(draft: _Draft, key: str, value: Any) -> None:
+def _apply_timeout(draft: _Draft, key: str, value: Any) -> None:
     draft.limit(tool_seconds={"code_interpreter": value})
     note = f"a run of more than {value} s ends the turn with ToolBudgetExceededError, which keeps what had arrived"
     draft.row(key, value, "enforced", note)
 
 
-def _max_iterations(draft: _Draft, key: str, value: Any) -> None:
+def _apply_max_iterations(draft: _Draft, key: str, value: Any) -> None:
     draft.limit(tool_runs={"code_interpreter": value})
     draft.hints.append(f"Run code at most {value} times in one answer.")
     note = f"run {value + 1} of a turn ends it with ToolBudgetExceededError; the model is told the number too"
     draft.row(key, value, "enforced", note)
 
 
-def _max_results(draft: _Draft, key: str, value: Any) -> None:
+def _apply_max_results(draft: _Draft, key: str, value: Any) -> None:
     draft.limit(max_citations=value)
     draft.row(key, value, "enforced", f"Turn.citations shows at most {value} web sources; the search can't be capped")
 
 
-def _premium(draft: _Draft, key: str, value: Any) -> None:
+def _apply_premium(draft: _Draft, key: str, value: Any) -> None:
     if value:
         draft.tool["type"] = "web_search_premium"
     draft.row(key, value, "enforced", f"sent as the tool {draft.tool['type']}")
 
 
-def _hint(text: str) -> Key:
+def _make_hint(text: str) -> Key:
     def apply(draft: _Draft, key: str, value: Any) -> None:
         if value is False:
             draft.row(key, value, "enforced", "nothing to ask for")
@@ -133,11 +133,11 @@ def _hint(text: str) -> Key:
     return apply
 
 
-def _image_model(draft: _Draft, key: str, value: Any) -> None:
+def _refuse_image_model(draft: _Draft, key: str, value: Any) -> None:
     draft.row(key, value, "impossible", "the service chooses the image model; there is no field for it")
 
 
-def _image_size(draft: _Draft, key: str, value: Any) -> None:
+def _apply_image_size(draft: _Draft, key: str, value: Any) -> None:
     match = _SIZE.match(value) if isinstance(value, str) else None
     if match is None:
         raise ConfigurationError("it must be a size such as '1024x1024'.")
@@ -147,7 +147,7 @@ def _image_size(draft: _Draft, key: str, value: Any) -> None:
     draft.row(key, value, "hinted", "asked for in the instructions; checked after the download, with a warning")
 
 
-def _library_id(draft: _Draft, key: str, value: Any) -> None:
+def _apply_library_id(draft: _Draft, key: str, value: Any) -> None:
     ids = [value] if isinstance(value, str) else value
     if not ids:
         raise MissingLibraryError(f"{draft.given}: {key} is {value!r}; give the id of a document library.")
@@ -155,14 +155,14 @@ def _library_id(draft: _Draft, key: str, value: Any) -> None:
     draft.row(key, value, "enforced", "sent as library_ids of the tool document_library")
 
 
-def _max_documents(draft: _Draft, key: str, value: Any) -> None:
+def _apply_max_documents(draft: _Draft, key: str, value: Any) -> None:
     draft.limit(max_documents=value)
     draft.hints.append(f"Base an answer on at most {value} library documents.")
     note = "asked for in the instructions, and Turn.citations shows no more; the service's search can't be capped"
     draft.row(key, value, "hinted", note)
 
 
-def _similarity(draft: _Draft, key: str, value: Any) -> None:
+def _apply_similarity(draft: _Draft, key: str, value: Any) -> None:
     draft.limit(similarity_threshold=value)
     draft.hints.append("Use only library passages that closely match the question; say so when none does.")
     note = "asked for in the instructions; the service reports no scores, a retriever that has them applies it"
@@ -170,25 +170,25 @@ def _similarity(draft: _Draft, key: str, value: Any) -> None:
 
 
 _SEARCH_KEYS: dict[str, Key] = {
-    "enable_premium_sources": _premium,
-    "max_results": _max_results,
-    "recency_bias": _hint("Prefer recent web sources and say how old they are."),
-    "prefer_premium": _hint("Prefer news agencies among the web sources, and say which sources are agencies."),
+    "enable_premium_sources": _apply_premium,
+    "max_results": _apply_max_results,
+    "recency_bias": _make_hint("Prefer recent web sources and say how old they are."),
+    "prefer_premium": _make_hint("Prefer news agencies among the web sources, and say which sources are agencies."),
 }
 _KEYS: dict[str, dict[str, Key]] = {
-    "code_interpreter": {"timeout": _timeout, "max_iterations": _max_iterations},
+    "code_interpreter": {"timeout": _apply_timeout, "max_iterations": _apply_max_iterations},
     "image_generation": {
-        "model": _image_model,
-        "default_size": _image_size,
-        "quality": _hint("Aim for {value} image quality."),
+        "model": _refuse_image_model,
+        "default_size": _apply_image_size,
+        "quality": _make_hint("Aim for {value} image quality."),
     },
     "web_search": _SEARCH_KEYS,
     "web_search_premium": _SEARCH_KEYS,
     "document_library": {
-        "library_id": _library_id,
-        "library_ids": _library_id,
-        "max_documents": _max_documents,
-        "similarity_threshold": _similarity,
+        "library_id": _apply_library_id,
+        "library_ids": _apply_library_id,
+        "max_documents": _apply_max_documents,
+        "similarity_threshold": _apply_similarity,
     },
 }
 

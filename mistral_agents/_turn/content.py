@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 
 _FRACTION = re.compile(r"\.(\d+)")
 
@@ -21,11 +21,11 @@ def content_chunks(content: Any) -> list[JsonDict]:
     if isinstance(content, dict):
         return [content]
     if isinstance(content, list):
-        return [item if isinstance(item, dict) else _loose_chunk(item) for item in content]
+        return [item if isinstance(item, dict) else _wrap_loose(item) for item in content]
     return [{"type": "unknown", "value": content}]
 
 
-def _loose_chunk(item: Any) -> JsonDict:
+def _wrap_loose(item: Any) -> JsonDict:
     return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
 
 
@@ -48,7 +48,7 @@ def parse_arguments(text: str) -> JsonDict:
     if not text:
         return {}
     try:
-        value = json.loads(text)
+        value = load_json(text)
     except ValueError:
         return {"input": text}
     return value if isinstance(value, dict) else {"input": value}

@@ -44,7 +44,7 @@ def sniff(data: bytes, name: str = "") -> tuple[str, str]:
     for magic, place, extension, kind in _MAGIC:
         if data[place : place + len(magic)] == magic:
             return extension, kind
-    told = _extension(name)
+    told = _find_extension(name)
     if data[:4] == b"PK\x03\x04":
         return (told if told in _ZIPPED else "zip"), "application/zip"
     if b"\x00" in data[:1024]:
@@ -52,7 +52,7 @@ def sniff(data: bytes, name: str = "") -> tuple[str, str]:
     return told, _TEXT.get(told, "text/plain")
 
 
-def _extension(name: str) -> str:
+def _find_extension(name: str) -> str:
     told = name.rpartition(".")[2].lower() if "." in name else ""
     return _SAME.get(told, told)
 
@@ -69,17 +69,17 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
+def _read_png_size(data: bytes) -> tuple[int, int] | None:
     width, height = struct.unpack(">II", data[16:24])
     return width, height
 
 
-def _gif_size(data: bytes) -> tuple[int, int] | None:
+def _read_gif_size(data: bytes) -> tuple[int, int] | None:
     width, height = struct.unpack("<HH", data[6:10])
     return width, height
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _read_jpeg_size(data: bytes) -> tuple[int, int] | None:
     place = 2
     while data[place] == 0xFF:
         marker, length = data[place + 1], struct.unpack(">H", data[place + 2 : place + 4])[0]
@@ -90,7 +90,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _webp_size(data: bytes) -> tuple[int, int] | None:
+def _read_webp_size(data: bytes) -> tuple[int, int] | None:
     form = data[12:16]
     if form == b"VP8X":
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -104,10 +104,10 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 _SIZES: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
-    "png": _png_size,
-    "gif": _gif_size,
-    "jpg": _jpeg_size,
-    "webp": _webp_size,
+    "png": _read_png_size,
+    "gif": _read_gif_size,
+    "jpg": _read_jpeg_size,
+    "webp": _read_webp_size,
 }
 
 
@@ -118,11 +118,11 @@ def safe_name(name: str, data: bytes = b"") -> str:
     """
     last = PureWindowsPath(PurePosixPath(name.replace("\x00", "")).name).name
     clean = _clean_name(last)
-    extension = sniff(data, clean)[0] if data else _extension(clean)
+    extension = sniff(data, clean)[0] if data else _find_extension(clean)
     stem = clean.rpartition(".")[0] if "." in clean else clean
-    if not extension or _extension(clean) == extension:
+    if not extension or _find_extension(clean) == extension:
         stem, extension = (stem, clean.rpartition(".")[2]) if "." in clean else (clean, "")
-    elif _extension(clean) and not _known(_extension(clean)):
+    elif _find_extension(clean) and not _known(_find_extension(clean)):
         stem = clean
     extension = _cut(extension, _LONGEST_EXTENSION)
     stem = _cut(stem, _LONGEST_NAME - len(extension.encode()) - 1)

@@ -30,11 +30,11 @@ def reply_events(reply: Mapping[str, Any]) -> Iterator[JsonDict]:
     outputs = reply.get("outputs")
     for place, entry in enumerate(outputs if isinstance(outputs, list) else []):
         if isinstance(entry, dict):
-            yield from _entry_events(entry, place)
+            yield from _make_entry_events(entry, place)
     yield {"type": DONE, "usage": reply.get("usage")}
 
 
-def _entry_events(entry: Mapping[str, Any], place: int) -> Iterator[JsonDict]:
+def _make_entry_events(entry: Mapping[str, Any], place: int) -> Iterator[JsonDict]:
     kind = entry.get("type")
     facts = {key: value for key, value in entry.items() if key not in _ENTRY_ONLY}
     facts["output_index"] = place

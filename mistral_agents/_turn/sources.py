@@ -70,13 +70,13 @@ def search_hits(entry: ToolExecution) -> list[SearchHit]:
     result = entry.result
     if isinstance(result, dict):
         keyed = result.items() if all(isinstance(v, dict) for v in result.values()) else [("", result)]
-        return [_hit(str(key), value) for key, value in keyed]
+        return [_read_hit(str(key), value) for key, value in keyed]
     if isinstance(result, list):
-        return [_hit(str(place), item) for place, item in enumerate(result) if isinstance(item, dict)]
+        return [_read_hit(str(place), item) for place, item in enumerate(result) if isinstance(item, dict)]
     return []
 
 
-def _hit(key: str, data: JsonDict) -> SearchHit:
+def _read_hit(key: str, data: JsonDict) -> SearchHit:
     snippets, metadata = data.get("snippets"), data.get("metadata")
     texts = snippets if isinstance(snippets, list) else [data.get("content")]
     rank = data.get("rank")
@@ -132,12 +132,12 @@ class Citation:
 def cite(entries: list[Entry]) -> list[Citation]:
     """Citations of `tool_reference` chunks with their place in the text, then of library hits, without repeats."""
     found: dict[str, Citation] = {}
-    for citation in [*_references(entries), *_library_citations(entries)]:
+    for citation in [*_find_references(entries), *_find_library_citations(entries)]:
         found.setdefault(citation.key, citation)
     return list(found.values())
 
 
-def _references(entries: list[Entry]) -> list[Citation]:
+def _find_references(entries: list[Entry]) -> list[Citation]:
     offset, found = 0, []
     for entry in entries:
         for chunk in entry.chunks if isinstance(entry, Message) else ():
@@ -161,7 +161,7 @@ def reference_citation(chunk: JsonDict, offset: int | None = None) -> Citation:
     )
 
 
-def _library_citations(entries: list[Entry]) -> list[Citation]:
+def _find_library_citations(entries: list[Entry]) -> list[Citation]:
     runs = [e for e in entries if isinstance(e, ToolExecution) and search_origin(e) == "library" and e.error is None]
     return [library_citation(hit) for run in runs for hit in search_hits(run)]
 
@@ -203,11 +203,11 @@ def with_footnotes(text: str, citations: list[Citation]) -> str:
     for place in sorted(marks):
         pieces += [text[before:place], marks[place]]
         before = place
-    listed = [f"[{number}] {_footnote(citation)}" for number, citation in enumerate(citations, 1)]
+    listed = [f"[{number}] {_write_footnote(citation)}" for number, citation in enumerate(citations, 1)]
     return "".join([*pieces, text[before:]]) + "\n\n" + "\n".join(listed)
 
 
-def _footnote(citation: Citation) -> str:
+def _write_footnote(citation: Citation) -> str:
     pages = f", p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
     where = citation.url if citation.url is not None else citation.document_id
     title = citation.title if citation.title is not None else "untitled"

@@ -56,7 +56,7 @@ class Explanation(Shown):
     overlap: float = 0.0
 
     def __str__(self) -> str:
-        lines = [_line(step) for step in self.steps]
+        lines = [_write_line(step) for step in self.steps]
         calls = ", ".join(f"{name} {count}" for name, count in self.usage.connectors.items())
         total = f"{self.usage.total_tokens} tokens" + (f" · {calls}" if calls else "")
         if self.price is not None:
@@ -66,7 +66,7 @@ class Explanation(Shown):
         return show_text("\n".join([*lines, total]))
 
 
-def _line(step: Step) -> str:
+def _write_line(step: Step) -> str:
     at = f"{step.at:7.2f} s" if step.at is not None else "        –"
     took = f" [{step.seconds:.2f} s]" if step.seconds is not None else ""
     mark = " FAILED" if step.failed else ""
@@ -81,7 +81,7 @@ def explain(
     """The timeline of a turn: its entries in order, and what it cost by a price table."""
     times = [(parse_time(entry.created_at), parse_time(entry.completed_at)) for entry in entries]
     begun = min((start for start, _ in times if start is not None), default=None)
-    steps = [_step(entry, start, end, begun) for entry, (start, end) in zip(entries, times, strict=True)]
+    steps = [_make_step(entry, start, end, begun) for entry, (start, end) in zip(entries, times, strict=True)]
     spans = [
         (start, end)
         for entry, (start, end) in zip(entries, times, strict=True)
@@ -108,14 +108,14 @@ def overlap_of(spans: list[tuple[datetime, datetime]]) -> float:
     return total
 
 
-def _step(entry: Entry, start: datetime | None, end: datetime | None, begun: datetime | None) -> Step:
-    what, detail, failed = _said(entry)
+def _make_step(entry: Entry, start: datetime | None, end: datetime | None, begun: datetime | None) -> Step:
+    what, detail, failed = _describe_entry(entry)
     at = (start - begun).total_seconds() if start is not None and begun is not None else None
     seconds = (end - start).total_seconds() if start is not None and end is not None else None
     return Step(at, entry.agent_id or entry.model, what, detail, seconds, failed)
 
 
-def _said(entry: Entry) -> tuple[str, str, bool]:
+def _describe_entry(entry: Entry) -> tuple[str, str, bool]:
     if isinstance(entry, Message):
         return "said", entry.text, False
     if isinstance(entry, ToolExecution):

@@ -74,7 +74,7 @@ class _Patterns:
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> _Patterns:
+def _compile_patterns() -> _Patterns:
     compile_ = load("regex").compile
     words = r"[\p{L}\p{M}\p{N}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
@@ -173,8 +173,8 @@ def _find_tokens(text: str) -> list[str]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_IGNORED))
     if "\n" in text:
-        text = _patterns().cut.sub("-", text)
-    found: list[str] = _patterns().token.findall(text)
+        text = _compile_patterns().cut.sub("-", text)
+    found: list[str] = _compile_patterns().token.findall(text)
     return found
 
 
@@ -185,7 +185,7 @@ def _analyse_token(language: str, token: str) -> _Token:
         return _analyse_word(language, token)
     words = [word for piece in _split_elisions(token) for word in _split_scripts(piece)]
     found = [
-        _pair_characters(word) if _patterns().unspaced.fullmatch(word) else _analyse_name(language, word)
+        _pair_characters(word) if _compile_patterns().unspaced.fullmatch(word) else _analyse_name(language, word)
         for word in words
     ]
     if len(found) == 1:
@@ -198,7 +198,7 @@ def _analyse_token(language: str, token: str) -> _Token:
 def _analyse_word(language: str, word: str) -> _Token:
     folded = _fold_case(language, word)
     if folded not in _stop_words(language):
-        stem = _stem(language, folded)
+        stem = _stem_word(language, folded)
         return _Token((stem,), ((Way((stem,)),),))
     common = COMMON + folded
     if len(word) > 1 and word.isupper():
@@ -210,10 +210,10 @@ def _analyse_name(language: str, name: str) -> _Token:
     """A name's parts, and the whole without its joints; a question is satisfied by either."""
     suffix = "++" if name.endswith("++") else "#" if name.endswith("#") else ""
     pieces = [piece for piece in _JOINT.split(name.removesuffix(suffix)) if piece]
-    parts = [part for piece in pieces for part in _patterns().part.findall(piece)]
+    parts = [part for piece in pieces for part in _compile_patterns().part.findall(piece)]
     if len(parts) == 1 and not suffix:
         return _analyse_word(language, parts[0])
-    whole = _stem(language, _fold_case(language, "".join(parts))) + suffix
+    whole = _stem_word(language, _fold_case(language, "".join(parts))) + suffix
     if len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # an abbreviation: e.g., U.S.
         return _Token((whole,), ((Way((whole,)),),))
     terms = tuple(term for part in parts for term in _analyse_word(language, part).terms)
@@ -235,7 +235,7 @@ def _split_elisions(token: str) -> list[str]:
 def _split_scripts(word: str) -> Iterator[str]:
     """Runs of characters written without spaces, and what stands between them."""
     at = 0
-    for found in _patterns().unspaced.finditer(word):
+    for found in _compile_patterns().unspaced.finditer(word):
         if found.start() > at:
             yield word[at : found.start()]
         yield found.group()
@@ -246,7 +246,7 @@ def _split_scripts(word: str) -> Iterator[str]:
 
 def _pair_characters(run: str) -> _Token:
     """A run's characters and pairs of them; a question of several characters asks for the pairs."""
-    characters = _patterns().character.findall(run)
+    characters = _compile_patterns().character.findall(run)
     pairs = ["".join(characters[place : place + 2]) for place in range(len(characters) - 1)]
     return _Token((*characters, *pairs), tuple((Way((term,)),) for term in (pairs if pairs else characters)))
 
@@ -261,7 +261,7 @@ def _fold_case(language: str, word: str) -> str:
 _stemmers = threading.local()
 
 
-def _stem(language: str, word: str) -> str:
+def _stem_word(language: str, word: str) -> str:
     if language == "none":
         return word
     stemmer: Any = getattr(_stemmers, language, None)

@@ -129,7 +129,7 @@ class Splitter:
         end = len(text) if end is None else end
         while start < end:
             cut = end if end - start <= self.chunk_size else self._cut(text, start)
-            span = _stripped(text, start, cut)
+            span = _strip_span(text, start, cut)
             if span is not None:
                 yield span
             if cut >= end:
@@ -182,7 +182,7 @@ class PieceSplitter:
             if found < 0:
                 raise ConfigurationError(f"The splitter {self.key} changed the text; its pieces have no offsets.")
             cursor = found + 1
-            span = _stripped(part, found, found + len(piece))
+            span = _strip_span(part, found, found + len(piece))
             if span is not None:
                 yield start + span[0], start + span[1]
 
@@ -190,7 +190,7 @@ class PieceSplitter:
 AnySplitter = Splitter | PieceSplitter
 
 
-def _stripped(text: str, start: int, end: int) -> Span | None:
+def _strip_span(text: str, start: int, end: int) -> Span | None:
     piece = text[start:end]
     bare = piece.strip()
     if not bare:

@@ -91,15 +91,15 @@ class LibraryDocument:
         return cls(
             library_id=library_id,
             document_id=str(record["id"]),
-            name=_text(record.get("name")) or str(record["id"]),
-            mime_type=_text(record.get("mime_type")),
+            name=_read_text(record.get("name")) or str(record["id"]),
+            mime_type=_read_text(record.get("mime_type")),
             size=size if isinstance(size, int) else None,
             pages=pages if isinstance(pages, int) else None,
-            created_at=_utc(record.get("created_at")),
-            processed_at=_utc(record.get("last_processed_at")),
-            expires_at=_utc(record.get("expires_at")),
-            summary=_text(record.get("summary")),
-            file_hash=_text(record.get("hash")),
+            created_at=_read_utc(record.get("created_at")),
+            processed_at=_read_utc(record.get("last_processed_at")),
+            expires_at=_read_utc(record.get("expires_at")),
+            summary=_read_text(record.get("summary")),
+            file_hash=_read_text(record.get("hash")),
             status=state_of(record)[1],
             attributes=dict(attributes) if isinstance(attributes, dict) else {},
         )
@@ -114,12 +114,12 @@ class LibraryDocument:
     @property
     def text_key(self) -> str:
         """Changes when the text may have changed; `processed_at` is in it because reprocessing keeps the hash."""
-        return _digest([self.file_hash, self.processed_at, self.size])
+        return _make_digest([self.file_hash, self.processed_at, self.size])
 
     @property
     def metadata_key(self) -> str:
         """Changes when anything else that a search shows has changed."""
-        return _digest([self.name, self.attributes, self.expires_at, self.mime_type, self.summary, self.pages])
+        return _make_digest([self.name, self.attributes, self.expires_at, self.mime_type, self.summary, self.pages])
 
     def expired(self, now: datetime) -> bool:
         """Whether the service has deleted it by now."""
@@ -158,11 +158,11 @@ def flat(metadata: Metadata) -> Metadata:
     }
 
 
-def _text(value: Any) -> str | None:
+def _read_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _utc(value: Any) -> str | None:
+def _read_utc(value: Any) -> str | None:
     moment = parse_time(value) if isinstance(value, str) else None
     if moment is None:
         return None
@@ -170,5 +170,5 @@ def _utc(value: Any) -> str | None:
     return aware.astimezone(timezone.utc).isoformat()
 
 
-def _digest(values: list[Any]) -> str:
+def _make_digest(values: list[Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

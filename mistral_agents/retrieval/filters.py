@@ -130,48 +130,48 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _comparable(found: Any, value: Any) -> bool:
+def _is_comparable(found: Any, value: Any) -> bool:
     return (_is_number(found) and _is_number(value)) or (isinstance(found, str) and isinstance(value, str))
 
 
-def _equal(found: Any, value: Any) -> bool:
+def _is_equal(found: Any, value: Any) -> bool:
     if isinstance(found, bool) and isinstance(value, str):
         return str(found).lower() == value.lower()
     return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
 
 
-def _among(found: Any, values: Any) -> bool:
-    return any(_equal(found, value) for value in values)
+def _is_among(found: Any, values: Any) -> bool:
+    return any(_is_equal(found, value) for value in values)
 
 
 def _contains(found: Any, value: Any) -> bool:
     if isinstance(found, str):
         return isinstance(value, str) and value in found
-    return isinstance(found, (list, tuple)) and any(_equal(item, value) for item in found)
+    return isinstance(found, (list, tuple)) and any(_is_equal(item, value) for item in found)
 
 
-def _text(found: Any, value: str) -> bool:
+def _contains_text(found: Any, value: str) -> bool:
     return isinstance(found, str) and value in found
 
 
-def _text_insensitive(found: Any, value: str) -> bool:
+def _contains_text_insensitive(found: Any, value: str) -> bool:
     return isinstance(found, str) and value.casefold() in found.casefold()
 
 
 _MATCHES: dict[str, Callable[[Any, Any], bool]] = {
-    "==": _equal,
-    "!=": lambda found, value: not _equal(found, value),
-    ">": lambda found, value: _comparable(found, value) and found > value,
-    ">=": lambda found, value: _comparable(found, value) and found >= value,
-    "<": lambda found, value: _comparable(found, value) and found < value,
-    "<=": lambda found, value: _comparable(found, value) and found <= value,
-    "in": _among,
-    "nin": lambda found, value: not _among(found, value),
+    "==": _is_equal,
+    "!=": lambda found, value: not _is_equal(found, value),
+    ">": lambda found, value: _is_comparable(found, value) and found > value,
+    ">=": lambda found, value: _is_comparable(found, value) and found >= value,
+    "<": lambda found, value: _is_comparable(found, value) and found < value,
+    "<=": lambda found, value: _is_comparable(found, value) and found <= value,
+    "in": _is_among,
+    "nin": lambda found, value: not _is_among(found, value),
     "any": lambda found, value: any(_contains(found, item) for item in value),
     "all": lambda found, value: all(_contains(found, item) for item in value),
     "contains": _contains,
-    "text_match": _text,
-    "text_match_insensitive": _text_insensitive,
+    "text_match": _contains_text,
+    "text_match_insensitive": _contains_text_insensitive,
 }
 _LISTS = frozenset({"in", "nin", "any", "all"})
 _ORDERED = frozenset({">", ">=", "<", "<="})

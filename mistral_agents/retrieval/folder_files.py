@@ -50,7 +50,7 @@ class FolderFiles:
     @property
     def source(self) -> str:
         """Names the folder without telling its path."""
-        return sha256(str(self.folder).encode()).hexdigest()[:16]
+        return sha256(str(self.folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def contents(self) -> FolderContents:
         """Look into the folder.

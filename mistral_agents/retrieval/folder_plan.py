@@ -39,7 +39,7 @@ class Origin:
     @property
     def mark(self) -> str:
         """How the names of files begin that are being sent; what a kill leaves behind is known by it."""
-        return f"sync-{sha256(self.source.encode()).hexdigest()[:8]}-"
+        return f"sync-{sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}-"
 
     def made(self, document: Document) -> bool:
         """Whether a sync of this folder made a document, with whatever pattern."""

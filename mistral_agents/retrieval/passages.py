@@ -76,15 +76,15 @@ def find_passages(turn: Turn, library_ids: Sequence[str]) -> Found:
     runs = [entry for entry in turn.tool_executions if search_origin(entry) == "library"]
     hits = [hit for run in runs if run.error is None for hit in search_hits(run)]
     own = [hit for hit in hits if hit.metadata.get("library_id") in (None, *library_ids)]
-    passages = tuple({passage.id: passage for hit in own for passage in _passages(hit, hits)}.values())
-    documents = tuple(dict.fromkeys([*(hit.url for hit in own if hit.url), *_referenced(turn)]))
-    mangled = len(own) < len(hits) or any(_foreign(run, library_ids) for run in runs)
-    outcome = _outcome(runs, passages, documents, mangled)
+    passages = tuple({passage.id: passage for hit in own for passage in _read_passages(hit, hits)}.values())
+    documents = tuple(dict.fromkeys([*(hit.url for hit in own if hit.url), *_find_referenced(turn)]))
+    mangled = len(own) < len(hits) or any(_is_foreign(run, library_ids) for run in runs)
+    outcome = _judge_outcome(runs, passages, documents, mangled)
     queries = tuple(run.args["query"] for run in runs if isinstance(run.args.get("query"), str))
     return Found(outcome, passages, documents, queries)
 
 
-def _outcome(runs: list[ToolExecution], passages: Any, documents: Any, mangled: bool) -> Outcome:
+def _judge_outcome(runs: list[ToolExecution], passages: Any, documents: Any, mangled: bool) -> Outcome:
     if passages:
         return "passages"
     if mangled:
@@ -99,13 +99,13 @@ def _outcome(runs: list[ToolExecution], passages: Any, documents: Any, mangled: 
     return "nothing_found" if any(run.result in ({}, []) for run in searched) else "unreadable"
 
 
-def _foreign(run: ToolExecution, library_ids: Sequence[str]) -> bool:
+def _is_foreign(run: ToolExecution, library_ids: Sequence[str]) -> bool:
     """Whether the model named a library that it was not given; it may drop a part of an id."""
     named = run.args.get("library_ids", run.args.get("libraries_ids"))
     return isinstance(named, list) and any(one not in library_ids for one in named)
 
 
-def _referenced(turn: Turn) -> Iterable[str]:
+def _find_referenced(turn: Turn) -> Iterable[str]:
     for message in turn.messages:
         for chunk in message.chunks:
             is_library = chunk.get("type") == "tool_reference" and chunk.get("tool") == "document_library"
@@ -113,7 +113,7 @@ def _referenced(turn: Turn) -> Iterable[str]:
                 yield chunk["url"]
 
 
-def _passages(hit: SearchHit, hits: list[SearchHit]) -> Iterable[Passage]:
+def _read_passages(hit: SearchHit, hits: list[SearchHit]) -> Iterable[Passage]:
     """A hit's snippets are the matched text, then the summary and the file name, which are no passages."""
     if not hit.url:
         return

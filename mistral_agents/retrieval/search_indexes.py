@@ -68,11 +68,13 @@ class SearchIndexes:
 
     def create(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
         """Have an index made; it can be used once it is `ready` (see `wait_until_ready`)."""
-        return as_record(SearchIndex, self._transport.send(_creation(name, embedding, schema)).json())
+        return as_record(SearchIndex, self._transport.send(_make_creation_call(name, embedding, schema)).json())
 
     async def acreate(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
         """As `create`, without blocking."""
-        return as_record(SearchIndex, (await self._transport.asend(_creation(name, embedding, schema))).json())
+        return as_record(
+            SearchIndex, (await self._transport.asend(_make_creation_call(name, embedding, schema))).json()
+        )
 
     def get(self, name: str) -> SearchIndex:
         """Read an index."""
@@ -126,7 +128,7 @@ class SearchIndexes:
             self.get(name)
         except NotFoundError:
             self.create(name, embedding=embedding, schema=schema)
-        return _same_length(self.wait_until_ready(name), embedding)
+        return _check_same_length(self.wait_until_ready(name), embedding)
 
     async def aensure(self, name: str, *, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> SearchIndex:
         """As `ensure`, without blocking."""
@@ -134,7 +136,7 @@ class SearchIndexes:
             await self.aget(name)
         except NotFoundError:
             await self.acreate(name, embedding=embedding, schema=schema)
-        return _same_length(await self.await_until_ready(name), embedding)
+        return _check_same_length(await self.await_until_ready(name), embedding)
 
     def ingest(self, name: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """Put documents in; each replaces the one with its `source_id`.
@@ -142,19 +144,19 @@ class SearchIndexes:
         Raises:
             IngestError: Some were rejected; the others are in.
         """
-        _check_ingest(self._transport.send(_ingestion(name, documents)).json(), documents)
+        _check_ingest(self._transport.send(_make_ingestion_call(name, documents)).json(), documents)
 
     async def aingest(self, name: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """As `ingest`, without blocking."""
-        _check_ingest((await self._transport.asend(_ingestion(name, documents))).json(), documents)
+        _check_ingest((await self._transport.asend(_make_ingestion_call(name, documents))).json(), documents)
 
     def delete_documents(self, name: str, source_ids: Sequence[str]) -> None:
         """Delete documents by the ids they were put in with; absent ones are no error."""
-        self._transport.send(_deletion(name, source_ids))
+        self._transport.send(_make_deletion_call(name, source_ids))
 
     async def adelete_documents(self, name: str, source_ids: Sequence[str]) -> None:
         """As `delete_documents`, without blocking."""
-        await self._transport.asend(_deletion(name, source_ids))
+        await self._transport.asend(_make_deletion_call(name, source_ids))
 
     def search(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
         """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
@@ -167,16 +169,16 @@ class SearchIndexes:
         return rows_of((await self._transport.asend(call)).json(), "hits")
 
 
-def _creation(name: str, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> Call:
+def _make_creation_call(name: str, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> Call:
     body = {"name": checked_name(name), "config": {"embedding": dict(embedding)}, "schema": dict(schema)}
     return _call("POST", None, "", "Creating the index", body)
 
 
-def _ingestion(name: str, documents: Sequence[Mapping[str, Any]]) -> Call:
+def _make_ingestion_call(name: str, documents: Sequence[Mapping[str, Any]]) -> Call:
     return _call("POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]})
 
 
-def _deletion(name: str, source_ids: Sequence[str]) -> Call:
+def _make_deletion_call(name: str, source_ids: Sequence[str]) -> Call:
     body = {"document_ids": [document_id_of(one) for one in source_ids]}
     return _call("DELETE", name, "/documents", "Deleting documents of the index", body)
 
@@ -190,7 +192,7 @@ def _is_ready(index: SearchIndex, deadline: float) -> bool:
     return False
 
 
-def _same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> SearchIndex:
+def _check_same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> SearchIndex:
     held = (index.get("config") or {}).get("embedding", {}).get("dimensions")
     if held is not None and held != embedding["dimensions"]:
         message = (
@@ -228,7 +230,7 @@ def compile_filter(filter_: Filter, types: Mapping[str, str]) -> JsonDict:
         UnsupportedFilterError: A field is not declared, or an operator or value is none the index knows.
     """
     if isinstance(filter_, Condition):
-        return _condition(filter_, types)
+        return _compile_condition(filter_, types)
     parts = [compile_filter(part, types) for part in filter_.parts]
     if not parts:
         return {"type": "and", "matches": []}
@@ -237,24 +239,24 @@ def compile_filter(filter_: Filter, types: Mapping[str, str]) -> JsonDict:
     return {"type": filter_.operator, "matches": parts}
 
 
-def _condition(condition: Condition, types: Mapping[str, str]) -> JsonDict:
+def _compile_condition(condition: Condition, types: Mapping[str, str]) -> JsonDict:
     operator, field = condition.operator, known_field(condition.field, types)
     kind = types.get(field)
     if kind is None:
         raise refused(condition, "index", "can filter by declared fields only")
     if operator in ("==", "!="):
-        equal = {"type": "equal", "field": field, "value": _fitting(condition, condition.value, kind)}
+        equal = {"type": "equal", "field": field, "value": _check_fitting(condition, condition.value, kind)}
         return equal if operator == "==" else {"type": "not", "match": equal}
     if operator in ("in", "nin"):
-        values = [_fitting(condition, value, kind) for value in condition.value]
+        values = [_check_fitting(condition, value, kind) for value in condition.value]
         among = {"type": "in", "field": field, "values": values}
         return among if operator == "in" else {"type": "not", "match": among}
     if operator in _BOUNDS and (kind in _NUMBERS or kind == "timestamp"):
-        return {"type": "range", "field": field, _BOUNDS[operator]: _fitting(condition, condition.value, kind)}
+        return {"type": "range", "field": field, _BOUNDS[operator]: _check_fitting(condition, condition.value, kind)}
     raise refused(condition, "index", f"has no such comparison for a field of type {kind}")
 
 
-def _fitting(condition: Condition, value: Any, kind: str) -> Any:
+def _check_fitting(condition: Condition, value: Any, kind: str) -> Any:
     """The value, which must be of the field's type; a bool would silently be sent as 1 or 0."""
     if kind == "timestamp":
         fits = isinstance(value, str) and _is_time(value)

@@ -85,6 +85,20 @@ class Hit(Shown):
         return self.stored.chunks[place] if 0 <= place < len(self.stored.chunks) else None
 
 
+def check_top_k(count: Any, name: str = "top_k") -> None:
+    """Refuse a number of hits that is none.
+
+    Args:
+        count: The number.
+        name: What the caller calls it.
+
+    Raises:
+        ConfigurationError: It is no whole number from 1.
+    """
+    if type(count) is not int or count < 1:
+        raise ConfigurationError(f"{name} must be a whole number from 1, not {count!r}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is searched for.
@@ -110,8 +124,7 @@ class Query:
     fusion: Fusion = EVEN
 
     def __post_init__(self) -> None:
-        if type(self.top_k) is not int or self.top_k < 1:
-            raise ConfigurationError(f"top_k must be a whole number from 1, not {self.top_k!r}.")
+        check_top_k(self.top_k)
         if self.strategy not in ("bm25", "vector", "hybrid"):
             raise ConfigurationError(f"strategy must be bm25, vector or hybrid, not {self.strategy!r}.")
         if self.unit not in ("passages", "documents"):

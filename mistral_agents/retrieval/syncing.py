@@ -49,9 +49,9 @@ class Sync:
         if old is not None and not report.changed and (self.embedder is None or old.has_vectors):
             report.snapshot_id = old.id
             return old
-        fresh = yield Work(lambda: self._prepared(plan, texts, read))
+        fresh = yield Work(lambda: self._prepare_texts(plan, texts, read))
         if self.embedder is not None:
-            fresh = yield from self._embedded(self.embedder, fresh, texts, journal, report)
+            fresh = yield from self._embed_texts(self.embedder, fresh, texts, journal, report)
         snapshot: Snapshot = yield Work(lambda: Snapshot(fresh, self.preparation.vocabulary, self.settings_key))
         yield Work(lambda: self._save(snapshot))
         report.snapshot_id = snapshot.id
@@ -99,7 +99,7 @@ class Sync:
             for library_id in ids:
                 yield self._wait(library_id, [d.document_id for d in waiting if d.library_id == library_id])
             listed = yield from list_libraries(self.libraries, ids, known, report)
-        return self._compared(listed, compare(listed, known, report, key), report)
+        return self._check_pending(listed, compare(listed, known, report, key), report)
 
     def _wait(self, library_id: str, ids: list[str]) -> Job:
         seconds = self.settings.wait_timeout
@@ -108,7 +108,7 @@ class Sync:
             lambda: self.libraries.await_until_ready(library_id, ids, timeout=seconds),
         )
 
-    def _compared(self, listed: Listed, plan: Plan, report: SyncReport) -> Plan:
+    def _check_pending(self, listed: Listed, plan: Plan, report: SyncReport) -> Plan:
         if report.pending and self.settings.on_pending != "skip":
             names = ", ".join(listed[key].name for key in list(report.pending)[:5])
             message = f"{len(report.pending)} document(s) are still being processed: {names}."
@@ -128,7 +128,7 @@ class Sync:
         for key, reason in {**report.pending, **report.failed}.items():
             self.notify(DocumentSkipped(key, reason))
         if report.failed and self.settings.on_failed == "warn":
-            log.warning("%d document(s) left out, which the service could not process: %s", *_counted(report.failed))
+            log.warning("%d document(s) left out, which the service could not process: %s", *_sum_failed(report.failed))
         if usable == 0 and self.settings.on_empty == "error":
             raise LibraryEmptyError(f"No document to search in {', '.join(self.settings.library_ids)}.")
 
@@ -172,7 +172,7 @@ class Sync:
 
     # preparing -------------------------------------------------------------------------------------------------
 
-    def _prepared(
+    def _prepare_texts(
         self, plan: Plan, old: dict[str, StoredText], read: dict[str, tuple[LibraryDocument, ReadText]]
     ) -> list[StoredText]:
         kept = [old[key] for key in plan.keep]
@@ -184,7 +184,7 @@ class Sync:
             return replace(stored, document=document)
         return self.preparation.restore(document, stored.text, stored.pages, stored.chunks, stored.vectors)
 
-    def _embedded(
+    def _embed_texts(
         self,
         embedder: Embedder,
         texts: list[StoredText],
@@ -199,13 +199,13 @@ class Sync:
             if stored.vectors is None and before is not None and before.vectors is not None:
                 known.update((text_hash(before.chunk_text(i)), row) for i, row in enumerate(before.vectors))
         yield from self._embed_missing(embedder, texts, known, report)
-        finished = [stored if stored.vectors is not None else _with_vectors(stored, known) for stored in texts]
+        finished = [stored if stored.vectors is not None else _add_vectors(stored, known) for stored in texts]
         lengths = {stored.vectors.shape[1] for stored in finished}
         if len(lengths) > 1:  # the model changed behind the same name: all vectors are made again
             known.clear()
             bare = [replace(stored, vectors=None) for stored in finished]
             yield from self._embed_missing(embedder, bare, known, report)
-            finished = [_with_vectors(stored, known) for stored in bare]
+            finished = [_add_vectors(stored, known) for stored in bare]
         return finished
 
     def _embed_missing(
@@ -231,26 +231,26 @@ class Sync:
                 unsaved.clear()
             self.notify(SyncProgress("chunks", report.embedded, len(wanted)))
 
-        yield Many(_batches(embedder, wanted), 1, take)
+        yield Many(_cut_batches(embedder, wanted), 1, take)
 
     def _note_vectors(self, hashes: list[str], known: dict[str, Any]) -> None:
         if self.store is not None:
             self.store.note_vectors(hashes, load("numpy").stack([known[digest] for digest in hashes]))
 
 
-def _batches(embedder: Embedder, wanted: dict[str, tuple[StoredText, int]]) -> Iterator[tuple[list[str], Job]]:
+def _cut_batches(embedder: Embedder, wanted: dict[str, tuple[StoredText, int]]) -> Iterator[tuple[list[str], Job]]:
     hashes = list(wanted)
     for start in range(0, len(hashes), embedder.batch_size):
         part = hashes[start : start + embedder.batch_size]
         texts = [stored.chunk_text(place) for stored, place in (wanted[digest] for digest in part)]
-        yield part, _embedding(embedder, texts)
+        yield part, _make_embedding_job(embedder, texts)
 
 
-def _embedding(embedder: Embedder, texts: list[str]) -> Job:
+def _make_embedding_job(embedder: Embedder, texts: list[str]) -> Job:
     return Job(lambda: embedder.texts(texts), lambda: embedder.atexts(texts))
 
 
-def _with_vectors(stored: StoredText, known: dict[str, Any]) -> StoredText:
+def _add_vectors(stored: StoredText, known: dict[str, Any]) -> StoredText:
     rows = [known[text_hash(stored.chunk_text(place))] for place in range(len(stored.chunks))]
     return replace(stored, vectors=load("numpy").stack(rows))
 
@@ -271,6 +271,6 @@ def _leave_out(key: str, reason: str, report: SyncReport) -> None:
         report.deleted.append(key)
 
 
-def _counted(failed: dict[str, str]) -> tuple[int, str]:
+def _sum_failed(failed: dict[str, str]) -> tuple[int, str]:
     shown: Iterable[str] = (f"{key} ({reason})" for key, reason in list(failed.items())[:5])
     return len(failed), ", ".join(shown)

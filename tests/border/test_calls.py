@@ -16,7 +16,9 @@ from mistral_agents._border.calls import (
     is_unrun_answer,
     parse_call_arguments,
 )
+from mistral_agents._border.fingerprints import answer_words
 from mistral_agents._conversation.functions import arun_functions, run_functions
+from mistral_agents._turn.content import parse_arguments
 from mistral_agents.entries import FunctionCall, function_call, function_result, parse_entry, user_message
 from mistral_agents.errors import PendingCallsError
 
@@ -129,3 +131,16 @@ def test_ids_of_others_become_ids_the_models_know_in_calls_and_results_alike() -
     )
     assert call["tool_call_id"] == result["tool_call_id"]
     assert len(call["tool_call_id"]) == 9
+
+
+def test_two_calls_with_one_id_are_refused_by_it() -> None:
+    twice = [function_call("aaaaaaaaa", "note", "{}"), function_call("aaaaaaaaa", "wipe", "{}")]
+    with pytest.raises(PendingCallsError, match="aaaaaaaaa"):
+        close_history([*twice, function_result("aaaaaaaaa", "1")], whole=True)
+
+
+def test_arguments_nested_too_deeply_are_unreadable_wherever_they_are_looked_at() -> None:
+    deep = '{"path": ' + "[" * 100_000
+    assert find_call_fault("wipe", deep) is not None
+    assert parse_arguments(deep) == {"input": deep}
+    assert answer_words("", [("aaaaaaaaa", "wipe", deep)]) == answer_words("", [("aaaaaaaaa", "wipe", deep)])

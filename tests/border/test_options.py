@@ -186,3 +186,9 @@ def test_a_conversation_takes_the_same_names() -> None:
         Conversation(client, model="m", temprature=0)  # type: ignore[call-arg]
     with pytest.raises(ConfigurationError, match="n=2"):
         Conversation(client, model="m", n=2)  # type: ignore[typeddict-item, arg-type]
+
+
+@pytest.mark.parametrize("empty", [[], "", ()])
+def test_no_stop_texts_are_no_stop(empty: Any) -> None:
+    assert resolve_options({"stop": empty}, what="it", where="call") == {}
+    assert resolve_completion_args({"stop": empty}) == {}

@@ -364,3 +364,35 @@ def test_thoughts_in_a_question_are_named(service: Service) -> None:
         warnings.simplefilter("always")
         chat(service).invoke([HumanMessage([{"type": "text", "text": "q"}, {"type": "thinking", "thinking": "hm"}])])
     assert any("thinking" in str(one.message) for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("block", "named"),
+    [
+        ({"type": "audio", "base64": PICTURE, "mime_type": "audio/wav"}, "audio"),
+        ({"type": "image_url", "image_url": "https://example.org/a.png"}, "image"),
+        ({"type": "thinking", "thinking": "hmm"}, "thinking"),
+        ({"type": "media", "mime_type": "image/png", "data": PICTURE}, "media"),
+        ({"type": "wonder", "x": 1}, "wonder"),
+    ],
+)
+def test_what_another_models_answer_holds_beside_text_is_named(service: Service, block: Any, named: str) -> None:
+    history = [HumanMessage("q"), AIMessage([{"type": "text", "text": "Look."}, block]), HumanMessage("r")]
+    with pytest.warns(UserWarning, match=named):
+        chat(service).invoke(history)
+    assert "Look." in str(service.bodies[0]["inputs"])
+
+
+def test_a_picture_in_geminis_form_is_a_picture(service: Service) -> None:
+    media = {"type": "media", "mime_type": "image/png", "data": PICTURE}
+    asked = AIMessage("", tool_calls=[{"name": "shot", "args": {}, "id": "aBcDeF123"}])
+    chat(service).invoke([HumanMessage("q"), asked, ToolMessage(["taken", media], tool_call_id="aBcDeF123")])
+    result, attached = service.bodies[0]["inputs"][-2:]
+    assert PICTURE[:50] not in result["result"]
+    assert attached["content"][-1] == {"type": "image_url", "image_url": f"data:image/png;base64,{PICTURE}"}
+
+
+def test_sound_in_geminis_form_is_refused_by_name(service: Service) -> None:
+    with pytest.raises(ConfigurationError, match="audio"):
+        chat(service).invoke([HumanMessage([{"type": "media", "mime_type": "audio/wav", "data": PICTURE}])])
+    assert service.bodies == []

@@ -61,11 +61,12 @@ def blocks_of(name: str) -> list[str]:
                 "0 The user did not allow this call.",
             ],
         ),
+        ("migration.md", ["42", "Ada", "counter"]),
         (
             "display.md",
             [
                 "['text/html', 'text/markdown', 'text/plain']",
-                "['tides']",
+                "['harbour']",
                 "1 rows",
                 "A **bold** answer.",
                 "Lit in 1887.",
@@ -73,12 +74,13 @@ def blocks_of(name: str) -> list[str]:
             ],
         ),
         ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
+        ("cli.md", ["0 True\n4"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )
-def test_a_guide_runs(standin, monkeypatch, tmp_path, capsys, name, printed):
+def test_a_guide_runs(standin_factory, monkeypatch, tmp_path, capsys, name, printed):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MISTRAL_BASE_URL", standin.base_url)
+    monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory().base_url)
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     names: dict[str, object] = {}
     for block in blocks_of(name):

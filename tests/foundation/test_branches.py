@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from mistral_agents import Conversation
+import pytest
+
+from mistral_agents import Conversation, MistralAgents
 from mistral_agents.branches import acompare, compare, family
+from mistral_agents.errors import ConfigurationError
+from tests.support.scripted import say
 
 MODEL = "mistral-small-latest"
 
@@ -76,3 +80,25 @@ def test_a_conversation_equals_itself(client):
     root.append("My name is Ada.")
     found = compare(root, Conversation(client, root.id))
     assert (len(found.shared), found.left, found.right) == (2, [], [])
+
+
+async def test_an_answer_is_made_again_in_a_branch(standin_factory, scripted):
+    server = standin_factory(model_url=scripted.url)
+    with MistralAgents(api_key="k", base_url=server.base_url, max_retries=0) as talker:
+        scripted.script(say("one"), say("two"), say("three"))
+        talk = Conversation(talker, model="m")
+        talk.append("Say something.")
+        again = talk.regenerate()
+        assert (again.last_turn.text, again.id != talk.id) == ("two", True)
+        assert (await again.aregenerate()).last_turn.text == "three"
+        assert [entry.type for entry in again.history().entries] == ["message.input", "message.output"]
+        assert talk.history().entries[-1].text == "one", "the conversation stays as it is"
+        assert talk.tree().children[0].conversation_id == again.id
+        sent = [seen.json for seen in server.faults.requests if seen.path.endswith("/restart")]
+        assert all("inputs" not in body for body in sent)
+        await talker.aclose()
+
+
+def test_nothing_is_made_again_where_nothing_was_said(client):
+    with pytest.raises(ConfigurationError):
+        Conversation(client, model=MODEL).regenerate()

@@ -20,7 +20,7 @@ from mistral_agents._turn.media import safe_name
 from mistral_agents.branches import Branch
 from mistral_agents.cleanup import CleanedUp, CleanupReport
 from mistral_agents.entries import parse_entries
-from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError, error_for_status
 from mistral_agents.files import FilesNotSavedError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.history import History
@@ -134,3 +134,9 @@ def test_an_export_leaves_authorizations_out_and_can_be_imported(make_client: An
     assert info["tools"] == [tool], "what was given is not changed"
     assert read(exported).info["tools"] == [{"type": "connector", "connector_id": "gmail"}]
     assert Conversation.import_(make_client(), exported).id is None
+
+
+def test_an_error_repeats_the_beginning_of_a_message_and_keeps_all_of_it() -> None:
+    error = error_for_status(422, {"message": "x" * 1_000_000}, what="Asking", headers={})
+    assert len(str(error)) < 3_000
+    assert error.body == {"message": "x" * 1_000_000}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_attributes_that_no_service_takes_are_refused_before_anything_is_sent(
     assert service.requests == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_uploads_of_the_same_bytes_at_once_are_all_kept(client: MistralAgents, seed: int) -> None:
+    names = [f"{seed}-{number}.txt" for number in range(3)]
+    upload(client, "first.txt", attributes={"n": 0})
+    threads = [threading.Thread(target=upload, args=(client, name), kwargs={"attributes": {"n": 1}}) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(name for name, _ in listed(client)) == sorted(["first.txt", *names])
+
+
 def test_changing_one_leaves_the_others(client: MistralAgents) -> None:
     first, second = upload(client, "a.txt", attributes={"n": 1}), upload(client, "b.txt", attributes={"n": 2})
     client.libraries.update_document(LIBRARY, first["id"], attributes={"n": 3})
@@ -170,8 +183,10 @@ def test_what_can_be_uploaded(
         client.libraries.upload(LIBRARY, 3, name="x")  # type: ignore[arg-type]
 
 
-def test_a_folder_is_synced_without_a_framework(client: MistralAgents, tmp_path: Path) -> None:
+async def test_a_folder_is_synced_without_a_framework(client: MistralAgents, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one")
     report = client.libraries.sync_folder(LIBRARY, tmp_path, attributes={"n": 1})
     assert list(report.added) == ["a.txt"]
     assert client.libraries.sync_folder(LIBRARY, str(tmp_path)).unchanged == 1
+    assert (await client.libraries.async_folder(LIBRARY, tmp_path)).unchanged == 1
+    await client.aclose()

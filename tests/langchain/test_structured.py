@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 from langchain_mistral_agents import ChatMistralAgent
 from mistral_agents import CodeInterpreter
@@ -92,3 +94,26 @@ def test_files_of_an_answer_are_fetched(model: ChatMistralAgent, scripted: Scrip
     assert model.fetch_file(blocks[0]) == b"a,b"
     with pytest.raises(ConfigurationError, match="file_id"):
         model.fetch_file({"type": "image", "url": "https://a.test"})
+
+
+@pytest.mark.parametrize("arguments", ['{"value": 3', '["value"]', "{value: 3}"])
+def test_a_call_that_cannot_be_read_is_no_missing_answer(
+    model: ChatMistralAgent, scripted: ScriptedModel, arguments: str
+) -> None:
+    scripted.script(call("Total", arguments), call("Total", arguments))
+    with pytest.raises(OutputParserException, match="Total can't be read"):
+        model.with_structured_output(Total, method="function_calling").invoke("1 + 2")
+    found: Any = model.with_structured_output(Total, method="function_calling", include_raw=True).invoke("1 + 2")
+    assert found["parsed"] is None
+    assert isinstance(found["parsing_error"], OutputParserException)
+
+
+class Sums(TypedDict):
+    """Sums with a class of pydantic in them."""
+
+    first: Total
+
+
+def test_a_typed_dict_may_hold_classes_of_pydantic(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say('{"first": {"value": 3}}'))
+    assert model.with_structured_output(Sums).invoke("1 + 2") == {"first": {"value": 3}}

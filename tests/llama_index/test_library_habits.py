@@ -341,3 +341,19 @@ def test_every_retriever_and_engine_of_the_index_sees_its_writes(index: MistralL
     index.update_ref_doc(Document(text="pump three", id_="b", metadata=topic))
     index.delete_ref_doc("a")
     assert found() == [["pump three"]] * 4
+
+
+def test_half_a_character_in_an_id_is_refused(service: LibraryService) -> None:
+    with pytest.raises(ConfigurationError, match="half a character"):
+        made(service, Document(text="pump", id_="\ud800"))
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"similarity_top_k": 0}, "similarity_top_k"), ({"filters": {"year": 2025}}, "filters must be MetadataFilters")],
+)
+def test_a_wrong_argument_of_a_retriever_is_called_as_it_was_given(
+    index: MistralLibraryIndex, given: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        index.as_retriever(**given)

@@ -54,6 +54,10 @@ class Liar:
         async def changed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 begun.append(message)
+            if (b"content-type", b"text/event-stream; charset=utf-8") in begun[0]["headers"]:
+                await send(message)
+                return
+            if message["type"] == "http.response.start":
                 return
             parts.append(message.get("body", b""))
             if not message.get("more_body"):

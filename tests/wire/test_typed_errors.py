@@ -129,7 +129,17 @@ def test_quotas_that_are_numbers_are_read():
 @pytest.mark.parametrize("whose", ["call", "client"])
 @pytest.mark.parametrize(
     "headers",
-    [{"x-a": "a\nb"}, {"x-a": "a\r\nx-b: 1"}, {"x-a": "café"}, {"x-a": 5}, {"a b": "c"}, {"": "c"}, "x-a: b"],
+    [
+        {"x-a": "a\nb"},
+        {"x-a": "a\r\nx-b: 1"},
+        {"x-a": "café"},
+        {"x-a": 5},
+        {"a b": "c"},
+        {"": "c"},
+        "x-a: b",
+        {"Content-Length": "3"},
+        {"transfer-encoding": "chunked"},
+    ],
     ids=repr,
 )
 def test_a_header_that_cannot_be_sent_is_refused_without_its_value(make_client, wire, way, whose, headers):
@@ -222,3 +232,8 @@ def test_a_hook_of_the_users_client_that_raises_for_statuses_is_read_as_a_status
     )
     with pytest.raises(RateLimitedError):
         client.conversations.start("hello", model="m")
+
+
+def test_blanks_around_a_header_are_not_part_of_it(make_client, wire):
+    make_client().conversations.start("hello", model="m", headers={"x-a": " a\t"})
+    assert wire.requests[0].headers["x-a"] == "a"

@@ -1,0 +1,329 @@
+"""Batch jobs: many requests at once, answered within hours at another price, with results in the order of the requests.
+
+That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`); the
+service names the endpoint, and no recording shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from mistral_agents._api.paging import awalk, by_number, given, walk
+from mistral_agents._api.records import Record, as_record
+from mistral_agents._http.sdk import Operation
+from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
+from mistral_agents.files import Files
+from mistral_agents.retrieval.progress import counting
+from mistral_agents.turn import Turn
+from mistral_agents.usage import Usage
+
+__all__ = ["BatchFailedError", "BatchJob", "BatchResult", "Batches"]
+
+Endpoint = Literal["/v1/conversations", "/v1/chat/completions", "/v1/embeddings"]
+_RUNNING = frozenset({"QUEUED", "RUNNING", "CANCELLATION_REQUESTED"})
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
+_ONE = "/v1/batch/jobs/{job_id}"
+
+
+class BatchJob(Record):
+    """A batch job: `id`, `status`, `total_requests`, `succeeded_requests`, `failed_requests`, ..."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its end is to come."""
+        return self.get("status") in _RUNNING
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many requests are done, and how many there are."""
+        return _count(self.get("completed_requests")), _count(self.get("total_requests"))
+
+
+class BatchFailedError(MistralAgentsError):
+    """A job ended without results: it failed as a whole, ran out of time or was cancelled; `.body` is the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one request.
+
+    Attributes:
+        index: Its place among the requests.
+        body: The reply; None where there is none.
+        error: Why there is none.
+    """
+
+    index: int
+    body: JsonDict | None = None
+    error: MistralAgentsError | None = field(default=None, compare=False)
+
+    @property
+    def turn(self) -> Turn:
+        """The turn of a conversation.
+
+        Raises:
+            MistralAgentsError: The request failed; it is `error`.
+        """
+        if self.body is None:
+            raise self.error if self.error is not None else ResponseFormatError("The job holds no reply.")
+        return Turn.from_response(self.body)
+
+    @property
+    def usage(self) -> Usage:
+        """What it used; nothing where it failed. `Prices(...).of(usage, model)` says what that costs."""
+        return Usage.from_wire(self.body.get("usage")) if self.body is not None else Usage()
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
+    return Call(what, method, path, Operation(f"jobs_api_routes_batch_{operation}", "batch.jobs"), **facts)
+
+
+def _get(job_id: str, *, inline: bool = False) -> Call:
+    params = {"inline": "true"} if inline else {}
+    return _call("Reading the batch job", "GET", path_of(_ONE, job_id=job_id), "get_batch_job", params=params)
+
+
+def _cancel(job_id: str) -> Call:
+    path = path_of(_ONE, job_id=job_id) + "/cancel"
+    return _call("Cancelling the batch job", "POST", path, "cancel_batch_job")
+
+
+def _delete(job_id: str) -> Call:
+    return _call("Deleting the batch job", "DELETE", path_of(_ONE, job_id=job_id), "delete_batch_job")
+
+
+def _page(page_size: int, metadata: Mapping[str, str] | None) -> Call:
+    params = given(page=0, page_size=page_size, metadata=json.dumps(dict(metadata)) if metadata is not None else None)
+    return _call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
+
+
+def _lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
+    if not requests:
+        raise ConfigurationError("A batch job needs at least one request.")
+    streamed = [place for place, body in enumerate(requests) if body.get("stream")]
+    if streamed:
+        raise ConfigurationError(f"requests[{streamed[0]}] asks for a stream; a batch job gives whole replies only.")
+    rows = (json.dumps({"custom_id": str(place), "body": dict(body)}) for place, body in enumerate(requests))
+    return ("\n".join(rows) + "\n").encode()
+
+
+def _parse_lines(data: bytes) -> Iterator[JsonDict]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ResponseFormatError("A line of the batch job's results is no JSON.", body=line) from error
+        if isinstance(row, dict):
+            yield row
+
+
+def _result(index: int, row: Mapping[str, Any]) -> BatchResult:
+    told = row.get("response")
+    reply: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    status, body = reply.get("status_code"), reply.get("body")
+    if isinstance(status, int) and status >= 400:
+        error = error_for_status(status, body, what=f"Request {index} of the batch job", headers={})
+        return BatchResult(index, error=error)
+    if not isinstance(body, dict):
+        reason = row.get("error")
+        message = reason.get("message") if isinstance(reason, Mapping) else reason
+        text = f"Request {index} of the batch job failed: {message or 'no message from the service'}"
+        return BatchResult(index, error=BatchFailedError(text, body=dict(row)))
+    return BatchResult(index, body)
+
+
+def _in_order(rows: Iterator[JsonDict], total: int) -> list[BatchResult]:
+    """The results at the places of their requests; a request without one has an error there."""
+    found = {str(row.get("custom_id")): row for row in rows}
+    places = [int(key) for key in found if key.isdigit()]
+    size = max([total, *(place + 1 for place in places)])
+    missing = "Request {} of the batch job has no result."
+    return [
+        _result(place, found[str(place)])
+        if str(place) in found
+        else BatchResult(place, error=BatchFailedError(missing.format(place)))
+        for place in range(size)
+    ]
+
+
+class Batches:
+    """Batch jobs. Every method has an asynchronous twin with the prefix `a`; that of `wait` is `await_end`.
+
+    A job lives on the service: any process with the key goes on with it by its id.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._files = Files(transport)
+
+    def _job(self, call: Call) -> Job:
+        return Job(partial(self._transport.send, call), partial(self._transport.asend, call))
+
+    # starting --------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        endpoint: Endpoint = "/v1/conversations",
+        model: str | None = None,
+        agent_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        timeout_hours: int | None = None,
+    ) -> BatchJob:
+        """Upload requests and start a job.
+
+        Args:
+            requests: The body of each, as the endpoint takes it.
+            endpoint: Where they go.
+            model: For all requests; needed where they name none.
+            agent_id: Or the agent for all of them.
+            metadata: Your own keys, to find the job by.
+            timeout_hours: When it is given up, 1 to 168; the service's default is 24.
+        """
+        options = given(model=model, agent_id=agent_id, metadata=metadata, timeout_hours=timeout_hours)
+        return run(self._create(requests, {"endpoint": endpoint, **options}))
+
+    async def acreate(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        endpoint: Endpoint = "/v1/conversations",
+        model: str | None = None,
+        agent_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        timeout_hours: int | None = None,
+    ) -> BatchJob:
+        """As `create`, without blocking."""
+        options = given(model=model, agent_id=agent_id, metadata=metadata, timeout_hours=timeout_hours)
+        return await arun(self._create(requests, {"endpoint": endpoint, **options}))
+
+    def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
+        part, files = ("batch.jsonl", _lines(requests)), self._files
+        file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
+        body = {"input_files": [file["id"]], **options}
+        call = _call("Starting the batch job", "POST", "/v1/batch/jobs", "create_batch_job", body=body, once=True)
+        reply: Reply = yield self._job(call)
+        return as_record(BatchJob, reply.json())
+
+    # looking ---------------------------------------------------------------------------------------------------
+
+    def get(self, job_id: str) -> BatchJob:
+        """Read a job."""
+        return as_record(BatchJob, self._transport.send(_get(job_id)).json())
+
+    async def aget(self, job_id: str) -> BatchJob:
+        """As `get`, without blocking."""
+        return as_record(BatchJob, (await self._transport.asend(_get(job_id))).json())
+
+    def list(self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None) -> Iterator[BatchJob]:
+        """All jobs of this key, newest first."""
+        return map(BatchJob, walk(self._transport.send, _page(page_size, metadata), by_number, "data"))
+
+    async def alist(
+        self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None
+    ) -> AsyncIterator[BatchJob]:
+        """As `list`, without blocking."""
+        async for row in awalk(self._transport.asend, _page(page_size, metadata), by_number, "data"):
+            yield BatchJob(row)
+
+    def wait(self, job_id: str, *, timeout: float | None = None, show_progress: bool = False) -> BatchJob:
+        """Wait for the end of a job, whoever started it.
+
+        Args:
+            job_id: The job.
+            timeout: Seconds to wait; None waits for as long as it takes. A job that runs on is returned as it is.
+            show_progress: Show a bar.
+        """
+        with counting("Batch", show_progress) as tick:
+            return run(self._wait(job_id, timeout, tick))
+
+    async def await_end(self, job_id: str, *, timeout: float | None = None, show_progress: bool = False) -> BatchJob:
+        """As `wait`, without blocking."""
+        with counting("Batch", show_progress) as tick:
+            return await arun(self._wait(job_id, timeout, tick))
+
+    def _wait(self, job_id: str, timeout: float | None, tick: Callable[[int, int], None] | None) -> Steps[BatchJob]:
+        deadline = time.monotonic() + timeout if timeout is not None else None
+        pause = _FIRST_PAUSE
+        while True:
+            reply: Reply = yield self._job(_get(job_id))
+            job = as_record(BatchJob, reply.json())
+            if tick is not None:
+                tick(*job.progress)
+            left = deadline - time.monotonic() if deadline is not None else pause
+            if not job.is_running or left <= 0:
+                return job
+            seconds = min(pause, left)
+            yield Job(partial(time.sleep, seconds), partial(asyncio.sleep, seconds))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    # results ---------------------------------------------------------------------------------------------------
+
+    def results(self, job_id: str) -> builtins.list[BatchResult]:
+        """What became of each request, in the order of the requests, errors in place.
+
+        Raises:
+            BatchFailedError: The job ended without any result.
+            ConfigurationError: It still runs.
+        """
+        return run(self._results(job_id))
+
+    async def aresults(self, job_id: str) -> builtins.list[BatchResult]:
+        """As `results`, without blocking."""
+        return await arun(self._results(job_id))
+
+    def _results(self, job_id: str) -> Steps[builtins.list[BatchResult]]:
+        reply: Reply = yield self._job(_get(job_id))
+        job = as_record(BatchJob, reply.json())
+        if job.is_running:
+            raise ConfigurationError(f"The batch job is {job.get('status')}; wait for its end first.")
+        rows: builtins.list[JsonDict] = []
+        for name in ("output_file", "error_file"):
+            file_id = job.get(name)
+            if isinstance(file_id, str):
+                data = yield Job(partial(self._files.download, file_id), partial(self._files.adownload, file_id))
+                rows.extend(_parse_lines(data))
+        if not rows:
+            reasons = [str(one.get("message")) for one in job.get("errors") or () if isinstance(one, dict)]
+            text = f"The batch job is {job.get('status')} and has no results: {'; '.join(reasons) or 'no reason told'}"
+            raise BatchFailedError(text, body=dict(job))
+        return _in_order(iter(rows), job.progress[1])
+
+    # ending ----------------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> BatchJob:
+        """Ask for a job's end; what was answered is kept."""
+        return as_record(BatchJob, self._transport.send(_cancel(job_id)).json())
+
+    async def acancel(self, job_id: str) -> BatchJob:
+        """As `cancel`, without blocking."""
+        return as_record(BatchJob, (await self._transport.asend(_cancel(job_id))).json())
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that has ended; its files stay."""
+        self._transport.send(_delete(job_id))
+
+    async def adelete(self, job_id: str) -> None:
+        """As `delete`, without blocking."""
+        await self._transport.asend(_delete(job_id))

@@ -1,0 +1,21 @@
+"""The command `mistral-agents`; it needs the extra `cli`."""
+
+from __future__ import annotations
+
+import sys
+
+_LACKING = "mistral-agents: the command line needs {}, which is not installed: pip install 'mistral-agents[cli]'\n"
+
+
+def main() -> int:
+    """Run the command line; without its packages one sentence says what to install, and the exit code is 2."""
+    try:
+        import rich as rich
+        import typer as typer
+    except ModuleNotFoundError as error:
+        sys.stderr.write(_LACKING.format(error.name))
+        return 2
+    from mistral_agents.cli.app import app
+
+    app(prog_name="mistral-agents")
+    return 0

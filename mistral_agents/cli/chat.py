@@ -1,0 +1,92 @@
+"""`mistral-agents chat`: one message, or a talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from mistral_agents._display.words import write_usage
+from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
+from mistral_agents.cli.exits import as_unsure
+from mistral_agents.cli.session import Session, session_of
+from mistral_agents.conversation import Conversation
+from mistral_agents.costs import Meter
+from mistral_agents.entries import chunk_text, content_chunks
+from mistral_agents.errors import MistralAgentsError
+
+_MODEL = "mistral-medium-latest"
+
+
+def chat(
+    context: typer.Context,
+    message: Annotated[str | None, typer.Argument(help="What to say; without it, lines are read.")] = None,
+    model: Annotated[str | None, typer.Option(help=f"The model (default: {_MODEL}).")] = None,
+    agent: Annotated[str | None, typer.Option(help="An agent's id.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="A conversation's id, to go on with it.")] = None,
+    tool: Annotated[list[str] | None, typer.Option(help="A hosted tool, such as web_search (repeatable).")] = None,
+    instructions: Annotated[str | None, typer.Option(help="The system prompt of a new conversation.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Send no more after so many tokens (exit code 7).")] = None,
+) -> None:
+    """Talk to a model or an agent. Stays until the end of the input; the conversation is kept by the service."""
+    session = session_of(context)
+    options: JsonDict = {} if conversation is not None else {"model": model} if agent is None else {"agent_id": agent}
+    if conversation is None and agent is None and model is None:
+        options["model"] = _MODEL
+    if tool:
+        options["tools"] = [{"type": name} for name in tool]
+    if instructions is not None:
+        options["instructions"] = instructions
+    if conversation is not None and model is not None:
+        options["model"] = model
+    talk = Conversation(session.client, conversation, meter=Meter(max_tokens=max_tokens), **options)
+    for said in [message] if message is not None else _read_lines(session):
+        _answer(session, talk, said)
+
+
+def _read_lines(session: Session) -> Iterator[str]:
+    asks = sys.stdin.isatty()
+    while True:
+        if asks:
+            session.note("you:")
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
+
+
+def _answer(session: Session, talk: Conversation, said: str) -> None:
+    try:
+        for event in talk.stream(said):
+            if not session.as_json:
+                sys.stdout.write(show_text(_event_text(event)))
+                sys.stdout.flush()
+    except MistralAgentsError as error:
+        if not session.as_json:
+            sys.stdout.write("\n")
+        raise as_unsure(error) from error
+    turn = talk.last_turn
+    if turn is None:
+        return
+    if session.as_json:
+        session.write(json.dumps({**turn.raw, "text": turn.text}, ensure_ascii=True))
+        return
+    session.write("")
+    for number, source in enumerate(turn.citations, 1):
+        session.note(f"[{number}] {source.title or ''} {source.url or source.document_id or ''}")
+    for file in turn.files:
+        session.note(f"file {file.name} {file.file_id or ''}")
+    session.note(f"({turn.conversation_id} · {write_usage(turn.usage)})")
+
+
+def _event_text(event: JsonDict) -> str:
+    """The text that an event adds to the answer."""
+    data: Any = event.get("data", event)
+    if not isinstance(data, dict) or data.get("type") != "message.output.delta":
+        return ""
+    return "".join(map(chunk_text, content_chunks(data.get("content"))))

@@ -1,0 +1,132 @@
+"""`mistral-agents libraries`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from mistral_agents._api.records import Records
+from mistral_agents._api.waiting import state_of
+from mistral_agents.cli.exits import PartlyFailedError
+from mistral_agents.cli.session import Session, session_of
+from mistral_agents.errors import ConfigurationError, NotFoundError
+
+app = typer.Typer(no_args_is_help=True)
+Key = Annotated[str, typer.Argument(help="The library's id, or its name where only one has it.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
+
+
+def _find_id(session: Session, library: str) -> str:
+    """The id of a library that is named by id or name.
+
+    Raises:
+        NotFoundError: No library has that name.
+        ConfigurationError: Several have it.
+    """
+    try:
+        return str(UUID(library))
+    except ValueError:
+        found = [row["id"] for row in session.client.libraries.list() if row.get("name") == library]
+    if not found:
+        raise NotFoundError(f"There is no library called {library!r}.")
+    if len(found) > 1:
+        raise ConfigurationError(f"{len(found)} libraries are called {library!r}: give the id ({', '.join(found)}).")
+    return str(found[0])
+
+
+@app.command(name="list")
+def list_libraries(context: typer.Context) -> None:
+    """List the libraries."""
+    session = session_of(context)
+    found = session.client.libraries.list().all()
+    session.emit(list(found), found)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    description: Annotated[str | None, typer.Option(help="What is in it.")] = None,
+) -> None:
+    """Create a library."""
+    session = session_of(context)
+    made = session.client.libraries.create(name, description=description)
+    session.emit(made, str(made["id"]))
+
+
+@app.command()
+def sync(
+    context: typer.Context,
+    library: Key,
+    folder: Annotated[Path, typer.Argument(help="The folder.")],
+    pattern: Annotated[str, typer.Option(help="Which files.")] = "*",
+    keep: Annotated[bool, typer.Option(help="Delete nothing.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until the documents are processed.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Make a library like a folder."""
+    session = session_of(context)
+    key = _find_id(session, library)
+    libraries = session.client.libraries
+    report = libraries.sync_folder(key, folder, pattern=pattern, delete=not keep, dry_run=not yes)
+    session.emit(asdict(report), report)
+    session.agrees([], yes)
+    outcomes = libraries.wait_until_ready(key, report.document_ids) if wait and yes else []
+    bad = [outcome for outcome in outcomes if outcome.state != "ready"]
+    if report.failed or bad:
+        raise PartlyFailedError(f"{len(report.failed)} files were not sent, {len(bad)} documents are not ready.")
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    library: Key,
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    top_k: Annotated[int, typer.Option("--top-k", "-k", help="At most so many passages.", min=1)] = 5,
+    language: Annotated[str, typer.Option(help="For stems and stop words.")] = "english",
+) -> None:
+    """Rank a library's passages here."""
+    from mistral_agents.retrieval.engine import LibraryEngine
+    from mistral_agents.retrieval.settings import Settings, checked_library_ids
+    from mistral_agents.retrieval.snapshot import Query
+
+    session = session_of(context)
+    settings = Settings(checked_library_ids(_find_id(session, library)), language=language, refresh="on_start")
+    hits = LibraryEngine(session.client, settings).search(Query(question, top_k))
+    session.emit([{"score": hit.score, "text": hit.text, **hit.metadata} for hit in hits], hits)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    library: Key,
+    wait: Annotated[bool, typer.Option(help="Wait until all are processed.")] = False,
+) -> None:
+    """Say how far a library's documents are processed."""
+    session = session_of(context)
+    key = _find_id(session, library)
+    if wait:
+        session.client.libraries.wait_until_ready(key)
+    session.client.libraries.get(key)
+    rows: Records = Records(session.client.libraries.documents(key))  # type: ignore[type-arg]
+    states = Counter(state_of(row)[0] for row in rows)
+    session.emit({"library_id": key, "states": states, "documents": list(rows)}, rows)
+    session.note(", ".join(f"{count} {state}" for state, count in states.items()) or "no document")
+    if states["failed"]:
+        raise PartlyFailedError(f"{states['failed']} documents could not be processed.")
+
+
+@app.command()
+def delete(context: typer.Context, library: Key, yes: Yes = False) -> None:
+    """Delete a library and all its documents."""
+    session = session_of(context)
+    found = session.client.libraries.get(_find_id(session, library))
+    what = f"delete {found.get('name')} ({found['id']}) with {found.get('nb_documents', '?')} documents"
+    if session.agrees([what], yes):
+        session.client.libraries.delete(found["id"])
+    session.emit({"deleted" if yes else "would_delete": [found["id"]]}, "")

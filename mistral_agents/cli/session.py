@@ -1,0 +1,128 @@
+"""What all commands share: the client, and where words and data go (data to stdout, all else to stderr)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from mistral_agents._api.records import masked
+from mistral_agents._printable import show_text
+from mistral_agents.cli.exits import NoKeyError
+from mistral_agents.client import MistralAgents
+from mistral_agents.errors import ConfigurationError
+
+_NO_KEY = (
+    "No API key: set MISTRAL_API_KEY or give --api-key-file; or start the local stand-in with `mistral-agents serve` "
+    "and take any word as the key."
+)
+
+
+@dataclass
+class Session:
+    """One run of the command.
+
+    Attributes:
+        as_json: Whether data is written as JSON.
+        key_file: The file that holds the key.
+        base_url: The service's address; None takes MISTRAL_BASE_URL.
+        quiet: Whether notes are left out.
+    """
+
+    as_json: bool = False
+    key_file: Path | None = None
+    base_url: str | None = None
+    quiet: bool = False
+
+    @cached_property
+    def client(self) -> MistralAgents:
+        """The client.
+
+        Raises:
+            NoKeyError: There is no key, and nobody to ask.
+            ConfigurationError: The key's file can't be read, or the address is none.
+        """
+        return MistralAgents(api_key=self.find_key(), base_url=self.base_url)
+
+    def find_key(self) -> str | None:
+        """The key of the file or of a prompt; None where the environment has one."""
+        if self.key_file is not None:
+            return read_key(self.key_file)
+        if os.environ.get("MISTRAL_API_KEY") or os.environ.get("MISTRAL_SA_TOKEN_PATH"):
+            return None
+        if not sys.stdin.isatty():
+            raise NoKeyError(_NO_KEY)
+        return str(typer.prompt("API key", hide_input=True, err=True)).strip()
+
+    def close(self) -> None:
+        """Close the client's connections, if there is a client."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def emit(self, data: Any, drawing: Any) -> None:
+        """Write data: as JSON, or the drawing of it."""
+        if self.as_json:
+            self.write(json.dumps(masked(data), ensure_ascii=True, default=str, indent=2))
+        elif isinstance(drawing, str):
+            self.write(drawing)
+        else:
+            Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(drawing)
+
+    def write(self, text: str) -> None:
+        """Write a line to stdout."""
+        typer.echo(show_text(text))
+
+    def note(self, text: str) -> None:
+        """Say something beside the data, unless it shall be quiet."""
+        if not self.quiet:
+            Console(stderr=True, highlight=False).print(Text(show_text(text)), soft_wrap=True)
+
+    def report(self, text: str) -> None:
+        """Say what went wrong."""
+        Console(stderr=True, highlight=False).print(Text(f"mistral-agents: {show_text(text)}"), soft_wrap=True)
+
+    def agrees(self, what: Iterable[str], yes: bool) -> bool:
+        """Show what is to be deleted or changed; whether to do it."""
+        for line in what:
+            self.note(line)
+        if not yes:
+            self.note("Nothing was changed: add --yes to do it.")
+        return yes
+
+
+def read_key(path: Path) -> str:
+    """The key that a file holds in its one line.
+
+    Raises:
+        ConfigurationError: It can't be read, or holds no key.
+    """
+    try:
+        key = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigurationError(f"--api-key-file {path} can't be read: {why}.") from error
+    if not key or len(key.split()) != 1:
+        raise ConfigurationError(f"--api-key-file {path} must hold one key in one line.")
+    return key
+
+
+def set_logging(verbose: int) -> None:
+    """Log records go to stderr: warnings, with -v what happens, with -vv all."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session of a command."""
+    found = context.find_object(Session)
+    return found if found is not None else Session()

@@ -1,0 +1,152 @@
+"""Batch jobs: uploaded, waited for, taken up by another process, results in order with errors in place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from llama_index.core.base.llms.types import ChatMessage
+
+from langchain_mistral_agents import ChatMistralAgent
+from llama_index_mistral_agents import MistralAgentLLM
+from mistral_agents import CodeInterpreter, MistralAgents, Prices
+from mistral_agents.batches import BatchFailedError
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError
+from tests.support.scripted import ScriptedModel, fail, say
+
+
+@pytest.fixture
+def talker(standin_factory: Any, scripted: ScriptedModel) -> MistralAgents:
+    return MistralAgents(api_key="k", base_url=standin_factory(model_url=scripted.url).base_url, max_retries=0)
+
+
+def echo(body: dict[str, Any]) -> Any:
+    return say(f"echo {body['messages'][-1]['content']}")
+
+
+def body(text: str, **fields: Any) -> dict[str, Any]:
+    return {"inputs": text, "model": "m", **fields}
+
+
+async def test_results_stand_in_the_order_of_the_requests(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.always(echo)
+    requests = [body("a"), body("b", nonsense=1), body("c")]
+    jobs = [talker.batches.create(requests, metadata={"run": "7"}), await talker.batches.acreate(requests)]
+    for way, job in zip(("sync", "async"), jobs, strict=True):
+        if way == "sync":
+            ended, results = talker.batches.wait(job.id), talker.batches.results(job.id)
+        else:
+            ended, results = await talker.batches.await_end(job.id), await talker.batches.aresults(job.id)
+        assert (ended.status, ended.progress) == ("SUCCESS", (3, 3))
+        assert [one.index for one in results] == [0, 1, 2]
+        assert [one.turn.text for one in (results[0], results[2])] == ["echo a", "echo c"]
+        assert isinstance(results[1].error, InvalidRequestError)
+        with pytest.raises(InvalidRequestError, match="Request 1 of the batch job"):
+            _ = results[1].turn
+        used = sum(one.usage.prompt_tokens for one in results)
+        assert used == 22, "what the two answers used"
+        assert Prices(tokens={"*": (1.0, 1.0)}).of(results[0].usage, "m") is not None
+    assert [one.id for one in talker.batches.list(metadata={"run": "7"})] == [jobs[0].id]
+    assert [one.id async for one in talker.batches.alist()] == [jobs[1].id, jobs[0].id]
+    talker.batches.delete(jobs[0].id)
+    await talker.batches.adelete(jobs[1].id)
+    assert list(talker.batches.list()) == []
+    await talker.aclose()
+
+
+def test_a_running_job_is_waited_for_by_whoever_knows_its_id(
+    make_client: Any, wire: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("mistral_agents.batches.time.sleep", slept.append)
+    rows = {"total_requests": 2, "completed_requests": 1}
+    wire.answer(
+        (200, {"id": "j", "status": "QUEUED", **rows}),
+        (200, {"id": "j", "status": "RUNNING", **rows}),
+        (200, {"id": "j", "status": "SUCCESS", **rows}),
+    )
+    assert make_client().batches.wait("j").status == "SUCCESS"
+    assert len(slept) == 2
+    wire.answer((200, {"id": "j", "status": "RUNNING", **rows}))
+    assert make_client().batches.wait("j", timeout=0).is_running
+    with pytest.raises(ConfigurationError, match="wait for its end"):
+        make_client().batches.results("j")
+
+
+async def test_a_job_is_cancelled(make_client: Any, wire: Any) -> None:
+    wire.answer((200, {"id": "j", "status": "CANCELLATION_REQUESTED"}))
+    client = make_client()
+    assert client.batches.cancel("j").is_running
+    assert (await client.batches.acancel("j")).is_running
+    assert {(one.method, one.url.path) for one in wire.requests} == {("POST", "/v1/batch/jobs/j/cancel")}
+    await client.aclose()
+
+
+def test_what_has_no_result_is_an_error_in_its_place(make_client: Any, wire: Any) -> None:
+    job = {"id": "j", "status": "TIMEOUT_EXCEEDED", "total_requests": 3, "output_file": "f", "error_file": None}
+    line = {"custom_id": "1", "response": {"status_code": 200, "body": {"outputs": [], "conversation_id": "c"}}}
+    wire.answer((200, job), (200, json.dumps(line).encode()))
+    results = make_client().batches.results("j")
+    assert [type(one.error) for one in results] == [BatchFailedError, type(None), BatchFailedError]
+    assert results[1].turn.conversation_id == "c"
+    wire.answer((200, {"id": "j", "status": "FAILED", "errors": [{"message": "no such model"}], "total_requests": 0}))
+    with pytest.raises(BatchFailedError, match="FAILED and has no results: no such model"):
+        make_client().batches.results("j")
+
+
+def test_what_cant_be_sent_is_refused_before_the_upload(make_client: Any, wire: Any) -> None:
+    batches = make_client().batches
+    with pytest.raises(ConfigurationError, match="at least one"):
+        batches.create([])
+    with pytest.raises(ConfigurationError, match=r"requests\[1\] asks for a stream"):
+        batches.create([body("a"), body("b", stream=True)])
+    model = ChatMistralAgent(model="m", client=make_client(), store=True, conversation_id="conv_1")
+    with pytest.raises(ConfigurationError, match="only begins conversations"):
+        model.batch_job(["a"])
+    limited = ChatMistralAgent(model="m", client=make_client(), connectors=[CodeInterpreter(timeout=3)])
+    with pytest.raises(ConfigurationError, match="Limits on tool runs"):
+        limited.batch_job(["a"])
+    assert [one for one in wire.requests if one.method == "POST"] == []
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_langchain_asks_many_at_once(talker: MistralAgents, scripted: ScriptedModel, store: bool) -> None:
+    scripted.script(say("one"), fail(500), say("three"))
+    model = ChatMistralAgent(model="m", client=talker, store=store, instructions="Be brief.")
+    inputs: list[Any] = ["a", [HumanMessage("b")], "c"]
+    job = model.batch_job(inputs)
+    assert job.wait(show_progress=False).status == "SUCCESS"
+    again = await ChatMistralAgent(model="m", client=talker, store=store, instructions="Be brief.").abatch_job(
+        inputs, job_id=job.id
+    )
+    assert not (await again.await_end()).is_running
+    for found in (job.results(), await again.aresults()):
+        assert [type(one) is AIMessage or isinstance(one, MistralAgentsError) for one in found] == [True] * 3
+        first, second, third = found
+        assert isinstance(first, AIMessage)
+        assert isinstance(second, MistralAgentsError)
+        assert isinstance(third, AIMessage)
+        assert (first.text, third.text) == ("one", "three")
+    assert job.usage().prompt_tokens == 22
+    scripted.always(echo)
+    assert isinstance(first, AIMessage)
+    assert model.invoke([HumanMessage("a"), first, HumanMessage("more")]).text == "echo more", (
+        "an answer is gone on from"
+    )
+    await talker.aclose()
+
+
+async def test_llama_index_asks_many_at_once(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.always(echo)
+    llm = MistralAgentLLM("m", client=talker)
+    inputs = ["a", [ChatMessage(content="b")]]
+    job = llm.batch_job(inputs)
+    job.wait()
+    resumed = await llm.abatch_job(inputs, job_id=job.id)
+    await resumed.await_end()
+    for found in (job.results(), await resumed.aresults()):
+        assert [one.message.content for one in found if not isinstance(one, MistralAgentsError)] == ["echo a", "echo b"]
+    assert job.usage().prompt_tokens == 22
+    await talker.aclose()

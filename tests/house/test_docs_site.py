@@ -1,0 +1,85 @@
+"""The site: every exported name, error and page is there, and tables about tests name tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mistral_agents
+from mistral_agents.errors import MistralAgentsError
+from scripts.reference_pages import render_all
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = ["mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents"]
+TABLES = sorted((DOCS / "contributors").glob("*-features.md"))
+NAMED = re.compile(r"`([\w/]*\btest_\w+)(?:\.py)?(?:::(\w+))?`")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_exported_name_is_in_the_reference(package):
+    page = (DOCS / "reference" / f"{package}.md").read_text(encoding="utf-8")
+    sections = {part.split("\n")[0]: part for part in page.split("\n## ")}
+    for name in importlib.import_module(package).__all__:
+        assert re.search(rf"^::: [\w.]+\.{name}$", sections[name], flags=re.MULTILINE), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_exported_name_says_what_it_is(package):
+    module = importlib.import_module(package)
+    assert [name for name in module.__all__ if not getattr(module, name).__doc__] == []
+
+
+def test_the_written_pages_are_current():
+    assert [path.name for path, text in render_all().items() if path.read_text(encoding="utf-8") != text] == []
+
+
+def _all_errors(kind):
+    return {kind} | {found for one in kind.__subclasses__() for found in _all_errors(one)}
+
+
+def test_every_error_is_in_troubleshooting():
+    for found in pkgutil.walk_packages(mistral_agents.__path__, "mistral_agents."):
+        importlib.import_module(found.name)
+    text = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    ours = {kind.__name__ for kind in _all_errors(MistralAgentsError) if kind.__module__.startswith("mistral_agents.")}
+    assert len(ours) > 30
+    assert sorted(name for name in ours if f"`{name}`" not in text) == []
+
+
+def test_every_page_is_in_the_navigation():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    linked = set(re.findall(r"[\w/-]+\.md", str(config["nav"])))
+    assert linked == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+
+
+def _defined_tests():
+    found = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        found.setdefault(path.stem, set()).update(functions)
+    return found
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_tables_of_features_name_tests_that_exist(table):
+    files = _defined_tests()
+    functions = set().union(*files.values())
+    named = NAMED.findall(table.read_text(encoding="utf-8"))
+    assert len(named) > 40
+    missing = [(place, function) for place, function in named if not _exists(place, function, files, functions)]
+    assert missing == []
+
+
+def _exists(place, function, files, functions):
+    stem = place.rpartition("/")[2]
+    if function:
+        return function in files.get(stem, ())
+    return stem in functions or (stem in files and ("/" not in place or any(ROOT.rglob(f"{place}.py"))))
