@@ -22,6 +22,7 @@ FURTHER = {
         "Agents": "agents",
         "Libraries": "libraries",
         "Files": "files",
+        "Embeddings": "embeddings",
         "Models": "models",
         "Connectors": "connector_api",
         "Batches": "batches",

@@ -249,7 +249,7 @@ def test_an_embedding_model_and_progress_bars_are_heeded(
     index = made(service, REPORT, embed_model=MockEmbedding(embed_dim=4), show_progress=True)
     retriever: Any = index.as_retriever()
     _, report = retriever.retrieve_with_report("pump")
-    assert report.score_kind == "rrf"
+    assert report.score_kind == "fused"
     assert index.as_retriever(strategy="bm25").retrieve("pump")
     assert "Uploading" in capsys.readouterr().err
 
