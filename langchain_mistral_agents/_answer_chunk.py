@@ -3,17 +3,19 @@
 LangChain adds up chunks by itself, and does two things that an answer can't bear: a text before blocks becomes a bare
 string among them, and arguments of a call that are no JSON are repaired, so that half a call is run. A class of chunks
 of our own adds up otherwise. Its sums are plain `AIMessageChunk`s, so that all that LangChain does with those works.
+A piece of an answer, and the sum of a stream that was left, name only calls whose arguments are whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, message_chunk_to_message
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import invalid_tool_call, tool_call
-from typing_extensions import override
+from pydantic import model_validator
+from typing_extensions import Self, override
 
 from mistral_agents._border.calls import find_call_fault, parse_call_arguments
 from mistral_agents._json import JsonDict
@@ -26,6 +28,13 @@ class AnswerChunk(AIMessageChunk):
     @override
     def lc_id(cls) -> list[str]:
         return AIMessageChunk.lc_id()
+
+    @model_validator(mode="after")
+    @override
+    def init_tool_calls(self) -> Self:
+        """Name the calls that are whole."""
+        _name_calls(self)
+        return self
 
     @override
     def __add__(self, other: Any) -> Any:
@@ -47,8 +56,10 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
         content = [text_block(head.content)] if isinstance(head.content, str) and head.content else []
         chunks = [head.model_copy(update={"content": content}), *chunks[place:]]
     whole = _add_alike(chunks)
-    if whole.chunk_position == "last" and whole.tool_call_chunks:
-        _finish_calls(whole)
+    if whole.tool_call_chunks:
+        calls = _name_calls(whole)
+        if whole.chunk_position == "last":
+            _finish_calls(whole, calls)
     return whole
 
 
@@ -89,10 +100,19 @@ def read_call(name: str | None, arguments: str | None, call_id: str | None) -> T
     return tool_call(name=str(name), args=parse_call_arguments(arguments), id=call_id)
 
 
-def _finish_calls(whole: AIMessageChunk) -> None:
-    """Read the calls of a finished sum strictly, where LangChain repaired them."""
-    calls = [read_call(chunk["name"], chunk["args"], chunk["id"]) for chunk in whole.tool_call_chunks]
-    whole.tool_calls = [cast("ToolCall", call) for call in calls if call["type"] == "tool_call"]
+_Calls = list[ToolCall | InvalidToolCall]
+
+
+def _name_calls(piece: AIMessageChunk) -> _Calls:
+    """Name the calls that are whole, where LangChain repaired all of them; gives these and the others."""
+    calls = [read_call(chunk["name"], chunk["args"], chunk["id"]) for chunk in piece.tool_call_chunks]
+    piece.tool_calls = [cast("ToolCall", call) for call in calls if call["type"] == "tool_call"]
+    piece.invalid_tool_calls = []
+    return calls
+
+
+def _finish_calls(whole: AIMessageChunk, calls: _Calls) -> None:
+    """The turn is complete: calls that are not whole by now are invalid."""
     whole.invalid_tool_calls = [cast("InvalidToolCall", call) for call in calls if call["type"] == "invalid_tool_call"]
     if whole.invalid_tool_calls:
         whole.tool_call_chunks = []  # else whatever copies the message (`loads`, a checkpoint) repairs them again
@@ -101,7 +121,7 @@ def _finish_calls(whole: AIMessageChunk) -> None:
         whole.content = [_finish_block(block, left) for block in whole.content]
 
 
-def _finish_block(block: Any, calls: Any) -> Any:
+def _finish_block(block: Any, calls: Iterator[ToolCall | InvalidToolCall]) -> Any:
     """The blocks of calls are in the order of the calls."""
     if not isinstance(block, dict) or block.get("type") not in ("tool_call", "tool_call_chunk"):
         return block

@@ -208,6 +208,19 @@ def test_a_checkpoint_keeps_half_a_call_invalid(kind: Callable[[Any], Any]) -> N
     assert (kept.tool_calls, len(kept.invalid_tool_calls)) == ([], 1)
 
 
+@pytest.mark.parametrize("args", ['{"a": ', '{"a": "b', '{"a": NaN}', "[1]", ""])
+def test_a_stream_that_was_left_names_only_calls_that_are_whole(args: str) -> None:
+    def piece(text: str) -> AnswerChunk:
+        chunk: Any = {"type": "tool_call_chunk", "name": "f", "args": text, "id": "abcdefghi", "index": 0}
+        return AnswerChunk(content=[chunk], tool_call_chunks=[chunk], response_metadata={"output_version": "v1"})
+
+    for left in (piece(args), piece(args) + AnswerChunk(content=[]), AIMessageChunk(content=[]) + piece(args)):
+        for copy in (left, message_chunk_to_message(left)):
+            assert [call["args"] for call in copy.tool_calls] == ([{}] if not args else [])
+            assert copy.invalid_tool_calls == []
+    assert [call["args"] for call in piece('{"a": 1}').tool_calls] == [{"a": 1}]
+
+
 def test_sums_are_plain_chunks() -> None:
     piece = AnswerChunk(content="a", id="m")
     for whole in (piece + piece, add(piece, [piece, piece]), AIMessageChunk(content="x") + piece):
