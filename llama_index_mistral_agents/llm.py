@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +31,7 @@ from pydantic import Field, PrivateAttr, SecretStr, field_serializer
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._files import file_refs, with_files
+from llama_index_mistral_agents._local_tools import arun_selection, report_outputs, run_selection
 from llama_index_mistral_agents._messages import confirmations, tool_calls
 from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
 from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
@@ -49,6 +51,7 @@ from mistral_agents.options import ModelOptions
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager
+    from llama_index.core.chat_engine.types import AgentChatResponse
     from llama_index.core.llms.llm import CompletionToPromptType, MessagesToPromptType
     from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools.types import BaseTool
@@ -461,6 +464,47 @@ class MistralAgentLLM(StructuredPrediction):
             told = f"its calls can't be read: {' '.join(faults)}" if faults else "it has none"
             raise ValueError(f"Expected at least one tool call in the answer; {told} {response.message.content!r}")
         return found
+
+    def predict_and_call(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        error_on_no_tool_call: bool = True,
+        error_on_tool_error: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """Run the functions that an answer calls; a call that can't be read, or of no known function, fails.
+
+        Raises:
+            ValueError: Nothing is called that can be read, and `error_on_no_tool_call`; or a function failed, and
+                `error_on_tool_error`.
+        """
+        kwargs["allow_parallel_tool_calls"] = allow_parallel_tool_calls
+        response = self.chat_with_tools(tools, user_msg, chat_history, verbose, **kwargs)
+        calls = self.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call)
+        outputs = [run_selection(call, tools, verbose=verbose) for call in calls]
+        return report_outputs(response, outputs, raises=error_on_tool_error)
+
+    async def apredict_and_call(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        error_on_no_tool_call: bool = True,
+        error_on_tool_error: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """As `predict_and_call`, without blocking."""
+        kwargs["allow_parallel_tool_calls"] = allow_parallel_tool_calls
+        response = await self.achat_with_tools(tools, user_msg, chat_history, verbose, **kwargs)
+        calls = self.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call)
+        outputs = list(await asyncio.gather(*(arun_selection(call, tools, verbose=verbose) for call in calls)))
+        return report_outputs(response, outputs, raises=error_on_tool_error)
 
 
 def _select(call_id: str, name: str, arguments: str) -> ToolSelection:
