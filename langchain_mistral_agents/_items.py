@@ -46,6 +46,7 @@ def mark_of(message: BaseMessage) -> Mark | None:
         history=facts.get("history_digest"),
         setup=facts.get("setup_digest"),
         continues=facts.get("continues"),
+        skipped=facts.get("skipped_calls") or (),
     )
 
 

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_executor_for_config
 from langchain_core.tools import BaseTool, StructuredTool
 
-from mistral_agents._border.calls import UNREADABLE_RESULT
+from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault
 from mistral_agents._border.control import is_steering
 
 
@@ -49,7 +49,10 @@ def answer_unreadable(message: AIMessage) -> list[ToolMessage]:
     """What the model is told of its calls that can't be read, which are not run."""
     return [
         ToolMessage(
-            UNREADABLE_RESULT.format(call["error"]), tool_call_id=call["id"] or "", name=call["name"], status="error"
+            UNREADABLE_RESULT.format(find_call_fault(call["name"], call["args"]) or call["error"]),
+            tool_call_id=call["id"] or "",
+            name=call["name"],
+            status="error",
         )
         for call in message.invalid_tool_calls
     ]

@@ -15,7 +15,6 @@ from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Target, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.options import (
-    SKIPPED,
     check_agent_options,
     choose_tools,
     resolve_options,
@@ -25,7 +24,6 @@ from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
 from mistral_agents.client import MistralAgents
-from mistral_agents.entries import function_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ class Fields:
     blocks: bool = False
     guardrails: Sequence[Any] | None = None
     parallel_tool_calls: bool = True
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,7 @@ def ask(fields: Fields, messages: Sequence[BaseMessage], stop: list[str] | None,
         declared=tools if in_agent_mode else (),
         policy=fields.on_divergence,
         confirms=bool(given.get("tool_confirmations")),
+        resumes=fields.resumes,
     )
     return Asked(
         tools=tools,
@@ -183,15 +183,7 @@ class Plan:
     def _say(self, position: Position) -> tuple[list[JsonDict], list[JsonDict]]:
         """The messages from a position on as inputs, and the decisions given with the call."""
         confirmations = list(self._asked.options.get("tool_confirmations") or ())
-        inputs = to_entries(self._messages[position.first :], systems=self._asked.wanted.systems)
-        return [*self._answer_skipped(position), *inputs], confirmations
-
-    def _answer_skipped(self, position: Position) -> list[JsonDict]:
-        """Results for the calls that `parallel_tool_calls=False` left out of the answer that is gone on from."""
-        if position.operation == "start" or position.first == 0:
-            return []
-        skipped = self._messages[position.first - 1].response_metadata.get("skipped_calls") or ()
-        return [function_result(call_id, SKIPPED) for call_id in skipped]
+        return to_entries(self._messages[position.first :], systems=self._asked.wanted.systems), confirmations
 
     def _request(self, turn: TurnRequest) -> Request:
         fields, asked = self._fields, self._asked

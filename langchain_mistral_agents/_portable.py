@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from langchain_mistral_agents._local_tools import answer_unreadable
 from langchain_mistral_agents._requests import is_ours
 
 Block = dict[str, Any]
@@ -17,17 +18,29 @@ def to_portable_messages(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Messages that every chat model of LangChain understands; use it before a fallback to another provider.
 
     Answers of ours keep their text and their function calls; sources are listed after the text, what hosted tools did
-    is told in a line each, and files by name. Messages of others are passed on as they are.
+    is told in a line each, and files by name. Calls that can't be read keep their text, with a result behind them that
+    says so where there is none. Messages of others are passed on as they are.
     """
-    return [
-        _make_portable(message) if isinstance(message, AIMessage) and is_ours(message) else message
-        for message in messages
-    ]
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    found: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage) and is_ours(message):
+            found.append(_make_portable(message))
+            found += [result for result in answer_unreadable(message) if result.tool_call_id not in answered]
+        else:
+            found.append(message)
+    return found
 
 
 def _make_portable(message: AIMessage) -> AIMessage:
     lines = [line for block in message.content_blocks if (line := _tell_block(dict(block)))]
-    return AIMessage("\n\n".join(lines), tool_calls=message.tool_calls, id=message.id, name=message.name)
+    return AIMessage(
+        "\n\n".join(lines),
+        tool_calls=message.tool_calls,
+        invalid_tool_calls=message.invalid_tool_calls,
+        id=message.id,
+        name=message.name,
+    )
 
 
 def _tell_block(block: Block) -> str:

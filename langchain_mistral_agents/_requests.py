@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
 from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
-from mistral_agents._border.calls import UNNAMED
+from mistral_agents._border.calls import replay_call
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
 from mistral_agents.errors import ConfigurationError
@@ -146,7 +146,7 @@ def _read_word(block: JsonDict, *, ours: bool) -> JsonDict | None:
 def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Iterator[JsonDict]:
     kind = block.get("type")
     if kind in ("tool_call", "invalid_tool_call"):
-        yield function_call(block.get("id") or "", block.get("name") or UNNAMED, block.get("args") or "")
+        yield replay_call(block.get("id"), block.get("name"), block.get("args"))
     elif kind == "server_tool_call" and ours:
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:

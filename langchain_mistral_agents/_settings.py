@@ -15,7 +15,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.utils import secret_from_env
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
@@ -275,6 +275,9 @@ class AgentSettings(BaseChatModel):
             params["ls_stop"] = words
         return params
 
+    _resumes: bool = PrivateAttr(default=False)
+    """Whether functions of its answers run here, so that the same words said again go on with them."""
+
     def _fields(self) -> Fields:
         kept = {k: v for k, v in (self.metadata or {}).items() if not k.startswith("lc_")}
         return Fields(
@@ -295,4 +298,5 @@ class AgentSettings(BaseChatModel):
             blocks=self.output_version == "v1",
             guardrails=self.guardrails,
             parallel_tool_calls=self.parallel_tool_calls is not False,
+            resumes=self._resumes,
         )

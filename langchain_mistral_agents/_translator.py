@@ -26,6 +26,8 @@ _KNOWN = frozenset(
     }
 )
 
+_CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
+
 
 def _block(item: Any) -> dict[str, Any]:
     if isinstance(item, str):
@@ -39,8 +41,9 @@ def translate_content(message: AIMessage) -> list[Any]:
         blocks = [text_block(message.content)] if message.content else []
     else:
         blocks = [_block(item) for item in message.content if item != ""]
-    shown = {block.get("id") for block in blocks if block["type"] in ("tool_call", "tool_call_chunk")}
-    return blocks + [dict(call) for call in message.tool_calls if call["id"] not in shown]
+    shown = {block.get("id") for block in blocks if block["type"] in _CALLS}
+    calls = [*message.tool_calls, *message.invalid_tool_calls]
+    return blocks + [dict(call) for call in calls if call["id"] not in shown]
 
 
 def register() -> None:

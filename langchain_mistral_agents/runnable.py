@@ -138,6 +138,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         names = (name for name in type(self).model_fields if name not in own)
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
+        self._model._resumes = bool(self.tools)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""

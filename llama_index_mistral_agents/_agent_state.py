@@ -158,10 +158,12 @@ def undumped(messages: Sequence[JsonDict]) -> list[ChatMessage]:
 
 
 def unmarked(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Copies that belong to no stored conversation."""
+    """Copies that belong to no stored conversation any more (`kept`)."""
     return [_drop_marks(message) for message in messages]
 
 
 def _drop_marks(message: ChatMessage) -> ChatMessage:
     kwargs = {name: value for name, value in message.additional_kwargs.items() if name not in _MARKS}
+    if message.additional_kwargs.get("stored") is True:
+        kwargs["kept"] = True
     return message.model_copy(update={"additional_kwargs": kwargs})

@@ -22,7 +22,8 @@ def item_of(message: ChatMessage) -> Item:
     if message.role in SYSTEM:
         return Item("system", input_words(text_of(message)))
     if is_answer(message):
-        return answer_item(text_of(message), tool_calls(message), mark)
+        kept = message.additional_kwargs.get("kept") is True
+        return answer_item(text_of(message), tool_calls(message), mark, kept=kept)
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id", "")
         content = result_content(message)
@@ -44,6 +45,7 @@ def mark_of(message: ChatMessage) -> Mark | None:
         continues=kwargs.get("continues"),
         covers=kwargs.get("covers") is True,
         branch=kwargs.get("branch") is True,
+        skipped=kwargs.get("skipped_calls") or (),
     )
 
 
@@ -66,13 +68,21 @@ def with_marks(message: ChatMessage, **marks: object) -> ChatMessage:
 
 
 def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """The messages without those that stand there twice: an agent shows what is in its memory and in its scratchpad."""
+    """The messages without those that stand there twice: an agent shows what is in its memory and in its scratchpad.
+
+    A result is repeated only with the answer that called for it: other models use the ids of calls again.
+    """
     kept: list[ChatMessage] = []
     seen: set[tuple[str, str]] = set()
+    repeated: set[str] = set()
     for message in messages:
         key = _identity(message)
         if key is None or key not in seen:
             kept.append(message)
+        elif is_result(message):
+            kept += [message] if key[0] not in repeated else []
+        else:
+            repeated.update(call_id for call_id, _, _ in tool_calls(message))
         if key is not None:
             seen.add(key)
     return kept
@@ -82,6 +92,6 @@ def _identity(message: ChatMessage) -> tuple[str, str] | None:
     """What tells an answer of a conversation, or a call's result, from every other message."""
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id")
-        return ("result", f"{call_id} {text_of(message)}") if call_id is not None else None
+        return (str(call_id), text_of(message)) if call_id is not None else None
     mark = mark_of(message)
-    return ("entry", f"{mark.conversation_id} {mark.entry_id}") if mark is not None and mark.entry_id else None
+    return (mark.conversation_id, mark.entry_id) if mark is not None and mark.entry_id else None

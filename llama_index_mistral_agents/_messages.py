@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
+from mistral_agents._border.calls import replay_call
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
@@ -130,7 +131,7 @@ def _answer(message: ChatMessage) -> list[JsonDict]:
     chunks = [*filter(None, thinking), *([{"type": "text", "text": text}] if text else [])]
     if chunks:
         entries.append(assistant_message(text if len(chunks) == 1 and text else chunks))
-    return [*entries, *(function_call(*call) for call in tool_calls(message))]
+    return [*entries, *(replay_call(*call) for call in tool_calls(message))]
 
 
 def _warn_of_files(message: ChatMessage) -> None:

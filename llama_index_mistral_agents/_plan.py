@@ -26,12 +26,11 @@ from llama_index_mistral_agents._sessions import Session, session_of
 from mistral_agents._border import continuation
 from mistral_agents._border.continuation import Continuation, OnDivergence, Position, Wanted, plan_turn
 from mistral_agents._border.fingerprints import Setup
-from mistral_agents._border.options import SKIPPED
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
 from mistral_agents.client import MistralAgents
-from mistral_agents.entries import function_result, user_message
+from mistral_agents.entries import user_message
 
 SYSTEM_NOTE = "Instructions for what follows:\n\n{}"
 
@@ -143,8 +142,7 @@ class Plan:
             return [], []
         if position.operation == "start":
             return self._say_start(new), []
-        skipped = [function_result(call_id, SKIPPED) for call_id in self._mark("skipped_calls") or ()]
-        inputs = skipped + to_inputs(new)
+        inputs = to_inputs(new)
         confirmations = self._confirmations(new) if position.operation == "append" else []
         if self._system and (inputs or confirmations) and short_hash(self._system) != self._known_system():
             place = sum(entry["type"] == "function.result" for entry in inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, Listing, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
+from mistral_agents._border.continuation import answer_waiting
 from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
@@ -31,6 +32,7 @@ from mistral_agents._turn.replay import turn_events
 from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import (
     ConfigurationError,
+    InvalidRequestError,
     MistralAgentsError,
     UnknownOutcomeError,
 )
@@ -184,6 +186,8 @@ class Conversations:
         with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
             try:
                 turn: Turn = yield Job(lambda: self._perform(planned), lambda: self._aperform(planned))
+            except InvalidRequestError as error:
+                return (yield from self._make((yield from self._close_calls(request, error))))
             except LOST as error:
                 _explain_first(request, error)
                 if request.operation != "append" or request.entry_id is None:
@@ -191,6 +195,17 @@ class Conversations:
                 turn = yield from _look_up(self, request, sent, error)
         HEADS.settle(self._base_url, turn)
         return turn
+
+    def _close_calls(self, request: TurnRequest, error: InvalidRequestError) -> Steps[TurnRequest]:
+        """The turn once more, where it was refused because of calls that the conversation waits for."""
+        if not request.closes_calls or error.status_code != 400:
+            raise error
+        key = str(request.conversation_id)
+        history: History = yield Job(lambda: self.get_history(key), lambda: self.aget_history(key))
+        again = answer_waiting(request, history)
+        if again is None:
+            raise error
+        return again
 
     def start_body(self, request: TurnRequest) -> JsonDict:
         """What a first turn would send, checked as before a turn: a line of a batch job.
@@ -239,11 +254,18 @@ class Conversations:
             yield FoundTurn(request.found)
             return
         planned = self._planner.plan(request)
-        with self._make_watch(request, planned), self._stream(planned) as stream:
+        with ExitStack() as stack:
+            stack.enter_context(self._make_watch(request, planned))
             try:
+                stream = stack.enter_context(self._stream(planned))
+            except InvalidRequestError as error:
+                again = run(self._close_calls(request, error))
+            else:
+                stack.callback(lambda: HEADS.settle_stream(self._base_url, request, stream.turn))
                 yield stream
-            finally:
-                HEADS.settle_stream(self._base_url, request, stream.turn)
+                return
+        with self.open(again) as turn:
+            yield turn
 
     def aopen(self, request: TurnRequest) -> AbstractAsyncContextManager[AsyncTurnStream | FoundTurn]:
         """As `open`, without blocking."""
@@ -254,10 +276,17 @@ class Conversations:
             HEADS.settle(self._base_url, request.found)
             return FoundTurn(request.found)
         planned = self._planner.plan(request)
-        stack.enter_context(self._make_watch(request, planned))
-        stream = await stack.enter_async_context(self._astream(planned))
-        stack.callback(lambda: HEADS.settle_stream(self._base_url, request, stream.turn))
-        return stream
+        async with AsyncExitStack() as own:
+            own.enter_context(self._make_watch(request, planned))
+            try:
+                stream = await own.enter_async_context(self._astream(planned))
+            except InvalidRequestError as error:
+                again = await arun(self._close_calls(request, error))
+            else:
+                own.callback(lambda: HEADS.settle_stream(self._base_url, request, stream.turn))
+                await stack.enter_async_context(own.pop_all())
+                return stream
+        return await self._aenter_turn(again, stack)
 
     @contextmanager
     def _make_watch(self, request: TurnRequest, planned: Planned) -> Iterator[None]:

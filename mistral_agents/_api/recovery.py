@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mistral_agents._border.text import mend_json
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     Entry,
@@ -79,7 +80,17 @@ def sent_entries(inputs: Any) -> list[Entry]:
     """What a request's `inputs` are as entries."""
     if inputs is None:
         return []
-    return parse_entries([user_message(inputs)] if isinstance(inputs, str) else inputs)
+    return parse_entries(mend_json([user_message(inputs)] if isinstance(inputs, str) else inputs))
+
+
+def find_last_turn(conversation_id: str, entries: Sequence[Entry], inputs: Any) -> Turn | None:
+    """The last turn of a history, where it is the finished answer to these inputs; else None."""
+    sent = [_read_words(entry) for entry in sent_entries(inputs)]
+    end = next((place for place in range(len(entries), 0, -1) if is_input(entries[place - 1])), 0)
+    if not sent or [_read_words(entry) for entry in entries[max(end - len(sent), 0) : end]] != sent:
+        return None
+    is_finished = bool(entries[end:]) and isinstance(entries[-1], (MessageOutput, FunctionCall))
+    return _answer(conversation_id, entries[end:]) if is_finished else None
 
 
 def recovered_turn(conversation_id: str, entries: Sequence[Entry], after_entry_id: str, inputs: Any = None) -> Turn:

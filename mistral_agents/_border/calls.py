@@ -8,18 +8,24 @@ takes no further input before every call has its result.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mistral_agents._border.text import mend_json
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import FunctionCall, function_result, short_call_id
+from mistral_agents.confirmation import denied
+from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id
 from mistral_agents.errors import PendingCallsError
 
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
-UNNAMED = "unnamed"
-"""What stands for the name of a call that has none, where it must be sent again."""
+SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
+"""What a call is answered with that `parallel_tool_calls=False` left out."""
+UNNAMED = "call_without_a_name"
+"""What stands for the name of a call that has none, where it must be sent again; no function is called so."""
 UNREADABLE = "unreadable: the call was not run"
 UNREADABLE_RESULT = UNREADABLE + ", since {}"
 _CALL_ID = re.compile("[a-zA-Z0-9]{9}")
@@ -45,7 +51,9 @@ def parse_call_arguments(arguments: Any) -> JsonDict:
     if not isinstance(arguments, str):
         raise UnreadableCallError(f"the arguments are no JSON object but {type(arguments).__name__}.")
     try:
-        value = json.loads(arguments, object_pairs_hook=_read_object, parse_constant=_refuse_constant)
+        value = json.loads(
+            arguments, object_pairs_hook=_read_object, parse_constant=_refuse_constant, parse_float=_read_float
+        )
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UnreadableCallError(f"the arguments are no JSON object: {reason}.") from None
@@ -60,7 +68,7 @@ def check_call_name(name: Any) -> str:
     Raises:
         UnreadableCallError: There is none.
     """
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name.strip() or name == UNNAMED:
         raise UnreadableCallError("the call names no function.")
     return name
 
@@ -88,19 +96,43 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+def _read_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # can't be written as JSON again: a history with it could never be sent
+        raise ValueError(f"{text} is too large a number")
+    return value
+
+
 def _name_kind(value: Any) -> str:
     kinds = {list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
     return kinds.get(type(value), "null")
 
 
-def answer_unrun(calls: Sequence[FunctionCall]) -> list[JsonDict]:
-    """Answers to calls that will get no other: that they could not be read, or were stopped."""
-    return [function_result(call.tool_call_id, {"error": _explain_unrun(call)}) for call in calls]
+def answer_unrun(calls: Sequence[FunctionCall], skipped: Collection[str] = ()) -> list[JsonDict]:
+    """Answers to calls that will get no other: they could not be read, were skipped (by id), or were stopped."""
+    return [
+        function_result(call.tool_call_id, SKIPPED)
+        if call.tool_call_id in skipped
+        else _answer_unrun(call.tool_call_id, find_call_fault(call.name, call.arguments))
+        for call in calls
+    ]
 
 
-def _explain_unrun(call: FunctionCall) -> str:
-    fault = find_call_fault(call.name, call.arguments)
-    return INTERRUPTED if fault is None else UNREADABLE_RESULT.format(fault)
+def close_calls(
+    calls: Sequence[FunctionCall],
+    inputs: Sequence[JsonDict],
+    confirmations: Sequence[JsonDict],
+    skipped: Collection[str] = (),
+) -> tuple[list[JsonDict], list[JsonDict]]:
+    """Inputs and confirmations that answer all calls a conversation waits for, since it takes nothing before."""
+    given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
+    left = [call for call in calls if call.tool_call_id not in given]
+    results = answer_unrun([call for call in left if not call.needs_confirmation], skipped)
+    return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
+
+
+def _answer_unrun(call_id: str, fault: str | None) -> JsonDict:
+    return function_result(call_id, {"error": INTERRUPTED if fault is None else UNREADABLE_RESULT.format(fault)})
 
 
 # Calls and results in what is sent ------------------------------------------------------------------------------------
@@ -109,67 +141,123 @@ def _explain_unrun(call: FunctionCall) -> str:
 def is_unrun_answer(entry: Any) -> bool:
     """Whether an input is one of ours to a call that got no other answer."""
     said = str(entry.get("result", "")) if isinstance(entry, Mapping) else ""
-    return INTERRUPTED in said or UNREADABLE in said
+    return any(words in said for words in (INTERRUPTED, UNREADABLE, SKIPPED))
 
 
-def close_history(entries: Sequence[JsonDict], *, whole: bool) -> list[JsonDict]:
-    """The entries of a history so that the service takes them: every call has its result, every result its call.
+def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDict:
+    """A call of a history, to be sent again: as it came, with a name that the service takes where it had none."""
+    return function_call(call_id or "", name or UNNAMED, arguments if arguments is not None else "")
+
+
+def close_history(
+    entries: Sequence[JsonDict], *, held: Collection[str] | None = (), left_open: Collection[str] = ()
+) -> list[JsonDict]:
+    """Inputs so that the service takes them: every call has its result, every result its call.
+
+    A result that stands behind a later message of the user goes before that, since the service takes nothing between.
 
     Args:
         entries: What is to be sent. An unreadable call that nothing answers is answered here.
-        whole: Whether they are the whole history; else results may belong to calls that the service holds. In a whole
-            history ids of a form that Mistral's models don't make are replaced by stable ones that they do.
+        held: The ids of calls that the conversation waits for, which the results may answer; None where that is not
+            known.
+        left_open: The ids of calls that are answered here too, though they can be read.
 
     Raises:
         PendingCallsError: A readable call has no result, or a result no call; it names the ids.
     """
-    results = {entry.get("tool_call_id") for entry in entries if entry.get("type") == "function.result"}
+    pairs = _find_pairs(entries, held)
     closed: list[JsonDict] = []
-    for entry in entries:
+    refused: list[str] = []
+    for place in _order_results(entries, pairs):
+        entry = entries[place]
         closed.append(entry)
-        if entry.get("type") == "function.call" and entry.get("tool_call_id") not in results:
-            fault = find_call_fault(entry.get("name"), entry.get("arguments"))
-            if fault is not None:
-                closed.append(
-                    function_result(str(entry.get("tool_call_id")), {"error": UNREADABLE_RESULT.format(fault)})
-                )
-    _check_pairs(closed, whole)
-    return [_shorten_id(entry) for entry in closed] if whole else closed
+        if entry.get("type") == "function.call" and place not in pairs.results:
+            call_id, fault = str(entry["tool_call_id"]), find_call_fault(entry.get("name"), entry.get("arguments"))
+            if fault is None and call_id not in left_open:
+                refused.append(call_id)
+            else:
+                closed.append(_answer_unrun(call_id, fault))
+    _refuse("tool calls have no result", refused, "Add the result of each of them before the next message.")
+    hint = "Keep a call and its result together when a history is shortened, or leave both out."
+    _refuse("tool results belong to no open call", pairs.orphans, hint)
+    return closed
 
 
-def _check_pairs(entries: Iterable[JsonDict], whole: bool) -> None:
-    waiting: dict[str, None] = {}
-    orphans: list[str] = []
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Each result belongs to the first call before it that has its id and no result yet.
+
+    Attributes:
+        results: Where the result of the call at a place stands.
+        outer: Where results of calls stand that the conversation holds.
+        orphans: The ids of results without a call.
+    """
+
+    results: dict[int, int]
+    outer: list[int]
+    orphans: list[str]
+
+
+def _find_pairs(entries: Sequence[JsonDict], held: Collection[str] | None) -> _Pairs:
+    waiting: dict[str, list[int]] = {}
+    left = set(held or ())
+    pairs = _Pairs({}, [], [])
+    for place, entry in enumerate(entries):
+        call_id = str(entry.get("tool_call_id"))
+        if entry.get("type") == "function.call":
+            waiting.setdefault(call_id, []).append(place)
+        elif entry.get("type") == "function.result":
+            if waiting.get(call_id):
+                pairs.results[waiting[call_id].pop(0)] = place
+            elif call_id in left or held is None:
+                left.discard(call_id)
+                pairs.outer.append(place)
+            else:
+                pairs.orphans.append(call_id)
+    return pairs
+
+
+def _order_results(entries: Sequence[JsonDict], pairs: _Pairs) -> Iterator[int]:
+    """The places of entries in the order that the service takes."""
+    due, told = list(pairs.outer), set[int]()
+    for place, entry in enumerate(entries):
+        if entry.get("type") == "message.input":
+            yield from (later for later in due if later not in told)
+            told.update(due)
+        if place not in told:
+            told.add(place)
+            yield place
+        if place in pairs.results:
+            due.append(pairs.results[place])
+
+
+def _refuse(what: str, call_ids: list[str], hint: str) -> None:
+    if call_ids:
+        raise PendingCallsError(f"These {what}: {', '.join(call_ids)}.", call_ids=call_ids, hint=hint)
+
+
+def shorten_ids(entries: Sequence[JsonDict]) -> list[JsonDict]:
+    """A closed history whose calls have ids of their own, of the form that Mistral's models make.
+
+    Other models use ids again (the function's name, or `call_0` in each answer); what replaces an id is stable.
+    """
+    uses: Counter[str] = Counter()
+    waiting: dict[str, list[str]] = {}
+    found: list[JsonDict] = []
     for entry in entries:
-        call_id, kind = str(entry.get("tool_call_id")), entry.get("type")
-        if kind == "function.call" and call_id in waiting:
-            raise PendingCallsError(
-                f"Two tool calls without a result between them have one id: {call_id}.",
-                call_ids=[call_id],
-                hint="Give each call an id of its own, and its result the same.",
-            )
-        if kind == "function.call":
-            waiting[call_id] = None
-        elif kind == "function.result" and call_id in waiting:
-            del waiting[call_id]
-        elif kind == "function.result":
-            orphans.append(call_id)
-    if waiting:
-        raise PendingCallsError(
-            f"These tool calls have no result: {', '.join(waiting)}.",
-            call_ids=list(waiting),
-            hint="Add the result of each of them before the next message.",
-        )
-    if orphans and whole:
-        raise PendingCallsError(
-            f"These tool results belong to no call in the history: {', '.join(orphans)}.",
-            call_ids=orphans,
-            hint="Keep a call and its result together when a history is shortened, or leave both out.",
-        )
+        call_id = entry.get("tool_call_id")
+        if call_id is not None and entry.get("type") == "function.call":
+            uses[call_id] += 1
+            waiting.setdefault(call_id, []).append(_make_id(call_id, uses[call_id]))
+            found.append({**entry, "tool_call_id": waiting[call_id][-1]})
+        elif call_id is not None and waiting.get(call_id):
+            found.append({**entry, "tool_call_id": waiting[call_id].pop(-1 if is_unrun_answer(entry) else 0)})
+        else:
+            found.append(entry)
+    return found
 
 
-def _shorten_id(entry: JsonDict) -> JsonDict:
-    call_id = entry.get("tool_call_id")
-    if call_id is None or _CALL_ID.fullmatch(call_id):
-        return entry
-    return {**entry, "tool_call_id": short_call_id(call_id)}
+def _make_id(call_id: str, use: int) -> str:
+    if use > 1:
+        return short_call_id(f"{call_id} {use}")
+    return call_id if _CALL_ID.fullmatch(call_id) else short_call_id(call_id)

@@ -14,17 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from mistral_agents._api.recovery import find_turn, unknown_outcome, was_said
-from mistral_agents._border.calls import answer_unrun, close_history
+from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outcome, was_said
+from mistral_agents._border.calls import close_calls, close_history, shorten_ids
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
-from mistral_agents.confirmation import denied
-from mistral_agents.entries import FunctionCall, function_call, parse_entries
+from mistral_agents.entries import FunctionCall, function_call, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError, NotFoundError
-from mistral_agents.turn import Turn
+from mistral_agents.turn import Turn, open_calls
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
@@ -97,6 +96,7 @@ class Wanted:
             conversation named by its id alone must be read.
         policy: What to do where the history is no continuation.
         confirms: Whether confirmations are sent.
+        resumes: Whether the same words said again go on with the functions they led to; see `TurnRequest`.
     """
 
     base_url: str
@@ -109,6 +109,7 @@ class Wanted:
     notes: bool = False
     policy: OnDivergence = "restart"
     confirms: bool = False
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,6 @@ class Position:
         entry_id: The entry to branch from (`restart`), or the last one known (`append`).
         first: The index of the first item that the conversation does not hold.
         reason: Why it is no plain continuation; None where it is.
-        open_calls: Calls that the conversation waits for, where its history was read.
         info: What the service told of the conversation, where it was read.
     """
 
@@ -130,7 +130,6 @@ class Position:
     entry_id: str | None = None
     first: int = 0
     reason: str | None = None
-    open_calls: Sequence[FunctionCall] = ()
     info: Mapping[str, Any] | None = None
 
 
@@ -218,9 +217,7 @@ class Continuation:
             self._check_setup(info)
         if not self.anchors:
             return replace(self._place_by_words(history), info=info)
-        position = self._place_by_marks(self._find_head(history))
-        calls = history.open_calls if history is not None and position.operation == "append" else ()
-        return replace(position, open_calls=calls, info=info)
+        return replace(self._place_by_marks(self._find_head(history)), info=info)
 
     def _find_head(self, history: History | None) -> str | None:
         if history is not None:
@@ -248,7 +245,7 @@ class Continuation:
             return Position("append", conversation_id, known)
         head = history.last_entry_id
         if not any(item.kind == "answer" for item in self.items):
-            return Position("append", conversation_id, head, open_calls=history.open_calls)
+            return Position("append", conversation_id, head)
         answers = held_answers(history.entries)
         for place in range(len(self.items) - 1, -1, -1):
             if self.items[place].kind != "answer":
@@ -257,7 +254,7 @@ class Continuation:
             if held is None:
                 continue
             if held is answers[-1]:
-                return Position("append", conversation_id, head, place + 1, open_calls=history.open_calls)
+                return Position("append", conversation_id, head, place + 1)
             return Position("restart", conversation_id, held.entry_id, place + 1, _GONE_ON)
         raise DivergenceError(
             f"These messages do not continue conversation {conversation_id}: {_NO_ANSWER}. Nothing was sent.",
@@ -311,7 +308,8 @@ class Continuation:
         """
         located = self._locate(history, info)
         if history is not None and located.operation != "start":
-            found = self._find_lost(history, *say(replace(located, operation="append", reason=None)))
+            said = say(replace(located, operation="append", reason=None))
+            found = self._find_lost(history, *said) or self._find_paused(history, said[0])
             if found is not None:
                 return TurnRequest("append", None, {}, located.conversation_id, found=found)
         position = self._apply_policy(located)
@@ -324,11 +322,11 @@ class Continuation:
         inputs, confirmations = say(position)
         if not inputs and not confirmations:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
-        if position.operation != "start":
-            calls = position.open_calls if history is not None and position.operation == "append" else ()
-            open_calls = calls if history is not None else self._find_calls_before(position)
-            inputs, confirmations = _close_calls(open_calls, inputs, confirmations)
-        inputs = close_history(inputs, whole=position.operation == "start")
+        if position.operation == "start":
+            kept = {call_id for item in self.items if item.kept for call_id, _, _ in item.calls}
+            inputs = shorten_ids(close_history(inputs, left_open=kept))
+        else:
+            inputs, confirmations = self._close(position, history, inputs, confirmations)
         options = {**target.options_at(position, self.wanted), "tool_confirmations": confirmations or None}
         known = {name: value for name, value in options.items() if value is not None}
         return TurnRequest(
@@ -338,13 +336,24 @@ class Continuation:
             position.conversation_id,
             position.entry_id,
             position.reason,
+            closes_calls=position.operation == "append" and self._is_blind(position, history),
+            resumes=self.wanted.resumes,
         )
 
-    def _find_calls_before(self, position: Position) -> list[FunctionCall]:
-        """The calls of the answer that the turn goes on from."""
-        calls = self.items[position.first - 1].calls if position.first > 0 else ()
-        entries = parse_entries([function_call(*call) for call in calls])
-        return [entry for entry in entries if isinstance(entry, FunctionCall)]
+    def _is_blind(self, position: Position, history: History | None) -> bool:
+        """Whether nothing tells which calls the conversation waits for."""
+        return history is None and position.first == 0
+
+    def _close(
+        self, position: Position, history: History | None, inputs: list[JsonDict], confirmations: list[JsonDict]
+    ) -> tuple[list[JsonDict], list[JsonDict]]:
+        """Answer the calls that a conversation waits for and that nothing given answers: it takes nothing before."""
+        anchor = self.items[position.first - 1] if position.first > 0 else None
+        calls = _find_waiting(position, history, anchor)
+        skipped = anchor.mark.skipped if anchor is not None and anchor.mark is not None else ()
+        inputs, confirmations = close_calls(calls, inputs, confirmations, skipped)
+        held = None if self._is_blind(position, history) else {call.tool_call_id for call in calls}
+        return close_history(inputs, held=held), confirmations
 
     def _find_lost(self, history: History, inputs: list[JsonDict], confirmations: list[JsonDict]) -> Turn | None:
         """The answer to an earlier request of the same words, which was paid for and did not arrive.
@@ -371,19 +380,49 @@ class Continuation:
             raise unknown_outcome(conversation_id, _STILL_RUNS)
         return None
 
+    def _find_paused(self, history: History, inputs: list[JsonDict]) -> Turn | None:
+        """The answer to the same words, where its functions still wait for whoever runs them here."""
+        return find_paused_turn(history, inputs) if self.wanted.resumes else None
+
     def _is_same_place(self, attempt: Attempt) -> bool:
         """Whether the turn stands where the attempt stood: behind the same answer."""
         return not self.anchors or self._mark(self.anchors[-1]).entry_id == attempt.after_entry_id
 
 
-def _close_calls(
-    calls: Sequence[FunctionCall], inputs: list[JsonDict], confirmations: list[JsonDict]
-) -> tuple[list[JsonDict], list[JsonDict]]:
-    """Answer the calls that a conversation waits for and that nothing given answers, since it takes nothing before."""
-    given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
-    left = [call for call in calls if call.tool_call_id not in given]
-    results = answer_unrun([call for call in left if not call.needs_confirmation])
-    return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
+def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None:
+    """A turn that a conversation refused since it waits for calls, with these answered; None where it waits for none.
+
+    A turn that `resumes` is not made again where the calls are the answer to the same words.
+    """
+    found = find_paused_turn(history, request.inputs) if request.resumes else None
+    if found is not None:
+        return replace(request, found=found)
+    said = [user_message(request.inputs)] if isinstance(request.inputs, str) else request.inputs or []
+    decisions = request.options.get("tool_confirmations") or []
+    inputs, confirmations = close_calls(history.open_calls, said, decisions)
+    if len(inputs) + len(confirmations) == len(said) + len(decisions):
+        return None
+    options = {**request.options, "tool_confirmations": confirmations or None}
+    return replace(request, inputs=inputs, options=options, entry_id=history.last_entry_id, closes_calls=False)
+
+
+def find_paused_turn(history: History, inputs: Any) -> Turn | None:
+    """The last turn of a history, where it is the answer to these inputs and functions are all that it waits for."""
+    found = find_last_turn(history.conversation_id, history.entries, inputs) if history.open_calls else None
+    return found if found is not None and found.function_calls and not found.pending_confirmations else None
+
+
+def _find_waiting(position: Position, history: History | None, anchor: Item | None) -> list[FunctionCall]:
+    """The calls that a conversation waits for where a turn goes on, as its history tells, or the answer before."""
+    if history is None:
+        calls = [function_call(*call) for call in (anchor.calls if anchor is not None else ())]
+        calls += [function_call(call_id, "", "") for call_id in (anchor.mark.skipped if anchor and anchor.mark else ())]
+        return open_calls(parse_entries(calls))
+    if position.operation == "append":
+        return history.open_calls
+    ids = [entry.id for entry in history.entries]
+    before = history.entries[: ids.index(position.entry_id) + 1] if position.entry_id in ids else []
+    return [call for call in open_calls(before) if not call.needs_confirmation]  # a branch takes no confirmations
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ class Mark:
         continues: The conversation it was branched from by that turn.
         covers: Whether it stands for everything before it, whatever messages are shown there.
         branch: Whether the next turn must branch, since what follows was cut off.
+        skipped: The ids of its calls that were left out, since one at a time was asked for.
     """
 
     conversation_id: str
@@ -127,6 +128,7 @@ class Mark:
     continues: str | None = None
     covers: bool = False
     branch: bool = False
+    skipped: Sequence[str] = ()
 
 
 Call = tuple[str, str, Any]
@@ -142,17 +144,19 @@ class Item:
         words: What it says, in a form that can be compared: see `answer_words`, `input_words`, `result_words`.
         mark: Where an answer of a stored conversation stands.
         calls: The function calls of an answer, unreadable ones included: id, name and arguments.
+        kept: Whether it is an answer that a stored conversation gave, whatever its mark says now.
     """
 
     kind: ItemKind
     words: Any
     mark: Mark | None = None
     calls: Sequence[Call] = ()
+    kept: bool = False
 
 
-def answer_item(text: str, calls: Sequence[Call], mark: Mark | None) -> Item:
+def answer_item(text: str, calls: Sequence[Call], mark: Mark | None, *, kept: bool = False) -> Item:
     """The item of an answer."""
-    return Item("answer", answer_words(text, calls), mark, calls)
+    return Item("answer", answer_words(text, calls), mark, calls, kept or mark is not None)
 
 
 def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:

@@ -508,8 +508,6 @@ def fit_options(options: Mapping[str, Any], operation: Literal["start", "append"
 # Tool choices -------------------------------------------------------------------------------------------------------
 
 _WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
-SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
-"""What a call is answered with that `parallel_tool_calls=False` left out."""
 
 
 def function_name(tool: Mapping[str, Any]) -> str | None:

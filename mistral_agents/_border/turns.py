@@ -34,6 +34,10 @@ class TurnRequest:
             found again.
         reason: Why it is no plain continuation; None where it is.
         found: The turn itself, where an earlier request of it was applied and only its answer was lost.
+        closes_calls: Whether the conversation may wait for calls that nobody here knows: where it refuses the turn
+            because of them, they are answered and it is sent again.
+        resumes: Whether, in that case, the same words said before are taken for this turn: it was paid, and whoever
+            runs its functions can go on.
     """
 
     operation: Operation
@@ -43,6 +47,8 @@ class TurnRequest:
     entry_id: str | None = None
     reason: str | None = None
     found: Turn | None = None
+    closes_calls: bool = False
+    resumes: bool = False
 
     @property
     def payload(self) -> JsonDict:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
-from mistral_agents._border.calls import answer_unrun
+from mistral_agents._border.calls import answer_unrun, close_history
+from mistral_agents._border.continuation import find_paused_turn
 from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
@@ -25,6 +26,7 @@ from mistral_agents.errors import (
     InvalidRequestError,
     MistralAgentsError,
     NotFoundError,
+    PendingCallsError,
     PermissionDeniedError,
     RateLimitedError,
     ToolBudgetExceededError,
@@ -146,7 +148,7 @@ class Dialog:
         entries, found = asked, None
         if self.unsure:
             entries, found = yield from self._make_sure(asked)
-        said = self._take_results(entries)
+        said = yield from self._pair_inputs(entries)
         if self._is_resumed(asked):
             yield from self._run_functions([call for call in self._open if not _waits(call)], asked)
             said = []
@@ -176,7 +178,10 @@ class Dialog:
                 raise
             self._forget_start()
             return asked, None
-        found = self._find_lost(history, lost) if lost is not None else None
+        if lost is not None:
+            found = self._find_lost(history, lost)
+        else:  # the same words once more, whose functions were paused: by another process, say
+            found = find_paused_turn(history, asked) if self.has_functions else None
         self.reconcile(history)
         self._lost = None
         return ([] if lost is not None and lost.said else asked), found
@@ -197,6 +202,21 @@ class Dialog:
         self.take(turn)
         turns.append(turn)
         return turn
+
+    def _pair_inputs(self, entries: list[JsonDict]) -> Generator[Action, Any, list[JsonDict]]:
+        """The entries but for results of open calls; a result whose call isn't known here is looked up first.
+
+        Raises:
+            PendingCallsError: A result belongs to no open call, or a readable call has no result.
+        """
+        said = self._take_results(entries)
+        try:
+            return close_history(said)
+        except PendingCallsError:
+            if self.conversation_id is None:
+                raise
+        self.reconcile((yield ReadHistory()))
+        return close_history(self._take_results(said))
 
     def _take_results(self, entries: list[JsonDict]) -> list[JsonDict]:
         """The entries but for results of open calls, which are put where they belong."""

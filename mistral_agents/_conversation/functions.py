@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from mistral_agents._border.blocks import write_json
-from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault, parse_call_arguments
+from mistral_agents._border.calls import answer_unrun, find_call_fault, parse_call_arguments
 from mistral_agents._border.control import is_steering
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
@@ -35,9 +35,8 @@ def _answer_failure(call: FunctionCall, error: Exception) -> JsonDict:
 
 def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDict | None:
     """The answer to a call that can't be run; None where it can."""
-    fault = find_call_fault(call.name, call.arguments)
-    if fault is not None:
-        return function_result(call.tool_call_id, {"error": UNREADABLE_RESULT.format(fault)})
+    if find_call_fault(call.name, call.arguments) is not None:
+        return answer_unrun([call])[0]
     if call.name not in functions:
         known = ", ".join(sorted(functions)) or "none"
         return function_result(call.tool_call_id, {"error": f"there is no function {call.name}; known are: {known}"})

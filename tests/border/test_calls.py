@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mistral_agents._border.calls import (
+    UNNAMED,
     UnreadableCallError,
     close_history,
     find_call_fault,
     is_unrun_answer,
     parse_call_arguments,
+    shorten_ids,
 )
 from mistral_agents._border.fingerprints import answer_words
 from mistral_agents._conversation.functions import arun_functions, run_functions
@@ -36,6 +39,10 @@ DAMAGED = {
     "null": "null",
     "not a number": '{"a": NaN}',
     "infinite": '{"a": -Infinity}',
+    "too large": '{"a": 1e999}',
+    "too long": '{"a": ' + "9" * 5_000 + "}",
+    "a mark before it": '\ufeff{"a": 1}',
+    "a line in a text": '{"a": "b\n"}',
     "a name twice": '{"path": "/a", "path": "/b"}',
     "a name twice below": '{"a": {"b": 1, "b": 2}}',
     "too deep": '{"a":' * 100_000,
@@ -96,10 +103,12 @@ _ENTRIES = st.one_of(
 )
 
 
-@given(st.lists(_ENTRIES, max_size=8), st.booleans())
-def test_any_history_is_paired_or_refused_by_name(entries: list[Any], whole: bool) -> None:
+@given(st.lists(_ENTRIES, max_size=8), st.one_of(st.none(), st.sets(_IDS)), st.sets(_IDS))
+def test_any_history_is_paired_or_refused_by_name(
+    entries: list[Any], held: set[str] | None, left_open: set[str]
+) -> None:
     try:
-        sent = close_history(entries, whole=whole)
+        sent = close_history(entries, held=held, left_open=left_open)
     except PendingCallsError as error:
         refused = error
     else:
@@ -108,35 +117,82 @@ def test_any_history_is_paired_or_refused_by_name(entries: list[Any], whole: boo
         assert refused.call_ids
         assert all(call_id in str(refused) for call_id in refused.call_ids)
         return
-    waiting: set[str] = set()
+    assert sorted(map(repr, (e for e in sent if not is_unrun_answer(e)))) == sorted(map(repr, entries))
+    ordered = [[e for e in side if e["type"] != "function.result"] for side in (sent, entries)]
+    assert ordered[0] == ordered[1], "as it came, in its order, but for results"
+    waiting = Counter(held or ())
     for entry in sent:
+        if entry["type"] == "message.input":
+            assert all(count <= (call_id in (held or ())) for call_id, count in waiting.items()), "a call still waits"
         if entry["type"] == "function.call":
-            waiting.add(entry["tool_call_id"])
+            waiting[entry["tool_call_id"]] += 1
         elif entry["type"] == "function.result":
-            assert not whole or entry["tool_call_id"] in waiting
-            waiting.discard(entry["tool_call_id"])
-    assert not waiting
+            waiting[entry["tool_call_id"]] -= 1
+            assert held is None or waiting[entry["tool_call_id"]] >= 0, "a result without a call"
+    assert all(count <= (call_id in (held or ())) for call_id, count in waiting.items()), "a call without a result"
 
 
 def test_an_unreadable_call_goes_out_as_it_came_with_its_result() -> None:
-    call, result = close_history([function_call("aaaaaaaaa", "note", "{oops")], whole=True)
+    call, result = close_history([function_call("aaaaaaaaa", "note", "{oops")])
     assert call["arguments"] == "{oops"
     assert result["tool_call_id"] == "aaaaaaaaa"
     assert "not run" in result["result"]
 
 
 def test_ids_of_others_become_ids_the_models_know_in_calls_and_results_alike() -> None:
-    call, result = close_history(
-        [function_call("call_abc", "note", "{}"), function_result("call_abc", "1")], whole=True
-    )
+    call, result = shorten_ids([function_call("call_abc", "note", "{}"), function_result("call_abc", "1")])
     assert call["tool_call_id"] == result["tool_call_id"]
     assert len(call["tool_call_id"]) == 9
+
+
+def test_an_id_that_is_used_twice_needs_two_results() -> None:
+    call, result = function_call("call_0", "note", "{}"), function_result("call_0", "1")
+    assert close_history([call, result, call, result]) == [call, result, call, result]
+    with pytest.raises(PendingCallsError, match="call_0"):
+        close_history([call, result, call])
+    cut = function_call("call_0", "note", "{cut")
+    assert [entry["type"] for entry in close_history([cut, result, cut])] == ["function.call", "function.result"] * 2
+
+
+def test_a_result_before_its_call_is_none() -> None:
+    with pytest.raises(PendingCallsError, match="call_0"):
+        close_history([function_result("call_0", "1"), function_call("call_0", "note", "{}")])
+
+
+def test_a_result_of_a_call_that_the_conversation_waits_for_is_taken_once() -> None:
+    result = function_result("call_0", "1")
+    assert close_history([result], held={"call_0"}) == [result]
+    with pytest.raises(PendingCallsError, match="call_0"):
+        close_history([result, result], held={"call_0"})
+
+
+def test_a_call_that_a_conversation_left_open_is_answered() -> None:
+    _, result = close_history([function_call("call_0", "note", "{}")], left_open={"call_0"})
+    assert "interrupted" in result["result"]
+
+
+@pytest.mark.parametrize("name", [None, "", " "])
+def test_a_call_without_a_name_is_answered_where_it_is_sent_again(name: Any) -> None:
+    for stand_in in (name or "", UNNAMED):
+        _, result = close_history([function_call("call_0", stand_in, "{}")])
+        assert "names no function" in result["result"]
+
+
+def test_an_id_that_is_used_again_becomes_another() -> None:
+    call, result = function_call("call_0", "note", "{}"), function_result("call_0", "1")
+    cut = function_call("call_0", "note", "{cut")
+    sent = shorten_ids(close_history([call, result, call, cut, result]))
+    ids = [[e["tool_call_id"] for e in sent if e["type"] == f"function.{kind}"] for kind in ("call", "result")]
+    assert len(set(ids[0])) == 3
+    assert sorted(ids[0]) == sorted(ids[1])
+    (unrun,) = [entry for entry in sent if is_unrun_answer(entry)]
+    assert unrun["tool_call_id"] == next(e["tool_call_id"] for e in sent if e.get("arguments") == "{cut")
 
 
 def test_two_calls_with_one_id_are_refused_by_it() -> None:
     twice = [function_call("aaaaaaaaa", "note", "{}"), function_call("aaaaaaaaa", "wipe", "{}")]
     with pytest.raises(PendingCallsError, match="aaaaaaaaa"):
-        close_history([*twice, function_result("aaaaaaaaa", "1")], whole=True)
+        close_history([*twice, function_result("aaaaaaaaa", "1")])
 
 
 def test_arguments_nested_too_deeply_are_unreadable_wherever_they_are_looked_at() -> None:

@@ -63,6 +63,33 @@ class Way:
 
         return ChatMessage(role="assistant", content=text)
 
+    def calling(self, call_id: str, name: str, arguments: str) -> Any:
+        """An answer of another model that calls a function, as the framework keeps it."""
+        if self.wing == "langchain":
+            from langchain_core.messages import AIMessage
+            from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+
+            raw = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            try:
+                return AIMessage("", tool_calls=[parse_tool_call(raw, return_id=True)])
+            except ValueError as error:
+                return AIMessage("", invalid_tool_calls=[make_invalid_tool_call(raw, str(error))])
+        from llama_index.core.llms import ChatMessage
+
+        function = {"name": name, "arguments": arguments}
+        kept = {"tool_calls": [{"id": call_id, "type": "function", "function": function}]}
+        return ChatMessage(role="assistant", content="", additional_kwargs=kept)
+
+    def result(self, call_id: str, text: str) -> Any:
+        """What a function gave."""
+        if self.wing == "langchain":
+            from langchain_core.messages import ToolMessage
+
+            return ToolMessage(text, tool_call_id=call_id)
+        from llama_index.core.llms import ChatMessage
+
+        return ChatMessage(role="tool", content=text, additional_kwargs={"tool_call_id": call_id})
+
     def ask(self, model: Any, messages: list[Any], **options: Any) -> Any:
         """The answer to messages, as the wing's message."""
         if self.asynchronous:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from langchain_core.messages import AIMessage, HumanMessage
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import invalid_tool_call
 
 from langchain_mistral_agents import ChatMistralAgent, to_portable_messages
 from tests.wire.conftest import Wire
@@ -28,3 +30,14 @@ def test_nothing_but_text_and_calls_is_left(prepared: Callable[..., ChatMistralA
 def test_messages_of_others_pass_unchanged() -> None:
     other = AIMessage("x", response_metadata={"model_provider": "openai"})
     assert to_portable_messages([other]) == [other]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_call_that_cannot_be_read_keeps_its_pair(answered: bool) -> None:
+    cut = invalid_tool_call(name="f", args="{cut", id="abcdefghi", error="no JSON object")
+    ours = AIMessage("", invalid_tool_calls=[cut], response_metadata={"model_provider": "mistral_agents"})
+    results = [ToolMessage("not run", tool_call_id="abcdefghi")] if answered else []
+    found = to_portable_messages([HumanMessage("q"), ours, *results, HumanMessage("again")])
+    assert [message.type for message in found] == ["human", "ai", "tool", "human"]
+    assert isinstance(found[1], AIMessage)
+    assert found[1].invalid_tool_calls == [cut]

@@ -1,0 +1,192 @@
+"""A function that pauses its graph: after the resume it runs once, and the paid turn is not asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+from typing import Any
+
+import pytest
+from langchain_core.messages import message_chunk_to_message
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
+
+from langchain_mistral_agents import MistralAgentRunnable
+from langchain_mistral_agents._rounds import PAUSED
+from mistral_agents import Conversation
+from tests.contract.conftest import World
+from tests.support.scripted import call, calls, say
+
+
+def declare(name: str) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"amount": {"type": "integer"}}}
+    return {"type": "function", "function": {"name": name, "description": name, "parameters": parameters}}
+
+
+PAY, LOG = declare("pay"), declare("log")
+each_call = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+
+
+class Till:
+    """Functions that ask a human, and what they did."""
+
+    def __init__(self, questions: int = 1) -> None:
+        self.questions = questions
+        self.paid: list[int] = []
+        self.logged: list[int] = []
+
+    def pay(self, amount: int) -> str:
+        """Pay an amount."""
+        for number in range(self.questions):
+            interrupt({"pay": amount, "number": number})
+        self.paid.append(amount)
+        return "paid"
+
+    def log(self, amount: int) -> str:
+        """Note an amount."""
+        self.logged.append(amount)
+        return "noted"
+
+
+Go = Callable[[Any], Any]
+
+
+def graph(way: str, ask: Callable[[Any, Any], Any]) -> Go:
+    """A graph of one node that asks; it is run the way the node asks."""
+
+    def node(state: MessagesState, config: RunnableConfig) -> Any:
+        return {"messages": [ask(state["messages"], config)]}
+
+    async def anode(state: MessagesState, config: RunnableConfig) -> Any:
+        return {"messages": [await ask(state["messages"], config)]}
+
+    made = StateGraph(MessagesState)
+    made.add_node("ask", anode if way.startswith("a") else node)
+    made.add_edge(START, "ask")
+    made.add_edge("ask", END)
+    compiled = made.compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": f"thread {id(compiled)}"}}
+    if way.startswith("a"):
+        return lambda value: asyncio.run(compiled.ainvoke(value, thread))
+    return lambda value: compiled.invoke(value, thread)
+
+
+def ask_runnable(way: str, world: World, till: Till) -> Callable[[Any, Any], Any]:
+    agent = world.client.agents.create(model="m", name="cashier", tools=[PAY, LOG])
+    runnable = MistralAgentRunnable(agent_id=agent.id, client=world.client, tools=[tool(till.pay), tool(till.log)])
+
+    def stream(messages: Any, config: Any) -> Any:
+        return message_chunk_to_message(reduce(add, runnable.stream(messages, config)))
+
+    async def astream(messages: Any, config: Any) -> Any:
+        return message_chunk_to_message(reduce(add, [chunk async for chunk in runnable.astream(messages, config)]))
+
+    return {"invoke": runnable.invoke, "ainvoke": runnable.ainvoke, "stream": stream, "astream": astream}[way]
+
+
+@each_call
+@pytest.mark.parametrize("questions", [1, 2])
+def test_the_agent_runnable_goes_on_after_its_pauses(way: str, world: World, questions: int) -> None:
+    till = Till(questions)
+    go = graph(way, ask_runnable(way, world, till))
+    world.mind.script(calls(call("log", {"amount": 5}), call("pay", {"amount": 5})), say("Paid."))
+    output = go({"messages": "Pay 5."})
+    for number in range(questions):
+        assert [each.value["number"] for each in output["__interrupt__"]] == [number]
+        output = go(Command(resume="yes"))
+    assert output["messages"][-1].text.endswith("Paid.")
+    assert (till.paid, till.logged) == ([5], [5])
+    assert len(world.mind.requests) == 2
+
+
+@each_call
+@pytest.mark.parametrize("before", [[], ["Hello."]], ids=["first turn", "later turn"])
+def test_another_process_resumes(way: str, world: World, before: list[str]) -> None:
+    till = Till()
+    go = graph(way, ask_runnable(way, world, till))
+    for text in before:
+        world.mind.script(say("Hi."))
+        go({"messages": text})
+    world.mind.script(call("pay", {"amount": 5}), say("Paid."))
+    go({"messages": "Pay 5."})
+    world.forget()
+    PAUSED.__init__()  # type: ignore[misc]
+    output = go(Command(resume="yes"))
+    assert output["messages"][-1].text.endswith("Paid.")
+    assert till.paid == [5]
+    assert len(world.mind.requests) == 2
+
+
+@each_call
+def test_other_words_after_a_pause_close_the_call(way: str, world: World) -> None:
+    till = Till()
+    go = graph(way, ask_runnable(way, world, till))
+    world.mind.script(call("pay", {"amount": 5}), say("Fine."))
+    go({"messages": "Pay 5."})
+    assert go({"messages": "Never mind."})["messages"][-1].text == "Fine."
+    assert till.paid == []
+    assert "interrupted" in json.dumps(world.mind.requests[-1])
+
+
+def test_a_call_that_was_broken_off_does_not_block_its_thread(world: World) -> None:
+    def broken(amount: int) -> str:
+        """Pay."""
+        raise KeyboardInterrupt
+
+    agent = world.client.agents.create(model="m", name="cashier", tools=[declare("broken")])
+    runnable = MistralAgentRunnable(agent_id=agent.id, client=world.client, tools=[tool(broken)])
+    thread: Any = {"configurable": {"thread_id": "t"}}
+    world.mind.script(call("broken", {"amount": 5}), say("Fine."))
+    with pytest.raises(KeyboardInterrupt):
+        runnable.invoke("Pay 5.", thread)
+    assert runnable.invoke("Never mind.", thread).text == "Fine."
+
+
+def ask_conversation(way: str, talk: Callable[[], Conversation]) -> Callable[[Any, Any], Any]:
+    def invoke(*_: Any) -> Any:
+        return ("ai", talk().append("Pay 5.").text)
+
+    async def ainvoke(*_: Any) -> Any:
+        return ("ai", (await talk().aappend("Pay 5.")).text)
+
+    def stream(*_: Any) -> Any:
+        found = talk()
+        list(found.stream("Pay 5."))
+        assert found.last_turn is not None
+        return ("ai", found.last_turn.text)
+
+    async def astream(*_: Any) -> Any:
+        found = talk()
+        assert [event async for event in found.astream("Pay 5.")]
+        assert found.last_turn is not None
+        return ("ai", found.last_turn.text)
+
+    return {"invoke": invoke, "ainvoke": ainvoke, "stream": stream, "astream": astream}[way]
+
+
+@each_call
+@pytest.mark.parametrize("renewed", [False, True], ids=["the same object", "by its id"])
+def test_a_conversation_goes_on_after_a_pause(way: str, world: World, renewed: bool) -> None:
+    till, kept = Till(), []
+
+    def talk() -> Conversation:
+        if kept and renewed:
+            kept.append(
+                Conversation(world.client, conversation_id=kept[0].conversation_id, functions={"pay": till.pay})
+            )
+        elif not kept:
+            kept.append(Conversation(world.client, model="m", tools=[PAY], functions={"pay": till.pay}))
+        return kept[-1]
+
+    go = graph(way, ask_conversation(way, talk))
+    world.mind.script(call("pay", {"amount": 5}), say("Paid."))
+    assert go({"messages": "Pay 5."})["__interrupt__"]
+    assert go(Command(resume="yes"))["messages"][-1].text == "Paid."
+    assert till.paid == [5]
+    assert len(world.mind.requests) == 2
