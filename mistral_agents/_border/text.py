@@ -8,6 +8,7 @@ stays alone becomes U+FFFD, the replacement character (Unicode 15, section 3.9, 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from mistral_agents._json import JsonDict
@@ -36,6 +37,16 @@ def mend_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [mend_json(each) for each in value]
     return value
+
+
+def mend_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of an upload with their names mended; their bytes stay as they are."""
+    return {name: tuple(map(mend_word, part)) if isinstance(part, tuple) else part for name, part in parts.items()}
+
+
+def mend_word(value: Any) -> Any:
+    """A text mended; anything else as it is."""
+    return mend_text(value) if isinstance(value, str) else value
 
 
 def may_hold_surrogates(content: bytes) -> bool:

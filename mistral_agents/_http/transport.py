@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mistral_agents._border.text import mend_json
+from mistral_agents._border.text import mend_json, mend_parts, mend_word
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
@@ -307,9 +307,9 @@ class Transport:
             request = client.build_request(
                 call.method,
                 self.clients.base_url + call.path,
-                params={name: value for name, value in call.params.items() if value is not None} or None,
+                params={name: mend_word(value) for name, value in call.params.items() if value is not None} or None,
                 content=content,
-                files=call.files,
+                files=mend_parts(call.files) if call.files is not None else None,
                 headers=headers,
                 timeout=sdk_layer.make_timeout(self.seconds_of(call)),
             )

@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mistral_agents._border.text import mend_json, mend_text
+from mistral_agents._api.recovery import find_turn
+from mistral_agents._border.text import mend_json, mend_parts, mend_text
 from mistral_agents._http.replies import parse_json
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents._http.transport import json_bytes
-from mistral_agents.entries import short_call_id
+from mistral_agents.entries import parse_entries, short_call_id
 
 ANY_TEXT = st.text(alphabet=st.characters(codec=None), max_size=12)
 LONE = "\ud83d"
@@ -90,3 +91,16 @@ def test_a_half_that_stays_alone_is_replaced_before_the_end() -> None:
 def test_digests_take_any_text() -> None:
     assert short_call_id(LONE) == short_call_id(LONE)
     assert mend_json({LONE: [LONE, 1, None]}) == {"�": ["�", 1, None]}
+
+
+def test_names_of_files_go_out_well_formed() -> None:
+    parts = mend_parts({"file": (f"a{LONE}.txt", b"\xff\xd8", "text/plain"), "purpose": (None, f"b{LONE}")})
+    assert parts == {"file": ("a\ufffd.txt", b"\xff\xd8", "text/plain"), "purpose": (None, "b\ufffd")}
+
+
+def test_a_lost_answer_is_found_by_what_went_out() -> None:
+    held = [{"type": "message.input", "id": "e1", "role": "user", "content": "a\ufffd"}]
+    held.append({"type": "message.output", "id": "e2", "role": "assistant", "content": "ok"})
+    found = find_turn("conv_1", parse_entries(held), None, f"a{LONE}")
+    assert found is not None
+    assert found.text == "ok"
