@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class Missing(Exception):  # noqa: N818
@@ -33,3 +36,11 @@ class Section:
         lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in table]  # noqa: B905
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         return "\n".join([f"## {self.title}", "", *lines, *([""] if self.notes else []), *self.notes])
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most; what `resource` tells begins with the peak of its parent."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    kilobytes = int(found.group(1)) if found is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes / 1024

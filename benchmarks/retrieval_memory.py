@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -10,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks._table import Section
+from benchmarks._table import Section, peak_memory
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.records import Document
 from mistral_agents._steps import run
@@ -68,16 +67,16 @@ def _child(batch_size: int) -> None:
     libraries: Any = _Libraries()
     embedder: Any = _Embedder(batch_size) if batch_size else None
     settings = Settings((LIBRARY,), splitter=Splitter(CHUNK_SIZE, 0), max_concurrency=2)
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, began = peak_memory(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         preparation = Preparation(settings.splitter, Analyzer(), Vocabulary())
         store = Store(folder, settings.library_ids)
         sync = Sync(libraries, settings, PageReader(libraries), preparation, embedder, store, ignore)
         snapshot = run(sync.local(None, SyncReport()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_memory()
     text = sum(len(stored.text) for stored in snapshot.texts.values())
     spent = time.perf_counter() - began
-    print(f"{len(snapshot)}\t{text / 2**20:.0f}\t{(peak - before) / 1024:.0f}\t{spent:.0f}")
+    print(f"{len(snapshot)}\t{text / 2**20:.0f}\t{peak - before:.0f}\t{spent:.0f}")
 
 
 def section() -> Section:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks._table import Section
+from benchmarks._table import Section, peak_memory
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.documents import LibraryDocument
@@ -46,10 +45,6 @@ def _questions() -> list[str]:
     return [" ".join(WORDS[int(chance.integers(*one))] for one in ranges) for _ in range(QUESTIONS)]
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _milliseconds(search: Callable[[str], Any]) -> dict[str, float]:
     spent = []
     for question in _questions():
@@ -70,7 +65,7 @@ def _preparation() -> Preparation:
 
 def _build(passages: int, folder: str) -> dict[str, float]:
     preparation, texts, spent, size = _preparation(), list[StoredText](), 0.0, 0
-    before = _peak()
+    before = peak_memory()
     for document, text in _documents(passages):
         size += len(text)
         began = time.process_time()
@@ -79,7 +74,7 @@ def _build(passages: int, folder: str) -> dict[str, float]:
     began = time.process_time()
     snapshot = Snapshot(texts, preparation.vocabulary)
     spent += time.process_time() - began
-    peak = _peak() - before - size / 2**20
+    peak = peak_memory() - before - size / 2**20
     found = {"passages": len(snapshot), "text": size / 2**20, "rate": len(snapshot) / spent, "memory": peak}
     found |= _search(snapshot)
     Store(folder, (LIBRARY,)).save(snapshot, preparation, None)
@@ -96,14 +91,14 @@ def _paragraphs(text: str) -> Iterator[Any]:
 
 
 def _open(_passages: int, folder: str) -> dict[str, float]:
-    before, began = _peak(), time.perf_counter()
+    before, began = peak_memory(), time.perf_counter()
     preparation = _preparation()
     found = Store(folder, (LIBRARY,)).load(preparation, None)
     assert found is not None
     snapshot = Snapshot(found[0], preparation.vocabulary, "", found[1])
     seconds = time.perf_counter() - began
     size = sum(len(stored.text) for stored in snapshot.texts.values()) / 2**20
-    return {"seconds": seconds, **_search(snapshot), "memory": _peak() - before - size}
+    return {"seconds": seconds, **_search(snapshot), "memory": peak_memory() - before - size}
 
 
 def _peer(passages: int, _folder: str) -> dict[str, float]:
@@ -113,11 +108,11 @@ def _peer(passages: int, _folder: str) -> dict[str, float]:
 
     module = importlib.import_module("llama_index.retrievers.bm25")
     nodes = [TextNode(text=part) for _, text in _documents(passages) for part in text.split("\n\n")]
-    before, began = _peak(), time.process_time()
+    before, began = peak_memory(), time.process_time()
     stemmer = Stemmer.Stemmer("english")
     retriever = module.BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=TOP_K, stemmer=stemmer, language="en")
     rate = len(nodes) / (time.process_time() - began)
-    memory = _peak() - before
+    memory = peak_memory() - before
     return {"passages": len(nodes), "rate": rate, "memory": memory, **_milliseconds(retriever.retrieve)}
 
 
@@ -148,9 +143,7 @@ def section() -> Section:
         if passages == SIZES[0] and (peer := _measured("peer", passages, "")) is not None:
             rows.append(_row("llama-index-retrievers-bm25", peer, ""))
     columns = ["index", "passages", "passages/s", "p50, ms", "p95, ms", "memory beside the texts, MiB", "opening, s"]
-    notes = [
-        f"bm25, top {TOP_K}; questions of four words, a frequent one among them. Reading and storing take no part."
-    ]
+    notes = [f"bm25, top {TOP_K}; four words a question, one of them frequent; CPU time of a sync without reading it."]
     return Section("Size", columns, rows, notes)
 
 

@@ -14,7 +14,7 @@ from mistral_agents.retrieval.analysis import COMMON, Analyzer, QueryTerm, Way
 
 K1, B = 1.5, 0.75
 """The usual constants of BM25 (Robertson and Zaragoza, 2009): saturation of repeats, and length normalisation."""
-_BLOCK = 4_000_000  # terms that are sorted at once, which bounds memory
+_BLOCK = 1_000_000  # terms that are sorted at once, which bounds memory
 _REMEMBERED = 200_000  # tokens whose numbers are remembered
 
 KnownWay = tuple[tuple[int, ...], bool]

@@ -14,7 +14,7 @@ RRF_CONSTANT = 60
 """From Cormack, Clarke and Büttcher (2009)."""
 DOCUMENT_WEIGHT = 0.5
 """How much a document's mean direction counts beside a passage's own."""
-_BLOCK = 100_000  # passages that are compared at once, which bounds memory
+_BLOCK = 10_000  # passages that are compared at once, which bounds memory
 
 
 class Embedder(Protocol):
