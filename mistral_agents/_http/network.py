@@ -144,12 +144,17 @@ async def aresolve(host: str, port: int) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
 
 
-def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
-    """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
+def pools_of(client: Any) -> list[Any]:
+    """The connection pools of an HTTP client, as far as they can be found."""
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]
+    return [pool for pool in pools if pool is not None]
+
+
+def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+    """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
     done = 0
-    for pool in pools:
+    for pool in pools_of(client):
         backend = getattr(pool, "_network_backend", None)
         if backend is not None:
             layer = ResolvingBackend(backend, connect_error) if asynchronous else DeadlineBackend(backend)
