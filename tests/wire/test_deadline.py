@@ -109,7 +109,7 @@ def test_every_wait_on_a_socket_is_cut_to_what_is_left(monkeypatch):
 
     deadline = Deadline(10)
     with deadline.enforced():
-        stream = DeadlineBackend(Network()).connect_tcp("host", 1, timeout=10)
+        stream = DeadlineBackend(Network(), OSError).connect_tcp("host", 1, timeout=10)
         now[0] += 4
         stream.write(b"", timeout=10)
         now[0] += 5
