@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from mistral_agents import MistralAgents
+from mistral_agents._http import sdk
 from mistral_agents._http.deadline import Deadline, bound_wait
 from mistral_agents._http.network import DeadlineBackend
 from mistral_agents.errors import RateLimitedError, TimeoutExceededError
@@ -148,3 +149,26 @@ def test_a_call_needs_no_thread_of_the_loop(serve, way):
         return await found.astart_stream("hello", model="m").aread()
 
     assert asyncio.run(go()).text == "hi"
+
+
+def test_the_waits_of_a_client_of_the_user_end_with_the_deadline(monkeypatch):
+    """What a reply may still be silent for is what the call has left when its body begins."""
+    now, waits = [100.0], []
+    monkeypatch.setattr("mistral_agents._http.deadline.time.monotonic", lambda: now[0])
+    library = sdk.http()
+
+    def answer(request):
+        now[0] += 4
+
+        class Body(library.SyncByteStream):
+            def __iter__(self):
+                waits.append(request.extensions["timeout"]["read"])
+                yield b'{"outputs": [], "conversation_id": "c"}'
+
+        waits.append(request.extensions["timeout"]["read"])
+        return library.Response(200, stream=Body())
+
+    own = library.Client(transport=library.MockTransport(answer))
+    client = MistralAgents(api_key="k", base_url="https://service.test", timeout=10, http_client=own)
+    assert take_turn(client, "call").conversation_id == "c"
+    assert waits == [10, 6]
