@@ -2,8 +2,8 @@
 
 Without `--live` against a stand-in started here; with it against the service (MISTRAL_API_KEY), where scenarios that
 the service can't be made to play keep the cassette they have. Nothing of the account gets into a cassette: no list is
-read, what a scenario did not make itself is left out, and all that it made is deleted by its id at the end, also after a
-failure or Ctrl-C. A scenario that fails keeps the cassette it has, and the others go on.
+read, what a scenario did not make itself is left out, and all that it made is deleted by its id at the end, also
+after a failure or Ctrl-C. A scenario that fails keeps the cassette it has, and the others go on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
 
 from mistral_agents import MistralAgents
 from mistral_agents.errors import MistralAgentsError, NotFoundError
@@ -122,7 +125,7 @@ def record(found: Scenario, target: Target, left: list[str]) -> list[str]:
                 path.parent.rmdir()
             left += _delete(made, key, base_url, target)
     new = sorted(scrubber.new_fields)
-    (path.parent / "README.md").write_text(_describe(found.name, spoke, new))
+    (path.parent / "README.md").write_text(_describe(found.name, spoke, new) + _compare(path))
     return new
 
 
@@ -131,6 +134,13 @@ def _describe(name: str, spoke: str, new_fields: Sequence[str]) -> str:
     if new_fields:
         text += f"\nFields that no reply had before (their texts are left out): {', '.join(new_fields)}.\n"
     return text
+
+
+def _compare(path: Path) -> str:
+    """What a cassette shows that no recorded reply had, in lines that the tests of shapes take as told."""
+    from tests.shapes_check import story_differences, tell_differences
+
+    return tell_differences(story_differences(yaml.safe_load(path.read_text("utf-8"))["interactions"]))
 
 
 def _delete(made: Made, key: str, base_url: str, target: Target) -> list[str]:

@@ -13,7 +13,9 @@ from mistral_agents_server.testing.cassettes import FILTERED, NOBODY, scrub_resp
 
 _SHAPES = Path(__file__).parent.parent / "tests" / "shapes"
 _ENVELOPE = frozenset({"object", "type", "data", "items", "entries", "messages", "pagination", "conversation_id"})
-_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[a-z][a-z_]{0,11}_[0-9a-f]{32}\b|\bag:[\w:.-]{12,}")
+_ID = re.compile(
+    r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[a-z][a-z_]{0,11}_[0-9a-f]{32}\b|\bag:[\w:.-]{12,}"
+)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 
 
@@ -22,7 +24,20 @@ def known_fields() -> frozenset[str]:
     """The names of all fields that a recorded reply of the service has shown."""
     return frozenset(
         name for path in _SHAPES.glob("*.json") for name in _names_in(json.loads(path.read_text("utf-8")))
-    ) | {"detail", "message", "code", "param", "loc", "msg", "input", "ctx", "url", "text", "next_page_token", *_ENVELOPE}
+    ) | {
+        "detail",
+        "message",
+        "code",
+        "param",
+        "loc",
+        "msg",
+        "input",
+        "ctx",
+        "url",
+        "text",
+        "next_page_token",
+        *_ENVELOPE,
+    }
 
 
 def _names_in(schema: Any) -> Iterator[str]:

@@ -99,7 +99,9 @@ def _scrub_json(text: str, change: Change | None) -> str:
 def hide_persons(data: Any) -> Any:
     """JSON without ids and names of persons, workspaces and organisations."""
     if isinstance(data, dict):
-        return {key: _hide_person(value) if _PERSON.fullmatch(key) else hide_persons(value) for key, value in data.items()}
+        return {
+            key: _hide_person(value) if _PERSON.fullmatch(key) else hide_persons(value) for key, value in data.items()
+        }
     return [hide_persons(item) for item in data] if isinstance(data, list) else data
 
 

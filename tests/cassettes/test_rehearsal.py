@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mistral_agents import MistralAgents
 from mistral_agents_server.app import create_app
@@ -19,6 +20,7 @@ from scripts.record import Target, record, record_all
 from scripts.scenarios import SCENARIOS, Scenario, run
 from scripts.scenarios._driver import Steps, step
 from scripts.scrubbing import Scrubber
+from tests.shapes_check import differences_told, story_differences
 from tests.support.running import Served
 
 MARK = "Zenobia"
@@ -161,6 +163,8 @@ def test_nothing_of_others_gets_into_a_cassette_and_nothing_is_left(
     assert "holder" in (folder / "plain-turn" / "README.md").read_text()
     for name in outcome.recorded:
         assert_replays(name)
+        told = differences_told((folder / name / "README.md").read_text())
+        assert set(story_differences(yaml.safe_load(cassettes.path_of(name).read_text())["interactions"])) == set(told)
 
 
 def _break_off(error: BaseException) -> Any:
