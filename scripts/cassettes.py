@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import vcr
@@ -19,19 +20,13 @@ STANDIN = "https://stand-in.invalid"
 """The address in cassettes that a stand-in spoke."""
 
 
-class _Serializer:
+def _make_serializer(source: str) -> SimpleNamespace:
     """YAML that says at its top who spoke."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def write(cassette: dict[str, Any]) -> str:
+        return f"recorded_against: {source}\n{yaml.dump(cassette)}"
 
-    def serialize(self, cassette: dict[str, Any]) -> str:
-        """As text."""
-        return yaml.dump({"a_recorded_against": self._source, **cassette}).replace("a_recorded", "recorded", 1)
-
-    def deserialize(self, text: str) -> Any:
-        """From text."""
-        return yaml.safe_load(text)
+    return SimpleNamespace(serialize=write, deserialize=yaml.safe_load)
 
 
 def path_of(name: str) -> Path:
@@ -61,7 +56,7 @@ def recorder(scrubber: Scrubber, source: str, *, keeps_failures: bool) -> Any:
         before_record_response=scrubber.keep if keeps_failures else scrubber.response,
         decode_compressed_response=True,
     )
-    made.register_serializer("sourced", _Serializer(source))
+    made.register_serializer("sourced", _make_serializer(source))
     made.register_matcher("json_body", _same_body)
     return made
 
