@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
+
+from mistral_agents._warnings import warn_user
 
 
 class ModelDeprecationWarning(FutureWarning):
@@ -24,7 +25,7 @@ class ModelNotes:
         if not isinstance(end, str):
             return
         other = card.get("deprecation_replacement_model")
-        advice = f"use {other} instead" if isinstance(other, str) and other else "the service names no other"
+        advice = f"use {other} instead" if isinstance(other, str) and other else "choose one of client.models"
         text = f"The model {card.get('id')} will be retired on {end}; {advice}."
         aliases = card.get("aliases")
         for name in (card.get("id"), *(aliases if isinstance(aliases, list) else ())):
@@ -39,4 +40,4 @@ class ModelNotes:
         text = self._ends.get(model) if isinstance(model, str) else None
         if text is not None and text not in self._told:
             self._told.add(text)
-            warnings.warn(text, ModelDeprecationWarning, stacklevel=3)
+            warn_user(text, ModelDeprecationWarning)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ from mistral_agents._api.guards import ConnectorGuards
 from mistral_agents._api.model_notes import ModelNotes
 from mistral_agents._border.effects import AgentEffects, may_repeat
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.transport import Call
+from mistral_agents._http.transport import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
+from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
 from mistral_agents.security import Safeguards
 
@@ -63,8 +63,10 @@ class Planner:
         Raises:
             ConfigurationError: The request can't be sent so.
         """
+        check_ids(request.options)
         if request.operation == "start":
             return self._plan_start(request)
+        check_id("conversation_id", request.conversation_id)
         conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
         policy = self.book.of_conversation(conversation_id)
         if request.operation == "append":
@@ -98,7 +100,7 @@ def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pol
         ready["instructions"] = done.added_to(options.get("instructions"))
     elif done.instructions:
         text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
-        warnings.warn(text, TranslationWarning, stacklevel=6)
+        warn_user(f"{text} Add them to the agent's own instructions (client.agents.update).", TranslationWarning)
     if done.policy:
         ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
     return ready, done.policy
