@@ -114,7 +114,7 @@ class Reply:
             message = f"{self.what}: the service sent no conversation response but {_show(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
         self._value = value
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _parse(self) -> Any:
         try:
