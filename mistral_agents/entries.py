@@ -353,6 +353,7 @@ class CallIds:
     """Gives each call of one turn an id of its own, since results are told apart by it alone.
 
     Mistral's models do so themselves; other engines behind the same API leave ids out, or give several calls the same.
+    A handoff voids the calls before it, so those behind it begin anew.
     """
 
     __slots__ = ("_settled",)
@@ -371,19 +372,21 @@ class CallIds:
 
 
 def settle_calls(outputs: Any) -> Any:
-    """The outputs of one turn, with an id of its own for each call."""
+    """The outputs of one turn, with an id of its own for each call that waits at the same time."""
     if not isinstance(outputs, list):
         return outputs
     ids = CallIds()
-    return [
-        {
-            **entry,
-            "tool_call_id": ids.settle(str(entry.get("id") or f"{entry['type']}@{place}"), entry.get("tool_call_id")),
-        }
-        if isinstance(entry, dict) and entry.get("type") == "function.call"
-        else entry
-        for place, entry in enumerate(outputs)
-    ]
+    settled: list[Any] = []
+    for place, entry in enumerate(outputs):
+        kind = entry.get("type") if isinstance(entry, dict) else None
+        if kind == "agent.handoff":
+            ids = CallIds()
+        if kind == "function.call":
+            key = str(entry.get("id") or f"{kind}@{place}")
+            settled.append({**entry, "tool_call_id": ids.settle(key, entry.get("tool_call_id"))})
+        else:
+            settled.append(entry)
+    return settled
 
 
 def as_inputs(inputs: Any) -> str | list[JsonDict]:

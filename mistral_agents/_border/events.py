@@ -248,6 +248,7 @@ class EventReader:
 
     def _read_handoff(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "agent.handoff")
+        self._call_ids = CallIds()
         _update(entry, event, "")
         done = event.get("type") == "agent.handoff.done"
         if done:
