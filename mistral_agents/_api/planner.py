@@ -7,19 +7,19 @@ connectors have, and which agents' turns may be made twice.
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api import conversations as calls
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.transport import Call
+from mistral_agents._http.transport import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
 from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
+from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.security import Safeguards
@@ -82,8 +82,10 @@ class Planner:
         Raises:
             ConfigurationError: The request can't be sent so.
         """
+        check_ids(request.options)
         if request.operation == "start":
             return self._plan_start(request)
+        check_id("conversation_id", request.conversation_id)
         conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
         policy = self.book.of_conversation(conversation_id)
         if request.operation == "append":
@@ -117,7 +119,7 @@ def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pol
         ready["instructions"] = done.added_to(options.get("instructions"))
     elif done.instructions:
         text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
-        warnings.warn(text, TranslationWarning, stacklevel=6)
+        warn_user(f"{text} Add them to the agent's own instructions (client.agents.update).", TranslationWarning)
     if done.policy:
         ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
     return ready, done.policy
@@ -143,7 +145,7 @@ class ModelNotes:
         if not isinstance(end, str):
             return
         other = card.get("deprecation_replacement_model")
-        advice = f"use {other} instead" if isinstance(other, str) and other else "the service names no other"
+        advice = f"use {other} instead" if isinstance(other, str) and other else "choose one of client.models"
         text = f"The model {card.get('id')} will be retired on {end}; {advice}."
         aliases = card.get("aliases")
         for name in (card.get("id"), *(aliases if isinstance(aliases, list) else ())):
@@ -158,7 +160,7 @@ class ModelNotes:
         text = self._ends.get(model) if isinstance(model, str) else None
         if text is not None and text not in self._told:
             self._told.add(text)
-            warnings.warn(text, ModelDeprecationWarning, stacklevel=3)
+            warn_user(text, ModelDeprecationWarning)
 
 
 # Connectors and their tools -------------------------------------------------------------------------------------------
