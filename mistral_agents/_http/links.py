@@ -3,8 +3,8 @@
 A link comes out of an answer, so a model, a page or a tool may have written it. It must not make this machine ask its
 own network (OWASP, server-side request forgery): link-local, private, unspecified and loopback addresses are refused,
 in every spelling, also where a name resolves to one. Where the service itself is on this machine (the stand-in),
-loopback is allowed, and the service's own address always is. Our own clients connect to the addresses that were checked,
-so that a name which changes its address in between leads nowhere else; a name that can't be looked up here is asked
+loopback is allowed, and the service's own address always is. Our own clients connect to the addresses that were
+checked, so that a name which changes its address in between leads nowhere else; a name that can't be looked up here is asked
 for at a proxy only. A proxy looks names up itself, and so does a client given by the user: there the check is made, but
 nothing is pinned, and what must not be reached has to be refused by that proxy or client.
 """
@@ -21,8 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
-from mistral_agents._http.deadline import Deadline
-from mistral_agents._http.network import aresolve, pin_addresses, resolve
+from mistral_agents._http.network import Deadline, aresolve, pin_addresses, resolve
 from mistral_agents._http.replies import reply_of
 from mistral_agents._http.transport import Call, Transport, show_address, status_error
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError

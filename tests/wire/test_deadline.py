@@ -8,8 +8,7 @@ import pytest
 
 from mistral_agents import MistralAgents
 from mistral_agents._http import sdk
-from mistral_agents._http.deadline import Deadline, bound_wait
-from mistral_agents._http.network import DeadlineBackend
+from mistral_agents._http.network import Deadline, DeadlineBackend, bound_wait
 from mistral_agents.errors import RateLimitedError, TimeoutExceededError
 
 from .conftest import CHUNKED, DONE, STARTED, WAYS, chunk, delta, sse, take_turn, whole
@@ -93,7 +92,7 @@ def _link(server):
 
 def test_every_wait_on_a_socket_is_cut_to_what_is_left(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("mistral_agents._http.deadline.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mistral_agents._http.network.time.monotonic", lambda: now[0])
     asked = []
 
     class Network:
@@ -154,7 +153,7 @@ def test_a_call_needs_no_thread_of_the_loop(serve, way):
 def test_the_waits_of_a_client_of_the_user_end_with_the_deadline(monkeypatch):
     """What a reply may still be silent for is what the call has left when its body begins."""
     now, waits = [100.0], []
-    monkeypatch.setattr("mistral_agents._http.deadline.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mistral_agents._http.network.time.monotonic", lambda: now[0])
     library = sdk.http()
 
     def answer(request):
