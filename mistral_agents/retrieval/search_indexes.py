@@ -28,7 +28,12 @@ _BASE = "/v1/context/search-indexes"
 
 
 class SearchIndex(Record):
-    """An index: `name`, `status` (`provisioning`, `ready`, `failed`, ...), `config`, `schema`."""
+    """An index; `status` is `provisioning`, `ready`, `failed`, ..."""
+
+    name: str
+    status: str | None
+    config: JsonDict | None
+    schema: JsonDict | None
 
 
 def checked_name(name: str) -> str:
