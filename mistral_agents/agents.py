@@ -68,7 +68,7 @@ class Agents:
         self._transport = transport
         self._planner = planner
 
-    def _learn_policy(self, data: Any, version: int | str | None = None) -> Agent:
+    def _learn_policy(self, data: object, version: int | str | None = None) -> Agent:
         agent = as_record(Agent, data)
         if "id" in agent:
             self._planner.effects.learn(agent, version)

@@ -104,7 +104,7 @@ class BatchResult:
         return Usage.from_wire(self.body.get("usage")) if self.body is not None else Usage()
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 

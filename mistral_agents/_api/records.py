@@ -55,21 +55,21 @@ def _declares(kind: type, name: str) -> bool:
 _SECRET = frozenset({"authorization", "connection_credentials"})
 
 
-def masked(value: Any) -> Any:
+def masked(value: object) -> Any:
     """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
     if isinstance(value, dict):
         return {key: "***" if key in _SECRET and item else masked(item) for key, item in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value
 
 
-def without_secrets(value: Any) -> Any:
+def without_secrets(value: object) -> Any:
     """A copy to be stored or sent on: what stands under a key that holds secrets is left out."""
     if isinstance(value, dict):
         return {key: without_secrets(item) for key, item in value.items() if key not in _SECRET}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def _read_time(value: Any) -> datetime | Any:
+def _read_time(value: object) -> datetime | Any:
     parsed = parse_time(value) if isinstance(value, str) else None
     return parsed if parsed is not None else value
 
@@ -226,7 +226,7 @@ class FileInfo(Record):
     object: str | None
 
 
-def as_record(kind: type[R], data: Any) -> R:
+def as_record(kind: type[R], data: object) -> R:
     """A record of a reply's JSON.
 
     Raises:
@@ -237,7 +237,7 @@ def as_record(kind: type[R], data: Any) -> R:
     return kind(data)
 
 
-def rows_of(data: Any, *keys: str) -> list[dict[str, Any]]:
+def rows_of(data: object, *keys: str) -> list[dict[str, Any]]:
     """The rows of a list reply: a bare array, or the array under one of `keys`.
 
     Raises:

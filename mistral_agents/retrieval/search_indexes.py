@@ -208,7 +208,7 @@ def _check_same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> Sear
     return index
 
 
-def _check_ingest(reply: Any, documents: Sequence[Mapping[str, Any]]) -> None:
+def _check_ingest(reply: object, documents: Sequence[Mapping[str, Any]]) -> None:
     results = rows_of(reply, "results")
     rejected = {
         str(documents[one["position"]].get("source_id")): one.get("errors")
@@ -262,7 +262,7 @@ def _compile_condition(condition: Condition, types: Mapping[str, str]) -> JsonDi
     raise refused(condition, "index", f"has no such comparison for a field of type {kind}")
 
 
-def _check_fitting(condition: Condition, value: Any, kind: str) -> Any:
+def _check_fitting(condition: Condition, value: object, kind: str) -> Any:
     """The value, which must be of the field's type; a bool would silently be sent as 1 or 0."""
     if kind == "timestamp":
         fits = isinstance(value, str) and _is_time(value)
