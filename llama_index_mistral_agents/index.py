@@ -24,7 +24,7 @@ from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._chat import answering
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
-from mistral_agents._api.paging import FileContent, uuid_text
+from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked
 from mistral_agents._steps import Job, Steps, arun, run
@@ -155,7 +155,7 @@ class MistralLibraryIndex(BaseManagedIndex):
             MistralAgentsError: The work broke off; the hint names the library that was made, and how to go on.
         """
         index, made = run(cls._building(documents, library_id, name, timeout, options))
-        made.warn(depth=1)
+        made.warn()
         return index
 
     @classmethod
@@ -170,7 +170,7 @@ class MistralLibraryIndex(BaseManagedIndex):
     ) -> Self:
         """As `from_documents`, without blocking."""
         index, made = await arun(cls._building(documents, library_id, name, timeout, options))
-        made.warn(depth=1)
+        made.warn()
         return index
 
     @classmethod
@@ -331,7 +331,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         What the service refuses is left out, and said in a warning.
         """
         made = run(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
-        made.warn(depth=1)
+        made.warn()
         return made.sent
 
     async def arefresh_ref_docs(
@@ -339,7 +339,7 @@ class MistralLibraryIndex(BaseManagedIndex):
     ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
         made = await arun(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
-        made.warn(depth=1)
+        made.warn()
         return made.sent
 
     @property

@@ -9,7 +9,7 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
-from mistral_agents._api.paging import uuid_text
+from mistral_agents._api.arguments import uuid_text
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
 

@@ -276,6 +276,11 @@ _READERS: dict[str, Any] = {
 }
 
 
+def is_input(entry: Entry) -> bool:
+    """Whether the client said it."""
+    return isinstance(entry, (MessageInput, FunctionResult))
+
+
 def parse_entry(data: Any) -> Entry:
     """Read one entry. Never raises: what is no dict, or of an unknown kind, becomes an `UnknownEntry`."""
     if not isinstance(data, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from mistral_agents._api.writing import Upload
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError, NotFoundError
 from mistral_agents.retrieval.documents import (
     HIDDEN_FROM_EMBEDDING,
@@ -131,12 +131,12 @@ class Insertion:
     left_out: dict[str, str]
     sent: list[bool]
 
-    def warn(self, *, depth: int) -> None:
-        """Say which documents can't be searched, to whoever called a method `depth` calls above."""
+    def warn(self) -> None:
+        """Say which documents can't be searched, to whoever called a wing's method."""
         if self.left_out:
             listed = "; ".join(f"{own!r} ({reason})" for own, reason in self.left_out.items())
             text = f"{len(self.left_out)} document(s) can't be searched: {listed}."
-            warnings.warn(text, UserWarning, stacklevel=depth + 1)
+            warn_user(f"{text} Mend and insert them again, or delete them.")
 
 
 @dataclass(frozen=True, slots=True)
