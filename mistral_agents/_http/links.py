@@ -4,9 +4,9 @@ A link comes out of an answer, so a model, a page or a tool may have written it.
 own network (OWASP, server-side request forgery): link-local, private, unspecified and loopback addresses are refused,
 in every spelling, also where a name resolves to one. Where the service itself is on this machine (the stand-in),
 loopback is allowed, and the service's own address always is. Our own clients connect to the addresses that were
-checked, so that a name which changes its address in between leads nowhere else; a name that can't be looked up here is asked
-for at a proxy only. A proxy looks names up itself, and so does a client given by the user: there the check is made, but
-nothing is pinned, and what must not be reached has to be refused by that proxy or client.
+checked, so that a name which changes its address in between leads nowhere else; a name that can't be looked up here is
+asked for at a proxy only. A proxy looks names up itself, and so does a client given by the user: there the check is
+made, but nothing is pinned, and what must not be reached has to be refused by that proxy or client.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class LinkReader:
         sdk_layer.keep_content(response, content)
         raise status_error(call, reply_of(response, call.what))
 
-    def _type_error(self, call: Call, error: Exception, client: Any, target: Target) -> MistralAgentsError:
+    def _type_error(self, call: Call, error: Exception, client: object, target: Target) -> MistralAgentsError:
         return self._transport.type_failure(call, error, client, Deadline(None), place=target.host)
 
 

@@ -157,7 +157,7 @@ class DeadlineStream:
         """As the stream's own."""
         self._stream.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+    def start_tls(self, ssl_context: object, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         """As the stream's own."""
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, bound_wait(timeout)))
 
@@ -173,7 +173,7 @@ class DeadlineBackend:
         self._backend = backend
         self._connect_error = connect_error
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own; at the pinned addresses, where there are such."""
         addresses = _pinned_addresses(host, self._connect_error)
         if addresses is None:
@@ -189,7 +189,7 @@ class DeadlineBackend:
                 return DeadlineStream(stream)
         return DeadlineStream(self._backend.connect_tcp(last, port, timeout=bound_wait(timeout), **options))
 
-    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return DeadlineStream(self._backend.connect_unix_socket(path, timeout=bound_wait(timeout), **options))
 
@@ -205,7 +205,7 @@ class ResolvingBackend:
         self._backend = backend
         self._connect_error = connect_error
 
-    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own, address after address."""
         *others, last = await self._look_up(host, port)
         for address in others:
@@ -227,7 +227,7 @@ class ResolvingBackend:
         except OSError as error:
             raise self._connect_error(str(error)) from error
 
-    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return await self._backend.connect_unix_socket(path, timeout=timeout, **options)
 
@@ -261,14 +261,14 @@ async def aresolve(host: str, port: int) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
 
 
-def pools_of(client: Any) -> list[Any]:
+def pools_of(client: object) -> list[Any]:
     """The connection pools of an HTTP client, as far as they can be found."""
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]
     return [pool for pool in pools if pool is not None]
 
 
-def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:
     """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
     done = 0
     for pool in pools_of(client):
