@@ -99,7 +99,7 @@ class InMemoryConversations:
         self.delete(thread_id)
 
 
-def _check_owner(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
+def _check_owner(thread_id: str, agent: str, owner: object, conversation_id: object) -> str | None:
     if conversation_id is None:
         return None
     if owner != agent:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.llms import LLM
 from llama_index.core.memory import BaseMemory, BaseMemoryBlock
 from pydantic import ConfigDict, Field, PrivateAttr
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._blocks import history_messages
@@ -31,6 +32,20 @@ _OTHER = (
     "continued by its own model or agent: use LlamaIndex's Memory or ChatMemoryBuffer with other providers. To add an "
     "answer of your own, use set()."
 )
+
+
+class MemoryConnection(TypedDict, total=False):
+    """How a memory reaches the service; see `MistralConversationMemory`."""
+
+    client: MistralAgents | None
+    api_key: str | Callable[[], str] | None
+    base_url: str | None
+
+
+class MemoryOptions(MemoryConnection, total=False):
+    """What `MistralConversationMemory.from_defaults` takes."""
+
+    conversation_id: str | None
 
 
 class MistralConversationMemory(BaseMemory):
@@ -73,7 +88,7 @@ class MistralConversationMemory(BaseMemory):
         conversation_id: str | None = None,
         *,
         client: MistralAgents | None = None,
-        api_key: Any = None,
+        api_key: str | Callable[[], str] | None = None,
         base_url: str | None = None,
     ) -> None:
         made = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
@@ -92,7 +107,9 @@ class MistralConversationMemory(BaseMemory):
         return "MistralConversationMemory"
 
     @classmethod
-    def from_defaults(cls, llm: Any = None, chat_history: list[ChatMessage] | None = None, **kwargs: Any) -> Self:
+    def from_defaults(  # type: ignore[override]
+        cls, llm: LLM | None = None, chat_history: list[ChatMessage] | None = None, **kwargs: Unpack[MemoryOptions]
+    ) -> Self:
         """A memory, perhaps with messages that go out with the first turn.
 
         Args:
@@ -114,11 +131,11 @@ class MistralConversationMemory(BaseMemory):
 
     # reading ---------------------------------------------------------------------------------------------------
 
-    def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    def get(self, input: str | None = None, **kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         """The conversation's messages, then the unsaved ones."""
         return self.get_all()
 
-    async def aget(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    async def aget(self, input: str | None = None, **kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         """As `get`, without blocking."""
         return await self.aget_all()
 
@@ -154,7 +171,7 @@ class MistralConversationMemory(BaseMemory):
         return {"v": 1, "conversation_id": self.conversation_id, "unsaved": [dumped(m) for m in self.unsaved]}
 
     @classmethod
-    def from_export(cls, data: JsonDict, **kwargs: Any) -> Self:
+    def from_export(cls, data: JsonDict, **kwargs: Unpack[MemoryConnection]) -> Self:
         """A memory that goes on where an exported one stopped."""
         memory = cls(data["conversation_id"], **kwargs)
         memory._unsaved.messages = undumped(data["unsaved"])
@@ -301,7 +318,7 @@ class ConversationHistoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     last: int | None = Field(default=None, description="Only that many of the newest messages.", gt=0)
     accept_short_term_memory: bool = Field(default=False, description="It takes nothing.")
 
-    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         found = await aload_conversation_history(self.conversation_id, client=self.client)
         return unmarked(found if self.last is None else found[-self.last :])
 

@@ -60,6 +60,8 @@ class Group:
 
 
 Filter = Condition | Group
+AnyFilter = Filter | Mapping[str, Any]
+"""A filter as a user gives it: a tree, or a dict whose values must all be equal."""
 
 
 def refused(condition: Condition, mode: str, reason: str) -> UnsupportedFilterError:
@@ -94,7 +96,7 @@ def matches(filter_: Filter, metadata: Metadata) -> bool:
     return any(results) if filter_.operator == "or" else not any(results)
 
 
-def as_filter(given: Any) -> Filter | None:
+def as_filter(given: object) -> Filter | None:
     """A filter of a user's: a tree, or a dict whose values must all be equal; None for none.
 
     Raises:
