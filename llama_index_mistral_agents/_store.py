@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -29,10 +28,11 @@ from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._filters import filter_of, with_known_fields
 from llama_index_mistral_agents._nodes import is_of, restored, store_node_of
 from mistral_agents._steps import Job, Steps
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
 from mistral_agents.retrieval.store import Journal
@@ -168,11 +168,10 @@ class StoreEngine(LibraryEngine):
     def _note_check(self) -> None:
         self._is_checked = True
         if not self._has_docstore:
-            warnings.warn(
+            warn_user(
                 f"{type(self.vector_store).__name__} without docstore=: nobody remembers what it holds, so each new "
-                "retriever writes every document again; what is gone from the libraries is left out of the hits.",
-                UserWarning,
-                stacklevel=2,
+                "retriever writes every document again; what is gone from the libraries is left out of the hits. "
+                "Give docstore= one that is kept."
             )
 
     def _signatures(self, written: dict[str, str]) -> dict[str, Signature]:
@@ -204,7 +203,7 @@ class StoreEngine(LibraryEngine):
         if not self._keeps:
             self._keeps = True
             text = f"{type(self.vector_store).__name__} can't delete ({error}): what is gone or changed stays in it"
-            warnings.warn(f"{text}, and is left out of the hits.", UserWarning, stacklevel=2)
+            warn_user(f"{text}, and is left out of the hits. Empty the store and fill it anew to free the room.")
 
     # writing ---------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -28,10 +27,11 @@ from llama_index_mistral_agents._chat import answering
 from llama_index_mistral_agents._documents import NAMES_OF_OURS, DocumentStore, check_documents, waiting
 from llama_index_mistral_agents._nodes import ref_id
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
-from mistral_agents._api.paging import FileContent, uuid_text
+from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents._warnings import warn_user
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.retrieval.engine import LibraryEngine
@@ -481,7 +481,8 @@ def _tell(left_out: dict[str, str]) -> None:
     """Say which documents can't be searched, to whoever called the method."""
     if left_out:
         listed = "; ".join(f"{own!r} ({reason})" for own, reason in left_out.items())
-        warnings.warn(f"{len(left_out)} document(s) can't be searched: {listed}.", UserWarning, stacklevel=3)
+        text = f"{len(left_out)} document(s) can't be searched: {listed}."
+        warn_user(f"{text} Mend and insert them again, or delete them.")
 
 
 def _seconds(wait: bool | float) -> float:

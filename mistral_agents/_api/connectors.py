@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.paging import given, uuid_text
+from mistral_agents._api.arguments import given, uuid_text
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of
 from mistral_agents._json import JsonDict
@@ -136,10 +136,10 @@ def create_call(name: str, server: str, description: str, options: Mapping[str, 
 
 def update_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
     """Changing a connector."""
-    body = _known(changes, ConnectorChanges, "update")
+    path, body = _changed(connector_id), _known(changes, ConnectorChanges, "update")
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the connector", "PATCH", _changed(connector_id), "update", body=body, once=True)
+    return _call("Updating the connector", "PATCH", path, "update", body=body, once=True)
 
 
 def delete_call(connector_id: str) -> Call:

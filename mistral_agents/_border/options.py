@@ -7,12 +7,12 @@ is known under its own name and its aliases; None always means that it was not g
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._json import JsonDict
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 
 Place = Literal["completion_args", "request", "client", "package", "refused"]
@@ -440,9 +440,8 @@ def _check_unheard_of(name: str) -> None:
     meant = difflib.get_close_matches(name, sorted(_BY_NAME), n=1, cutoff=0.7)
     if meant:
         raise ConfigurationError(f"completion_args has no {name}; did you mean {meant[0]}?", hint=_HINT)
-    warnings.warn(
-        f"completion_args: {name} is not known to this version; it is sent as it is.", UserWarning, stacklevel=5
-    )
+    text = f"completion_args: {name} is not known to this version; it is sent as it is."
+    warn_user(f"{text} If the service refuses it, leave it out.")
 
 
 def take_completion(options: JsonDict) -> JsonDict:
@@ -477,7 +476,7 @@ def check_agent_options(options: Mapping[str, Any], *, enforced: Iterable[str] =
         )
     if choice not in (None, False, "auto", "none"):
         text = f"tool_choice={choice!r} can't be forced on an agent: it decides itself, by its own completion_args."
-        warnings.warn(text, UserWarning, stacklevel=7)
+        warn_user(f"{text} Set it there (client.agents.update), or use model= instead of agent_id=.")
 
 
 _TOO_LATE: dict[str, frozenset[str]] = {
@@ -501,7 +500,7 @@ def fit_options(options: Mapping[str, Any], operation: Literal["start", "append"
     named = [name for name in late if name != "guardrails"]
     if named:
         text = f"{', '.join(named)} can be given only where a conversation begins; this one goes on without."
-        warnings.warn(text, UserWarning, stacklevel=8)
+        warn_user(f"{text} Leave them out, or begin a new one.")
     return {name: value for name, value in options.items() if name not in late}
 
 

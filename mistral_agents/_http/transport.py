@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -23,8 +23,7 @@ from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
-from mistral_agents._http.deadline import Deadline, check_seconds
-from mistral_agents._http.hooks import HookChain
+from mistral_agents._http.network import Deadline, check_seconds
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
@@ -71,6 +70,26 @@ def check_id(name: str, value: Any) -> str:
     if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
         raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
     return value
+
+
+_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Check the options that hold an id or a list of ids; None is not given.
+
+    Raises:
+        ConfigurationError: One of them can't be an id.
+    """
+    for name, value in options.items():
+        if name in _IDS and value is not None:
+            check_id(name, value)
+        elif name in _LISTS_OF_IDS and value is not None:
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
+            for place, one in enumerate(value):
+                check_id(f"{name}[{place}]", one)
 
 
 @dataclass(slots=True)
@@ -271,7 +290,7 @@ class Opened:
     """A response of a good status, and the hooks that go with it; without `reply` its body is still to be read."""
 
     response: Any
-    hooks: HookChain
+    hooks: sdk_layer.HookChain
     reply: Reply | None = None
 
 
@@ -394,7 +413,7 @@ class Transport:
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
         """One attempt: what came of it, or the error that `Retries` decides about."""
-        client, hooks = sdk.sdk_configuration.client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, self.clients.key(), call.headers)
         request = hooks.run_before(request)
@@ -409,7 +428,7 @@ class Transport:
             raise
 
     def _translate(
-        self, hooks: HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
+        self, hooks: sdk_layer.HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
     ) -> MistralAgentsError:
         """The typed error for what an attempt raised, told to the span; what is not for us to type is raised again."""
         try:
@@ -423,7 +442,7 @@ class Transport:
         return error
 
     def _run_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
@@ -446,7 +465,7 @@ class Transport:
             raise other
         raise status_error(call, reply_of(response, call.what, call.conversation_id))
 
-    def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
+    def _check(self, call: Call, response: Any, hooks: sdk_layer.HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
             _check_answer(reply, call)
@@ -503,7 +522,7 @@ class Transport:
     async def _atry(
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
-        client, hooks = sdk.sdk_configuration.async_client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.async_client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, await self.clients.akey(), call.headers)
         request = await hooks.arun_before(request)
@@ -528,7 +547,7 @@ class Transport:
         await opened.response.aclose()
 
     async def _arun_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:

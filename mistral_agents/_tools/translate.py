@@ -7,15 +7,15 @@ package, hinted to the model in the instructions, or called impossible. Nothing 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mistral_agents._api.paging import uuid_text
+from mistral_agents._api.arguments import uuid_text
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.names import check_hosted_names
 from mistral_agents._tools.policy import Policy, TranslationWarning
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 
 Status = Literal["enforced", "hinted", "impossible"]
@@ -23,6 +23,7 @@ HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "ima
 """Types of tools that the service runs itself (`connector` aside)."""
 _KNOWN = HOSTED | {"function", "connector", "document_retrieval"}
 _MOST_TOOLS = 128
+_ADVICE = {"hinted": "Look whether answers keep to it, or leave it out.", "impossible": "Leave it out."}
 _SIZE = re.compile(r"^(\d{1,5})\s*[xX×]\s*(\d{1,5})$")
 
 
@@ -275,5 +276,5 @@ def _speak(rows: list[ReportRow], strict: bool) -> None:
     said = [f"{row.tool}: {row.key}={row.value!r} is {row.status}: {row.note}." for row in rows]
     if strict and said:
         raise ConfigurationError("strict=True, and not everything can be enforced. " + " ".join(said))
-    for text in said:
-        warnings.warn(text, TranslationWarning, stacklevel=3)
+    for row, text in zip(rows, said, strict=True):
+        warn_user(f"{text} {_ADVICE[row.status]}", TranslationWarning)

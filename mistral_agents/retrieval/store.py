@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
 
+from mistral_agents._warnings import warn_user
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.chunking import Chunks, Page
 from mistral_agents.retrieval.documents import LibraryDocument
@@ -95,7 +95,7 @@ class Store:
                     left.unlink()
             reason = error.strerror if error.strerror else str(error)
             text = f"The folder {self.folder} can't be written ({reason}), so nothing is kept there."
-            warnings.warn(f"{text} Make room or give another persist_dir.", UserWarning, stacklevel=2)
+            warn_user(f"{text} Make room or give another persist_dir.")
 
     def _unfinished(self) -> list[Path]:
         with suppress(OSError):
