@@ -38,7 +38,7 @@ class WaitingMemory(BaseMemory):
         return "WaitingMemory"
 
     @classmethod
-    def from_defaults(cls, **kwargs: object) -> Self:
+    def from_defaults(cls, **kwargs: Any) -> Self:
         """One around a new buffer."""
         return cls(inner=ChatMemoryBuffer.from_defaults(**kwargs))
 
