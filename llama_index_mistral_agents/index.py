@@ -30,13 +30,13 @@ from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.paging import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
+from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
-from mistral_agents.retrieval.progress import counting
 
 log = logging.getLogger("mistral_agents.retrieval")
 
@@ -243,6 +243,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return self.client.libraries.upload(self.library_id, file, **options)
 
     async def aupload(
@@ -257,6 +258,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """As `upload`, without blocking."""
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return await self.client.libraries.aupload(self.library_id, file, **options)
 
     def wait_until_ready(
@@ -314,9 +316,8 @@ class MistralLibraryIndex(BaseManagedIndex):
         return await arun(self._sync(folder, wait, options))
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
-        with counting("Uploading", self._show_progress) as told:
-            chosen: FolderOptions = {"on_progress": told, **options}
-            report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
+        chosen: FolderOptions = {"show_progress": self._show_progress, **options}
+        report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
         yield from self._after(report.document_ids, wait)
         return report
 

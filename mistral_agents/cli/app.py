@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from mistral_agents._version import __version__
-from mistral_agents.cli import agents, conversations, libraries
+from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
@@ -81,6 +81,7 @@ app = typer.Typer(
 app.add_typer(agents.app, name="agents", help="Agents: as code, versions, aliases.")
 app.add_typer(conversations.app, name="conversations", help="Stored conversations.")
 app.add_typer(libraries.app, name="libraries", help="Document libraries.")
+app.add_typer(batch.app, name="batch", help="Batch jobs: many requests at another price.")
 app.command()(chat)
 
 

@@ -175,7 +175,14 @@ def clean(
     """Delete old conversations."""
     session = session_of(context)
     age = timedelta(days=older_than)
-    report = cleanup(session.client, older_than=age, agent_id=agent, archive_to=archive_to, dry_run=not yes)
+    report = cleanup(
+        session.client,
+        older_than=age,
+        agent_id=agent,
+        archive_to=archive_to,
+        dry_run=not yes,
+        show_progress=session.shows_progress,
+    )
     rows = [
         {"conversation_id": row.conversation_id, "days": row.age.days, "done": row.done, "error": row.error}
         for row in report.rows

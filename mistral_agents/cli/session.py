@@ -64,6 +64,11 @@ class Session:
             raise NoKeyError(_NO_KEY)
         return str(typer.prompt("API key", hide_input=True, err=True)).strip()
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether bars are shown: on a terminal, unless it shall be quiet."""
+        return not self.quiet and sys.stderr.isatty()
+
     def close(self) -> None:
         """Close the client's connections, if there is a client."""
         if "client" in self.__dict__:
