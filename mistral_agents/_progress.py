@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 Progress = Callable[[int, int], None]
@@ -21,6 +21,8 @@ def open_bar(label: str, total: int | None = None) -> Any:
 def counting(label: str, shown: bool, then: Progress | None = None) -> Iterator[Progress | None]:
     """What to tell of a job's progress: a bar, if one is wanted, and whoever else listens; None where nobody does.
 
+    The bar stands from the first word on: where there is nothing to do, nothing is shown.
+
     Args:
         label: What is done.
         shown: Whether a bar is wanted.
@@ -29,11 +31,16 @@ def counting(label: str, shown: bool, then: Progress | None = None) -> Iterator[
     if not shown:
         yield then
         return
-    with open_bar(label) as bar:
+    with ExitStack() as stack:
+        bar: Any = None
 
         def tick(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            nonlocal bar
+            if bar is None and total:
+                bar = stack.enter_context(open_bar(label, total))
+            if bar is not None:
+                bar.total = total
+                bar.update(done - bar.n)
             if then is not None:
                 then(done, total)
 

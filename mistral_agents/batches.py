@@ -18,7 +18,7 @@ from typing import Any, Literal
 from mistral_agents._api.paging import awalk, by_number, given, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
@@ -219,6 +219,7 @@ class Batches:
         return await arun(self._create(requests, {"endpoint": endpoint, **options}))
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
+        check_ids(options)
         part, files = ("batch.jsonl", _lines(requests)), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}

@@ -14,6 +14,7 @@ from mistral_agents._conversation.exchange import Exchanges, Settings, split_opt
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
+from mistral_agents._http.transport import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -83,6 +84,7 @@ class Conversation(Shown):
         **options: Unpack[ConversationOptions],
     ) -> None:
         given, per_turn = split_options(options)
+        check_ids({"conversation_id": conversation_id, **given})
         if conversation_id is not None and given:
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
@@ -109,6 +111,11 @@ class Conversation(Shown):
     def usage(self) -> Usage:
         """Tokens and connector calls of all turns made through this object."""
         return self._exchanges.usage
+
+    @property
+    def meter(self) -> Meter | None:
+        """What counts its turns; None where none was given."""
+        return self._exchanges.settings.meter
 
     @property
     def last_turn(self) -> Turn | None:

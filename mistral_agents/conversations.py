@@ -24,7 +24,7 @@ from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
-from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._http.transport import Reply, Transport, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
@@ -387,10 +387,12 @@ class Conversations:
         Raises:
             UnknownOutcomeError: There is no finished answer after that entry (yet), or not to these inputs.
         """
+        check_ids({"after_entry_id": after_entry_id})
         return recovered_turn(conversation_id, self.get_history(conversation_id).entries, after_entry_id, inputs)
 
     async def arecover(self, conversation_id: str, after_entry_id: str, inputs: Any = None) -> Turn:
         """As `recover`, without blocking."""
+        check_ids({"after_entry_id": after_entry_id})
         history = await self.aget_history(conversation_id)
         return recovered_turn(conversation_id, history.entries, after_entry_id, inputs)
 
@@ -511,6 +513,7 @@ class Conversations:
             metadata: Passed to the service, and checked here too: that the service filters reliably is unverified.
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
+        check_ids({"agent_id": agent_id})
         rows = walk(self._transport.send, calls.page_call(0, page_size, metadata), by_number, "data")
         return Listing(ConversationInfo(row) for row in rows if _is_wanted(row, metadata, agent_id))
 
@@ -518,6 +521,7 @@ class Conversations:
         self, *, page_size: int = 100, metadata: Mapping[str, Any] | None = None, agent_id: str | None = None
     ) -> AsyncIterator[ConversationInfo]:
         """As `list`, without blocking."""
+        check_ids({"agent_id": agent_id})
         call = calls.page_call(0, page_size, metadata)
         async for row in awalk(self._transport.asend, call, by_number, "data"):
             if _is_wanted(row, metadata, agent_id):

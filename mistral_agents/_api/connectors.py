@@ -136,10 +136,10 @@ def create_call(name: str, server: str, description: str, options: Mapping[str, 
 
 def update_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
     """Changing a connector."""
-    body = _known(changes, ConnectorChanges, "update")
+    path, body = _changed(connector_id), _known(changes, ConnectorChanges, "update")
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the connector", "PATCH", _changed(connector_id), "update", body=body, once=True)
+    return _call("Updating the connector", "PATCH", path, "update", body=body, once=True)
 
 
 def delete_call(connector_id: str) -> Call:

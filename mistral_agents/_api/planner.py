@@ -11,7 +11,7 @@ from mistral_agents._api.guards import ConnectorGuards
 from mistral_agents._api.model_notes import ModelNotes
 from mistral_agents._border.effects import AgentEffects, may_repeat
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.transport import Call
+from mistral_agents._http.transport import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
@@ -63,8 +63,10 @@ class Planner:
         Raises:
             ConfigurationError: The request can't be sent so.
         """
+        check_ids(request.options)
         if request.operation == "start":
             return self._plan_start(request)
+        check_id("conversation_id", request.conversation_id)
         conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
         policy = self.book.of_conversation(conversation_id)
         if request.operation == "append":

@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -71,6 +71,26 @@ def check_id(name: str, value: Any) -> str:
     if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
         raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
     return value
+
+
+_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Check the options that hold an id or a list of ids; None is not given.
+
+    Raises:
+        ConfigurationError: One of them can't be an id.
+    """
+    for name, value in options.items():
+        if name in _IDS and value is not None:
+            check_id(name, value)
+        elif name in _LISTS_OF_IDS and value is not None:
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
+            for place, one in enumerate(value):
+                check_id(f"{name}[{place}]", one)
 
 
 @dataclass(slots=True)

@@ -17,13 +17,12 @@ from mistral_agents._display.words import shorten, write_table
 from mistral_agents._json import JsonDict
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError
-from mistral_agents.cli.session import Session, session_of
+from mistral_agents.cli.session import DEFAULT_MODEL, Session, session_of
 from mistral_agents.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True)
 Key = Annotated[str, typer.Argument(help="The job's id.")]
 Timeout = Annotated[float | None, typer.Option(help="Wait at most so many seconds.", min=0)]
-_MODEL = "mistral-medium-latest"
 _ENDPOINTS: dict[str, Endpoint] = {
     "conversations": "/v1/conversations",
     "chat": "/v1/chat/completions",
@@ -69,7 +68,7 @@ def _read_lines(file: Path) -> list[str]:
 def submit(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A request's body (JSON) or a message in each line; - is the input.")],
-    model: Annotated[str | None, typer.Option(help=f"The model (default: {_MODEL}).")] = None,
+    model: Annotated[str | None, typer.Option(help=f"The model (default: {DEFAULT_MODEL}).")] = None,
     agent: Annotated[str | None, typer.Option(help="An agent's id, instead of a model.")] = None,
     endpoint: Annotated[str, typer.Option(help="conversations, chat or embeddings.")] = "conversations",
     hours: Annotated[int | None, typer.Option(help="When the service gives it up.", min=1, max=168)] = None,
@@ -87,7 +86,7 @@ def submit(
     if not requests:
         raise ConfigurationError(f"There is no request in {file}.")
     named = any("model" in body or "agent_id" in body for body in requests)
-    chosen = model if model is not None or agent is not None or named else _MODEL
+    chosen = model if model is not None or agent is not None or named else DEFAULT_MODEL
     job = session.client.batches.create(
         requests, endpoint=path, **given(model=chosen, agent_id=agent, timeout_hours=hours)
     )

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mistral_agents._api.records import Records
+from mistral_agents._display.views import show_value
 from mistral_agents._json import JsonDict
 from mistral_agents.branches import Branch
 from mistral_agents.cleanup import cleanup
@@ -88,7 +89,7 @@ def _say(session: Session, talk: Conversation, message: str | None) -> None:
         turn = talk.append(message)
     except MistralAgentsError as error:
         raise as_unsure(error) from error
-    session.emit(_turn_json(turn), turn)
+    session.emit(_turn_json(turn), show_value(turn, prices=session.prices))
 
 
 def _turn_json(turn: Turn) -> JsonDict:

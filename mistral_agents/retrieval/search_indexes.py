@@ -16,7 +16,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Transport, path_of
+from mistral_agents._http.transport import Call, Transport, check_ids, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
@@ -179,6 +179,7 @@ def _make_ingestion_call(name: str, documents: Sequence[Mapping[str, Any]]) -> C
 
 
 def _make_deletion_call(name: str, source_ids: Sequence[str]) -> Call:
+    check_ids({"source_ids": source_ids})
     body = {"document_ids": [document_id_of(one) for one in source_ids]}
     return _call("DELETE", name, "/documents", "Deleting documents of the index", body)
 
