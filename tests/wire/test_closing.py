@@ -165,7 +165,9 @@ for _ in range(3):
     asyncio.run(ask())
     gc.collect()
 """
-LATE = IDLE + """
+LATE = (
+    IDLE
+    + """
 async def ask_at_the_end():
     try:
         yield
@@ -178,6 +180,7 @@ async def leave(kept):
 kept = []
 asyncio.run(leave(kept))
 """
+)
 
 
 def test_a_loop_that_ends_leaves_no_connection_open(standin):
