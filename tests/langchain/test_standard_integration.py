@@ -44,7 +44,7 @@ def _fetch(url: str, **_: Any) -> _Fetched:
 
 
 @pytest.mark.filterwarnings(
-    "ignore:A tool_use block of another provider's answer is left out:UserWarning",  # the suite sends some
+    "ignore:A (tool_use|thinking) block of another provider's answer is left out:UserWarning",  # the suite sends some
     "ignore:tool_choice='any' can't be forced on an agent:UserWarning",  # and forces tools on agents
 )
 class _Suite(ChatModelIntegrationTests):
