@@ -29,7 +29,7 @@ PACKAGES = {
     "webencodings": "webencodings",
     "chardet": "chardet",
 }
-"""What the extra `server-core` brings, by import name; `server` has pandas and matplotlib beside it, for the code that is run."""
+"""What the extra `server-core` brings, by import name; `server` adds pandas and matplotlib for code that is run."""
 
 API_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_API_KEY"
 MODEL_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_MODEL_KEY"

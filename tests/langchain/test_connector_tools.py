@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from langchain_mistral_agents import ChatMistralAgent, MistralMeterHandler, aloa
 from mistral_agents import WebSearch
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from tests.support.connectors import WEATHER
+from tests.support.docs import python_blocks
 
 
 async def test_a_connectors_tools_are_langchain_tools(meteo):
@@ -66,7 +66,7 @@ def test_the_page_about_connectors_runs(meteo, monkeypatch, capsys):
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     page = Path(__file__).parents[2] / "docs" / "connectors.md"
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+    for block in python_blocks(page):
         exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
     for words in ("['meteo']", "sun in Rome", "sun in Paris", "1 turns", "2 turns"):

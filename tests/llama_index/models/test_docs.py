@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.docs import python_blocks
 from tests.support.scripted import call, say
 
 PAGES = Path(__file__).parents[3] / "docs" / "llama-index"
-BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 DRAW = call("generate_image", {"prompt": "a lighthouse"})
 SIX_BY_SEVEN = call("multiply", {"a": 6, "b": 7})
 
@@ -24,7 +23,7 @@ def run(service: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[s
 
     def execute(page: str) -> dict[str, Any]:
         names: dict[str, Any] = {}
-        for number, block in enumerate(BLOCK.findall((PAGES / f"{page}.md").read_text(encoding="utf-8"))):
+        for number, block in enumerate(python_blocks(PAGES / f"{page}.md")):
             exec(compile(block, f"{page}.md, block {number + 1}", "exec"), names)
         return names
 
