@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from mistral_agents._api.paging import awalk, by_number, given, walk
+from mistral_agents._api.arguments import given
+from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
@@ -36,7 +37,26 @@ _ONE = "/v1/batch/jobs/{job_id}"
 
 
 class BatchJob(Record):
-    """A batch job: `id`, `status`, `total_requests`, `succeeded_requests`, `failed_requests`, ..."""
+    """A batch job; its times are seconds since 1970."""
+
+    id: str
+    status: str
+    endpoint: str | None
+    model: str | None
+    agent_id: str | None
+    metadata: JsonDict | None
+    input_files: list[str] | None
+    output_file: str | None
+    error_file: str | None
+    errors: list[JsonDict] | None
+    total_requests: int | None
+    completed_requests: int | None
+    succeeded_requests: int | None
+    failed_requests: int | None
+    created_at: int | None
+    started_at: int | None
+    completed_at: int | None
+    object: str | None
 
     @property
     def is_running(self) -> bool:
@@ -84,7 +104,7 @@ class BatchResult:
         return Usage.from_wire(self.body.get("usage")) if self.body is not None else Usage()
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
@@ -219,6 +239,7 @@ class Batches:
         return await arun(self._create(requests, {"endpoint": endpoint, **options}))
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
+        check_ids(options)
         part, files = ("batch.jsonl", _lines(requests)), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}

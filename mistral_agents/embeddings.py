@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport
+from mistral_agents._http.transport import Call, Reply, Transport, check_id
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, ResponseFormatError
@@ -117,12 +117,10 @@ class Embeddings:
 
 def _checked(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
     texts: list[Any] = [inputs] if isinstance(inputs, str) else list(inputs)
-    name: Any = model
     for place, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ConfigurationError(f"inputs must be texts that are not blank; number {place} is {text!r}.")
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError(f"model must be the name of an embedding model, not {model!r}.")
+    check_id("model", model)
     if output_dimension is not None and (type(output_dimension) is not int or output_dimension < 1):
         raise ConfigurationError(f"output_dimension must be a whole number from 1, or None, not {output_dimension!r}.")
     return texts
@@ -141,7 +139,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _vectors_in(data: Any, count: int) -> list[list[float]]:
+def _vectors_in(data: object, count: int) -> list[list[float]]:
     """The vectors of a reply, each at the place that its `index` names."""
     rows = data.get("data") if isinstance(data, dict) else None
     found: dict[int, list[float]] = {}

@@ -53,7 +53,7 @@ ERROR_MARK = "Error executing tool"
 """How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
 
 
-def _read_text(value: Any) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -276,7 +276,12 @@ _READERS: dict[str, Any] = {
 }
 
 
-def parse_entry(data: Any) -> Entry:
+def is_input(entry: Entry) -> bool:
+    """Whether the client said it."""
+    return isinstance(entry, (MessageInput, FunctionResult))
+
+
+def parse_entry(data: object) -> Entry:
     """Read one entry. Never raises: what is no dict, or of an unknown kind, becomes an `UnknownEntry`."""
     if not isinstance(data, dict):
         return UnknownEntry(raw={"value": data})
@@ -284,7 +289,7 @@ def parse_entry(data: Any) -> Entry:
     return reader(data) if reader is not None else UnknownEntry(**_read_common(data))
 
 
-def parse_entries(data: Any) -> list[Entry]:
+def parse_entries(data: object) -> list[Entry]:
     """Read a list of entries; anything but a list counts as empty."""
     return [parse_entry(item) for item in data] if isinstance(data, list) else []
 
@@ -309,7 +314,7 @@ def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, An
     return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": as_json_text(arguments)}
 
 
-def function_result(tool_call_id: str, result: Any) -> JsonDict:
+def function_result(tool_call_id: str, result: object) -> JsonDict:
     """A `function.result`; anything but a string is sent as JSON text."""
     return {"type": "function.result", "tool_call_id": tool_call_id, "result": as_json_text(result)}
 
@@ -349,7 +354,51 @@ def short_call_id(seed: str) -> str:
     return hashlib.sha256(mend_text(seed).encode()).hexdigest()[:9]
 
 
-def as_inputs(inputs: Any) -> str | list[JsonDict]:
+class CallIds:
+    """Gives each call of one turn an id of its own, since results are told apart by it alone.
+
+    Mistral's models do so themselves; other engines behind the same API leave ids out, or give several calls the same.
+    A handoff voids the calls before it, so those behind it begin anew.
+    """
+
+    __slots__ = ("_settled",)
+
+    def __init__(self) -> None:
+        self._settled: dict[str, str] = {}
+
+    def settle(self, key: str, call_id: Any) -> str:
+        """The id of the call with a key (its entry's id, or its place): as it came, unless another call has it."""
+        known = self._settled.get(key)
+        if known is None:
+            given = call_id if isinstance(call_id, str) else ""
+            known = given if given and given not in self._settled.values() else short_call_id(f"{key} {given}")
+            self._settled[key] = known
+        return known
+
+
+def settle_calls(outputs: Any) -> Any:
+    """The outputs of one turn, with an id of its own for each call that waits at the same time."""
+    if not isinstance(outputs, list):
+        return outputs
+    ids = CallIds()
+    settled: list[Any] = []
+    for place, entry in enumerate(outputs):
+        kind = entry.get("type") if isinstance(entry, dict) else None
+        if kind == "agent.handoff":
+            ids = CallIds()
+        if kind == "function.call":
+            key = str(entry.get("id") or f"{kind}@{place}")
+            settled.append({**entry, "tool_call_id": ids.settle(key, entry.get("tool_call_id"))})
+        else:
+            settled.append(entry)
+    return settled
+
+
+Inputs = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any] | Entry]
+"""What is said in a turn: a text, an entry, or a list of texts and entries."""
+
+
+def as_inputs(inputs: object) -> str | list[JsonDict]:
     """Check what a caller gives as `inputs`: a non-empty text, one entry, or a list of entries.
 
     Raises:
@@ -368,7 +417,7 @@ def as_inputs(inputs: Any) -> str | list[JsonDict]:
     return [_check_input(item, place) for place, item in enumerate(inputs)]
 
 
-def _check_input(item: Any, place: int) -> JsonDict:
+def _check_input(item: object, place: int) -> JsonDict:
     if isinstance(item, str):
         return user_message(item)
     if isinstance(item, Mapping):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-import warnings
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._api.paging import FileContent, awalk, by_number, file_part, walk
+from mistral_agents._api.arguments import FileContent, file_part
+from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import FileInfo, Listing, as_record
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, path_of
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._turn.media import FileData
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError
 from mistral_agents.turn import FileRef, Turn
 
@@ -95,7 +96,8 @@ def _check_file(file: FileData, source: FileSource) -> FileData:
     wanted = source.policy.image_size if isinstance(source, Turn) and source.policy is not None else None
     if wanted is not None and file.size is not None and file.size != wanted:
         found, asked = ("x".join(map(str, size)) for size in (file.size, wanted))
-        warnings.warn(f"{file.name} is {found} pixels; {asked} were asked for.", ImageSizeWarning, stacklevel=3)
+        text = f"{file.name} is {found} pixels; {asked} were asked for."
+        warn_user(f"{text} Resize it, or name the size in the message.", ImageSizeWarning)
     return file
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
-from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, named_bytes, uuid_text, walk
+from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
 from mistral_agents._api.shared_files import SharedFile, split_id
 from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
@@ -37,11 +38,22 @@ __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
 
 class DocumentStatus(Record):
-    """How far a document is processed: `process_status` (`todo`, `in_progress`, `done`, `error`, ...)."""
+    """How far a document is processed: `process_status` is `todo`, `in_progress`, `done`, `error`, ..."""
+
+    document_id: str
+    process_status: str | None
+    processing_status: str | None
 
 
 class Sharing(Record):
-    """Who may use a library: `share_with_uuid`, `share_with_type`, `role`."""
+    """Who may use a library."""
+
+    library_id: str
+    share_with_uuid: str | None
+    share_with_type: str
+    role: str
+    user_id: str | None
+    org_id: str | None
 
 
 def _read_text(reply: Reply) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from mistral_agents._api.model_facts import ModelFacts, facts_of_card
-from mistral_agents._api.model_notes import ModelDeprecationWarning, ModelNotes
+from mistral_agents._api.planner import ModelDeprecationWarning, ModelNotes
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, check_id
@@ -18,7 +18,24 @@ __all__ = ["ModelDeprecationWarning", "ModelInfo", "Models"]
 
 
 class ModelInfo(Record):
-    """A model: `id`, `aliases`, `capabilities`, `max_context_length`, `deprecation`, ..."""
+    """A model; `created` is in seconds since 1970, `max_context_length` in tokens."""
+
+    id: str
+    name: str | None
+    description: str | None
+    aliases: list[str] | None
+    capabilities: dict[str, bool] | None
+    max_context_length: int | None
+    default_model_temperature: float | None
+    deprecation: str | None
+    deprecation_replacement_model: str | None
+    type: str | None
+    owned_by: str | None
+    created: int | None
+    job: str | None
+    root: str | None
+    archived: bool | None
+    object: str | None
 
     @property
     def facts(self) -> ModelFacts | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, path_of
+from mistral_agents._http.transport import Call, check_ids, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools
@@ -90,6 +90,7 @@ def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> Jso
     if unknown:
         names = ", ".join(sorted({*known.__annotations__, *AgentOptions.__annotations__}))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    check_ids(options)
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -106,6 +107,7 @@ def create_call(body: JsonDict) -> Call:
     for name in ("model", "name"):
         if not isinstance(body.get(name), str) or not body[name].strip():
             raise ConfigurationError(f"{name} must be a non-empty text, not {body.get(name)!r}.")
+    check_ids(body)
     return _call("Creating the agent", "POST", "/v1/agents", "create", body=body, once=True)
 
 
@@ -125,9 +127,10 @@ def list_call(page_size: int, name: str | None, search: str | None, metadata: Ma
 
 def update_call(agent_id: str, body: JsonDict) -> Call:
     """A new version of an agent."""
+    path = _fill_path(agent_id)
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the agent", "PATCH", _fill_path(agent_id), "update", body=body, once=True)
+    return _call("Updating the agent", "PATCH", path, "update", body=body, once=True)
 
 
 def delete_call(agent_id: str) -> Call:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.paging import given, uuid_text
+from mistral_agents._api.arguments import given, uuid_text
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of
 from mistral_agents._json import JsonDict
@@ -93,14 +93,14 @@ def run_call(connector: str, tool: str, arguments: Mapping[str, Any], credential
     return _call(f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True)
 
 
-def by_cursor(call: Call, data: Any, _: list[JsonDict]) -> Call | None:
+def by_cursor(call: Call, data: object, _: list[JsonDict]) -> Call | None:
     """The next page of a list with cursors."""
     told = data.get("pagination") if isinstance(data, dict) else None
     cursor = told.get("next_cursor") if isinstance(told, Mapping) else None
     return replace(call, params={**call.params, "cursor": cursor}) if cursor else None
 
 
-def by_page(call: Call, _: Any, rows: list[JsonDict]) -> Call | None:
+def by_page(call: Call, _: object, rows: list[JsonDict]) -> Call | None:
     """The next page of a list with page numbers; the service may not know them and repeat the page (SDK 3.7)."""
     full = len(rows) >= call.params["page_size"]
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None
@@ -136,10 +136,10 @@ def create_call(name: str, server: str, description: str, options: Mapping[str, 
 
 def update_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
     """Changing a connector."""
-    body = _known(changes, ConnectorChanges, "update")
+    path, body = _changed(connector_id), _known(changes, ConnectorChanges, "update")
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the connector", "PATCH", _changed(connector_id), "update", body=body, once=True)
+    return _call("Updating the connector", "PATCH", path, "update", body=body, once=True)
 
 
 def delete_call(connector_id: str) -> Call:

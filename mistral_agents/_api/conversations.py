@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, path_of
+from mistral_agents._http.transport import Call, check_id, path_of
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import as_inputs
+from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError
 
 HandoffExecution = Literal["server", "client"]
@@ -140,30 +140,31 @@ def _make_call(
     )
 
 
-def start_call(inputs: Any, options: Mapping[str, Any]) -> Call:
+def start_call(inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A conversation's first turn."""
     body = {"inputs": as_inputs(inputs), **_write_options(options, StartOptions, "start")}
     _check_start(body)
     return _make_call("Starting the conversation", "/v1/conversations", "start", body, options)
 
 
-def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, Any]) -> Call:
+def append_call(conversation_id: str | None, inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A further turn."""
+    path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
     body = _write_options(options, CallOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
         body["inputs"] = as_inputs("" if inputs is None else inputs)
-    path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
     return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)
 
 
-def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
+def restart_call(
+    conversation_id: str | None, from_entry_id: object, inputs: Inputs | None, options: Mapping[str, Any]
+) -> Call:
     """A branch."""
-    if not isinstance(from_entry_id, str) or not from_entry_id:
-        raise ConfigurationError(f"from_entry_id must be the id of an entry, not {from_entry_id!r}.")
+    path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
+    check_id("from_entry_id", from_entry_id)
     known = _write_options(options, RestartOptions, "restart")
     said = {"inputs": as_inputs(inputs)} if inputs is not None else {}
     body = {**said, "from_entry_id": from_entry_id, **known}
-    path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
     # The branch has no id before the reply tells it, and its parent's is not its own.
     return _make_call(f"Branching from {conversation_id}", path, "restart", body, options)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mistral_agents._api.paging import given, media_type_of, time_text, uuid_text
+from mistral_agents._api.arguments import given, media_type_of, time_text, uuid_text
 from mistral_agents._api.shared_files import split_id
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of
@@ -146,11 +146,11 @@ def unfit_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key!r} is {value!r}"
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     if not isinstance(value, (list, tuple)) or not all(_is_scalar(item) for item in value):
         return False
     kinds = {str if isinstance(item, str) else bool if isinstance(item, bool) else float for item in value}

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from mistral_agents._api.records import Document
+from mistral_agents._http.transport import check_id
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import NotFoundError
@@ -47,8 +48,12 @@ class Row:
 
 
 def split_id(document_id: str) -> tuple[str, str]:
-    """The id of the service's record, and the tag of the row (empty for the record's own document)."""
-    record_id, _, tag = document_id.partition(_MARK)
+    """The id of the service's record, and the tag of the row (empty for the record's own document).
+
+    Raises:
+        ConfigurationError: It can't be an id.
+    """
+    record_id, _, tag = check_id("document_id", document_id).partition(_MARK)
     return record_id, tag
 
 

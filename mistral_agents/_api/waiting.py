@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents._http.transport import check_ids
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
 
@@ -92,6 +93,8 @@ class Waiting:
     """Keeps the outcome of each document, and says how long to wait before asking again."""
 
     def __init__(self, document_ids: Iterable[str], timeout: float, on_progress: Progress | None) -> None:
+        document_ids = list(document_ids)
+        check_ids({"document_ids": document_ids})
         self._outcomes = {key: DocumentOutcome(key, "pending", None) for key in document_ids}
         self._deadline = time.monotonic() + timeout
         self._on_progress = on_progress
@@ -107,7 +110,7 @@ class Waiting:
         """What is known of each document, in the order given."""
         return list(self._outcomes.values())
 
-    def take(self, document_id: str, status: Any) -> None:
+    def take(self, document_id: str, status: object) -> None:
         """Note a document's status."""
         state, word = state_of(status)
         self._outcomes[document_id] = DocumentOutcome(document_id, state, word)

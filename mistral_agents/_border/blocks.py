@@ -12,13 +12,13 @@ import codecs
 import json
 import mimetypes
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from mistral_agents._json import JsonDict
+from mistral_agents._warnings import warn_user
 from mistral_agents.entries import user_message
 from mistral_agents.errors import ConfigurationError
 
@@ -226,7 +226,7 @@ def _chunk_or_warning(part: Part) -> JsonDict | None:
 
 def warn_left_out(label: str, where: str) -> None:
     """Name a block that is not sent."""
-    warnings.warn(f"A {label} block {where} is left out: the service takes none.", UserWarning, stacklevel=9)
+    warn_user(f"A {label} block {where} is left out: the service takes none. Say it as text, or leave it out.")
 
 
 def make_text_only(parts: Sequence[Part], what: str) -> str:
@@ -274,7 +274,8 @@ def make_result(parts: Iterable[Part]) -> ResultContent:
         try:
             chunk = make_chunk(part)
         except ConfigurationError as error:
-            warnings.warn(f"A result's {part.label} is left out: {error.message}", UserWarning, stacklevel=9)
+            text = f"A result's {part.label} is left out, which the model is told: {error.message}"
+            warn_user(f"{text} Return text, or a kind that can be sent.")
             texts.append(f"[{part.label}: left out, it can't be sent]")
             continue
         if chunk["type"] == "text":
@@ -297,12 +298,12 @@ def make_attachments(results: Sequence[tuple[str, ResultContent]]) -> list[JsonD
     return [user_message(chunks)] if chunks else []
 
 
-def write_json(value: Any) -> str:
+def write_json(value: object) -> str:
     """A value that is no content block, as JSON text; bytes are told by their number, never spelt out."""
     return json.dumps(value, ensure_ascii=False, default=_write_odd)
 
 
-def _write_odd(value: Any) -> str:
+def _write_odd(value: object) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(bytes(value))} bytes>"
     return str(value)

@@ -6,25 +6,16 @@ to it, so that an edited, trimmed or rewound history is told from a continuation
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mistral_agents._api.recovery import is_input
-from mistral_agents._json import load_json
+from mistral_agents._json import digest, load_json
 from mistral_agents._tools.translate import translate_tools
-from mistral_agents.entries import Entry, content_chunks
+from mistral_agents.entries import Entry, content_chunks, is_input
 from mistral_agents.turn import Turn
 
 ItemKind = Literal["system", "input", "answer", "result"]
-
-
-def digest(*parts: Any) -> str:
-    """A short digest of JSON-like values."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:
@@ -42,7 +33,7 @@ def tool_identity(tool: Mapping[str, Any]) -> str:
     return digest(_drop_defaults(told, depth=2))
 
 
-def _drop_defaults(value: Any, depth: int) -> Any:
+def _drop_defaults(value: object, depth: int) -> Any:
     """Without what is not told; what is false or empty counts as not told, but for a function's own schema."""
     if not isinstance(value, Mapping) or depth == 0:
         return sorted(value) if isinstance(value, (list, tuple)) and all(isinstance(i, str) for i in value) else value
@@ -164,7 +155,7 @@ def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
     return [text.strip(), sorted(digest(call_id, name, _parse_loosely(args)) for call_id, name, args in calls)]
 
 
-def input_words(content: Any) -> list[Any]:
+def input_words(content: object) -> list[Any]:
     """The words of what a user said: a text, or chunks as the service takes them."""
     chunks = [{k: v for k, v in chunk.items() if v is not None} for chunk in content_chunks(content)]
     return [chunk.get("text", "").strip() if set(chunk) == {"type", "text"} else chunk for chunk in chunks]
@@ -175,7 +166,7 @@ def result_words(call_id: str, text: str) -> list[Any]:
     return [call_id, text.strip()]
 
 
-def _parse_loosely(arguments: Any) -> Any:
+def _parse_loosely(arguments: object) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:

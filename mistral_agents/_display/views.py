@@ -1,12 +1,12 @@
-"""Which view an object of this package has."""
+"""Which view an object of this package has, and the forms that a view is drawn in."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
-from typing import Any
 
 from mistral_agents._api.records import Record, Records, masked
 from mistral_agents._display.blocks import (
@@ -21,8 +21,11 @@ from mistral_agents._display.blocks import (
     View,
     Words,
 )
+from mistral_agents._display.html import draw_fragment
+from mistral_agents._display.markdown import draw_markdown
 from mistral_agents._display.shown import Display, Shown
 from mistral_agents._display.talk import picture_of, view_history, view_turn
+from mistral_agents._display.terminal import draw_terminal
 from mistral_agents._display.words import make_pairs, shorten, write_table, write_usage, write_value
 from mistral_agents._turn.media import FileData
 from mistral_agents._turn.timeline import Explanation
@@ -40,6 +43,8 @@ from mistral_agents.specs import Change, Plan
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Quota, Usage
 
+__all__ = ["draw_forms", "draw_fragment", "draw_markdown", "draw_terminal", "show_value", "view_of"]
+
 _MOST_ROWS = 200
 _MOST_COLUMNS = 7
 _FIRST = (
@@ -49,7 +54,7 @@ _FIRST = (
 
 
 @singledispatch
-def view_of(value: Any) -> View:
+def view_of(value: object) -> View:
     """The view of an object.
 
     Raises:
@@ -62,13 +67,28 @@ def view_of(value: Any) -> View:
     raise ConfigurationError(f"There is no drawing of a {type(value).__name__}; show what this package returns.")
 
 
-def show_value(value: Any) -> Display:
+def show_value(value: object) -> Display:
     """A value's view as an object; of an iterator the first rows are read."""
     if isinstance(value, Iterable) and not isinstance(value, (Shown, str, list, tuple, dict)):
         value = list(islice(value, _MOST_ROWS))
         if not value:
             return Display(View("nothing", [Words("nothing")], "nothing"))
     return Display(view_of(value))
+
+
+def draw_forms(view: View, include: Container[str] | None, exclude: Container[str] | None) -> dict[str, object]:
+    """A view in the forms that are wanted, by media type; the text form is always among those there are."""
+    html = draw_fragment(view)
+    found: dict[str, object] = {"text/plain": view.plain, "text/markdown": draw_markdown(view)}
+    if html is not None:
+        found["text/html"] = html
+    for kind, data in view.other.items():
+        found[kind] = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    return {
+        kind: data
+        for kind, data in found.items()
+        if (not include or kind in include) and not (exclude and kind in exclude)
+    }
 
 
 def _tabled(title: str, table: Table, note: str = "") -> View:
@@ -132,7 +152,7 @@ def _change_lines(change: Change) -> list[tuple[Sign, str]]:
     return lines
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 

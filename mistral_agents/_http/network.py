@@ -1,4 +1,8 @@
-"""The network layer of our own HTTP clients: waits end with the call's deadline, names are looked up in our threads.
+"""How long a call may take, and the network layer of our own HTTP clients that holds it.
+
+One deadline bounds all attempts of a call, checked at every step that waits. That of a synchronous call is a context
+variable, which the layer around sockets reads, so that each wait ends with it; an asynchronous one runs in a cancel
+scope instead. Names are looked up in threads of our own.
 
 The HTTP libraries bound each read on a socket, not the whole; a reply that drips in never ends. And the event loop
 looks names up in its default executor, whose threads an application may have taken. Both are mended by a layer around
@@ -10,17 +14,80 @@ library. Clients given by the user are left as they are.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import socket
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from mistral_agents._http.deadline import bound_wait
+from mistral_agents.errors import ConfigurationError
 
+LONGEST = 1e8
+"""The longest wait that is handed to a socket, in seconds (about three years); larger ones overflow it."""
+_SHORTEST = 0.001
+_current: ContextVar[Deadline | None] = ContextVar("mistral_agents_deadline", default=None)
 _WORKERS = 4
 _FIRST_TRY = 3.0
 """Seconds that an address may take to answer while another one is left to try."""
+
+
+def check_seconds(name: str, value: Any) -> float:
+    """A number of seconds above 0.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be a number of seconds above 0, not {value!r}.")
+    return min(float(min(value, LONGEST)), LONGEST)
+
+
+class Deadline:
+    """A moment after which a call is over.
+
+    Attributes:
+        seconds: How long the call may take in all; None for a transfer, which only silence ends.
+    """
+
+    __slots__ = ("_end", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left; infinite where there is no end."""
+        return self._end - time.monotonic()
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is up."""
+        return self.left <= 0
+
+    @contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Bound every wait on a socket of this thread."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+
+def bound_wait(timeout: float | None) -> float | None:
+    """A wait on a socket, cut to what the call under way has left."""
+    deadline = _current.get()
+    if deadline is None or deadline.seconds is None:
+        return timeout
+    left = max(deadline.left, _SHORTEST)
+    return left if timeout is None else min(timeout, left)
 
 
 @lru_cache(maxsize=1)
@@ -60,7 +127,7 @@ class DeadlineStream:
         """As the stream's own."""
         self._stream.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+    def start_tls(self, ssl_context: object, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         """As the stream's own."""
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, bound_wait(timeout)))
 
@@ -75,11 +142,11 @@ class DeadlineBackend:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
 
-    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return DeadlineStream(self._backend.connect_unix_socket(path, timeout=bound_wait(timeout), **options))
 
@@ -95,7 +162,7 @@ class ResolvingBackend:
         self._backend = backend
         self._connect_error = connect_error
 
-    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own, address after address."""
         if is_address(host):
             return await self._backend.connect_tcp(host, port, timeout=timeout, **options)
@@ -115,7 +182,7 @@ class ResolvingBackend:
         except OSError as error:
             raise self._connect_error(str(error)) from error
 
-    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return await self._backend.connect_unix_socket(path, timeout=timeout, **options)
 
@@ -144,7 +211,7 @@ async def aresolve(host: str, port: int) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
 
 
-def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:
     """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]

@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -23,8 +23,7 @@ from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
-from mistral_agents._http.deadline import Deadline, check_seconds
-from mistral_agents._http.hooks import HookChain
+from mistral_agents._http.network import Deadline, check_seconds
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
@@ -49,7 +48,7 @@ _MAYBE = "It may have been applied and was not sent again; {} before sending it 
 _log = logging.getLogger("mistral_agents")
 
 
-def path_of(template: str, **parts: Any) -> str:
+def path_of(template: str, **parts: object) -> str:
     """A path with its parts percent-encoded; the SDK itself does not encode them.
 
     Raises:
@@ -58,7 +57,7 @@ def path_of(template: str, **parts: Any) -> str:
     return template.format(**{name: quote(check_id(name, value), safe="") for name, value in parts.items()})
 
 
-def check_id(name: str, value: Any) -> str:
+def check_id(name: str, value: object) -> str:
     """An id that can stand in an address.
 
     Raises:
@@ -71,6 +70,26 @@ def check_id(name: str, value: Any) -> str:
     if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
         raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
     return value
+
+
+_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Check the options that hold an id or a list of ids; None is not given.
+
+    Raises:
+        ConfigurationError: One of them can't be an id.
+    """
+    for name, value in options.items():
+        if name in _IDS and value is not None:
+            check_id(name, value)
+        elif name in _LISTS_OF_IDS and value is not None:
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
+            for place, one in enumerate(value):
+                check_id(f"{name}[{place}]", one)
 
 
 @dataclass(slots=True)
@@ -248,7 +267,7 @@ class Retries:
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
 
 
-def _dump_json(body: Any) -> bytes:
+def _dump_json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -271,7 +290,7 @@ class Opened:
     """A response of a good status, and the hooks that go with it; without `reply` its body is still to be read."""
 
     response: Any
-    hooks: HookChain
+    hooks: sdk_layer.HookChain
     reply: Reply | None = None
 
 
@@ -339,7 +358,7 @@ class Transport:
             waits.update(dict.fromkeys(waits, max(deadline.left, 0.001)))
 
     def type_failure(
-        self, call: Call, error: Exception, client: Any, deadline: Deadline, *, place: str | None = None
+        self, call: Call, error: Exception, client: object, deadline: Deadline, *, place: str | None = None
     ) -> MistralAgentsError:
         """The typed error for what the HTTP library raised at the service or `place`; others are raised as they are."""
         if isinstance(error, MistralAgentsError):
@@ -394,7 +413,7 @@ class Transport:
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
         """One attempt: what came of it, or the error that `Retries` decides about."""
-        client, hooks = sdk.sdk_configuration.client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, self.clients.key(), call.headers)
         request = hooks.run_before(request)
@@ -409,7 +428,7 @@ class Transport:
             raise
 
     def _translate(
-        self, hooks: HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
+        self, hooks: sdk_layer.HookChain, raised: Exception, call: Call, client: object, deadline: Deadline
     ) -> MistralAgentsError:
         """The typed error for what an attempt raised, told to the span; what is not for us to type is raised again."""
         try:
@@ -423,7 +442,7 @@ class Transport:
         return error
 
     def _run_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: object, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
@@ -440,13 +459,13 @@ class Transport:
             response.close()
             raise
 
-    def _refuse(self, other: Exception | None, call: Call, response: Any) -> None:
+    def _refuse(self, other: Exception | None, call: Call, response: object) -> None:
         """Raise the error for a status of 300 or more, or what a hook of the user wants raised."""
         if other is not None:
             raise other
         raise status_error(call, reply_of(response, call.what, call.conversation_id))
 
-    def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
+    def _check(self, call: Call, response: object, hooks: sdk_layer.HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
             _check_answer(reply, call)
@@ -463,7 +482,7 @@ class Transport:
         response.close()
         return b"".join(pieces)
 
-    def _count(self, size: int, piece: bytes, response: Any, call: Call, deadline: Deadline) -> int:
+    def _count(self, size: int, piece: bytes, response: object, call: Call, deadline: Deadline) -> int:
         size += len(piece)
         if size > self.clients.max_body_bytes:
             raise too_large(call.what, self.clients.max_body_bytes, response, call.conversation_id)
@@ -489,7 +508,7 @@ class Transport:
             await asyncio.sleep(wait)
 
     async def _atry_in_time(
-        self, sdk: Any, call: Call, deadline: Deadline, stream: bool
+        self, sdk: object, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
         if deadline.seconds is None:
             return await self._atry(sdk, call, deadline, stream)
@@ -503,7 +522,7 @@ class Transport:
     async def _atry(
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
-        client, hooks = sdk.sdk_configuration.async_client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.async_client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, await self.clients.akey(), call.headers)
         request = await hooks.arun_before(request)
@@ -528,7 +547,7 @@ class Transport:
         await opened.response.aclose()
 
     async def _arun_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: object, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:

@@ -7,12 +7,12 @@ taken here.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import TranslationWarning
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, UnknownToolNameError
 
 FUNCTIONS: dict[str, tuple[str, ...]] = {
@@ -24,7 +24,10 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }
 """The functions of the service's own tools, as recorded."""
 _PLACES = ("include", "exclude", "requires_confirmation")
-_UNGUARDED = "The tools of the connector {} could not be read ({}), so nothing tells whether {} guards anything."
+_UNGUARDED = (
+    "The tools of the connector {} could not be read ({}), so nothing tells whether {} guards anything. "
+    "Compare the names with those of client.connectors.tools()."
+)
 
 
 def configured_names(tool: Mapping[str, Any]) -> JsonDict:
@@ -101,7 +104,7 @@ def tell_unguarded(tool: Mapping[str, Any], reason: str) -> None:
         TranslationWarning: Always.
     """
     places = " and ".join(place for place, names in configured_names(tool).items() if names)
-    warnings.warn(_UNGUARDED.format(tool.get("connector_id"), reason, places), TranslationWarning, stacklevel=2)
+    warn_user(_UNGUARDED.format(tool.get("connector_id"), reason, places), TranslationWarning)
 
 
 def _bare(name: str, known: Collection[str], prefixes: list[str]) -> str:
@@ -120,7 +123,7 @@ def _check(tool: Mapping[str, Any], names: JsonDict, known: Collection[str], sho
         text += ", ".join(shown) + "."
         if place == "requires_confirmation":
             raise UnknownToolNameError(text, hint="A misspelt name would let the tool run without a question.")
-        warnings.warn(text, TranslationWarning, stacklevel=2)
+        warn_user(f"{text} Use one of these.", TranslationWarning)
 
 
 def _title(tool: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -14,12 +13,12 @@ from typing import Any
 
 from mistral_agents._api.waiting import state_of
 from mistral_agents._steps import Job, Steps, Work, arun, run
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
-from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
+from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncReport, SyncStarted, ignore
 from mistral_agents.retrieval.filters import Filter, unknown_fields
 from mistral_agents.retrieval.flight import SingleFlight
-from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader
@@ -295,4 +294,5 @@ def warn_of_unknown_fields(filter_: Filter | None, snapshot: Snapshot) -> None:
     unknown = unknown_fields(filter_, snapshot.fields) if filter_ is not None and snapshot.texts else []
     if unknown:
         text = f"No document has {', '.join(map(repr, unknown))}, which the filter asks for."
-        warnings.warn(f"{text} Known fields: {', '.join(sorted(snapshot.fields))}.", UserWarning, stacklevel=2)
+        known = ", ".join(sorted(snapshot.fields))
+        warn_user(f"{text} Known fields: {known}. Mend the filter, or give the documents this field.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
 
+from mistral_agents._warnings import warn_user
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.chunking import Chunks, Page
 from mistral_agents.retrieval.documents import LibraryDocument
@@ -95,7 +95,7 @@ class Store:
                     left.unlink()
             reason = error.strerror if error.strerror else str(error)
             text = f"The folder {self.folder} can't be written ({reason}), so nothing is kept there."
-            warnings.warn(f"{text} Make room or give another persist_dir.", UserWarning, stacklevel=2)
+            warn_user(f"{text} Make room or give another persist_dir.")
 
     def _unfinished(self) -> list[Path]:
         with suppress(OSError):
@@ -213,11 +213,11 @@ class Store:
         with (self.folder / f"journal-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def note_vectors(self, hashes: list[str], vectors: Any) -> None:
+    def note_vectors(self, hashes: list[str], vectors: object) -> None:
         """Keep vectors that were just made."""
         self._attempt(lambda: self._add_segment(hashes, vectors))
 
-    def _add_segment(self, hashes: list[str], vectors: Any) -> None:
+    def _add_segment(self, hashes: list[str], vectors: object) -> None:
         numpy = load("numpy")
         self._segment += 1
         name = f"journal-{os.getpid()}-{self._segment:06d}"
@@ -297,7 +297,7 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
