@@ -135,7 +135,7 @@ def cleanup(
     plan = _plan(older_than, dry_run)
     for info in found:
         plan.look(info)
-    return run(_clean(client, plan, archive_to, on_progress, files=files))
+    return run(_delete_planned(client, plan, archive_to, on_progress, files=files))
 
 
 async def acleanup(
@@ -154,10 +154,10 @@ async def acleanup(
     found: AsyncIterator[ConversationInfo] = client.conversations.alist(agent_id=agent_id, metadata=metadata)
     async for info in found:
         plan.look(info)
-    return await arun(_clean(client, plan, archive_to, on_progress, files=files))
+    return await arun(_delete_planned(client, plan, archive_to, on_progress, files=files))
 
 
-def _clean(
+def _delete_planned(
     client: MistralAgents,
     plan: _Plan,
     archive_to: str | os.PathLike[str] | None,

@@ -15,7 +15,7 @@ from mistral_agents._display.blocks import (
     Columns,
     Diff,
     Drawing,
-    Passage,
+    Excerpt,
     Sign,
     Table,
     View,
@@ -215,7 +215,7 @@ def _view_hits(hits: Hits) -> View:
     for number, hit in enumerate(hits, 1):
         page = f", p. {hit.chunk.page}" if hit.chunk.page is not None else ""
         label = f"{number}. {hit.document.name}{page} · score {hit.score:.3f}"
-        blocks += [Words(label), Passage(tuple(mark_words(hit.text, hits.terms, hits.language)))]
+        blocks += [Words(label), Excerpt(tuple(mark_words(hit.text, hits.terms, hits.language)))]
         lines.append(f"{label}\n   {shorten(hit.text, 300)}")
     return View("Hits", blocks if blocks else [Words("nothing found")], "\n".join(lines) if lines else "nothing found")
 
