@@ -143,6 +143,14 @@ def _read_outcome(done: Any, tolerate: tuple[type[Exception], ...]) -> Any:
     raise error
 
 
+def collect_results(many: Iterable[Steps[T]]) -> Steps[list[T]]:
+    """Several generators of jobs one after the other; what each returned."""
+    found = []
+    for steps in many:
+        found.append((yield from steps))  # noqa: PERF401 - a comprehension can't yield
+    return found
+
+
 async def arun(steps: Steps[T]) -> T:
     """Run a generator of jobs on the running event loop."""
     walk = Walk(steps)

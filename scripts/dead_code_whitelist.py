@@ -11,8 +11,8 @@ _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
-# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
-_.is_remote, _.__class__
+# Read by LlamaIndex of a reader; given to its chat engines, which then answer always; read by its contexts.
+_.is_remote, _.__class__, _.from_dict
 
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
@@ -39,8 +39,17 @@ _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presenc
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
 # Commands of the command line, under other names.
-_.list_agents, _.pull, _.list_conversations, _.list_libraries, _.show_agent, _.show_conversation, _.delete_agents
-_.delete_conversations, _.delete_library, _.run_verify
+(
+    _.list_agents,
+    _.list_jobs,
+    _.pull,
+    _.list_conversations,
+    _.list_libraries,
+    _.show_agent,
+    _.show_conversation
+    _.delete_agents,
+)
+_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding

@@ -131,6 +131,16 @@ class Query:
             raise ConfigurationError(f"retrieval_mode must be passages or documents, not {self.unit!r}.")
 
 
+SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "fused"}
+"""What the scores of a strategy are."""
+
+
+def scale_scores(scores: Sequence[float]) -> list[float]:
+    """Scores from 0 to 1 within one result; equal scores all become 1."""
+    low, span = min(scores, default=0.0), max(scores, default=0.0) - min(scores, default=0.0)
+    return [(score - low) / span if span else 1.0 for score in scores]
+
+
 def fusion_of(strategy: Strategy, **given: Any) -> Fusion:
     """The fusion that a retriever's options describe.
 
@@ -235,6 +245,17 @@ class Snapshot:
         found = {key for stored in self.texts.values() for key in stored.document.metadata()}
         has_pages = any(chunk.page is not None for stored in self._chunked for chunk in stored.chunks)
         return frozenset(found | {"page_label"} if has_pages else found)
+
+    def find_around(
+        self, document_id: str, chunk_id: str, before: int, after: int
+    ) -> tuple[StoredText, list[int]] | None:
+        """A passage's document, and the places of the passage and its neighbours; None where it is not held."""
+        stored = self.texts.get(document_id)
+        ids = [chunk.id for chunk in stored.chunks] if stored is not None else []
+        if stored is None or chunk_id not in ids:
+            return None
+        at = ids.index(chunk_id)
+        return stored, list(range(max(0, at - before), min(len(ids), at + after + 1)))
 
     @cached_property
     def id(self) -> str:
