@@ -19,7 +19,7 @@ from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
-from mistral_agents.cli.session import find_session, read_key, set_logging
+from mistral_agents.cli.session import CommandSession, find_session, read_key, set_logging
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 _FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "-vv", "--verbose"})
