@@ -64,3 +64,6 @@ _.uploaded_by_type, _.user_id, _.archived
 _.updated_at, _.generated_name, _.generated_description, _.emoji, _.nb_documents, _.total_size
 _.explicit_user_members_count, _.explicit_workspace_members_count, _.org_sharing_role, _.number_of_pages
 _.last_processed_at
+
+# A judge of deepeval, which calls these.
+_.load_model, _.a_generate, _.get_model_name
