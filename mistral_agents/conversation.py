@@ -14,7 +14,7 @@ from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, s
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.transport import check_ids
+from mistral_agents._http.calls import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family

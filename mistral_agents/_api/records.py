@@ -6,9 +6,9 @@ declared with `None` may be left out by the service, and then reads as None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
@@ -206,6 +206,24 @@ class Document(Record):
     tokens_processing_main_content: int | None
     tokens_processing_summary: int | None
     tokens_processing_total: int | None
+
+
+State = Literal["ready", "failed", "pending"]
+_READY = frozenset({"done", "self_managed", "noop", "completed"})
+_FAILED = frozenset({"error", "missing_content", "failed"})
+
+
+def state_of(status: Mapping[str, Any]) -> tuple[State, str | None]:
+    """What a document's or a status' `process_status` means; words not known yet count as pending."""
+    word = status.get("process_status")
+    if not isinstance(word, str):
+        word = status.get("processing_status")  # the only field of older replies
+    if not isinstance(word, str):
+        return "pending", None
+    lowered = word.lower()
+    if lowered in _READY:
+        return "ready", word
+    return ("failed" if lowered in _FAILED else "pending"), word
 
 
 class FileInfo(Record):
