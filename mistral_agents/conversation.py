@@ -133,11 +133,6 @@ class Conversation(Shown):
         last = self.last_turn
         return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
 
-    @property
-    def converted(self) -> int:
-        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
-        return self._exchanges.cache.converted
-
     # one exchange ----------------------------------------------------------------------------------------------
 
     def append(self, inputs: Inputs | None = None) -> Turn:

@@ -6,7 +6,7 @@ declared with `None` may be left out by the service, and then reads as None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -77,6 +77,19 @@ def _read_time(value: object) -> datetime | Any:
 R = TypeVar("R", bound=Record)
 
 
+def make_dataframe(rows: Sequence[Any], columns: list[str] | None = None) -> Any:
+    """A pandas DataFrame.
+
+    Raises:
+        ConfigurationError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
+    return pd.DataFrame(rows, columns=columns)
+
+
 class Records(list[R], Shown):
     """Records in a list that is a table to look at."""
 
@@ -86,11 +99,7 @@ class Records(list[R], Shown):
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
-        return pd.DataFrame([masked(dict(row)) for row in self])
+        return make_dataframe([masked(dict(row)) for row in self])
 
 
 class Listing(Iterator[R]):
