@@ -133,9 +133,9 @@ class Chunks:
         self._opening: JsonDict = {}
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop sequence came."""
-        return self._stopper.hit
+    def is_over(self) -> bool:
+        """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
+        return self._stopper.hit and not self._sent.stored
 
     def feed(self, records: Sequence[Record]) -> AnswerChunk | None:
         """The chunk of an event, if it makes one."""

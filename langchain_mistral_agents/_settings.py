@@ -26,6 +26,7 @@ from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
+from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import mask_credentials
@@ -49,6 +50,8 @@ _COMPLETION = (
     "prediction",
     "tool_choice",
 )
+_OPTIONS = (*_COMPLETION, "stop", "guardrails", "parallel_tool_calls", "completion_args")
+"""Fields that a call's options of the same name win over."""
 
 
 @lru_cache(maxsize=64)
@@ -280,23 +283,23 @@ class AgentSettings(BaseChatModel):
 
     def _fields(self) -> Fields:
         kept = {k: v for k, v in (self.metadata or {}).items() if not k.startswith("lc_")}
-        return Fields(
+        settings = ModelSettings(
             model=self.model,
             agent_id=self.agent_id,
             agent_version=self.agent_version,
             conversation_id=self.conversation_id,
             instructions=self.instructions,
-            connectors=self.connectors,
-            completion_args=self._completion,
-            stop=self.stop,
+            tools=self.connectors,
+            options={name: self.__dict__[name] for name in _OPTIONS},
             store=self.store,
             handoff_execution=self.handoff_execution,
             metadata=kept,
             on_divergence=self.on_divergence,
+        )
+        return Fields(
+            settings=settings,
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
             blocks=self.output_version == "v1",
-            guardrails=self.guardrails,
-            parallel_tool_calls=self.parallel_tool_calls is not False,
             resumes=self._resumes,
         )

@@ -18,7 +18,7 @@ from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
 from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Plan, Request, ask
+from langchain_mistral_agents._plan import Plan, Request
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
@@ -130,17 +130,14 @@ class ChatMistralAgent(AgentSettings):
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
-        fields = self._fields()
-        return Plan(fields, ask(fields, given, stop, kwargs), given).preview().payload
+        return Plan(self._fields(), given, stop, kwargs).preview().payload
 
     def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
-        fields = self._fields()
-        asked = ask(fields, messages, stop, kwargs)
-        return self._make(Plan(fields, asked, messages), stored=asked.stored)
+        return self._make(Plan(self._fields(), messages, stop, kwargs))
 
-    def _make(self, plan: Plan, *, stored: bool) -> Steps[Request]:
-        with model_errors(stored=stored):
+    def _make(self, plan: Plan) -> Steps[Request]:
+        with model_errors(stored=plan.is_stored):
             return (yield from plan.make(self.mistral))
 
     # many at once
@@ -295,7 +292,7 @@ class ChatMistralAgent(AgentSettings):
                 message = chunks.feed(stream.records)
                 if message is not None:
                     yield _tell(message, run_manager)
-                if chunks.stopped and not request.sent.stored:
+                if chunks.is_over:
                     break
             turn = stream.turn
         for last in chunks.end(turn):
@@ -321,7 +318,7 @@ class ChatMistralAgent(AgentSettings):
                     message = chunks.feed(stream.records)
                     if message is not None:
                         yield await _atell(message, run_manager)
-                    if chunks.stopped and not request.sent.stored:
+                    if chunks.is_over:
                         break
                 turn = stream.turn
         for last in chunks.end(turn):
@@ -348,7 +345,7 @@ class ChatMistralAgent(AgentSettings):
                 if run_manager is not None and chunk is not None:
                     run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                 yield from made
-                if protocol.stopped and not request.sent.stored:
+                if protocol.is_over:
                     break
             turn = stream.turn
         yield from protocol.end(turn)[1]
@@ -375,7 +372,7 @@ class ChatMistralAgent(AgentSettings):
                         await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                     for each in made:
                         yield each
-                    if protocol.stopped and not request.sent.stored:
+                    if protocol.is_over:
                         break
                 turn = stream.turn
         for each in protocol.end(turn)[1]:

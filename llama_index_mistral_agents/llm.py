@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.llms.generic_utils import (
@@ -33,9 +32,9 @@ from typing_extensions import Self, Unpack
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._local_tools import arun_selection, report_outputs, run_selection
 from llama_index_mistral_agents._messages import confirmations, tool_calls
-from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
-from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
+from llama_index_mistral_agents._plan import Plan, Request
 from llama_index_mistral_agents._structured import StructuredPrediction
+from llama_index_mistral_agents._tools import check_hosted, describe_tool
 from llama_index_mistral_agents._turns import Progress, begin, finish
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
@@ -43,6 +42,7 @@ from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
 from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
 from mistral_agents._border.continuation import OnDivergence
+from mistral_agents._border.model_call import ModelSettings, describe_setup
 from mistral_agents._border.options import resolve_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
@@ -69,7 +69,7 @@ _CLIENT_OPTIONS = (
     "http_client",
     "async_http_client",
 )
-_FIXED = (
+_OPTIONS = (
     "temperature",
     "top_p",
     "max_tokens",
@@ -195,7 +195,7 @@ class MistralAgentLLM(StructuredPrediction):
             raise ConfigurationError(_BOTH)
         own = {name: found.pop(name) for name in _CLIENT_OPTIONS if name in found}
         found["client"] = choose_client(found.get("client"), **own)
-        found["tools"] = [_check_hosted(tool) for tool in found.get("tools", ())]
+        found["tools"] = [check_hosted(tool) for tool in found.get("tools", ())]
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
         facts = FACTS.get(found.get("model", ""))
@@ -242,28 +242,27 @@ class MistralAgentLLM(StructuredPrediction):
 
     # requests --------------------------------------------------------------------------------------------------
 
-    def _target(self) -> Target:
-        return Target(
-            self.model,
-            self.agent_id,
-            self.agent_version,
-            self.store,
-            self.conversation_id,
-            self.handoff_execution,
-            self.on_divergence,
+    @property
+    def _settings(self) -> ModelSettings:
+        return ModelSettings(
+            model=self.model,
+            agent_id=self.agent_id,
+            agent_version=self.agent_version,
+            bound_to=self.conversation_id,
+            tools=[dict(tool) for tool in self.tools],
+            options={name: self.__dict__[name] for name in _OPTIONS},
+            store=self.store,
+            handoff_execution=self.handoff_execution,
+            metadata=self.conversation_metadata if self.conversation_metadata is not None else {},
+            on_divergence=self.on_divergence,
         )
 
-    def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
-        fixed = {name: self.__dict__[name] for name in _FIXED}
-        fixed["metadata"] = self.conversation_metadata
-        return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
-
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[Request]:
-        return Plan(messages, self._target(), self._options(kwargs)).make(self.client)
+        return Plan(messages, self._settings, kwargs).make(self.client)
 
-    def setup_digest(self, tools: Sequence[Mapping[str, Any]]) -> str:
+    def setup_digest(self, tools: Sequence[JsonDict]) -> str:
         """What a conversation with these function tools is started with, as its answers carry it."""
-        return replace(setup_of(self._target(), [*self.tools, *tools]), guardrails=self.guardrails).key
+        return describe_setup(self._settings, [*self.tools, *tools], None, self.guardrails).key
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         request = run(self._request(messages, kwargs))
@@ -283,8 +282,10 @@ class MistralAgentLLM(StructuredPrediction):
                     response = progress.take(event, events.records)
                     if response is not None:
                         yield response
+                    if progress.is_over:
+                        break
                 turn = events.turn
-            yield finish(request, turn)
+            yield from progress.end(turn)
 
         return responses()
 
@@ -298,8 +299,11 @@ class MistralAgentLLM(StructuredPrediction):
                     response = progress.take(event, events.records)
                     if response is not None:
                         yield response
+                    if progress.is_over:
+                        break
                 turn = events.turn
-            yield finish(request, turn)
+            for response in progress.end(turn):
+                yield response
 
         return responses()
 
@@ -412,7 +416,8 @@ class MistralAgentLLM(StructuredPrediction):
     def confirm(message: ChatMessage, *, allow: bool | Collection[str] = True) -> list[ChatMessage]:
         """The messages that allow or deny the hosted tools an answer of a stored conversation waits for.
 
-        Put the answer and these behind it into the next call. Tools left without a decision are denied there.
+        Put the answer and these behind it into the next call. A tool whose message is left out goes on waiting, unless
+        the call says something else too: then it is denied.
 
         Args:
             message: The answer, with `additional_kwargs["pending_confirmations"]`.
@@ -522,11 +527,3 @@ def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
     except (ValueError, RecursionError):
         value = None
     return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
-
-
-def _check_hosted(tool: Any) -> JsonDict:
-    if not isinstance(tool, Mapping):
-        raise ConfigurationError(
-            f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
-        )
-    return dict(tool)

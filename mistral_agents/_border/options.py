@@ -124,8 +124,8 @@ TABLE: tuple[Option, ...] = (
     _sampling("frequency_penalty", "Against words that came often.", fault=_check_number),
     _sampling(
         "stop",
-        "Texts that end the answer. Beside `agent_id` the LangChain wing cuts the answer itself; the LlamaIndex wing "
-        "and `Conversation` refuse it there.",
+        "Texts that end the answer. Beside `agent_id` both wings cut the answer themselves; `Conversation` refuses it "
+        "there.",
         "stop_sequences",
         beside_agent="enforced",
         fault=_check_words,
