@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
@@ -161,3 +161,16 @@ class Chunks:
         if chunk is not None and self._opening:
             self._opening = {}
         return chunk
+
+
+def as_chunk(answer: AIMessage) -> AIMessageChunk:
+    """A whole answer as the only chunk of a stream."""
+    return AIMessageChunk(
+        content=answer.content,
+        id=answer.id,
+        tool_calls=answer.tool_calls,
+        invalid_tool_calls=answer.invalid_tool_calls,
+        response_metadata=dict(answer.response_metadata),
+        usage_metadata=answer.usage_metadata,
+        chunk_position="last",
+    )

@@ -32,6 +32,7 @@ class Sent:
         blocks: Whether the content is blocks always, a text alone too (`output_version="v1"`).
         first_call_only: Whether only the first function call of the turn is kept.
         continues: The conversation that the turn branches from.
+        draft: The words of the turn that used tools, where another one wrote the answer in a form.
         undecided: Hosted calls of earlier answers that go on waiting for a decision.
     """
 
@@ -44,6 +45,7 @@ class Sent:
     blocks: bool = False
     first_call_only: bool = False
     continues: str | None = None
+    draft: str | None = None
     undecided: Sequence[JsonDict] = ()
 
 
@@ -78,6 +80,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "continues": sent.continues,
             "pending_confirmations": pending or None,
             "skipped_calls": skipped or None,
+            "draft": sent.draft,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
             "quotas": _list_quotas(turn) or None,

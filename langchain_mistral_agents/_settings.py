@@ -27,7 +27,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
-from mistral_agents._border.options import resolve_options
+from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents.options import ModelOptions
@@ -38,20 +38,6 @@ _serialization.register()
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
-_COMPLETION = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "random_seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "prediction",
-    "tool_choice",
-)
-_OPTIONS = (*_COMPLETION, "stop", "guardrails", "parallel_tool_calls", "completion_args")
-"""Fields that a call's options of the same name win over."""
 
 
 @lru_cache(maxsize=64)
@@ -236,7 +222,7 @@ class AgentSettings(BaseChatModel):
 
     @property
     def _completion(self) -> dict[str, Any]:
-        own = {name: self.__dict__[name] for name in _COMPLETION}
+        own = {name: self.__dict__[name] for name in COMPLETION_OPTIONS if name != "stop"}
         return {**{name: value for name, value in own.items() if value is not None}, **self.completion_args}
 
     @property
@@ -290,7 +276,7 @@ class AgentSettings(BaseChatModel):
             conversation_id=self.conversation_id,
             instructions=self.instructions,
             tools=self.connectors,
-            options={name: self.__dict__[name] for name in _OPTIONS},
+            options={name: self.__dict__[name] for name in MODEL_OPTIONS},
             store=self.store,
             handoff_execution=self.handoff_execution,
             metadata=kept,

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import Chunks, generation_of
+from langchain_mistral_agents._chunks import Chunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._structured import bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
+from mistral_agents._border.forms import (
+    FORM_QUESTION,
+    is_finished,
+    join_form,
+    takes_two_turns,
+    thinking_options,
+    writing_options,
+)
 from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
@@ -186,12 +195,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[run(form)])
-        request = run(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = self.mistral.conversations.send(request.turn)
+        turn, request = run(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             trace_runs(runs_of_turn(turn), run_manager)
@@ -205,12 +209,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[await arun(form)])
-        request = await arun(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = await self.mistral.conversations.asend(request.turn)
+        turn, request = await arun(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             await atrace_runs(runs_of_turn(turn), run_manager)
@@ -227,36 +226,40 @@ class ChatMistralAgent(AgentSettings):
         model = self._without(cache=False) if _is_kept(kwargs) else self
         return await BaseChatModel._agenerate_with_cache(model, messages, *args, **kwargs)
 
-    def _form_steps(
+    def _answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Steps[TurnGeneration] | None:
-        """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
-        form = kwargs.get("response_format", self._completion.get("response_format"))
-        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
-        if form is None or self.agent_id is not None or all(function_name(tool) is not None for tool in tools):
-            return None
-        return self._write_form(messages, stop, kwargs, form)
-
-    def _write_form(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], form: Any
-    ) -> Steps[TurnGeneration]:
-        thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
-        writing = writing_options(kwargs, form)
+    ) -> Steps[tuple[Turn, Request]]:
+        """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
+        form = self._find_form(kwargs)
+        if form is None:
+            request = yield from self._plan(messages, stop, kwargs)
+            return (yield from self._send(request)), request
         thinker = self._without(response_format=None)
-        found: ChatResult = yield Job(
-            lambda: thinker._generate(messages, stop, **thinking),
-            lambda: thinker._agenerate(messages, stop, **thinking),
-        )
-        first = cast("TurnGeneration", found.generations[0])
-        if not is_finished(first.answer):
-            return first
+        request = yield from thinker._plan(messages, stop, thinking_options(kwargs))
+        turn = yield from self._send(request)
+        if not is_finished(turn):
+            return turn, request
+        said = [*messages, message_of(turn, request.sent), HumanMessage(FORM_QUESTION)]
         writer = thinker._without(connectors=[], store=False, conversation_id=None)
-        ready = [*messages, first.answer, FORM_QUESTION]
-        written: ChatResult = yield Job(
-            lambda: writer._generate(ready, stop, **writing), lambda: writer._agenerate(ready, stop, **writing)
-        )
-        joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
-        return first.with_message(joined)
+        writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
+        written = yield from self._send(writing)
+        return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
+
+    def _find_form(self, kwargs: dict[str, Any]) -> Any:
+        """The form of the answer, where it takes a turn of its own; else None."""
+        form = kwargs.get("response_format", self._completion.get("response_format"))
+        if form is None:
+            return None
+        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
+
+    def _send(self, request: Request) -> Steps[Turn]:
+        conversations = self.mistral.conversations
+        with model_errors(stored=request.sent.stored):
+            turn: Turn = yield Job(
+                partial(conversations.send, request.turn), partial(conversations.asend, request.turn)
+            )
+        return turn
 
     def _without(self, **changes: Any) -> ChatMistralAgent:
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
@@ -281,9 +284,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield _tell(as_chunk(run(form).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield _tell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -306,9 +309,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield await _atell(as_chunk((await arun(form)).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            yield await _atell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -333,9 +336,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield from events_of_message(run(form).answer)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield from events_of_message(message_of(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
@@ -357,9 +360,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            for each in events_of_message((await arun(form)).answer):
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            for each in events_of_message(message_of(turn, request.sent)):
                 yield each
             return
         request = await arun(self._plan(messages, stop, kwargs))
@@ -428,19 +431,16 @@ class ChatMistralAgent(AgentSettings):
             kwargs: Further options of each call.
         """
         check_method(schema, method)
-        wanted = strict if method == "json_schema" else bool(strict)
-        form = form_of(schema, strict=wanted) if schema is not None else None
-        options = {**bound_options(schema, form, method), **kwargs}
-        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
-        if not ready:
-            return parsed(self.bind(**options), parser, include_raw=include_raw)
         functions = [name for tool in ready if (name := function_name(tool)) is not None]
         if functions:
             raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
-        plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
-        turns = format_turn(self.bind(**({"tools": list(tools)} if tools else {})), plain.bind(**options))
-        return parsed(turns, parser, include_raw=include_raw)
+        if ready and method == "function_calling":  # the turn that writes the form offers no tools
+            method = "json_schema"
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options = {**bound_options(schema, form, method), **({"tools": list(tools)} if tools else {}), **kwargs}
+        return parsed(self.bind(**options), parser_for(form, method), include_raw=include_raw)
 
     # files
 

@@ -47,6 +47,7 @@ class Request:
         marks: What the answer must carry for the next turn.
         sent: The messages that the turn says.
         session: The memory to tell.
+        draft: The words of the turn that used tools, where another one wrote the answer in a form.
         undecided: Hosted calls of earlier answers that go on waiting for a decision.
     """
 
@@ -58,6 +59,7 @@ class Request:
     marks: JsonDict = field(default_factory=dict)
     sent: Sequence[ChatMessage] = ()
     session: Session | None = None
+    draft: str | None = None
     undecided: Sequence[JsonDict] = ()
 
 

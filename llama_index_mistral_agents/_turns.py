@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    MessageRole,
+    TextBlock,
+)
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._items import history_digest, with_marks
@@ -37,6 +44,7 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
         first_call_only=request.first_call_only,
         stop=request.stop,
         undecided=request.undecided,
+        draft=request.draft,
         **marks,
     )
     if request.stored:
@@ -46,6 +54,16 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
         request.session.turn_applied(turn.conversation_id, request.sent, message, request.marks)
     usage = message.additional_kwargs["usage"]
     return ChatResponse(message=message, raw=turn.raw, delta="", additional_kwargs=dict(usage))
+
+
+def give_one(response: ChatResponse) -> ChatResponseGen:
+    """A stream of one response."""
+    yield response
+
+
+async def agive_one(response: ChatResponse) -> ChatResponseAsyncGen:
+    """As `give_one`, for asynchronous streams."""
+    yield response
 
 
 class Progress:

@@ -332,6 +332,12 @@ _BY_NAME: dict[str, Option] = {name: option for option in TABLE for name in (opt
 _COMPLETION = frozenset(
     option.name for option in TABLE if option.goes == "completion_args" and option.name != "completion_args"
 )
+COMPLETION_OPTIONS = tuple(option.name for option in TABLE if option.name in _COMPLETION)
+"""Options of an answer, which a model may be set to and a call may give."""
+MODEL_OPTIONS = (*COMPLETION_OPTIONS, "completion_args", "parallel_tool_calls", "guardrails")
+"""Settings of a model that the options of the same name of a call win over."""
+CLIENT_OPTIONS = tuple(option.name for option in TABLE if option.goes == "client")
+"""Settings of a model that are its client's."""
 _HINT = "All options, their other names and where they go: docs/options.md."
 _FIXED: dict[Where, str] = {
     "constructor": "it is given per call",
