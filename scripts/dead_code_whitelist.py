@@ -19,7 +19,16 @@ _.version_message, _.previous_agent_id, _.answered_in
 _.api_base, _.endpoint, _.max_completion_tokens, _.max_output_tokens, _.mistral_api_key, _.model_kwargs, _.n
 _.callbacks, _.completion_to_prompt, _.custom_get_token_ids, _.disable_streaming, _.messages_to_prompt
 _.output_parser, _.output_version, _.profile, _.query_wrapper_prompt, _.rate_limiter, _.system_prompt, _.tags
-_.request_timeout, _.seed, _.server_url, _.stop_sequences, _.stream_usage, _.conversation_metadata, _.default_headers
+(
+    _.parallel_tool_calls,
+    _.request_timeout,
+    _.seed,
+    _.server_url,
+    _.stop_sequences,
+    _.stream_usage,
+    _.conversation_metadata,
+    _.default_headers,
+)
 
 # Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
 _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ignore_other_categories, _.method_type
