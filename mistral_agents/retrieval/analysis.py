@@ -13,7 +13,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 2
+VERSION = 3
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _JOINTS = r"_\-‐‑/.·'’ʼ`&@"
 _PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
@@ -79,10 +79,11 @@ def _compile_patterns() -> _Patterns:
     words = r"[\p{L}\p{M}\p{N}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
-        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?"),
+        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
+            r"|\p{Extended_Pictographic}"
         ),
         unspaced=compile_(rf"(?:[{scripts}]\p{{M}}*)+"),
         character=compile_(r"\X"),
@@ -112,6 +113,7 @@ class Analyzer:
 
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
     - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
+    - A pictograph (an emoji) is a word of its own.
     - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
     - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
       (`IT`, `WHO`).
