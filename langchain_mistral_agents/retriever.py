@@ -106,7 +106,7 @@ class MistralLibraryRetriever(BaseRetriever):
 
     The libraries' texts are copied here when first needed, and again when they changed; the service is not asked to
     search, and no model tokens are spent. The service's own search, which reports no scores, is the hosted tool
-    `DocumentLibrary` of `ChatMistralAgent`. Needs the extra `llama-index` or `server` for the ranking (bm25s, numpy).
+    `DocumentLibrary` of `ChatMistralAgent`. Needs the extra `llama-index` or `server` for the ranking.
 
     Args:
         library_ids: One library id or several; several form one corpus, so that scores compare.

@@ -243,7 +243,7 @@ class Libraries:
         """Find passages of libraries, ranked in this process; no framework and no model is needed.
 
         The texts are read at the first search, and again when they changed. Needs the extra `llama-index` or `server`
-        for the ranking (bm25s, numpy).
+        for the ranking.
 
         Args:
             library_ids: One library id or several, which form one corpus.
