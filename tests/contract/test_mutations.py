@@ -46,6 +46,8 @@ ODD = {
     "text": "brand new",
     "huge": HUGE,
 }
+PARTS = 4  # of a long test, so that it may run on several cores
+pytestmark = pytest.mark.timeout(600)
 Ask = Callable[[Any], str]
 
 
@@ -162,13 +164,14 @@ def test_there_is_something_to_change():
 
 
 @WINGS
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", RAW)
-def test_every_byte_of_a_recorded_stream_as_a_cut(make_client, wire, name, wing):
+def test_every_byte_of_a_recorded_stream_as_a_cut(make_client, wire, name, part, wing):
     """Before the end of the last event's data no cut is a whole answer, and none is untyped."""
     client, data = make_client(max_retries=0), RAW[name]
     last = data.rindex(b"}") + 1
     assert EventDecoder().feed(data)[-1]["type"] == "conversation.response.done"
-    for cut in range(last):
+    for cut in range(part, last, PARTS):
         wire.answer((200, data[:cut], {"content-type": "text/event-stream"}))
         text, error = ask(STREAMED[wing], client)
         assert text is None, cut
