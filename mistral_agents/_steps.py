@@ -65,7 +65,7 @@ class Walk(Generic[J, T]):
         """The first job."""
         return self._move(next, self._steps)
 
-    def send(self, result: Any) -> J | None:
+    def send(self, result: object) -> J | None:
         """What comes after a job that gave `result`."""
         return self._move(self._steps.send, result)
 
@@ -77,7 +77,7 @@ class Walk(Generic[J, T]):
         """Leave the rest undone."""
         self._steps.close()
 
-    def _move(self, move: Callable[[Any], J], value: Any) -> J | None:
+    def _move(self, move: Callable[[Any], J], value: object) -> J | None:
         try:
             return move(value)
         except StopIteration as end:

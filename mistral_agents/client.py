@@ -74,9 +74,9 @@ class MistralAgents:
         stream_idle_timeout: float | None = None,
         stream_event_timeout: float | None = None,
         max_body_bytes: int | None = None,
-        http_client: Any = None,
-        async_http_client: Any = None,
-        sdk: Any = None,
+        http_client: object = None,
+        async_http_client: object = None,
+        sdk: object = None,
         headers: Mapping[str, str] | None = None,
         safeguards: Safeguards | None = None,
     ) -> None:

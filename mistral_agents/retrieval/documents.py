@@ -227,11 +227,11 @@ def flat(metadata: Metadata) -> Metadata:
     }
 
 
-def _read_text(value: Any) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _read_utc(value: Any) -> str | None:
+def _read_utc(value: object) -> str | None:
     moment = parse_time(value) if isinstance(value, str) else None
     if moment is None:
         return None

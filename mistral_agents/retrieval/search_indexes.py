@@ -44,7 +44,12 @@ _BASE = "/v1/context/search-indexes"
 
 
 class SearchIndex(Record):
-    """An index: `name`, `status` (`provisioning`, `ready`, `failed`, ...), `config`, `schema`."""
+    """An index; `status` is `provisioning`, `ready`, `failed`, ..."""
+
+    name: str
+    status: str | None
+    config: JsonDict | None
+    schema: JsonDict | None
 
 
 def checked_name(name: str) -> str:
@@ -219,7 +224,7 @@ def _check_same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> Sear
     return index
 
 
-def _check_ingest(reply: Any, documents: Sequence[Mapping[str, Any]]) -> None:
+def _check_ingest(reply: object, documents: Sequence[Mapping[str, Any]]) -> None:
     results = rows_of(reply, "results")
     rejected = {
         str(documents[one["position"]].get("source_id")): one.get("errors")
@@ -313,7 +318,7 @@ def _compile_condition(condition: Condition, types: Mapping[str, str]) -> JsonDi
     raise refused(condition, "index", f"has no such comparison for a field of type {kind}")
 
 
-def _check_fitting(condition: Condition, value: Any, kind: str) -> Any:
+def _check_fitting(condition: Condition, value: object, kind: str) -> Any:
     """The value, which must be of the field's type; a bool would silently be sent as 1 or 0."""
     if kind == "timestamp":
         fits = isinstance(value, str) and _is_time(value)

@@ -85,7 +85,7 @@ class Hit(Shown):
         return self.stored.chunks[place] if 0 <= place < len(self.stored.chunks) else None
 
 
-def check_top_k(count: Any, name: str = "top_k") -> None:
+def check_top_k(count: object, name: str = "top_k") -> None:
     """Refuse a number of hits that is none.
 
     Args:
@@ -180,7 +180,12 @@ class Preparation:
         return self.restore(document, text, pages, chunks)
 
     def restore(
-        self, document: LibraryDocument, text: str, pages: Sequence[Page], chunks: Sequence[Chunk], vectors: Any = None
+        self,
+        document: LibraryDocument,
+        text: str,
+        pages: Sequence[Page],
+        chunks: Sequence[Chunk],
+        vectors: object = None,
     ) -> StoredText:
         """Make the terms of known chunks."""
         row = self.numbering.row
@@ -282,7 +287,7 @@ class Snapshot:
         document = int(self.keyword.document_of[place])
         return Hit(self._chunked[document], place - int(self._starts[document]), score)
 
-    def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: Any) -> tuple[Any, Any]:
+    def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: object) -> tuple[Any, Any]:
         """The candidates of `hybrid`, ascending, and their scores: the best by words and the best by vectors."""
         numpy = load("numpy")
         fusion, usual = query.fusion, max(DEPTH, query.top_k)
@@ -346,7 +351,7 @@ def _joined(texts: list[StoredText]) -> Any:
     return matrix
 
 
-def _nearest(scores: Any, allowed: Any, count: int) -> tuple[Any, Any]:
+def _nearest(scores: Any, allowed: object, count: int) -> tuple[Any, Any]:
     """The best of the allowed chunks and their scores, best first."""
     numpy = load("numpy")
     places = numpy.flatnonzero(allowed) if allowed is not None else numpy.arange(len(scores))
