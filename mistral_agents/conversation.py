@@ -10,11 +10,11 @@ from typing_extensions import Self, Unpack
 
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
-from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
+from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, split_options
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.transport import check_ids
+from mistral_agents._http.calls import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -65,7 +65,7 @@ class Conversation(Shown):
         ConfigurationError: The arguments don't fit together.
         MistralAgentsError: See `mistral_agents.errors`; `.turn` holds what had been answered, `.conversation_id` where.
 
-    Example:
+    Examples:
         >>> conversation = Conversation(client, model="mistral-small-latest")
         >>> conversation.append("My name is Ada.").text
         >>> Conversation(client, conversation.id).append("Who am I?").text
@@ -89,7 +89,7 @@ class Conversation(Shown):
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
             raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
-        settings = Settings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
+        settings = ExchangeSettings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
         dialog = settings.new_dialog(conversation_id)
         dialog.unsure = conversation_id is not None
         self._client = client
@@ -132,11 +132,6 @@ class Conversation(Shown):
         """Tokens of the conversation so far, by its last turn's usage; None before one. See `compact`."""
         last = self.last_turn
         return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
-
-    @property
-    def converted(self) -> int:
-        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
-        return self._exchanges.cache.converted
 
     # one exchange ----------------------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, check_id
+from mistral_agents._http.calls import Call, Operation, check_id
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, ResponseFormatError
@@ -51,7 +52,7 @@ class Embeddings:
         ConfigurationError: An argument is wrong; nothing was sent.
         MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
 
-    Example:
+    Examples:
         >>> vectors = client.embeddings.create(["How long is the warranty?"])
         >>> len(vectors), vectors.usage
     """
@@ -78,7 +79,7 @@ class Embeddings:
         Raises:
             ResponseFormatError: The service sent no vector for a text.
         """
-        return run(self._steps(_checked(inputs, model, output_dimension), model, output_dimension, timeout))
+        return run(self._steps(_check_texts(inputs, model, output_dimension), model, output_dimension, timeout))
 
     async def acreate(
         self,
@@ -89,7 +90,7 @@ class Embeddings:
         timeout: float | None = None,
     ) -> Vectors:
         """As `create`, without blocking."""
-        return await arun(self._steps(_checked(inputs, model, output_dimension), model, output_dimension, timeout))
+        return await arun(self._steps(_check_texts(inputs, model, output_dimension), model, output_dimension, timeout))
 
     def _steps(
         self, texts: list[str], model: str, output_dimension: int | None, timeout: float | None
@@ -115,7 +116,7 @@ class Embeddings:
         return vectors
 
 
-def _checked(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
+def _check_texts(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
     texts: list[Any] = [inputs] if isinstance(inputs, str) else list(inputs)
     for place, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
@@ -166,7 +167,7 @@ class EmbeddingModel:
     """
 
     def __init__(self, embeddings: Embeddings, model: str = DEFAULT_MODEL, batch_size: int | None = None) -> None:
-        _checked([], model, None)
+        _check_texts([], model, None)
         if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
             raise ConfigurationError(f"batch_size must be a whole number from 1, or None, not {batch_size!r}.")
         self._embeddings = embeddings

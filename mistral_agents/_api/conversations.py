@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, check_id, path_of
+from mistral_agents._http.calls import Call, Operation, check_id, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError
@@ -174,7 +173,7 @@ def _write_plain(method: str, conversation_id: str, operation: str, what: str, s
     return Call(what, method, path, _name_operation(operation), conversation_id=conversation_id)
 
 
-def get_call(conversation_id: str) -> Call:
+def get_conversation_call(conversation_id: str) -> Call:
     """Reading what the service tells of a conversation."""
     return _write_plain("GET", conversation_id, "get", "Reading the conversation")
 
@@ -189,7 +188,7 @@ def get_messages_call(conversation_id: str) -> Call:
     return _write_plain("GET", conversation_id, "messages", "Reading the conversation's messages", "/messages")
 
 
-def delete_call(conversation_id: str) -> Call:
+def delete_conversation_call(conversation_id: str) -> Call:
     """Deleting."""
     return _write_plain("DELETE", conversation_id, "delete", "Deleting the conversation")
 
