@@ -75,6 +75,8 @@ lint: setup  ## ruff, strict types, import arrows, dead code, unused dependencie
 	$(BIN)/python -m scripts.dead_code
 	$(BIN)/deptry .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/fact.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 format: setup
 	$(BIN)/ruff check --fix .
