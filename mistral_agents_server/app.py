@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,10 +97,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     moderator = Moderator(settings.guardrail_words)
     _check_pages(settings.pages)
     check_quotas(settings.quotas, connectors.function_names())
-    temporary = tempfile.TemporaryDirectory(prefix="mistral-agents-") if settings.data is None else None
-    folder = Path(temporary.name) if temporary is not None else Path(settings.data or ".")
+    folder = settings.data if settings.data is not None else Path(tempfile.mkdtemp(prefix="mistral-agents-"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(folder / "stand-in.sqlite3")
+    # An application that is dropped without having been stopped takes its folder along, too.
+    remove = weakref.finalize(database, shutil.rmtree, folder, ignore_errors=True) if settings.data is None else None
     agents = AgentStore(database)
     rooms = Rooms(settings, database, folder)
     quota = QuotaBook(settings.quotas)
@@ -128,8 +131,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         await batches.close()
         await run_in_threadpool(rooms.close)
         database.close()
-        if temporary is not None:
-            temporary.cleanup()
+        if remove is not None:
+            remove()
 
     app = Starlette(
         routes=routes,
