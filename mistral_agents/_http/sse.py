@@ -105,12 +105,12 @@ class EventDecoder:
 
     def _read(self, lines: list[bytes]) -> list[JsonDict]:
         events: list[JsonDict] = []
+        has_ended = False
         for line in lines:
             if not line:
                 if self._data:
                     events.extend(self._take_event())
-                self._name = b""
-                self._size = self._stray_size + sum(map(len, self._held))
+                self._name, has_ended = b"", True
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line.startswith(b"event:"):
@@ -118,16 +118,18 @@ class EventDecoder:
             elif line.partition(b":")[0] not in _FIELDS and not line.startswith(b":"):
                 self._stray.append(line)
                 self._stray_size += len(line) + 1
+        if has_ended:
+            self._size = self._stray_size + sum(map(len, self._held))
         return events
 
     def _take_event(self) -> list[JsonDict]:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        name = self._name.decode("utf-8", "replace")
         self._data = []
         if not data or data.strip() == _END_OF_CHAT:
             return []
+        name = self._name.decode("utf-8", "replace") if self._name else ""
         try:
-            value = load_json(data)
+            value = load_json(data.decode("utf-8", "surrogatepass"))  # as text: bytes would be asked for their encoding
         except ValueError:
             self.damaged += 1
             return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]
@@ -135,4 +137,4 @@ class EventDecoder:
             return [{"type": name, "data": value}]
         if "type" not in value and name:
             value["type"] = name
-        return self._mender.mend(value) if self._mender.holds or may_hold_surrogates(data) else [value]
+        return self._mender.mend(value) if self._mender.held or may_hold_surrogates(data) else [value]
