@@ -42,7 +42,7 @@ _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
 # Commands of the command line, under other names.
 _.list_agents, _.list_jobs, _.pull, _.list_conversations, _.list_libraries, _.show_agent, _.show_conversation
-_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify
+_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify, _.tell_status, _.tell_processing
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding

@@ -73,7 +73,7 @@ class AppendOptions(TurnOptions, total=False):
     tool_confirmations: Sequence[Mapping[str, Any]] | None
 
 
-class CallOptions(AppendOptions, total=False):
+class AppendCallOptions(AppendOptions, total=False):
     """What `append` takes when it is no stream.
 
     Attributes:
@@ -149,7 +149,7 @@ def start_call(inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
 def append_call(conversation_id: str | None, inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A further turn."""
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
-    body = _write_options(options, CallOptions, "append")
+    body = _write_options(options, AppendCallOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
         body["inputs"] = as_inputs("" if inputs is None else inputs)
     return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)
