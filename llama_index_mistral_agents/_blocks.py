@@ -40,7 +40,7 @@ def answer_message(
     first_call_only: bool = False,
     stop: Sequence[str] = (),
     undecided: Sequence[JsonDict] = (),
-    **marks: Any,
+    **marks: object,
 ) -> ChatMessage:
     """The message of a turn.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
@@ -16,6 +16,9 @@ from pydantic import BaseModel
 from mistral_agents._border.schemas import describe_form
 from mistral_agents._json import JsonDict
 
+Form = TypeVar("Form")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 dispatcher = get_dispatcher(__name__)
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
@@ -23,10 +26,15 @@ _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_
 _ASKED = "Answer with one JSON value that follows this JSON schema, and with nothing else:\n{}"
 
 
+def trace_span(method: Method) -> Method:
+    """LlamaIndex's decorator, whose types forget what the method takes and gives."""
+    return cast("Method", dispatcher.span(method))
+
+
 class Structure:
     """How an object of a type is asked for and read."""
 
-    def __init__(self, output_cls: Any, *, is_agent: bool) -> None:
+    def __init__(self, output_cls: object, *, is_agent: bool) -> None:
         self._cls = output_cls
         self._form = describe_form(output_cls)
         self._is_agent = is_agent
@@ -44,7 +52,7 @@ class Structure:
         given = {k: v for k, v in llm_kwargs.items() if k not in _PROGRAM_ONLY} if llm_kwargs is not None else {}
         return given if self._is_agent else {**given, "response_format": self._form.response_format}
 
-    def read(self, response: ChatResponse) -> Any:
+    def read(self, response: ChatResponse) -> object:
         """The object of a finished answer.
 
         Raises:
@@ -52,7 +60,7 @@ class Structure:
         """
         return self._form.parse(response.message.content or "")
 
-    def partial(self, response: ChatResponse) -> Any:
+    def partial(self, response: ChatResponse) -> object:
         """The object as far as it has come; None where there is none yet, or a type has no half objects."""
         if not (isinstance(self._cls, type) and issubclass(self._cls, BaseModel)):
             return None
@@ -66,13 +74,13 @@ def announce_start(output_cls: type[Any], prompt: PromptTemplate, prompt_args: J
     dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
 
 
-def announce_end(output: Any) -> Any:
+def announce_end(output: Form) -> Form:
     """Send the event, and pass the object on."""
     dispatcher.event(LLMStructuredPredictEndEvent(output=output))
     return output
 
 
-def parse_partials(structure: Structure, responses: Any) -> Iterator[Any]:
+def parse_partials(structure: Structure, responses: Iterable[ChatResponse]) -> Iterator[Any]:
     """The objects of a stream, each as far as it has come; the last is whole."""
     response = None
     for response in responses:
@@ -83,7 +91,7 @@ def parse_partials(structure: Structure, responses: Any) -> Iterator[Any]:
         yield structure.read(response)
 
 
-async def aparse_partials(structure: Structure, responses: Any) -> AsyncIterator[Any]:
+async def aparse_partials(structure: Structure, responses: AsyncIterable[ChatResponse]) -> AsyncIterator[Any]:
     """As `parse_partials`, without blocking."""
     response = None
     async for response in responses:

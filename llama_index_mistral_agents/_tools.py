@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from llama_index.core.tools.types import BaseTool
 
@@ -13,7 +12,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
 
-def describe_tool(tool: Any, strict: bool | None = None) -> JsonDict:
+def describe_tool(tool: object, strict: bool | None = None) -> JsonDict:
     """A tool of LlamaIndex, or one as a dict, as the service takes it.
 
     Raises:
@@ -28,7 +27,7 @@ def describe_tool(tool: Any, strict: bool | None = None) -> JsonDict:
     return check_tool(tool, strict=strict) if tool.get("type") in (None, "function") else dict(tool)
 
 
-def check_hosted(tool: Any) -> JsonDict:
+def check_hosted(tool: object) -> JsonDict:
     """A hosted tool of a model's own.
 
     Raises:

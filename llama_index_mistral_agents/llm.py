@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -46,12 +46,13 @@ from llama_index_mistral_agents._local_tools import (
 from llama_index_mistral_agents._messages import confirmations, tool_calls
 from llama_index_mistral_agents._plan import Plan, Request
 from llama_index_mistral_agents._structured import (
+    Form,
     Structure,
     announce_end,
     announce_start,
     aparse_partials,
-    dispatcher,
     parse_partials,
+    trace_span,
 )
 from llama_index_mistral_agents._tools import check_hosted, describe_tool
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
@@ -76,7 +77,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.options import ModelOptions
+from mistral_agents.options import CallOptions, ModelOptions
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
@@ -87,8 +88,19 @@ if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
     from llama_index.core.types import BaseOutputParser
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 DEFAULT_CONTEXT_WINDOW = 128_000
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
+
+
+def _trace_chat(method: Method) -> Method:
+    """LlamaIndex's decorator, whose types forget what the method takes."""
+    return cast("Method", llm_chat_callback()(method))
+
+
+def _trace_completion(method: Method) -> Method:
+    return cast("Method", llm_completion_callback()(method))
 
 
 class LLMOptions(ModelOptions, total=False):
@@ -386,8 +398,8 @@ class MistralAgentLLM(FunctionCallingLLM):
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
-    @llm_chat_callback()
-    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """Answer messages.
 
         Args:
@@ -400,42 +412,59 @@ class MistralAgentLLM(FunctionCallingLLM):
         """
         return self._chat(messages, kwargs)
 
-    @llm_chat_callback()
-    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @llm_chat_callback()
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    @_trace_chat
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    @_trace_chat
+    async def astream_chat(  # type: ignore[override]
+        self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
+    ) -> ChatResponseAsyncGen:
         """As `stream_chat`, without blocking."""
         return await self._astream(messages, kwargs)
 
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """Answer a text."""
-        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """As `complete`, without blocking."""
-        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: ARG002
-        """As `complete`, as it comes."""
-        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def astream_complete(
+    @_trace_completion
+    def complete(  # type: ignore[override]
         self,
         prompt: str,
         formatted: bool = False,  # noqa: ARG002
-        **kwargs: Any,
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """Answer a text."""
+        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def acomplete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """As `complete`, without blocking."""
+        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    def stream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponseGen:
+        """As `complete`, as it comes."""
+        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def astream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
     ) -> CompletionResponseAsyncGen:
         """As `stream_complete`, without blocking."""
         return astream_chat_response_to_completion_response(await self._astream(prompt_to_messages(prompt), kwargs))
@@ -477,10 +506,10 @@ class MistralAgentLLM(FunctionCallingLLM):
     def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: JsonDict) -> list[ChatMessage]:
         return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
 
-    @dispatcher.span
+    @trace_span
     def structured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
-    ) -> Any:
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
         """Answer a prompt with an object of a pydantic class.
 
         Args:
@@ -494,25 +523,27 @@ class MistralAgentLLM(FunctionCallingLLM):
         """
         structure = self._structure(output_cls)
         if structure is None:
-            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return cast("Form", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         announce_start(output_cls, prompt, prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return announce_end(structure.read(self.chat(messages, **structure.kwargs(llm_kwargs))))
+        answer = self.chat(messages, **structure.kwargs(llm_kwargs))
+        return announce_end(cast("Form", structure.read(answer)))
 
-    @dispatcher.span
+    @trace_span
     async def astructured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
-    ) -> Any:
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
         """As `structured_predict`, without blocking."""
         structure = self._structure(output_cls)
         if structure is None:
-            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return cast("Form", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         announce_start(output_cls, prompt, prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return announce_end(structure.read(await self.achat(messages, **structure.kwargs(llm_kwargs))))
+        answer = await self.achat(messages, **structure.kwargs(llm_kwargs))
+        return announce_end(cast("Form", structure.read(answer)))
 
     def _structured_stream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -521,7 +552,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         return parse_partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     async def _structured_astream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -539,26 +570,26 @@ class MistralAgentLLM(FunctionCallingLLM):
         verbose: bool = False,  # noqa: ARG002
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> dict[str, Any]:
         messages = list(chat_history) if chat_history is not None else []
         if user_msg is not None:
             messages.append(user_msg if isinstance(user_msg, ChatMessage) else ChatMessage(content=user_msg))
-        choice = kwargs.pop("tool_choice", None)
-        strict = kwargs.pop("strict", None)
+        options: JsonDict = kwargs
+        choice, strict = options.pop("tool_choice", None), options.pop("strict", None)
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
             "tool_choice": "required" if choice is None and tool_required and tools else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
-            **kwargs,
+            **options,
         }
 
     def get_tool_calls_from_response(
         self,
         response: ChatResponse,
         error_on_no_tool_call: bool = True,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: object,  # noqa: ARG002
     ) -> list[ToolSelection]:
         """The function calls of an answer; of one that still grows, with the arguments so far.
 

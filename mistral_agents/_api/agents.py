@@ -47,14 +47,11 @@ _TAG = "beta.agents"
 _ONE = "/v1/agents/{agent_id}"
 
 
-class AgentOptions(TypedDict, total=False):
-    """What an agent has, beside its model and name.
+class AgentSetup(TypedDict, total=False):
+    """What an agent has, beside its model, name and tools.
 
     Attributes:
         instructions: System prompt.
-        tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
-            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
-            the metadata.
         description: What the agent is for; other agents decide by it whether to hand over.
         completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
         handoffs: Ids of agents it may hand over to.
@@ -64,13 +61,24 @@ class AgentOptions(TypedDict, total=False):
     """
 
     instructions: str | None
-    tools: Sequence[Mapping[str, Any]] | None
     description: str | None
     completion_args: Mapping[str, Any] | None
     handoffs: Sequence[str] | None
     guardrails: Sequence[Mapping[str, Any]] | None
     metadata: Mapping[str, Any] | None
     version_message: str | None
+
+
+class AgentOptions(AgentSetup, total=False):
+    """What an agent has, beside its model and name.
+
+    Attributes:
+        tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
+            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
+            the metadata.
+    """
+
+    tools: Sequence[Mapping[str, Any]] | None
 
 
 class AgentChanges(AgentOptions, total=False):
