@@ -63,13 +63,6 @@ def history_digest(messages: Sequence[ChatMessage], start: str = "") -> str:
     return found[-1] if found else start
 
 
-def with_digests(messages: Sequence[ChatMessage], start: str = "") -> list[ChatMessage]:
-    """Copies of a history's messages, each with the digest of the history up to it."""
-    digests = chain(items_of(messages), systems=False, start=start)
-    pairs = zip(messages, digests, strict=True)
-    return [with_marks(message, history_digest=digest) for message, digest in pairs]
-
-
 def with_marks(message: ChatMessage, **marks: object) -> ChatMessage:
     """A copy of a message with further marks."""
     return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})

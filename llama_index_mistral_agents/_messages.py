@@ -12,6 +12,7 @@ from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
 from mistral_agents._border.calls import replay_call
+from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
@@ -74,6 +75,24 @@ def fingerprint(message: ChatMessage) -> str:
     """What makes two messages the same to the service: who said what, and which call a result belongs to."""
     kind = "answer" if is_answer(message) else "result" if is_result(message) else "input"
     return short_hash(f"{kind}\0{message.additional_kwargs.get('tool_call_id', '')}\0{text_of(message).strip()}")
+
+
+def _is_system(message: ChatMessage) -> bool:
+    return message.role in SYSTEM
+
+
+def _read_entry_id(message: ChatMessage) -> str | None:
+    found: str | None = message.additional_kwargs.get("entry_id")
+    return found
+
+
+IDENTITY: Identity[ChatMessage] = Identity(
+    print_of=fingerprint,
+    key_of=_read_entry_id,
+    is_result=is_result,
+    is_system=_is_system,
+)
+"""How a memory tells messages apart."""
 
 
 def system_text(messages: Sequence[ChatMessage]) -> str:
