@@ -77,7 +77,7 @@ def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     seen: set[tuple[str, str]] = set()
     repeated: set[str] = set()
     for message in messages:
-        key = _identity(message)
+        key = _identify(message)
         if key is None or key not in seen:
             kept.append(message)
         elif is_result(message):
@@ -89,7 +89,7 @@ def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return kept
 
 
-def _identity(message: ChatMessage) -> tuple[str, str] | None:
+def _identify(message: ChatMessage) -> tuple[str, str] | None:
     """What tells an answer of a conversation, or a call's result, from every other message."""
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id")

@@ -123,7 +123,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
         else:
             entries += make_attachments(results)
             results = []
-            entries.extend(_answer(message) if is_answer(message) else _make_user_entries(message))
+            entries.extend(_make_answer_entries(message) if is_answer(message) else _make_user_entries(message))
     return entries + make_attachments(results)
 
 
@@ -139,7 +139,7 @@ def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
     return [user_message(content)] if content else []
 
 
-def _answer(message: ChatMessage) -> list[JsonDict]:
+def _make_answer_entries(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
     entries = [entry for run in kwargs.get("server_tools", ()) for entry in _make_hosted_run(run)]
     thinking = [

@@ -162,13 +162,13 @@ class MistralConversationMemory(BaseMemory):
         """As `get`. The history is read only when a turn may have changed it, or after `refresh`."""
         if self._stale and self.conversation_id is not None:
             self._take(self.client.conversations.get_history(self.conversation_id).entries)
-        return self._handed_out()
+        return self._hand_out()
 
     async def aget_all(self) -> list[ChatMessage]:
         """As `get_all`, without blocking."""
         if self._stale and self.conversation_id is not None:
             self._take((await self.client.conversations.aget_history(self.conversation_id)).entries)
-        return self._handed_out()
+        return self._hand_out()
 
     def refresh(self) -> None:
         """Read the history again at the next `get`: for changes made elsewhere."""
@@ -256,7 +256,7 @@ class MistralConversationMemory(BaseMemory):
         digest = history_digest([message], before)
         return with_marks(message, history_digest=digest), digest
 
-    def _handed_out(self) -> list[ChatMessage]:
+    def _hand_out(self) -> list[ChatMessage]:
         with _LOCK:
             key = self._make_known()
             self._unsaved.begin_round()
