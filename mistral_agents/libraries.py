@@ -20,11 +20,12 @@ from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
-from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
+from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of, state_of
 from mistral_agents._api.shared_files import SharedFile, split_id
-from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of, state_of
+from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of
 from mistral_agents._api.writing import Writer, plain_upload
-from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.embeddings import Embeddings

@@ -325,6 +325,13 @@ TABLE: tuple[Option, ...] = (
     _refused("user", "The service has no such option; put it into metadata."),
     _refused("service_tier", "The conversations API has no such option.", "prompt_cache_key", "verbosity"),
     _refused("functions", "Give tools, and tool_choice.", "function_call"),
+    _refused("built_in_tools", "Give hosted tools as connectors.", "builtin_tools"),
+    _refused(
+        "previous_response_id",
+        "store=True keeps the conversation, and its id travels with the answers; conversation_id goes on with one.",
+        "use_previous_response_id",
+        "track_previous_responses",
+    ),
 )
 _NEEDLESS = ("n", "stream_usage")
 """Options whose only good value is what happens anyway."""

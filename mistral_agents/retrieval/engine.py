@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from mistral_agents._api.waiting import state_of
+from mistral_agents._api.records import state_of
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, NotFoundError
