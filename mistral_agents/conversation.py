@@ -65,7 +65,7 @@ class Conversation(Shown):
         ConfigurationError: The arguments don't fit together.
         MistralAgentsError: See `mistral_agents.errors`; `.turn` holds what had been answered, `.conversation_id` where.
 
-    Example:
+    Examples:
         >>> conversation = Conversation(client, model="mistral-small-latest")
         >>> conversation.append("My name is Ada.").text
         >>> Conversation(client, conversation.id).append("Who am I?").text

@@ -52,7 +52,7 @@ class Embeddings:
         ConfigurationError: An argument is wrong; nothing was sent.
         MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
 
-    Example:
+    Examples:
         >>> vectors = client.embeddings.create(["How long is the warranty?"])
         >>> len(vectors), vectors.usage
     """

@@ -244,8 +244,8 @@ class Libraries:
     ) -> builtins.list[Hit]:
         """Find passages of libraries, ranked in this process; no framework and no model is needed.
 
-        The texts are read at the first search, and again when they changed. Needs the extra `llama-index` or `server`
-        for the ranking (bm25s, numpy).
+        The texts are read at the first search, and again when they changed. Needs the extra `retrieval`, which
+        `llama-index` and `server` bring along.
 
         Args:
             library_ids: One library id or several, which form one corpus.
@@ -256,7 +256,7 @@ class Libraries:
         Returns:
             Hits, best first: `hit.text`, `hit.score`, `hit.metadata`, `hit.document`.
 
-        Example:
+        Examples:
             >>> [(hit.score, hit.document.name) for hit in client.libraries.search(library.id, "warranty period")]
         """
         return self._searches.find(library_ids, query, top_k, options)

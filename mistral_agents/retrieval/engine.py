@@ -50,7 +50,7 @@ class LibraryEngine:
         notify: Told what a sync does; called on whichever thread does it.
         clock: Seconds; for tests.
 
-    Example:
+    Examples:
         >>> engine = LibraryEngine(MistralAgents(), Settings(checked_library_ids(library_id)))
         >>> [(hit.document.name, hit.score) for hit in engine.search(Query("warranty period"))]
     """
