@@ -15,8 +15,7 @@ from mistral_agents._api.records import Document
 from mistral_agents._steps import run
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.chunking import Splitter
-from mistral_agents.retrieval.events import ignore
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import SyncReport, ignore
 from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.settings import Settings

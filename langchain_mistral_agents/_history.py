@@ -10,10 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._messages import Sent, message_of
-from mistral_agents._api.recovery import is_input
 from mistral_agents._border.fingerprints import group_entries
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message
+from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, is_input
 from mistral_agents.turn import Turn
 
 

@@ -18,8 +18,8 @@ from mistral_agents.embeddings import EmbeddingModel
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import as_filter
-from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
 from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion

@@ -32,7 +32,7 @@ from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
 from mistral_agents.retrieval.store import Journal

@@ -27,7 +27,7 @@ from llama_index_mistral_agents._chat import answering
 from llama_index_mistral_agents._documents import NAMES_OF_OURS, DocumentStore, check_documents, waiting
 from llama_index_mistral_agents._nodes import ref_id
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
-from mistral_agents._api.paging import FileContent, uuid_text
+from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
 from mistral_agents._progress import counting

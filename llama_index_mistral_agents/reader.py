@@ -10,7 +10,7 @@ from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMix
 from llama_index.core.schema import Document
 
 from llama_index_mistral_agents._nodes import excluded, ref_id
-from mistral_agents._api.paging import uuid_text
+from mistral_agents._api.arguments import uuid_text
 from mistral_agents.client import MistralAgents
 from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
 

@@ -26,7 +26,7 @@ from llama_index_mistral_agents.vector_store import FieldType
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, checked_library_ids
 from mistral_agents.retrieval.snapshot import Strategy, Unit
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from mistral_agents._api.paging import awalk, by_number, given, walk
+from mistral_agents._api.arguments import given
+from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of

@@ -10,8 +10,9 @@ from typing import Any
 from typing_extensions import Unpack
 
 from mistral_agents._api import connectors as calls
+from mistral_agents._api.arguments import given
 from mistral_agents._api.connectors import ConnectorChanges, ConnectorOptions, Scope
-from mistral_agents._api.paging import awalk, given, walk
+from mistral_agents._api.paging import awalk, walk
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.transport import Call, Reply, Transport
 from mistral_agents._json import JsonDict

@@ -276,6 +276,11 @@ _READERS: dict[str, Any] = {
 }
 
 
+def is_input(entry: Entry) -> bool:
+    """Whether the client said it."""
+    return isinstance(entry, (MessageInput, FunctionResult))
+
+
 def parse_entry(data: Any) -> Entry:
     """Read one entry. Never raises: what is no dict, or of an unknown kind, becomes an `UnknownEntry`."""
     if not isinstance(data, dict):
@@ -347,6 +352,46 @@ def _replay(entry: Entry) -> list[JsonDict]:
 def short_call_id(seed: str) -> str:
     """A stable 9-character alphanumeric id, the form Mistral's models use for tool calls."""
     return hashlib.sha256(mend_text(seed).encode()).hexdigest()[:9]
+
+
+class CallIds:
+    """Gives each call of one turn an id of its own, since results are told apart by it alone.
+
+    Mistral's models do so themselves; other engines behind the same API leave ids out, or give several calls the same.
+    A handoff voids the calls before it, so those behind it begin anew.
+    """
+
+    __slots__ = ("_settled",)
+
+    def __init__(self) -> None:
+        self._settled: dict[str, str] = {}
+
+    def settle(self, key: str, call_id: Any) -> str:
+        """The id of the call with a key (its entry's id, or its place): as it came, unless another call has it."""
+        known = self._settled.get(key)
+        if known is None:
+            given = call_id if isinstance(call_id, str) else ""
+            known = given if given and given not in self._settled.values() else short_call_id(f"{key} {given}")
+            self._settled[key] = known
+        return known
+
+
+def settle_calls(outputs: Any) -> Any:
+    """The outputs of one turn, with an id of its own for each call that waits at the same time."""
+    if not isinstance(outputs, list):
+        return outputs
+    ids = CallIds()
+    settled: list[Any] = []
+    for place, entry in enumerate(outputs):
+        kind = entry.get("type") if isinstance(entry, dict) else None
+        if kind == "agent.handoff":
+            ids = CallIds()
+        if kind == "function.call":
+            key = str(entry.get("id") or f"{kind}@{place}")
+            settled.append({**entry, "tool_call_id": ids.settle(key, entry.get("tool_call_id"))})
+        else:
+            settled.append(entry)
+    return settled
 
 
 def as_inputs(inputs: Any) -> str | list[JsonDict]:

@@ -10,8 +10,8 @@ import json
 import math
 from typing import Any, Protocol
 
+from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_headers
 from mistral_agents._printable import show_text
-from mistral_agents.usage import WINDOW_SECONDS, Quota, quotas_from_headers
 
 __all__ = [
     "AuthenticationError",

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._api.paging import FileContent, awalk, by_number, file_part, walk
+from mistral_agents._api.arguments import FileContent, file_part
+from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import FileInfo, Listing, as_record
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.sdk import Operation

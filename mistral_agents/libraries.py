@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
-from mistral_agents._api.paging import FileContent, awalk, by_number, by_token, named_bytes, uuid_text, walk
+from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
 from mistral_agents._api.shared_files import SharedFile, split_id
 from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of, state_of

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from mistral_agents._api.model_facts import ModelFacts, facts_of_card
-from mistral_agents._api.model_notes import ModelDeprecationWarning, ModelNotes
+from mistral_agents._api.planner import ModelDeprecationWarning, ModelNotes
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, check_id

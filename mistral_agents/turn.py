@@ -33,6 +33,7 @@ from mistral_agents.entries import (
     MessageOutput,
     ToolExecution,
     parse_entries,
+    settle_calls,
     thinking_text,
 )
 from mistral_agents.usage import Quota, Usage, quotas_from_headers
@@ -154,7 +155,7 @@ class Turn(Shown):
         found = data.get("conversation_id")
         return cls(
             conversation_id=found if isinstance(found, str) else None,
-            entries=parse_entries(data.get("outputs")),
+            entries=parse_entries(settle_calls(data.get("outputs"))),
             usage=Usage.from_wire(data.get("usage")),
             guardrails=data.get("guardrails"),
             raw=data,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._display.shown import Shown
+from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_headers
 
-WINDOW_SECONDS = {"minute": 60.0, "day": 86_400.0, "month": 2_592_000.0}
-"""Length of each quota window, in seconds."""
-_QUOTA = re.compile(r"^x-ratelimit-(limit|remaining)-(.+)-(minute|day|month)$")
-_WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
+__all__ = ["WINDOW_SECONDS", "Prices", "Quota", "Usage", "quotas_from_headers"]
 
 
 def _count(value: Any) -> int:
@@ -69,37 +66,6 @@ class Usage(Shown):
             self.total_tokens + other.total_tokens,
             calls,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """One quota read from the headers of a reply.
-
-    Attributes:
-        name: What is counted, e.g. `tokens`, `web-search`, `code-interpreter`.
-        window: `minute`, `day` or `month`.
-        limit: Calls (or tokens) allowed in the window; None where not told.
-        remaining: What is left of it; None where not told.
-    """
-
-    name: str
-    window: str
-    limit: int | None
-    remaining: int | None
-
-
-def quotas_from_headers(headers: dict[str, str]) -> list[Quota]:
-    """Every quota named by `x-ratelimit-{limit,remaining}-<name>-<window>` headers (streams carry none).
-
-    A value that is no whole number is passed over: an answer is never lost for a header.
-    """
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for key, value in headers.items():
-        match = _QUOTA.match(key.lower())
-        if match and _WHOLE.fullmatch(value):
-            side, name, window = match.groups()
-            found.setdefault((name, window), {})[side] = int(value)
-    return [Quota(name, window, q.get("limit"), q.get("remaining")) for (name, window), q in sorted(found.items())]
 
 
 @dataclass(frozen=True, slots=True)

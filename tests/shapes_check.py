@@ -7,6 +7,7 @@ Every function returns what differs, empty where nothing does. Kinds that were n
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,83 @@ def unproven(value: Any) -> set[str]:
     items = shape("stream" if isinstance(value, list) else "turn")
     cases = items["items"] if isinstance(value, list) else items["properties"]["outputs"]["items"]
     return kinds - {case["if"]["properties"]["type"]["const"] for case in cases["allOf"]}
+
+
+# cassettes -------------------------------------------------------------------------------------------------------
+
+_TURN = re.compile(r"/v1/conversations(/[^/]+(/restart)?)?$")
+_OBJECTS = (
+    ("POST", r"/v1/agents$", "agent"),
+    ("POST", r"/v1/libraries$", "library"),
+    ("DELETE", r"/v1/libraries/[^/]+$", "library"),
+    ("POST", r"/v1/libraries/[^/]+/documents$", "document"),
+    ("GET", r"/v1/libraries/[^/]+/documents/[^/]+/status$", "document_status"),
+    ("GET", r"/v1/conversations/[^/]+$", "conversation"),
+    ("POST", r"/v1/files$", "file"),
+)
+_TOLD = "It differs from the shapes recorded before:"
+
+
+def _path_of(found: dict[str, Any]) -> str:
+    return re.sub(r"^https://[^/]+|\?.*$|#.*$", "", found["request"]["uri"])
+
+
+def body_of(found: dict[str, Any]) -> bytes:
+    """The body of a recorded reply."""
+    value = found["response"]["body"]["string"]
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def is_turn(found: dict[str, Any]) -> bool:
+    """Whether a recorded exchange is a turn."""
+    return found["request"]["method"] == "POST" and _TURN.match(_path_of(found)) is not None
+
+
+def _kind_of(found: dict[str, Any]) -> str | None:
+    for method, pattern, name in _OBJECTS:
+        if found["request"]["method"] == method and re.match(pattern, _path_of(found)):
+            return name
+    return None
+
+
+def _turn_differences(found: dict[str, Any]) -> list[str]:
+    headers = {name.lower(): values[0] for name, values in found["response"]["headers"].items()}
+    stream = headers["content-type"].startswith("text/event-stream")
+    if stream:
+        return sse_differences(body_of(found)) + header_differences(headers, stream=True)
+    reply = json.loads(body_of(found))
+    kind = "function_call" if unproven(reply) == {"function.call"} and len(reply["outputs"]) == 1 else "turn"
+    if kind == "function_call":
+        # Printed in 2025 with null usage fields that today's replies leave out.
+        reply["usage"] = {"connector_tokens": None, "connectors": None, **reply["usage"]}
+    connectors = list(reply["usage"].get("connectors") or [])
+    return differences(kind, reply) + header_differences(headers, stream=False, connectors=connectors)
+
+
+def _differences_of(found: dict[str, Any]) -> list[str]:
+    if found["response"]["status"]["code"] >= 400:
+        try:
+            error = json.loads(body_of(found))
+        except ValueError:
+            return []  # a proxy's plain text
+        return [] if isinstance(error, dict) and error.get("object") == "error" else differences("error", error)
+    if is_turn(found):
+        return _turn_differences(found)
+    kind = _kind_of(found)
+    return differences(kind, json.loads(body_of(found))) if kind is not None else []
+
+
+def story_differences(interactions: list[dict[str, Any]]) -> list[str]:
+    """What differs in the replies of a cassette, each difference once."""
+    found = (" ".join(text.split()) for one in interactions for text in _differences_of(one))
+    return list(dict.fromkeys(found))
+
+
+def tell_differences(found: list[str]) -> str:
+    """The lines of a cassette's README about them."""
+    return f"\n{_TOLD}\n\n" + "".join(f"- {text}\n" for text in found) if found else ""
+
+
+def differences_told(readme: str) -> list[str]:
+    """The differences that a cassette's README tells."""
+    return [line[2:] for line in readme.partition(_TOLD)[2].splitlines() if line.startswith("- ")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.paging import given, uuid_text
+from mistral_agents._api.arguments import given, uuid_text
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of
 from mistral_agents._json import JsonDict

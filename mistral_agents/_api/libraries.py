@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mistral_agents._api.paging import given, media_type_of, time_text, uuid_text
+from mistral_agents._api.arguments import given, media_type_of, time_text, uuid_text
 from mistral_agents._api.shared_files import split_id
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, path_of

@@ -1,29 +1,48 @@
-"""From what a caller gives to a call to send: tools translated, policies found, safeguards applied."""
+"""From what a caller gives to a call to send: tools translated, policies found, safeguards applied.
+
+A planner belongs to one client and remembers what that client has read: which models will be retired, which tools its
+connectors have, and which agents' turns may be made twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api import conversations as calls
-from mistral_agents._api.guards import ConnectorGuards
-from mistral_agents._api.model_notes import ModelNotes
-from mistral_agents._border.effects import AgentEffects, may_repeat
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.transport import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps
+from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
 from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
+from mistral_agents.errors import MistralAgentsError
 from mistral_agents.security import Safeguards
+
+if TYPE_CHECKING:
+    from mistral_agents.connector_api import Connectors
 
 _NOT_KEPT = "The service keeps nothing of this turn; it may be sent again."
 _NOT_KEPT_BUT_RUN = (
     "The service keeps nothing of this turn, but its tools may have run, and run again where it is sent again. "
     "(Retries are for turns whose tools are known to have no effects.)"
 )
+HARMLESS = frozenset(
+    {"function", "web_search", "web_search_premium", "code_interpreter", "document_library", "library_search"}
+)
+"""Types of tools that do nothing but look.
+
+A connector may do anything, an image is paid for by itself, and of a type that this version does not know nobody can
+say; an agent brings tools of its own, which count as known once they were read.
+"""
+_KEPT = 1_000  # agents whose tools one client remembers
+Known = tuple[frozenset[str], tuple[str, ...]]
+"""The names of a connector's tools, and the connector's own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +123,143 @@ def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pol
     if done.policy:
         ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
     return ready, done.policy
+
+
+# Models that go -------------------------------------------------------------------------------------------------------
+
+
+class ModelDeprecationWarning(FutureWarning):
+    """A model will be retired; the text names what the service recommends instead."""
+
+
+class ModelNotes:
+    """The models with an end that a client has read of, each warned of once."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    def keep(self, card: Mapping[str, Any]) -> None:
+        """Remember what a model as listed says of its end."""
+        end = card.get("deprecation")
+        if not isinstance(end, str):
+            return
+        other = card.get("deprecation_replacement_model")
+        advice = f"use {other} instead" if isinstance(other, str) and other else "choose one of client.models"
+        text = f"The model {card.get('id')} will be retired on {end}; {advice}."
+        aliases = card.get("aliases")
+        for name in (card.get("id"), *(aliases if isinstance(aliases, list) else ())):
+            self._ends[str(name)] = text
+
+    def warn_of(self, model: Any) -> None:
+        """Warn of a model that is about to be used, once.
+
+        Warns:
+            ModelDeprecationWarning: It is known to have an end.
+        """
+        text = self._ends.get(model) if isinstance(model, str) else None
+        if text is not None and text not in self._told:
+            self._told.add(text)
+            warn_user(text, ModelDeprecationWarning)
+
+
+# Connectors and their tools -------------------------------------------------------------------------------------------
+
+
+class ConnectorGuards:
+    """What one client has read of connectors."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_known": dict(self._known)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def check_tools(self, connectors: Connectors, tools: Sequence[Mapping[str, Any]] | None) -> Steps[list[JsonDict]]:
+        """Tools as they may be sent: the names that configure connectors are the connectors' own.
+
+        Raises:
+            UnknownToolNameError: A connector has no tool of a name in `requires_confirmation`.
+
+        Warns:
+            TranslationWarning: Nor one in `include` or `exclude`; or its tools can't be read.
+        """
+        ready: list[JsonDict] = []
+        for tool in tools if tools is not None else ():
+            checked = (yield from self._check_tool(connectors, tool)) if is_configured_connector(tool) else tool
+            ready.append(checked)  # type: ignore[arg-type]
+        return ready
+
+    def _check_tool(self, connectors: Connectors, tool: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
+        key = str(tool.get("connector_id"))
+        kept = self._known.get(key)
+        if kept is not None and not unknown_names(tool, *kept):
+            return with_bare_names(tool, *kept)
+        # A name that is not known may be new: the connector is read again before anything is refused.
+        try:
+            known = yield from _read_connector(connectors, key)
+        except MistralAgentsError as error:
+            tell_unguarded(tool, str(error.message))
+            return tool
+        if not known[0]:
+            tell_unguarded(tool, "it shows none")
+            return tool
+        with self._lock:
+            self._known[key] = known
+        return with_bare_names(tool, *known)
+
+
+def _read_connector(connectors: Connectors, key: str) -> Steps[Known]:
+    rows = yield Job(lambda: connectors.tools(key), lambda: connectors.atools(key))
+    info = yield Job(lambda: connectors.get(key), lambda: connectors.aget(key))
+    names = frozenset(row["name"] for row in rows if isinstance(row.get("name"), str))
+    return names, tuple(dict.fromkeys(name for name in (key, info.get("name")) if isinstance(name, str)))
+
+
+# Turns that may be made twice -----------------------------------------------------------------------------------------
+
+
+def have_effects(tools: Iterable[Mapping[str, Any]] | None) -> bool:
+    """Whether running one of these tools twice may do something twice."""
+    return any(tool.get("type") not in HARMLESS for tool in tools or ())
+
+
+class AgentEffects:
+    """Whether the tools of agents have effects, as far as one client has read them; bounded, safe in threads."""
+
+    def __init__(self) -> None:
+        self._harmless: dict[tuple[str, str], bool] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_harmless": dict(self._harmless)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def learn(self, agent: Mapping[str, Any], version: Any = None) -> None:
+        """Remember an agent's record, read at a version or alias (None: its latest); handoffs lead to others."""
+        harmless = not agent.get("handoffs") and not have_effects(agent.get("tools"))
+        with self._lock:
+            if len(self._harmless) >= _KEPT:
+                self._harmless.clear()
+            for known in {str(version), str(agent.get("version"))}:
+                self._harmless[str(agent.get("id")), known] = harmless
+
+    def is_harmless(self, agent_id: Any, version: Any) -> bool:
+        """Whether an agent is known to have only tools without effects."""
+        return self._harmless.get((str(agent_id), str(version)), False)
+
+
+def may_repeat(options: Mapping[str, Any], agents: AgentEffects) -> bool:
+    """Whether a first turn with these options, of which nothing is kept, may be made twice without harm."""
+    if have_effects(options.get("tools")):
+        return False
+    agent_id = options.get("agent_id")
+    return agent_id is None or agents.is_harmless(agent_id, options.get("agent_version"))

@@ -17,9 +17,9 @@ from mistral_agents.entries import (
     FunctionCall,
     FunctionResult,
     Message,
-    MessageInput,
     MessageOutput,
     content_chunks,
+    is_input,
     parse_entries,
     user_message,
 )
@@ -122,11 +122,6 @@ def _find_inputs_after(entries: Sequence[Entry], after_entry_id: str) -> list[Js
             break
         found.append(entry.raw)
     return found
-
-
-def is_input(entry: Entry) -> bool:
-    """Whether the client said it."""
-    return isinstance(entry, (MessageInput, FunctionResult))
 
 
 def _answer(conversation_id: str, new: Sequence[Entry]) -> Turn:

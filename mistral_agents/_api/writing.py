@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from mistral_agents._api import libraries as calls
+from mistral_agents._api.arguments import given, time_text
 from mistral_agents._api.changes import ChangeLog
-from mistral_agents._api.paging import given, time_text
 from mistral_agents._api.records import Document, as_record
 from mistral_agents._api.shared_files import Row, SharedFile, split_id
 from mistral_agents._conversation.lock import Hold, lock_of

@@ -14,7 +14,7 @@ from typing import Any
 
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import as_json_text, chunk_text, thinking_text
-from mistral_agents.entries import Entry
+from mistral_agents.entries import CallIds, Entry
 
 DONE = "conversation.response.done"
 STARTED = "conversation.response.started"
@@ -177,9 +177,10 @@ class EventReader:
     id the place in the output stands for it. A missing field never raises.
     """
 
-    __slots__ = ("_entries", "_pieces")
+    __slots__ = ("_call_ids", "_entries", "_pieces")
 
     def __init__(self) -> None:
+        self._call_ids = CallIds()
         self._entries: dict[str, JsonDict] = {}
         self._pieces: dict[str, list[ContentPiece]] = {}
 
@@ -242,10 +243,12 @@ class EventReader:
     def _read_call(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "function.call")
         _update(entry, event, "arguments")
+        entry["tool_call_id"] = self._call_ids.settle(key, event.get("tool_call_id"))
         return (CallDelta(key, entry, _add_arguments(entry, event.get("arguments"))),)
 
     def _read_handoff(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "agent.handoff")
+        self._call_ids = CallIds()
         _update(entry, event, "")
         done = event.get("type") == "agent.handoff.done"
         if done:

@@ -6,25 +6,16 @@ to it, so that an edited, trimmed or rewound history is told from a continuation
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mistral_agents._api.recovery import is_input
-from mistral_agents._json import load_json
+from mistral_agents._json import digest, load_json
 from mistral_agents._tools.translate import translate_tools
-from mistral_agents.entries import Entry, content_chunks
+from mistral_agents.entries import Entry, content_chunks, is_input
 from mistral_agents.turn import Turn
 
 ItemKind = Literal["system", "input", "answer", "result"]
-
-
-def digest(*parts: Any) -> str:
-    """A short digest of JSON-like values."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:

@@ -326,6 +326,9 @@ def _check_sayable(schema: JsonDict, name: str) -> None:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"The schema of {name} holds what is no JSON: {error}.") from error
     for node, place in _walk(schema):
+        odd = next((key for key in (*node, *node.get("properties", ())) if not isinstance(key, str)), None)
+        if odd is not None:
+            raise ConfigurationError(f"The schema of {name} has the key {odd!r} in {place}; names must be texts.")
         reference = node.get("$ref")
         if reference is None:
             continue

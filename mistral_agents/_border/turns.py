@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
-from mistral_agents._border.fingerprints import digest
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, digest
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
 from mistral_agents.turn import Turn
 

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mistral_agents._display.blocks import (
-    Block,
-    Bubble,
-    Columns,
-    Diff,
-    Drawing,
-    Fold,
-    Passage,
-    Picture,
-    Prose,
-    Sources,
-    Table,
-    View,
-    Words,
-)
+from mistral_agents._display import blocks
+from mistral_agents._display.blocks import Block, View
 from mistral_agents._display.links import safe_link
 from mistral_agents._printable import show_text
 
@@ -55,21 +42,21 @@ def draw_markdown(view: View) -> str:
 
 
 def _draw(block: Block) -> str:
-    if isinstance(block, Prose):
+    if isinstance(block, blocks.Prose):
         return _draw_prose(block.text)
-    if isinstance(block, Words):
+    if isinstance(block, blocks.Words):
         return escape_markdown(block.text) if block.role == "note" else fence_text(block.text)
-    if isinstance(block, Passage):
+    if isinstance(block, blocks.Passage):
         return "> " + "".join(f"**{escape_markdown(t)}**" if m else _escape_inner(t) for t, m in block.pieces)
-    if isinstance(block, Table):
+    if isinstance(block, blocks.Table):
         return _draw_table(block)
-    if isinstance(block, Sources):
+    if isinstance(block, blocks.Sources):
         return "\n".join(_draw_source(row.number, row.title, row.url, row.detail) for row in block.rows)
-    if isinstance(block, Picture):
+    if isinstance(block, blocks.Picture):
         return f"*{escape_markdown(block.name)}*"
-    if isinstance(block, Drawing):
+    if isinstance(block, blocks.Drawing):
         return fence_text(block.text)
-    if isinstance(block, Diff):
+    if isinstance(block, blocks.Diff):
         return fence_text("\n".join(f"{sign} {line}" for sign, line in block.lines), "diff")
     return _draw_group(block)
 
@@ -82,11 +69,11 @@ def _draw_prose(text: str) -> str:
     return "\n".join(f"> {line}" for line in shown.splitlines())
 
 
-def _draw_group(block: Fold | Bubble | Columns) -> str:
-    if isinstance(block, Columns):
+def _draw_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> str:
+    if isinstance(block, blocks.Columns):
         parts = [(title, inner) for title, inner in block.columns]
     else:
-        parts = [(block.title if isinstance(block, Fold) else block.who, block.blocks)]
+        parts = [(block.title if isinstance(block, blocks.Fold) else block.who, block.blocks)]
     return "\n\n".join(
         "\n\n".join([f"**{escape_markdown(title)}**", *filter(None, map(_draw, inner))]) for title, inner in parts
     )
@@ -98,7 +85,7 @@ def _escape_inner(text: str) -> str:
     return f"{head}{escape_markdown(text)}{tail}"
 
 
-def _draw_table(table: Table) -> str:
+def _draw_table(table: blocks.Table) -> str:
     rows = [table.head, ("---",) * len(table.head)]
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "|".join(rows[1]) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows)])

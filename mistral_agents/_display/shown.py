@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from rich.console import RenderableType
+
     from mistral_agents._display.blocks import View
+
+
+class Drawer(Protocol):
+    """What draws; `_display.views` is it."""
+
+    def view_of(self, value: object) -> View:
+        """The view of an object."""
+
+    def draw_fragment(self, view: View) -> str | None:
+        """A view as HTML."""
+
+    def draw_markdown(self, view: View) -> str:
+        """A view as Markdown."""
+
+    def draw_terminal(self, view: View) -> RenderableType:
+        """A view as `rich` prints it."""
+
+    def draw_forms(
+        self, view: View, include: Container[str] | None, exclude: Container[str] | None
+    ) -> dict[str, object]:
+        """A view in all forms, by media type."""
+
+
+def _load_drawer() -> Drawer:
+    """What draws is loaded by its name: it knows every object, and so every object would know the whole package."""
+    return cast("Drawer", import_module("mistral_agents._display.views"))
 
 
 class Shown:
     """Gives an object its pictures: HTML and Markdown in notebooks, colours where `rich` prints it.
-
-    What draws is loaded by its name: it knows every object, and so every object would know the whole package.
 
     Without Jinja2 (extras `notebook` and `cli`) there is no HTML, and the text is shown.
     """
@@ -20,28 +48,21 @@ class Shown:
     __slots__ = ()
 
     def _view(self) -> View:
-        made: View = import_module("mistral_agents._display.views").view_of(self)
-        return made
+        return _load_drawer().view_of(self)
 
     def _repr_html_(self) -> str | None:
-        from mistral_agents._display.html import draw_fragment
-
-        return draw_fragment(self._view())
+        return _load_drawer().draw_fragment(self._view())
 
     def _repr_markdown_(self) -> str:
-        from mistral_agents._display.markdown import draw_markdown
+        return _load_drawer().draw_markdown(self._view())
 
-        return draw_markdown(self._view())
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, object]:
+        return _load_drawer().draw_forms(self._view(), include, exclude)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from mistral_agents._display.bundle import make_bundle
-
-        return make_bundle(self._view(), include, exclude)
-
-    def __rich__(self) -> Any:
-        from mistral_agents._display.terminal import draw_terminal
-
-        return draw_terminal(self._view())
+    def __rich__(self) -> RenderableType:
+        return _load_drawer().draw_terminal(self._view())
 
 
 class Display(Shown):

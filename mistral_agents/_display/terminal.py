@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._display.blocks import (
-    Block,
-    Bubble,
-    Columns,
-    Diff,
-    Drawing,
-    Fold,
-    Passage,
-    Picture,
-    Prose,
-    Sources,
-    Table,
-    View,
-    Words,
-)
+from mistral_agents._display import blocks
+from mistral_agents._display.blocks import Block, View
 from mistral_agents._printable import show_text
 
 if TYPE_CHECKING:
@@ -39,27 +26,27 @@ def _draw(block: Block) -> RenderableType:
     from rich.markdown import Markdown
     from rich.text import Text
 
-    if isinstance(block, Prose):
+    if isinstance(block, blocks.Prose):
         return Markdown(show_text(block.text), hyperlinks=False)
-    if isinstance(block, Words):
+    if isinstance(block, blocks.Words):
         return Text(show_text(block.text), style=_STYLES[block.role])
-    if isinstance(block, Passage):
+    if isinstance(block, blocks.Passage):
         return Text.assemble(*((show_text(text), "bold yellow" if marked else "") for text, marked in block.pieces))
-    if isinstance(block, Table):
+    if isinstance(block, blocks.Table):
         return _draw_table(block)
-    if isinstance(block, Sources):
+    if isinstance(block, blocks.Sources):
         rows = (f"[{r.number}] {r.title} {r.url if r.url is not None else ''} {r.detail}" for r in block.rows)
         return Text("\n".join(show_text(row, one_line=True).rstrip() for row in rows))
-    if isinstance(block, Picture):
+    if isinstance(block, blocks.Picture):
         return Text(f"[{show_text(block.name, one_line=True)}]", style="dim")
-    if isinstance(block, Drawing):
+    if isinstance(block, blocks.Drawing):
         return Text(show_text(block.text))
-    if isinstance(block, Diff):
+    if isinstance(block, blocks.Diff):
         return Text.assemble(*((f"{sign} {show_text(line)}\n", _SIGNS[sign]) for sign, line in block.lines))
     return _draw_group(block)
 
 
-def _draw_table(table: Table) -> RenderableType:
+def _draw_table(table: blocks.Table) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
@@ -71,15 +58,15 @@ def _draw_table(table: Table) -> RenderableType:
     return grid
 
 
-def _draw_group(block: Fold | Bubble | Columns) -> RenderableType:
+def _draw_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> RenderableType:
     from rich.columns import Columns as Sides
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
-    if isinstance(block, Columns):
-        return Sides([_draw_group(Bubble(title, "left", inner)) for title, inner in block.columns], equal=True)
-    title = block.title if isinstance(block, Fold) else block.who
-    failed = isinstance(block, Fold) and block.failed
+    if isinstance(block, blocks.Columns):
+        return Sides([_draw_group(blocks.Bubble(title, "left", inner)) for title, inner in block.columns], equal=True)
+    title = block.title if isinstance(block, blocks.Fold) else block.who
+    failed = isinstance(block, blocks.Fold) and block.failed
     inner = Group(*map(_draw, block.blocks))
     return Panel(inner, title=Text(show_text(title, one_line=True)), title_align="left", style="red" if failed else "")

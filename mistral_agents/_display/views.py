@@ -1,10 +1,11 @@
-"""Which view an object of this package has."""
+"""Which view an object of this package has, and the forms that a view is drawn in."""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
 from typing import Any
@@ -23,8 +24,11 @@ from mistral_agents._display.blocks import (
     View,
     Words,
 )
+from mistral_agents._display.html import draw_fragment
+from mistral_agents._display.markdown import draw_markdown
 from mistral_agents._display.shown import Display, Shown
 from mistral_agents._display.talk import picture_of, view_history, view_turn
+from mistral_agents._display.terminal import draw_terminal
 from mistral_agents._display.words import make_pairs, shorten, write_table, write_usage, write_value
 from mistral_agents._turn.media import FileData
 from mistral_agents._turn.timeline import Explanation
@@ -43,6 +47,8 @@ from mistral_agents.retrieval.snapshot import Hit
 from mistral_agents.specs import Change, Plan
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Prices, Quota, Usage
+
+__all__ = ["draw_forms", "draw_fragment", "draw_markdown", "draw_terminal", "show_value", "view_of"]
 
 log = logging.getLogger("mistral_agents")
 _MOST_ROWS = 200
@@ -91,6 +97,21 @@ def _read_pictures(entries: list[Entry], files: Files | None) -> dict[str, FileD
         except MistralAgentsError as error:
             log.warning("The file %s is named and not drawn: %s", ref.file_id, error)
     return found
+
+
+def draw_forms(view: View, include: Container[str] | None, exclude: Container[str] | None) -> dict[str, object]:
+    """A view in the forms that are wanted, by media type; the text form is always among those there are."""
+    html = draw_fragment(view)
+    found: dict[str, object] = {"text/plain": view.plain, "text/markdown": draw_markdown(view)}
+    if html is not None:
+        found["text/html"] = html
+    for kind, data in view.other.items():
+        found[kind] = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    return {
+        kind: data
+        for kind, data in found.items()
+        if (not include or kind in include) and not (exclude and kind in exclude)
+    }
 
 
 def _tabled(title: str, table: Table, note: str = "") -> View:

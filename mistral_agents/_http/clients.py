@@ -22,7 +22,7 @@ from mistral_agents._http.concealed import (
     mask_credentials,
     split_credentials,
 )
-from mistral_agents._http.deadline import check_seconds
+from mistral_agents._http.network import check_seconds
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

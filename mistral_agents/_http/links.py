@@ -19,8 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
-from mistral_agents._http.deadline import Deadline
-from mistral_agents._http.network import aresolve, resolve
+from mistral_agents._http.network import Deadline, aresolve, resolve
 from mistral_agents._http.replies import reply_of
 from mistral_agents._http.transport import Call, Transport, show_address, status_error
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError

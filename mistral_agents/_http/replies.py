@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._border.text import may_hold_surrogates, mend_json
+from mistral_agents._http.fold import EventFold
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import (
     MistralAgentsError,
@@ -98,20 +100,21 @@ class Reply:
         return self._value
 
     def answer(self) -> JsonDict:
-        """The JSON of a conversation response.
+        """The JSON of a conversation response; a whole stream of events, which some gateways send instead, is read too.
 
         Raises:
             ResponseFormatError: It is something else; the error's `body` keeps it.
             MistralAgentsError: It tells a failure.
         """
-        value = self._value if self._value is not _UNREAD else self._parse()
-        if not is_answer(value):
+        value = self._value if self._value is not _UNREAD else _fold_events(self.content)
+        value = self._parse() if value is None else value
+        if not is_answer(value) or is_failure(value):
             if isinstance(value, dict) and (value.keys() & {"error", "detail", "message"} or is_failure(value)):
                 raise failure_in(value, self, turn=True)
             message = f"{self.what}: the service sent no conversation response but {_show(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
         self._value = value
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _parse(self) -> Any:
         try:
@@ -133,6 +136,18 @@ class Reply:
         }
 
 
+def _fold_events(content: bytes) -> JsonDict | None:
+    """The reply, or the failure, that a body of server-sent events tells; None where it is none, or cut."""
+    if not content.startswith((b"event:", b"data:", b"id:", b"retry:", b":")):
+        return None
+    decoder, fold = EventDecoder(), EventFold()
+    for event in (*decoder.feed(content), *decoder.flush()):
+        fold.apply(event)
+    if fold.error is not None:
+        return fold.error
+    return fold.response() if fold.done and not decoder.damaged else None
+
+
 def reply_of(response: Any, what: str = "The request", conversation_id: str | None = None) -> Reply:
     """A response that was read to its end."""
     return Reply(response.status_code, headers_of(response), response.content, response, what, conversation_id)
@@ -150,6 +165,12 @@ def is_answer(value: Any) -> bool:
     return "outputs" in value or value.get("object") == "conversation.response" or bool(value.get("conversation_id"))
 
 
+def is_whole_answer(event: JsonDict) -> bool:
+    """Whether an event of a stream is a whole conversation response: some gateways send it as one event."""
+    kind = event.get("type")
+    return isinstance(event.get("outputs"), list) and (not kind or event.get("object") == "conversation.response")
+
+
 def is_error_object(value: JsonDict) -> bool:
     """Whether an object calls itself an error, as the service's error bodies do."""
     kind = value.get("object")
@@ -160,9 +181,17 @@ def is_failure(value: Any) -> bool:
     """Whether a body is nothing but the report of a failure, whatever its status says."""
     if not isinstance(value, dict):
         return False
-    if is_error_object(value):
+    if is_error_object(value) or failed_output(value) is not None:
         return True
     return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
+
+
+def failed_output(value: JsonDict) -> JsonDict | None:
+    """The first output of a reply all of whose outputs are reports of a failure."""
+    outputs = value.get("outputs")
+    if not isinstance(outputs, list) or not outputs:
+        return None
+    return outputs[0] if all(isinstance(one, dict) and is_error_object(one) for one in outputs) else None
 
 
 def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAgentsError:
@@ -170,7 +199,7 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
 
     Its kind is that of the HTTP status which the body names, where it names one.
     """
-    status = _named_status(body)
+    status = named_status(body)
     if status is not None:
         return error_for_status(
             status,
@@ -180,13 +209,14 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
             response=reply.response,
             conversation_id=reply.conversation_id,
         )
-    message, code = message_of(body)
+    message, code = message_of(failed_output(body) or body)
     kind = TurnFailedError if turn else ServerFailureError
     text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
     return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})
 
 
-def _named_status(body: JsonDict) -> int | None:
+def named_status(body: JsonDict) -> int | None:
+    """The HTTP status of a failure that a body names, if it names one."""
     inner = body.get("error")
     for place in (body, inner if isinstance(inner, dict) else {}):
         for key in ("status_code", "status", "raw_status_code", "code"):

@@ -1,25 +1,44 @@
-"""With `hooks`, the only module that knows the SDK's inside, and its HTTP library (2.x: httpx, 3.x: httpx2).
+"""The only module that knows the SDK's inside, its hooks, and its HTTP library (2.x: httpx, 3.x: httpx2).
 
-Requests are built here as plain HTTP and sent by the SDK's own HTTP client, between the SDK's hooks (see `hooks`), so
-that its authentication (service accounts too), tracing, proxies and user hooks keep working. The SDK's `do_request`
-is not used: its asynchronous form runs hooks in the loop's default executor while it holds the open response, so that
-a cancelled call leaves its connection behind and a full executor stops every call.
+Requests are built here as plain HTTP and sent by the SDK's own HTTP client, between the SDK's hooks, so that its
+authentication (service accounts too), tracing, proxies and user hooks keep working. The SDK's `do_request` is not
+used: its asynchronous form runs hooks in the loop's default executor while it holds the open response, so that a
+cancelled call leaves its connection behind and a full executor stops every call.
+
+The hooks (authentication, headers, tracing, and what users have registered) run in the SDK's order: all hooks before
+the request; then, with the reply, those for success or for failure. Three things are done differently, and why:
+
+- In asynchronous calls the SDK's own hooks, which don't block, run where the call runs; hooks of the user run in
+  threads of our own. The loop's default executor is never used, and a cancelled call closes the response it held.
+- The tracing hook is told last, when it is known whether the turn is good: OpenTelemetry takes no failure after an OK.
+  Of a stream it gets the whole reply that the events add up to, so that spans of streams have usage and conversation.
+- A hook of the SDK that fails on a reply (they expect the replies of chat completions) is noted in the log; a paid
+  answer is not lost for it. Failures of the user's hooks are the user's to see.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import json
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from mistral_agents._http.concealed import Concealed
-from mistral_agents._http.deadline import LONGEST
-from mistral_agents._http.network import install_backend
+from mistral_agents._http.network import LONGEST, install_backend, own_workers
+from mistral_agents._json import JsonDict
 from mistral_agents._version import __version__
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 WRONG_SDK = "mistral-agents needs a newer mistralai than the installed one: pip install --upgrade 'mistralai>=2.10,<4'"
 _NEVER_ARRIVED = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError")
+_log = logging.getLogger("mistral_agents")
+_SPAN = "_tracing_span"
+"""Where the SDK's tracing hook keeps the span of a request (`mistralai.client._hooks.tracing`)."""
+_FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "content-type"})
+_USAGE = {"gen_ai.usage.input_tokens": "prompt_tokens", "gen_ai.usage.output_tokens": "completion_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +203,193 @@ def is_transport_error(error: BaseException) -> bool:
     """Whether the error is the HTTP library's: no reply, or a reply that broke off or can't be read."""
     library = http()
     return isinstance(error, (library.HTTPError, library.StreamError, library.InvalidURL))
+
+
+@lru_cache(maxsize=1)
+def _make_contexts() -> tuple[Any, Any, Any, Any, Any]:
+    from mistralai.client._hooks import AfterErrorContext, AfterSuccessContext, BeforeRequestContext, HookContext
+    from mistralai.client._hooks.tracing import TracingHook
+
+    return HookContext, BeforeRequestContext, AfterSuccessContext, AfterErrorContext, TracingHook
+
+
+def _is_ours_to_run(hook: Any) -> bool:
+    """Whether a hook is the SDK's own, which does not block."""
+    return type(hook).__module__.startswith("mistralai.")
+
+
+async def _run_aside(function: Any, *arguments: Any) -> Any:
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(own_workers(), lambda: context.run(function, *arguments))
+
+
+class HookChain:
+    """The hooks of one request; without an SDK that has them it does nothing."""
+
+    def __init__(self, sdk: Any, operation: Operation) -> None:
+        self._hooks = sdk.sdk_configuration.__dict__.get("_hooks")
+        self._context = self._make_context(sdk, operation) if self._hooks is not None else None
+        self._request: Any = None
+        self._tracing: Any = None
+
+    @staticmethod
+    def _make_context(sdk: Any, operation: Operation) -> Any:
+        configuration = sdk.sdk_configuration
+        return _make_contexts()[0](
+            config=configuration,
+            base_url=sdk_base_url(sdk),
+            operation_id=operation.id,
+            oauth2_scopes=None,
+            security_source=configuration.security,
+            tags=[operation.tag],
+            extensions=None,
+        )
+
+    # before ----------------------------------------------------------------------------------------------------
+
+    def run_before(self, request: Any) -> Any:
+        """The request as the hooks leave it."""
+        if self._hooks is None:
+            return request
+        waits = request.extensions.get("timeout")
+        context = _make_contexts()[1](self._context)
+        for hook in self._hooks.before_request_hooks:
+            request = self._run_before(hook, context, request)
+        if waits is not None:
+            request.extensions.setdefault("timeout", waits)
+        self._note_span(request)
+        return request
+
+    async def arun_before(self, request: Any) -> Any:
+        """As `run_before`, without blocking."""
+        if self._hooks is None or all(map(_is_ours_to_run, self._hooks.before_request_hooks)):
+            return self.run_before(request)
+        return await _run_aside(self.run_before, request)
+
+    @staticmethod
+    def _run_before(hook: Any, context: Any, request: Any) -> Any:
+        try:
+            made = hook.before_request(context, request)
+        except Exception as error:
+            if not _is_ours_to_run(hook):
+                raise
+            raise ConfigurationError(f"The SDK could not prepare the request: {error}") from error
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def _note_span(self, request: Any) -> None:
+        self._request = request
+        if request.extensions.get(_SPAN) is not None:
+            kind = _make_contexts()[4]
+            self._tracing = next((hook for hook in self._hooks.after_success_hooks if isinstance(hook, kind)), None)
+
+    # after -----------------------------------------------------------------------------------------------------
+
+    def run_after_success(self, response: Any) -> Any:
+        """The response as the hooks leave it; the tracing hook waits for `end_span`."""
+        if self._hooks is None:
+            return response
+        kind, context = _make_contexts()[4], _make_contexts()[2](self._context)
+        for hook in self._hooks.after_success_hooks:
+            if not isinstance(hook, kind):
+                response = self._run_after(hook, context, response)
+        return response
+
+    async def arun_after_success(self, response: Any) -> Any:
+        """As `run_after_success`, without blocking."""
+        if self._hooks is None or all(map(_is_ours_to_run, self._hooks.after_success_hooks)):
+            return self.run_after_success(response)
+        return await _run_aside(self.run_after_success, response)
+
+    @staticmethod
+    def _run_after(hook: Any, context: Any, response: Any) -> Any:
+        try:
+            made = hook.after_success(context, response)
+        except Exception:
+            if not _is_ours_to_run(hook):
+                raise
+            _log.debug("A hook of the SDK (%s) failed on a reply.", type(hook).__name__, exc_info=True)
+            return response
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def run_after_error(self, response: Any, error: Exception | None) -> Exception | None:
+        """Tell the user's hooks of a failure; the error they want raised instead, if they give another one."""
+        if self._hooks is None:
+            return None
+        told, context = error, _make_contexts()[3](self._context)
+        for hook in self._hooks.after_error_hooks:
+            if not isinstance(hook, _make_contexts()[4]):
+                made = hook.after_error(context, response, told)
+                if isinstance(made, Exception):
+                    return made
+                response, told = made
+        return told if told is not error else None
+
+    async def arun_after_error(self, response: Any, error: Exception | None) -> Exception | None:
+        """As `run_after_error`, without blocking."""
+        if self._hooks is None or all(map(_is_ours_to_run, self._hooks.after_error_hooks)):
+            return self.run_after_error(response, error)
+        found: Exception | None = await _run_aside(self.run_after_error, response, error)
+        return found
+
+    # the span --------------------------------------------------------------------------------------------------
+
+    @property
+    def traced(self) -> bool:
+        """Whether there is an open span that waits for its end."""
+        return self._tracing is not None
+
+    def end_span(self, response: Any) -> None:
+        """The request did what was asked; `response` was read to its end."""
+        tracing, self._tracing = self._tracing, None
+        if tracing is not None:
+            self._run_after(tracing, _make_contexts()[2](self._context), response)
+
+    def end_stream_span(self, response: Any, reply: JsonDict) -> None:
+        """A stream came to its end; `reply` is what a call would have got."""
+        if self.traced:
+            self.end_span(self._stand_in(response.status_code, response.headers, reply))
+
+    def fail_span(self, error: BaseException, response: Any = None, reply: JsonDict | None = None) -> None:
+        """The request failed; what is known of the reply goes along."""
+        tracing, self._tracing = self._tracing, None
+        if tracing is None:
+            return
+        span = self._request.extensions.get(_SPAN)
+        if span is not None and isinstance(error, MistralAgentsError):
+            facts = {"error.type": type(error).__name__, "gen_ai.conversation.id": error.conversation_id}
+            for name, value in facts.items():
+                if value is not None:
+                    span.set_attribute(name, value)
+        usage = reply.get("usage") if reply is not None else None
+        if span is not None and isinstance(usage, dict):
+            for name, key in _USAGE.items():
+                if isinstance(usage.get(key), int):
+                    span.set_attribute(name, usage[key])
+        status = response.status_code if response is not None else 0
+        body = error.body if isinstance(error, MistralAgentsError) and isinstance(error.body, dict) else None
+        told = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+        stand_in = self._stand_in(status, None, body)
+        try:
+            tracing.after_error(_make_contexts()[3](self._context), stand_in, told)
+        except Exception:  # noqa: BLE001 - a span is never worth an answer
+            _log.debug("The tracing hook failed on a failure.", exc_info=True)
+
+    def leave_span(self, conversation_id: str | None) -> None:
+        """The caller left a stream before its end: neither good nor failed."""
+        tracing, self._tracing = self._tracing, None
+        span = self._request.extensions.get(_SPAN) if tracing is not None else None
+        if span is not None:
+            if conversation_id is not None:
+                span.set_attribute("gen_ai.conversation.id", conversation_id)
+            span.end()
+
+    def _stand_in(self, status: int, headers: Any, reply: JsonDict | None) -> Any:
+        """A closed response for the tracing hook, which reads its body; none of the real one's encodings apply."""
+        kept = {key: value for key, value in headers.items() if key.lower() not in _FRAMING} if headers else {}
+        content = json.dumps(reply, default=str).encode("utf-8", "replace") if reply is not None else b""
+        return http().Response(status, headers=kept, content=content, request=self._request)

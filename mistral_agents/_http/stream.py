@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
-from mistral_agents._border.events import FRAME, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
+from mistral_agents._border.events import ERROR, FRAME, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
@@ -25,10 +25,12 @@ from mistral_agents._http.replies import (
     is_answer,
     is_error_object,
     is_failure,
+    is_whole_answer,
+    named_status,
     parse_json,
     unreadable,
 )
-from mistral_agents._http.sse import EventDecoder
+from mistral_agents._http.sse import UNREADABLE, EventDecoder
 from mistral_agents._http.transport import Call, Opened, Transport, reason
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
@@ -44,6 +46,7 @@ from mistral_agents.errors import (
 )
 from mistral_agents.turn import Turn
 
+_ERROR_NAMES = frozenset({"error", ERROR})
 _CUT = "The stream ended before `conversation.response.done`; the answer may be incomplete."
 _DAMAGED = "An event of the stream arrived damaged ({}); the answer may be incomplete."
 _CUT_BY = "{}: the stream broke off before its end; what came last is no event: {!r}"
@@ -201,6 +204,13 @@ class _Reading:
         elif isinstance(record, UnknownEvent):
             event = record.event
             kind = event.get("type")
+            if is_whole_answer(event) and not self._fold.response()["outputs"]:
+                self._fold.unknown.remove(event)
+                self._whole = event
+                self._pending.extend(reply_events(event))
+                return
+            if kind == UNREADABLE and event.get("event") in _ERROR_NAMES:
+                raise self._make_failed_error({"message": event.get("data")})
             if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
                 raise self._make_failed_error(event)
             if (event.get("error") or event.get("detail")) and "id" not in event:
@@ -211,9 +221,12 @@ class _Reading:
 
         Raises:
             StreamInterruptedError: An event before it can't be read, so that the answer may have a hole.
+            TurnFailedError: Nothing was answered, but an event before it told of an error.
         """
         if self._decoder.damaged:
             raise self._make_damaged_error()
+        if self._suspect is not None and not self._fold.response()["outputs"]:
+            raise self._make_failed_error(self._suspect)
         if self._opened is not None and self._opened.hooks.traced:
             self._opened.hooks.end_stream_span(self._opened.response, self.turn.raw)
 
@@ -248,6 +261,8 @@ class _Reading:
         return error
 
     def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
+        if self._fold.conversation_id is None and named_status(event) is not None:
+            return self._add_facts(failure_in(event, self._reply()))  # refused before anything began
         message, code = message_of({key: value for key, value in event.items() if key != "type"} or event)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",

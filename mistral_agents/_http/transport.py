@@ -23,8 +23,7 @@ from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients, check_headers
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
-from mistral_agents._http.deadline import Deadline, check_seconds
-from mistral_agents._http.hooks import HookChain
+from mistral_agents._http.network import Deadline, check_seconds
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
@@ -291,7 +290,7 @@ class Opened:
     """A response of a good status, and the hooks that go with it; without `reply` its body is still to be read."""
 
     response: Any
-    hooks: HookChain
+    hooks: sdk_layer.HookChain
     reply: Reply | None = None
 
 
@@ -414,7 +413,7 @@ class Transport:
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
         """One attempt: what came of it, or the error that `Retries` decides about."""
-        client, hooks = sdk.sdk_configuration.client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, self.clients.key(), call.headers)
         request = hooks.run_before(request)
@@ -429,7 +428,7 @@ class Transport:
             raise
 
     def _translate(
-        self, hooks: HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
+        self, hooks: sdk_layer.HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
     ) -> MistralAgentsError:
         """The typed error for what an attempt raised, told to the span; what is not for us to type is raised again."""
         try:
@@ -443,7 +442,7 @@ class Transport:
         return error
 
     def _run_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
@@ -466,7 +465,7 @@ class Transport:
             raise other
         raise status_error(call, reply_of(response, call.what, call.conversation_id))
 
-    def _check(self, call: Call, response: Any, hooks: HookChain) -> Reply:
+    def _check(self, call: Call, response: Any, hooks: sdk_layer.HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
             _check_answer(reply, call)
@@ -523,7 +522,7 @@ class Transport:
     async def _atry(
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
-        client, hooks = sdk.sdk_configuration.async_client, HookChain(sdk, call.operation)
+        client, hooks = sdk.sdk_configuration.async_client, sdk_layer.HookChain(sdk, call.operation)
         request = self.build_request(client, call, stream=stream)
         self.clients.authorize(request, await self.clients.akey(), call.headers)
         request = await hooks.arun_before(request)
@@ -548,7 +547,7 @@ class Transport:
         await opened.response.aclose()
 
     async def _arun_exchange(
-        self, client: Any, hooks: HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mistral_agents._api.paging import uuid_text
+from mistral_agents._api.arguments import uuid_text
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.names import check_hosted_names
 from mistral_agents._tools.policy import Policy, TranslationWarning

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_agents._api.paging import given
+from mistral_agents._api.arguments import given
 from mistral_agents._api.records import Records
 from mistral_agents._display.blocks import Table
 from mistral_agents._display.words import shorten, write_table

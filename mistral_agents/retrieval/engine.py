@@ -16,10 +16,9 @@ from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
-from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncStarted, ignore
+from mistral_agents.retrieval.events import Notify, SnapshotStale, SyncEnded, SyncReport, SyncStarted, ignore
 from mistral_agents.retrieval.filters import Filter, unknown_fields
 from mistral_agents.retrieval.flight import SingleFlight
-from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader

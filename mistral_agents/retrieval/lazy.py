@@ -10,8 +10,8 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import QueryTerm
 from mistral_agents.retrieval.documents import INTERNAL, LibraryDocument
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import fields
-from mistral_agents.retrieval.listing import SyncReport
 from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Hit, Query, Snapshot, StoredText

@@ -14,58 +14,11 @@ from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import NotFoundError
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import LibraryNotFoundError
+from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.service import LibraryApi
 
 PAGE_SIZE = 100
 """Documents per page of a listing; the service's most."""
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """What a sync found and did.
-
-    Attributes:
-        added: Ids of documents that are new.
-        updated: Ids of documents whose text changed.
-        metadata_only: Ids of documents of which only name, attributes, expiry or the like changed.
-        deleted: Ids of documents that are gone, or whose new processing failed.
-        unchanged: How many documents stayed as they were.
-        pending: Ids of documents that are still being processed, with the service's word.
-        pending_in: Ids of documents that are still being processed, with their libraries.
-        failed: Ids of documents that the service could not process, or without text, with the reason.
-        resumed: How many texts an interrupted sync had already stored.
-        texts: How many texts were downloaded.
-        embedded: How many chunks were embedded.
-        requests: How many requests were sent to the service, embeddings aside.
-        seconds: How long it took.
-        consistent: False where two listings in a row differed; the next sync sees the rest.
-        pages_unreadable: Ids of documents whose pages could not be told apart (`pages="exact"`).
-        without_summary: How many documents a lazy search can rank by name only.
-        snapshot_id: Names the state of the libraries; equal states have equal names.
-    """
-
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    metadata_only: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    pending: dict[str, str] = field(default_factory=dict)
-    pending_in: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    resumed: int = 0
-    texts: int = 0
-    embedded: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    consistent: bool = True
-    pages_unreadable: list[str] = field(default_factory=list)
-    without_summary: int = 0
-    snapshot_id: str = ""
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything a search shows is different."""
-        return bool(self.added or self.updated or self.metadata_only or self.deleted)
 
 
 class Signed(Protocol):

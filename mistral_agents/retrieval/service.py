@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.records import Document
-from mistral_agents._api.writing import Writer
+
+if TYPE_CHECKING:
+    from mistral_agents._api.writing import Writer
 
 
 class LibraryApi(Protocol):

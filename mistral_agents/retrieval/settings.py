@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mistral_agents._api.paging import uuid_text
+from mistral_agents._api.arguments import uuid_text
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import check_language
 from mistral_agents.retrieval.chunking import AnySplitter, Splitter

@@ -13,8 +13,8 @@ from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryEmptyError, LibraryNotReadyError
-from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress
-from mistral_agents.retrieval.listing import Known, Listed, Plan, SyncReport, TextKey, compare, list_libraries
+from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress, SyncReport
+from mistral_agents.retrieval.listing import Known, Listed, Plan, TextKey, compare, list_libraries
 from mistral_agents.retrieval.reading import PageReader, ReadText, reason_of
 from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import Settings

@@ -6,15 +6,17 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mistral_agents._api.conversations import page_call, start_call
 from mistral_agents._api.records import rows_of
-from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
-from mistral_agents.client import MistralAgents
 from mistral_agents.errors import MistralAgentsError, NotFoundError
 from mistral_agents.turn import Turn
+
+if TYPE_CHECKING:
+    from mistral_agents._http.transport import Transport
+    from mistral_agents.client import MistralAgents
 
 T = TypeVar("T")
 RUN_KEY = "mistral_agents_verify"

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 SERVICE = "https://api.mistral.ai"
 KEPT_HEADERS = ("content-type", "retry-after", "mistral-correlation-id")
-PERSONAL = frozenset({"owner_id", "uploaded_by_id", "user_id", "created_by"})
 NOBODY = "00000000-0000-4000-8000-000000000000"
+FILTERED = "FILTERED"
+_PERSON = re.compile(
+    r"(?:.*_)?(?:owner|user|uploader|uploaded_by|creator|created_by|updated_by|workspace|organi[sz]ation|org|tenant|account"
+    r"|customer|email|share_with)(?:_(?:id|uuid|name|email|slug|title))?"
+)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+Change = Callable[[Any], Any]
 
 
 def cassette_settings(base_url: str = SERVICE) -> dict[str, Any]:
     """Settings for `vcr.VCR(**settings)`, or for the fixture `vcr_config` of pytest-recording.
 
-    Keys, cookies and all headers but a few are left out, ids of persons are replaced and signatures of links removed.
-    Questions and answers are kept: they are what a cassette is for.
+    Keys, cookies and all headers but a few are left out, ids and names of persons and workspaces are replaced, in
+    streams too, and signatures of links removed. Questions and answers are kept: they are what a cassette is for.
 
     Args:
         base_url: where it is recorded; written as the service's own address.
@@ -30,7 +37,7 @@ def cassette_settings(base_url: str = SERVICE) -> dict[str, Any]:
         return found
 
     def response(found: dict[str, Any]) -> dict[str, Any]:
-        return _scrub_response(found, base_url)
+        return scrub_response(found, base_url, SERVICE)
 
     return {
         "match_on": ["method", "path", "query", "body"],
@@ -40,31 +47,67 @@ def cassette_settings(base_url: str = SERVICE) -> dict[str, Any]:
     }
 
 
-def _scrub_response(response: dict[str, Any], base_url: str) -> dict[str, Any]:
+def scrub_response(
+    response: dict[str, Any], base_url: str, written_as: str, change: Change | None = None
+) -> dict[str, Any]:
+    """A reply as a cassette may hold it.
+
+    Args:
+        response: as vcrpy has it.
+        base_url: where it was recorded.
+        written_as: the address that is written instead.
+        change: what else befalls each JSON document of it.
+    """
     headers = response["headers"]
     kept = [key for key in headers if key.lower() in KEPT_HEADERS or key.lower().startswith("x-ratelimit")]
-    body = response["body"]["string"]
-    return {
-        **response,
-        "headers": {key: headers[key] for key in kept},
-        "body": {"string": _scrub_body(body, base_url)},
-    }
+    body = _scrub_body(response["body"]["string"], change)
+    if body is not response["body"]["string"]:  # a file's bytes stay as they are
+        text = body.decode().replace(base_url, written_as)
+        body = re.sub(r"\bsig=[\w%.-]+", f"sig={FILTERED}", text).encode()
+    return {**response, "headers": {key: headers[key] for key in kept}, "body": {"string": body}}
 
 
-def _scrub_body(body: bytes, base_url: str) -> bytes:
-    """Without anybody's id, without signatures of links, and with the service's address."""
+def _scrub_body(body: bytes, change: Change | None) -> bytes:
+    """The body, with each JSON document in it scrubbed; the same object where there is none."""
     try:
-        data = json.loads(body)
+        text = body.decode()
     except ValueError:
         return body
-    text = json.dumps(_without_persons(data), ensure_ascii=False).replace(base_url, SERVICE)
-    return re.sub(r"\bsig=[\w%.-]+", "sig=FILTERED", text).encode()
+    try:
+        return _scrub_json(text, change).encode()
+    except ValueError:
+        pass_on = text.startswith(("event:", "data:", ":"))
+    return "".join(_scrub_line(line, change) for line in text.splitlines(keepends=True)).encode() if pass_on else body
 
 
-def _without_persons(data: Any) -> Any:
+def _scrub_line(line: str, change: Change | None) -> str:
+    """A line of a stream; its data is JSON."""
+    if not line.startswith("data:"):
+        return line
+    content = line[len("data:") :].strip()
+    try:
+        return f"data: {_scrub_json(content, change)}{line[len(line.rstrip()) :]}"
+    except ValueError:
+        return line
+
+
+def _scrub_json(text: str, change: Change | None) -> str:
+    data = hide_persons(json.loads(text))
+    return json.dumps(change(data) if change is not None else data, ensure_ascii=False)
+
+
+def hide_persons(data: Any) -> Any:
+    """JSON without ids and names of persons, workspaces and organisations."""
     if isinstance(data, dict):
         return {
-            key: NOBODY if key in PERSONAL and isinstance(value, str) else _without_persons(value)
-            for key, value in data.items()
+            key: _hide_person(value) if _PERSON.fullmatch(key) else hide_persons(value) for key, value in data.items()
         }
-    return [_without_persons(item) for item in data] if isinstance(data, list) else data
+    return [hide_persons(item) for item in data] if isinstance(data, list) else data
+
+
+def _hide_person(value: Any) -> Any:
+    if isinstance(value, str):
+        return NOBODY if _UUID.fullmatch(value) else FILTERED
+    if isinstance(value, dict):
+        return {key: _hide_person(item) for key, item in value.items()}
+    return [_hide_person(item) for item in value] if isinstance(value, list) else value

@@ -48,6 +48,33 @@ class Scenario:
     key: str | None = None
 
 
+@dataclass
+class Made:
+    """What a run made on the service, to be deleted by its id.
+
+    Attributes:
+        things: the resource and the id of each, in the order they were made.
+    """
+
+    things: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, wanted: Step, result: Any) -> None:
+        """Note what a step made; a turn that failed may have made a conversation too."""
+        resource, _, method = wanted.call.partition(".")
+        if resource == "conversations" and method.partition("_")[0] in ("start", "restart"):
+            kept = wanted.options.get("store") is not False
+            self._add("conversations", getattr(result, "conversation_id", None) if kept else None)
+        elif method in ("create", "upload") and resource in ("agents", "libraries", "files"):
+            is_document = (resource, method) == ("libraries", "upload")  # goes with its library
+            self._add(resource, None if is_document or isinstance(result, Exception) else result["id"])
+        for file in getattr(result, "files", ()):
+            self._add("files", file.file_id)
+
+    def _add(self, resource: str, key: str | None) -> None:
+        if key is not None and (resource, key) not in self.things:
+            self.things.append((resource, key))
+
+
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -61,24 +88,40 @@ def scenario(name: str, **facts: Any) -> Callable[[Callable[[], Steps]], Callabl
     return register
 
 
-def run(client: MistralAgents, found: Scenario) -> None:
-    """Run a scenario with synchronous calls; its assertions are the check."""
+def run(
+    client: MistralAgents, found: Scenario, made: Made | None = None, wait: Callable[[], None] | None = None
+) -> None:
+    """Run a scenario with synchronous calls; its assertions are the check.
+
+    Args:
+        client: The client.
+        found: The scenario.
+        made: Notes what is made.
+        wait: Called before each step.
+    """
     steps, result = found.steps(), None
     while True:
         try:
             wanted = steps.send(result)
         except StopIteration:
             return
-        resource, _, method = wanted.call.partition(".")
-        try:
-            result = getattr(getattr(client, resource), method)(*wanted.args, **wanted.options)
-            if isinstance(result, TurnStream):
-                with result:
-                    result = result.read()
-            elif isinstance(result, Iterator):
-                result = list(result)
-        except MistralAgentsError as error:
-            result = error
+        if wait is not None:
+            wait()
+        result = _do(client, wanted)
+        if made is not None:
+            made.note(wanted, result)
+
+
+def _do(client: MistralAgents, wanted: Step) -> Any:
+    resource, _, method = wanted.call.partition(".")
+    try:
+        result = getattr(getattr(client, resource), method)(*wanted.args, **wanted.options)
+        if isinstance(result, TurnStream):
+            with result:
+                return result.read()
+        return list(result) if isinstance(result, Iterator) else result
+    except MistralAgentsError as error:
+        return error
 
 
 async def arun(client: MistralAgents, found: Scenario) -> None:

@@ -56,11 +56,12 @@ class Service:
         """Plan the words of the next answer."""
         self._planned = [self._message(text)]
 
-    def calls(self, *calls: tuple[str, str]) -> None:
-        """Plan the calls (id, name) of the next answer."""
+    def calls(self, *calls: tuple[str | None, str]) -> None:
+        """Plan the calls (id or nothing, name) of the next answer."""
         kind = {"type": "function.call", "arguments": "{}"}
         self._planned = [
-            {**kind, "id": f"fc_{call_id}", "tool_call_id": call_id, "name": name} for call_id, name in calls
+            {**kind, "id": f"fc_{len(self.bodies)}_{place}", "tool_call_id": call_id, "name": name}
+            for place, (call_id, name) in enumerate(calls)
         ]
 
     def fail(self, status: int, body: Any) -> None:

@@ -176,6 +176,7 @@ def test_the_own_word_of_a_schema_counts() -> None:
         ({"type": "object", "properties": {"a": {"default": object()}}}, "no JSON"),
         ({"type": "object", "properties": {"a": {"default": float("nan")}}}, "no JSON"),
         ({"colour": "red"}, "no JSON schema"),
+        ({"type": "object", "properties": {1: {"type": "string"}}}, "key 1"),
         ({"type": "web_search"}, "no JSON schema"),
         (3, "must be a type or a JSON schema"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import warnings
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 
 from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
+from mistral_agents import Conversation, MistralAgents
 from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
 from tests.border.service import Service
 
@@ -396,3 +398,57 @@ def test_sound_in_geminis_form_is_refused_by_name(service: Service) -> None:
     with pytest.raises(ConfigurationError, match="audio"):
         chat(service).invoke([HumanMessage([{"type": "media", "mime_type": "audio/wav", "data": PICTURE}])])
     assert service.bodies == []
+
+
+# Calls whose ids say nothing ------------------------------------------------------------------------------------------
+
+
+def first() -> str:
+    """The first."""
+    return "one"
+
+
+def second() -> str:
+    """The second."""
+    return "two"
+
+
+def run_langchain_agent(service: Service, *, stored: bool, streams: bool) -> Any:
+    from langchain.agents import create_agent
+
+    agent = create_agent(
+        chat(service, store=stored, streaming=streams), [langchain_tool(first), langchain_tool(second)]
+    )
+    return agent.invoke({"messages": "q"})["messages"][-1].text
+
+
+def run_llama_index_agent(service: Service, *, stored: bool, streams: bool) -> Any:
+    from llama_index.core.agent.workflow import FunctionAgent
+
+    tools = [FunctionTool.from_defaults(first), FunctionTool.from_defaults(second)]
+
+    async def run() -> str:
+        return str(await FunctionAgent(tools=tools, llm=llm(service, store=stored), streaming=streams).run("q"))
+
+    return asyncio.run(run())
+
+
+def run_conversation(service: Service, *, stored: bool, streams: bool) -> Any:
+    client = MistralAgents(api_key="k", base_url=service.url, max_retries=0)
+    conversation = Conversation(client, model="m", functions={"first": first, "second": second})
+    if not streams:
+        return conversation.append("q").text
+    list(conversation.stream("q"))
+    return conversation.last_turn.messages[-1].text
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["call", "stream"])
+@pytest.mark.parametrize("stored", [False, True], ids=["stateless", "stored"])
+@pytest.mark.parametrize("ids", [(None, None), ("", ""), ("call_0", "call_0")], ids=["none", "empty", "the same"])
+@pytest.mark.parametrize("run", [run_langchain_agent, run_llama_index_agent, run_conversation])
+def test_calls_without_ids_of_their_own_each_get_their_result(service, run, ids, stored, streams):
+    service.calls((ids[0], "first"), (ids[1], "second"))
+    assert run(service, stored=stored, streams=streams) == "ok"
+    results = {e["tool_call_id"]: e["result"] for e in service.bodies[-1]["inputs"] if e["type"] == "function.result"}
+    assert list(results.values()) == ["one", "two"]
+    assert all(results)

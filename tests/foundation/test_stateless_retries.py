@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import CodeInterpreter, Connector, ImageGeneration, MistralAgents, WebSearch
-from mistral_agents._border.effects import AgentEffects, have_effects
+from mistral_agents._api.planner import AgentEffects, have_effects
 from mistral_agents.errors import MistralAgentsError
 from tests.wire.conftest import Wire, make_client, waits, wire
 

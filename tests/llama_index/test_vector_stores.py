@@ -19,7 +19,7 @@ from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llama_index_mistral_agents import MistralLibraryRetriever
 from mistral_agents.errors import ConfigurationError, ServerFailureError
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import SyncReport
 from tests.retrieval.service import LIBRARY, OTHER, LibraryService
 
 

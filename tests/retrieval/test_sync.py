@@ -22,8 +22,14 @@ from mistral_agents.retrieval.errors import (
     LibraryNotReadyError,
     SnapshotError,
 )
-from mistral_agents.retrieval.events import DocumentSkipped, SnapshotStale, SyncEnded, SyncProgress, SyncStarted
-from mistral_agents.retrieval.listing import SyncReport
+from mistral_agents.retrieval.events import (
+    DocumentSkipped,
+    SnapshotStale,
+    SyncEnded,
+    SyncProgress,
+    SyncReport,
+    SyncStarted,
+)
 from mistral_agents.retrieval.snapshot import Query
 from tests.retrieval.conftest import LetterEmbedder
 from tests.retrieval.service import LIBRARY, LibraryService

@@ -7,8 +7,7 @@ import threading
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents._http.deadline import Deadline, bound_wait
-from mistral_agents._http.network import DeadlineBackend
+from mistral_agents._http.network import Deadline, DeadlineBackend, bound_wait
 from mistral_agents.errors import RateLimitedError, TimeoutExceededError
 
 from .conftest import CHUNKED, DONE, STARTED, WAYS, chunk, delta, sse, take_turn, whole
@@ -92,7 +91,7 @@ def _link(server):
 
 def test_every_wait_on_a_socket_is_cut_to_what_is_left(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("mistral_agents._http.deadline.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mistral_agents._http.network.time.monotonic", lambda: now[0])
     asked = []
 
     class Network:

@@ -25,6 +25,8 @@ BODIES = [
     ({"error": {"message": "it died", "code": 502}}, ServerFailureError, "it died"),
     ({"error": {"message": "slow down", "code": "429"}}, RateLimitedError, "slow down"),
     ({"status": 401, "message": "who are you"}, AuthenticationError, "who are you"),
+    ({**REPLY, "outputs": [{"object": "error", "message": "it died"}]}, TurnFailedError, "it died"),
+    ({**REPLY, "outputs": [{"object": "error", "message": "slow", "code": 429}]}, TurnFailedError, "slow"),
 ]
 
 
@@ -59,10 +61,11 @@ def test_a_record_with_a_field_called_error_is_a_record(make_client, wire):
         b'data: {"object":"error","message":"all taken","code":"3505"}\n\n',
         b'event: error\ndata: {"message":"all taken"}\n\n',
         b'event: brand.new\ndata: {"error":{"message":"all taken"}}\n\n',
+        b"event: error\ndata: all taken\n\n",
         b'{"object":"error","message":"all taken"}',
         b'{"detail":"all taken"}\n',
     ],
-    ids=["object", "named error", "unknown kind", "no event", "a line"],
+    ids=["object", "named error", "unknown kind", "no JSON", "no event", "a line"],
 )
 def test_an_error_of_any_form_in_a_stream_is_its_reason(make_client, wire, way, event):
     wire.answer((200, sse(STARTED, delta("hal"), event)))
@@ -75,6 +78,45 @@ def test_an_error_of_any_form_in_a_stream_is_its_reason(make_client, wire, way, 
 def test_an_unknown_event_about_an_error_is_no_failure_where_the_answer_comes(make_client, wire, way):
     wire.answer((200, sse(STARTED, {"type": "tool.hiccup", "error": "tried again"}, delta("hi"), DONE)))
     assert take_turn(make_client(), way).text == "hi"
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_an_unknown_event_about_an_error_is_the_reason_where_no_answer_comes(make_client, wire, way):
+    wire.answer((200, sse(STARTED, {"type": "response.halted", "error": {"message": "all taken"}}, DONE)))
+    with pytest.raises(TurnFailedError, match="all taken"):
+        take_turn(make_client(), way)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize("name", ["", "event: error\n", "event: conversation.response.error\n"])
+def test_a_stream_that_is_refused_before_it_began_has_the_kind_of_its_status(make_client, wire, way, name):
+    wire.answer((200, f'{name}data: {{"error":{{"message":"slow down","code":429}}}}\n\n'.encode()))
+    with pytest.raises(RateLimitedError, match="slow down"):
+        take_turn(make_client(max_retries=0), way)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_whole_reply_as_one_event_is_the_answer(make_client, wire, way):
+    wire.answer((200, b"data: " + json.dumps(REPLY).encode() + b"\n\n"))
+    turn = take_turn(make_client(), way)
+    assert (turn.text, turn.complete, turn.unknown_events) == ("hi", True, [])
+
+
+@pytest.mark.parametrize("way", ["call", "acall"])
+def test_a_stream_instead_of_a_whole_reply_is_the_answer(make_client, wire, way):
+    wire.answer((200, sse(STARTED, delta("hel"), delta("lo"), DONE), {"content-type": "text/event-stream"}))
+    turn = take_turn(make_client(), way)
+    assert (turn.text, turn.conversation_id, turn.usage.total_tokens) == ("hello", "conv_1", 3)
+
+
+def test_a_stream_instead_of_a_whole_reply_may_be_cut_or_tell_of_a_failure(make_client, wire):
+    failed = {"type": "conversation.response.error", "message": "it died"}
+    wire.answer((200, sse(STARTED, delta("hel"))), (200, sse(STARTED, failed)))
+    with pytest.raises(ResponseFormatError) as cut:
+        take_turn(make_client(max_retries=0), "call")
+    assert "hel" in cut.value.body
+    with pytest.raises(TurnFailedError, match="it died"):
+        take_turn(make_client(max_retries=0), "call")
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])

@@ -1,0 +1,103 @@
+"""Arguments that the resources of the service share, checked before a request: ids, moments, files."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import ConfigurationError
+
+FileContent = str | os.PathLike[str] | bytes | IO[bytes] | tuple[str, bytes | IO[bytes]]
+"""A file to send: its path (`~` is the home folder), its bytes, an open file, or a name with bytes or an open file."""
+_TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "application/jsonl"}
+
+
+def given(**values: Any) -> JsonDict:
+    """The values that are not None: None means not sent."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def uuid_text(name: str, value: Any) -> str:
+    """An id that must be a UUID, as libraries, documents and files have.
+
+    Raises:
+        ConfigurationError: It is none; the service itself answers 422, or for some tools nothing at all.
+    """
+    try:
+        UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        message = f"{name} must be a UUID such as 01a07bff-b1ed-70bd-b7d4-34b652c070bb, not {value!r}."
+        raise ConfigurationError(message) from None
+    return str(value)
+
+
+def time_text(name: str, value: datetime | str) -> str:
+    """A moment as the service takes it (ISO 8601 with an offset).
+
+    Raises:
+        ConfigurationError: It is a `datetime` without a time zone.
+    """
+    if isinstance(value, str):
+        return value
+    if value.tzinfo is None:
+        raise ConfigurationError(f"{name} has no time zone; use for example datetime.now(timezone.utc).")
+    return value.isoformat()
+
+
+def file_part(file: FileContent, name: str | None = None) -> tuple[str, bytes, str]:
+    """A file as a multipart part: its name, bytes and media type.
+
+    Raises:
+        ConfigurationError: There is no such file, or bytes came without a name.
+    """
+    chosen, data = named_bytes(file, name)
+    return chosen, data, media_type_of(chosen)
+
+
+def media_type_of(name: str) -> str:
+    """The media type that a file's name tells."""
+    return _TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]:
+    """A file's name and bytes; an open file is read from where it stands.
+
+    Raises:
+        ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name.
+    """
+    if isinstance(file, tuple):
+        found, data = file[0], file[1] if isinstance(file[1], bytes) else _encode_key(file[1])
+    elif isinstance(file, (str, os.PathLike)):
+        found, data = _read(Path(file).expanduser())
+    elif isinstance(file, bytes):
+        found, data = "", file
+    else:
+        own = getattr(file, "name", "")  # a number for files opened by descriptor, nothing for BytesIO
+        found, data = Path(own).name if isinstance(own, str) else "", _encode_key(file)
+    chosen = name if name is not None else found
+    if not chosen:
+        raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
+    return chosen, data
+
+
+def _encode_key(file: Any) -> bytes:
+    if isinstance(file, (bytearray, memoryview)):
+        return bytes(file)
+    read = getattr(file, "read", None)
+    data = read() if callable(read) else None
+    if not isinstance(data, bytes):
+        wanted = "a path, bytes, a file opened for reading bytes (mode 'rb'), or a (name, bytes) pair"
+        raise ConfigurationError(f"file must be {wanted}, not {type(file).__name__}.")
+    return data
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"file {str(path)!r} can't be read: {error.strerror}.") from error
