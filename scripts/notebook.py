@@ -28,7 +28,7 @@ def build(source: Path) -> Any:
     cells = []
     for number, (kind, text) in enumerate(zip(parts[::2], parts[1::2], strict=True), 1):
         if kind.strip() == "[markdown]":
-            lines = (line.removeprefix("# ").removeprefix("#") for line in text.strip("\n").splitlines())
+            lines = (line[2:] for line in text.strip("\n").splitlines())
             cell = nbformat.v4.new_markdown_cell("\n".join(lines))
         else:
             cell = nbformat.v4.new_code_cell(text.strip("\n"))
