@@ -20,6 +20,7 @@ from llama_index_mistral_agents._sessions import register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._json import JsonDict
+from mistral_agents.client import choose_client
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
 
@@ -76,7 +77,7 @@ class MistralConversationMemory(BaseMemory):
         api_key: Any = None,
         base_url: str | None = None,
     ) -> None:
-        made = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        made = choose_client(client, api_key=api_key, base_url=base_url)
         fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
 

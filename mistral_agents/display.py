@@ -6,7 +6,7 @@ for lists and iterators. HTML needs the extra `notebook` or `cli` (Jinja2 and ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mistral_agents._display.shown import Display
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Display", "show"]
 
 
-def show(value: Any, *, client: MistralAgents | None = None, prices: Prices | None = None) -> Display:
+def show(value: object, *, client: MistralAgents | None = None, prices: Prices | None = None) -> Display:
     """Anything of this package to look at.
 
     Args:

@@ -53,3 +53,14 @@ _.field_title_should_be_set, _.__optional_keys__
 
 # Dead; they go when the modules that hold them are written anew.
 _.parsed_output
+
+# Fields of the service's records, declared for type checkers: users read them.
+_.authentication_type, _.capabilities, _.completed_requests, _.default_model_temperature
+_.deprecation_replacement_model, _.error_file, _.execution_config, _.failed_requests, _.has_default_credentials
+_.inputSchema, _.is_authenticated, _.mimetype, _.modified_at, _.num_lines, _.output_file, _.owned_by, _.owner_id
+_.private_tool_execution, _.processing_status, _.started_at, _.supported_auth_methods
+_.tokens_processing_main_content, _.tokens_processing_summary, _.tokens_processing_total, _.uploaded_by_id
+_.uploaded_by_type, _.user_id, _.archived
+_.updated_at, _.generated_name, _.generated_description, _.emoji, _.nb_documents, _.total_size
+_.explicit_user_members_count, _.explicit_workspace_members_count, _.org_sharing_role, _.number_of_pages
+_.last_processed_at

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
-from typing import Any
 
 from mistral_agents._api.records import Record, Records, masked
 from mistral_agents._conversation.archive import file_refs
@@ -60,7 +59,7 @@ _FIRST = (
 
 
 @singledispatch
-def view_of(value: Any) -> View:
+def view_of(value: object) -> View:
     """The view of an object.
 
     Raises:
@@ -73,7 +72,7 @@ def view_of(value: Any) -> View:
     raise ConfigurationError(f"There is no drawing of a {type(value).__name__}; show what this package returns.")
 
 
-def show_value(value: Any, files: Files | None = None, prices: Prices | None = None) -> Display:
+def show_value(value: object, files: Files | None = None, prices: Prices | None = None) -> Display:
     """A value's view as an object; of an iterator the first rows are read."""
     if isinstance(value, Turn):
         return Display(view_turn(value, _read_pictures(value.entries, files), prices))
@@ -183,7 +182,7 @@ def _change_lines(change: Change) -> list[tuple[Sign, str]]:
     return lines
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 

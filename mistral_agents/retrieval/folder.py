@@ -229,7 +229,7 @@ class _Run:
         done = 0
         with counting("Uploading", self._settings.show_progress, self._settings.on_progress) as tick:
 
-            def take(group: list[Task], _: Any) -> None:
+            def take(group: list[Task], _: object) -> None:
                 nonlocal done
                 done += len(group)
                 if tick is not None:
