@@ -233,7 +233,7 @@ def _view_records(records: Records[Record]) -> View:
     return _tabled("Records", Table(head if head else ("nothing",), rows if head else ()), f"{len(records)} rows{left}")
 
 
-def _write_cell(key: str, value: Any) -> str:
+def _write_cell(key: str, value: object) -> str:
     return write_time(value) if key.endswith("_at") and isinstance(value, str) else write_value(value)
 
 
