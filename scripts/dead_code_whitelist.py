@@ -11,8 +11,8 @@ _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
-# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
-_.is_remote, _.__class__
+# Read by LlamaIndex of a reader; given to its chat engines, which then answer always; read by its contexts.
+_.is_remote, _.__class__, _.from_dict
 
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
