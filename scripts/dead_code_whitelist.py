@@ -38,6 +38,9 @@ _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ig
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
+# The hook that MkDocs calls.
+_.on_files
+
 # Commands of the command line, under other names.
 _.list_agents, _.list_jobs, _.pull, _.list_conversations
 
