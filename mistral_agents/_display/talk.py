@@ -51,21 +51,21 @@ def view_turn(turn: Turn, pictures: Pictures | None = None, prices: Prices | Non
     offset = 0
     for entry in turn.entries:
         if isinstance(entry, Message):
-            answer += _message_blocks(entry, files, turn.citations, offset)
+            answer += _view_message(entry, files, turn.citations, offset)
             offset += len(entry.text)
         else:
             runs += _deed_blocks(entry)
     waiting = [f"{call.name} waits for its result" for call in turn.function_calls]
     waiting += [f"{call.name} waits for a decision" for call in turn.pending_confirmations]
     state = [] if turn.complete else ["the stream broke off here"]
-    notes = [*state, *waiting, _foot(turn), write_price(turn.usage, turn.model, prices)]
+    notes = [*state, *waiting, _make_footer(turn), write_price(turn.usage, turn.model, prices)]
     blocks = [*answer, *runs, *source_blocks(turn.citations), Words(" · ".join(filter(None, notes)))]
     return View(f"Turn of {turn.conversation_id or 'an unknown conversation'}", blocks, _plain_turn(turn, notes))
 
 
-def _foot(turn: Turn) -> str:
+def _make_footer(turn: Turn) -> str:
     key = turn.agent_id
-    who = _agent_names(turn.entries).get(key, key) if key is not None else turn.model
+    who = _find_agent_names(turn.entries).get(key, key) if key is not None else turn.model
     return " · ".join(part for part in (who, turn.conversation_id, write_usage(turn.usage)) if part)
 
 
@@ -77,12 +77,12 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     """A conversation as bubbles."""
     files = pictures if pictures is not None else {}
     citations = Turn(None, history.entries).citations
-    names = _agent_names(history.entries)
+    names = _find_agent_names(history.entries)
     blocks: list[Block] = []
     offset = 0
     for entry in history.entries:
         if isinstance(entry, Message):
-            blocks.append(_bubble(entry, names, files, citations, offset))
+            blocks.append(_make_bubble(entry, names, files, citations, offset))
             offset += len(entry.text)
         elif isinstance(entry, Handoff):
             blocks.append(Bubble("handoff", "middle", _deed_blocks(entry)))
@@ -94,7 +94,7 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     return View(title if title is not None else f"Conversation {history.conversation_id}", blocks, str(history))
 
 
-def _agent_names(entries: Sequence[Entry]) -> dict[str, str]:
+def _find_agent_names(entries: Sequence[Entry]) -> dict[str, str]:
     """The names of agents that handed over or were handed over to, by their id."""
     handoffs = [entry for entry in entries if isinstance(entry, Handoff)]
     pairs = [(one.previous_agent_id, one.previous_agent_name) for one in handoffs]
@@ -102,17 +102,17 @@ def _agent_names(entries: Sequence[Entry]) -> dict[str, str]:
     return {key: name for key, name in pairs if key and name}
 
 
-def _bubble(
+def _make_bubble(
     entry: Message, names: Mapping[str, str], files: Pictures, citations: Sequence[Citation], offset: int
 ) -> Bubble:
     mine = isinstance(entry, MessageInput)
     answered = names.get(entry.agent_id, entry.agent_id) if entry.agent_id is not None else entry.model
     who = "you" if mine else answered if answered is not None else "assistant"
     when = f" · {write_time(entry.created_at)}" if entry.created_at is not None else ""
-    return Bubble(who + when, "right" if mine else "left", _message_blocks(entry, files, citations, offset))
+    return Bubble(who + when, "right" if mine else "left", _view_message(entry, files, citations, offset))
 
 
-def _message_blocks(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> list[Block]:
+def _view_message(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> list[Block]:
     blocks: list[Block] = []
     thoughts = "".join(map(thinking_text, entry.chunks))
     if thoughts:
@@ -225,10 +225,10 @@ def source_blocks(citations: Sequence[Citation]) -> list[Block]:
     """The numbered sources, if there are any."""
     if not citations:
         return []
-    return [Sources(tuple(_source(number, citation) for number, citation in enumerate(citations, 1)))]
+    return [Sources(tuple(_view_source(number, citation) for number, citation in enumerate(citations, 1)))]
 
 
-def _source(number: int, citation: Citation) -> Source:
+def _view_source(number: int, citation: Citation) -> Source:
     pages = f"p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
     detail = " · ".join(filter(None, [citation.origin, citation.document_id, pages]))
     return Source(number, citation.title or citation.url or citation.document_id or "untitled", citation.url, detail)

@@ -20,6 +20,10 @@ DOCS = ROOT / "docs"
 PACKAGES = ["mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents"]
 TABLES = sorted((DOCS / "contributors").glob("*-features.md"))
 NAMED = re.compile(r"`([\w/]*\btest_\w+)(?:\.py)?(?:::(\w+))?`")
+MODULE = re.compile(r"`(_\w+(?:\.\w+)?|(?!tests/|test_)[\w/]+\.py)`")
+"""A private module of a wing, perhaps with a function of it, or a file."""
+ROW = re.compile(r"^\| (\d+) \|(.*)\|$", flags=re.MULTILINE)
+SHOWN = re.compile(r"test_\w+|`tests/\w+`|integration suite|^not ")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -77,6 +81,32 @@ def test_tables_of_features_name_tests_that_exist(table):
     assert len(named) > 40
     missing = [(place, function) for place, function in named if not _exists(place, function, files, functions)]
     assert missing == []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_every_row_of_a_table_names_a_test_or_says_why_not(table):
+    rows = ROW.findall(table.read_text(encoding="utf-8"))
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert [number for number, text in rows if not SHOWN.search(text.split(" | ")[-1].strip())] == []
+    continued = {name for _, text in rows for name in re.findall(r"`::(test_\w+)`", text)}
+    assert continued - set().union(*_defined_tests().values()) == set()
+    folders = {name for _, text in rows for name in re.findall(r"`(tests/\w+)`", text)}
+    assert sorted(name for name in folders if not (ROOT / name).is_dir()) == []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_every_module_that_a_table_names_is_there(table):
+    wing = "langchain_mistral_agents" if table.stem.startswith("langchain") else "llama_index_mistral_agents"
+    homes = [ROOT, *(ROOT / name for name in (wing, "mistral_agents", "mistral_agents/retrieval", "tests/langchain"))]
+    named = {name for _, text in ROW.findall(table.read_text(encoding="utf-8")) for name in MODULE.findall(text)}
+    assert len(named) > 20
+    # `_blocks.file_block` is a function of `_blocks`.
+    missing = [name for name in named if not any(_is_module(home, name.split(".")[0]) for home in homes)]
+    assert missing == []
+
+
+def _is_module(home, name):
+    return (home / f"{name}.py").is_file() or (home / name).is_dir()
 
 
 def _exists(place, function, files, functions):
