@@ -108,7 +108,7 @@ def test_the_site_shows_it(name):
     assert page.startswith("# ")
     assert f"]({name}.ipynb)" in page
     assert "](../docs/" not in page
-    assert "cdn" not in page
+    assert "https://cdn" not in page
 
 
 def test_the_pages_of_the_site_hold_no_running_code():
