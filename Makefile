@@ -101,6 +101,7 @@ $(VENV)/.docs: $(VENV)/.done
 	@touch $@
 
 docs: $(VENV)/.docs  ## Build the documentation site into site/ (Python 3.11 on); broken links and anchors fail
+	$(BIN)/python -m scripts.notebook_pages
 	$(BIN)/zensical build --strict --clean
 
 $(VENV)/.dist: $(VENV)/.done
