@@ -40,9 +40,6 @@ _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ig
 _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presence_penalty, _.random_seed
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
-# The hook that MkDocs calls.
-_.on_files
-
 # Commands of the command line, under other names.
 _.list_agents, _.list_jobs, _.pull, _.list_conversations, _.list_libraries, _.show_agent, _.show_conversation
 _.delete_agents, _.delete_conversations, _.delete_library, _.run_verify

@@ -1,6 +1,6 @@
-"""A hook of MkDocs: the notebooks of `examples/`, with the outputs they keep, as pages of the site.
+"""The notebooks of `examples/` with their outputs as pages of the site: `make docs` writes them before it builds.
 
-Nothing is executed and nothing of them is written into `docs/`. Outputs of HTML are ours and pandas': they bring their
+Nothing is executed. Outputs of HTML are ours and pandas': they bring their
 styles, load nothing, and take their colours from the page, dark or light.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent.parent / "examples"
+PAGES = Path(__file__).parent.parent / "docs" / "examples"
 _DRAWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/plain")
 """The forms of an output that a page shows, the best first."""
 
@@ -56,12 +57,14 @@ def _fence(text: str, language: str) -> str:
     return f"{mark}{language}\n{text}\n{mark}"
 
 
-def on_files(files: Any, config: Any) -> Any:
-    """Add the pages, and the notebooks themselves."""
-    from mkdocs.structure.files import File
-
+def main() -> None:
+    """Write the pages, and the notebooks beside them, where the site is built from; git does not keep them."""
+    PAGES.mkdir(exist_ok=True)
     for path in sorted(FOLDER.glob("*.ipynb")):
-        page = render_notebook(json.loads(path.read_text(encoding="utf-8")), path.stem)
-        files.append(File.generated(config, f"examples/{path.stem}.md", content=page))
-        files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
-    return files
+        source = path.read_text(encoding="utf-8")
+        (PAGES / f"{path.stem}.md").write_text(render_notebook(json.loads(source), path.stem), encoding="utf-8")
+        (PAGES / path.name).write_text(source, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

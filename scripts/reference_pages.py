@@ -106,9 +106,8 @@ def render_llms() -> str:
 
 def _read_page(path: str) -> str:
     """The text of a page; of a notebook, which is made a page when the site is built, its first cell."""
-    page = DOCS / path
-    if page.exists():
-        return page.read_text(encoding="utf-8")
+    if not path.startswith("examples/"):
+        return (DOCS / path).read_text(encoding="utf-8")
     notebook = json.loads((ROOT / path).with_suffix(".ipynb").read_text(encoding="utf-8"))
     return "".join(notebook["cells"][0]["source"])
 
