@@ -71,6 +71,7 @@ DOCS = Path(__file__).parents[2] / "docs"
             ],
         ),
         ("operations.md", ["42", "POST /v1/conversations: status 200 False", "'invoke_agent']"]),
+        ("observability.md", ["llm [('code_interpreter', 'tool')]"]),
         ("cli.md", ["0 True\n4"]),
         ("seed-guide.md", ["code_interpreter timeout 30 enforced", "code_interpreter max_iterations 5 enforced"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
