@@ -12,10 +12,13 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.arguments import given
+from typing_extensions import Unpack
+
+from mistral_agents._api.arguments import flag_text, given, known_options, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
@@ -107,8 +110,41 @@ def _delete(job_id: str) -> Call:
     return _call("Deleting the batch job", "DELETE", path_of(_ONE, job_id=job_id), "delete_batch_job")
 
 
-def _page(page_size: int, metadata: Mapping[str, str] | None) -> Call:
-    params = given(page=0, page_size=page_size, metadata=json.dumps(dict(metadata)) if metadata is not None else None)
+class JobFilters(TypedDict, total=False):
+    """Which jobs are listed. All of it is passed to the service.
+
+    Attributes:
+        page_size: Jobs per request; 100 by default.
+        metadata: Keys and values.
+        model: The model.
+        agent_id: The agent.
+        created_after: The moment, with its time zone.
+        created_by_me: Only one's own.
+        status: Such as `RUNNING` or `SUCCESS`; one or several.
+        order_by: `created` gives the oldest first, `-created` (the service's default) the newest.
+    """
+
+    page_size: int
+    metadata: Mapping[str, str] | None
+    model: str | None
+    agent_id: str | None
+    created_after: datetime | str | None
+    created_by_me: bool | None
+    status: str | Sequence[str] | None
+    order_by: Literal["created", "-created"] | None
+
+
+def _page(filters: Mapping[str, Any]) -> Call:
+    known = known_options(filters, JobFilters, "list")
+    if known.get("order_by", "created") not in ("created", "-created"):
+        raise ConfigurationError(f"order_by must be 'created' or '-created', not {known['order_by']!r}.")
+    written = given(
+        metadata=json.dumps(dict(known["metadata"])) if "metadata" in known else None,
+        created_after=time_text("created_after", known["created_after"]) if "created_after" in known else None,
+        created_by_me=flag_text(known.get("created_by_me")),
+        status=texts_of("status", known.get("status")),
+    )
+    params = {"page": 0, "page_size": 100, **known, **written}
     return _call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
 
 
@@ -238,15 +274,13 @@ class Batches:
         """As `get`, without blocking."""
         return as_record(BatchJob, (await self._transport.asend(_get(job_id))).json())
 
-    def list(self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None) -> Iterator[BatchJob]:
-        """All jobs of this key, newest first."""
-        return map(BatchJob, walk(self._transport.send, _page(page_size, metadata), by_number, "data"))
+    def list(self, **filters: Unpack[JobFilters]) -> Iterator[BatchJob]:
+        """The jobs of this key, newest first; all of them, or by `JobFilters`."""
+        return map(BatchJob, walk(self._transport.send, _page(filters), by_number, "data"))
 
-    async def alist(
-        self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None
-    ) -> AsyncIterator[BatchJob]:
+    async def alist(self, **filters: Unpack[JobFilters]) -> AsyncIterator[BatchJob]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _page(page_size, metadata), by_number, "data"):
+        async for row in awalk(self._transport.asend, _page(filters), by_number, "data"):
             yield BatchJob(row)
 
     def wait(self, job_id: str, *, timeout: float | None = None, show_progress: bool = False) -> BatchJob:

@@ -72,7 +72,7 @@ def check_id(name: str, value: Any) -> str:
     return value
 
 
-_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_IDS = frozenset({"conversation_id", "creator_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
 _LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
 
 
