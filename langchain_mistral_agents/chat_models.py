@@ -23,7 +23,7 @@ from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
-from langchain_mistral_agents.batching import MistralBatchJob, astart_job, start_job
+from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
@@ -166,7 +166,7 @@ class ChatMistralAgent(AgentSettings):
         Raises:
             ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
         """
-        return start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+        return run(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
 
     async def abatch_job(
         self,
@@ -177,7 +177,7 @@ class ChatMistralAgent(AgentSettings):
         metadata: Mapping[str, str] | None = None,
     ) -> MistralBatchJob:
         """As `batch_job`, without blocking."""
-        return await astart_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+        return await arun(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
 
     # the four ways to ask
 

@@ -19,6 +19,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.turns import HEADS
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents.client import choose_client
 from mistral_agents.conversations import History
 from mistral_agents.errors import ConfigurationError, NotFoundError
 
@@ -65,9 +66,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         base_url: str | None = None,
         client: MistralAgents | None = None,
     ) -> None:
-        if client is not None and (api_key is not None or base_url is not None):
-            raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
-        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self.client = choose_client(client, api_key=api_key, base_url=base_url)
         self._conversation_id = conversation_id
         self._setup: tuple[str, str] | None = None
         self._converter = Converter()

@@ -12,6 +12,7 @@ from typing_extensions import Self
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.sessions import MistralSessionHistory
 from mistral_agents import MistralAgents
+from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
 
 try:
@@ -73,10 +74,10 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
             raise ConfigurationError("session_id and conversations go together: the second is where sessions are kept.")
         if self.session_id is not None and self.conversation_id is not None:
             raise ConfigurationError("Give conversation_id or session_id, not both.")
-        key = self.api_key.get_secret_value() if self.api_key is not None else None
-        made = MistralConversationHistory(self.conversation_id, api_key=key, base_url=self.base_url, client=self.client)
+        client = choose_client(self.client, api_key=self.api_key, base_url=self.base_url)
+        made = MistralConversationHistory(self.conversation_id, client=client)
         if self.session_id is not None:
-            made = MistralSessionHistory(self.session_id, self.conversations, _OWNER, client=made.client)
+            made = MistralSessionHistory(self.session_id, self.conversations, _OWNER, client=client)
         self._history = made
         return self
 

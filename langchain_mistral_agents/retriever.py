@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from mistral_agents import MistralAgents
+from mistral_agents.client import choose_client
 from mistral_agents.embeddings import EmbeddingModel
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import Splitter
@@ -151,8 +152,7 @@ class MistralLibraryRetriever(BaseRetriever):
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
-        if self.client is not None and (self.api_key is not None or self.base_url is not None):
-            raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
+        client = choose_client(self.client, api_key=self.api_key, base_url=self.base_url)
         if self.embed_model is not None and self.embeddings is not None:
             raise ConfigurationError("Give embed_model or embeddings, not both.")
         if self.strategy != "bm25" and self.embed_model is None and self.embeddings is None:
@@ -178,7 +178,6 @@ class MistralLibraryRetriever(BaseRetriever):
             on_failed=self.on_failed,
             on_empty=self.on_empty,
         )
-        client = self._client()
         self._engine = LibraryEngine(client, settings, embedder=self._embedder(client), persist_dir=self.persist_dir)
         return self
 
@@ -188,12 +187,6 @@ class MistralLibraryRetriever(BaseRetriever):
         if self.embed_model is not None:
             return EmbeddingModel(client.embeddings, self.embed_model)
         return _Embedder(self.embeddings) if self.embeddings is not None else None
-
-    def _client(self) -> MistralAgents:
-        if self.client is not None:
-            return self.client
-        key = self.api_key.get_secret_value() if self.api_key is not None else None
-        return MistralAgents(api_key=key, base_url=self.base_url)
 
     def _get_relevant_documents(
         self,

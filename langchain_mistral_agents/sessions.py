@@ -11,6 +11,7 @@ from langchain_mistral_agents._ledger import Ledger
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.threads import ConversationStore
 from mistral_agents import MistralAgents
+from mistral_agents.client import choose_client
 
 
 class MistralSessionHistory(MistralConversationHistory):
@@ -111,7 +112,7 @@ class MistralSessionHistories:
         base_url: str | None = None,
         client: MistralAgents | None = None,
     ) -> None:
-        self._client = MistralConversationHistory(api_key=api_key, base_url=base_url, client=client).client
+        self._client = choose_client(client, api_key=api_key, base_url=base_url)
         self._conversations = conversations
         self._owner = owner
         self._histories: dict[str, MistralSessionHistory] = {}

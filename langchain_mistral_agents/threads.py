@@ -1,160 +1,15 @@
-"""Maps of an application's threads or sessions to conversations: in memory, in an SQLite file, in a LangGraph store."""
+"""Maps of an application's threads or sessions to conversations: the foundation's, and one in a LangGraph store."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sqlite3
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.threads import ConversationStore, InMemoryConversations, SqliteConversations, check_owner
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
 __all__ = ["ConversationStore", "InMemoryConversations", "SqliteConversations", "StoreConversations"]
-
-_TABLE = """CREATE TABLE IF NOT EXISTS conversations
-(thread_id TEXT PRIMARY KEY, agent TEXT NOT NULL, conversation_id TEXT NOT NULL)"""
-_SET = """INSERT INTO conversations VALUES (?, ?, ?) ON CONFLICT (thread_id)
-DO UPDATE SET agent = excluded.agent, conversation_id = excluded.conversation_id"""
-
-
-class ConversationStore(Protocol):
-    """Keeps the conversation of each thread; implement it over a database to share it between processes."""
-
-    def get(self, thread_id: str, agent: str) -> str | None:
-        """The thread's conversation; None for a new thread. Raises ConfigurationError for another agent's thread."""
-
-    def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """Remember the thread's conversation; a branch replaces it."""
-
-    def delete(self, thread_id: str) -> None:
-        """Forget a thread; the conversation itself stays."""
-
-    async def aget(self, thread_id: str, agent: str) -> str | None:
-        """As `get`, without blocking."""
-
-    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """As `set`, without blocking."""
-
-    async def adelete(self, thread_id: str) -> None:
-        """As `delete`, without blocking."""
-
-
-class InMemoryConversations:
-    """Keeps the threads of this process, the latest `limit` of them."""
-
-    def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
-        self._threads: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, object]:
-        return {"_limit": self._limit, "_threads": OrderedDict(self._threads)}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-
-    def get(self, thread_id: str, agent: str) -> str | None:
-        """The thread's conversation.
-
-        Raises:
-            ConfigurationError: The thread belongs to another agent; agents do not share conversations.
-        """
-        with self._lock:
-            owner, conversation_id = self._threads.get(thread_id, (agent, None))
-        if owner != agent:
-            raise ConfigurationError(f"The thread {thread_id!r} belongs to {owner}, not to {agent}.")
-        return conversation_id
-
-    def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """Remember the thread's conversation."""
-        with self._lock:
-            self._threads.pop(thread_id, None)
-            self._threads[thread_id] = (agent, conversation_id)
-            while len(self._threads) > self._limit:
-                self._threads.popitem(last=False)
-
-    def delete(self, thread_id: str) -> None:
-        """Forget a thread; the conversation itself stays."""
-        with self._lock:
-            self._threads.pop(thread_id, None)
-
-    async def aget(self, thread_id: str, agent: str) -> str | None:
-        """As `get`."""
-        return self.get(thread_id, agent)
-
-    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """As `set`."""
-        self.set(thread_id, agent, conversation_id)
-
-    async def adelete(self, thread_id: str) -> None:
-        """As `delete`."""
-        self.delete(thread_id)
-
-
-def _check_owner(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
-    if conversation_id is None:
-        return None
-    if owner != agent:
-        raise ConfigurationError(f"The thread {thread_id!r} belongs to {owner}, not to {agent}.")
-    return str(conversation_id)
-
-
-class SqliteConversations:
-    """Keeps threads in an SQLite file, which several processes of one machine may share.
-
-    Args:
-        path: The file; it is made when first needed.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
-            connection.execute(_TABLE)
-            yield connection
-
-    def get(self, thread_id: str, agent: str) -> str | None:
-        """The thread's conversation; None for a new thread.
-
-        Raises:
-            ConfigurationError: The thread belongs to another agent.
-        """
-        with self._open() as connection:
-            query = "SELECT agent, conversation_id FROM conversations WHERE thread_id = ?"
-            row = connection.execute(query, (thread_id,)).fetchone()
-        return _check_owner(thread_id, agent, *(row if row is not None else (None, None)))
-
-    def set(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """Remember the thread's conversation; a branch replaces it."""
-        with self._open() as connection:
-            connection.execute(_SET, (thread_id, agent, conversation_id))
-
-    def delete(self, thread_id: str) -> None:
-        """Forget a thread; the conversation itself stays."""
-        with self._open() as connection:
-            connection.execute("DELETE FROM conversations WHERE thread_id = ?", (thread_id,))
-
-    async def aget(self, thread_id: str, agent: str) -> str | None:
-        """As `get`, in a thread."""
-        return await asyncio.to_thread(self.get, thread_id, agent)
-
-    async def aset(self, thread_id: str, agent: str, conversation_id: str) -> None:
-        """As `set`, in a thread."""
-        await asyncio.to_thread(self.set, thread_id, agent, conversation_id)
-
-    async def adelete(self, thread_id: str) -> None:
-        """As `delete`, in a thread."""
-        await asyncio.to_thread(self.delete, thread_id)
 
 
 class StoreConversations:
@@ -199,4 +54,4 @@ class StoreConversations:
 
     def _read(self, thread_id: str, agent: str, item: Any) -> str | None:
         value = item.value if item is not None else {}
-        return _check_owner(thread_id, agent, value.get("agent"), value.get("conversation_id"))
+        return check_owner(thread_id, agent, value.get("agent"), value.get("conversation_id"))

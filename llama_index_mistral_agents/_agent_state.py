@@ -17,6 +17,16 @@ KEY = "mistral_conversation"
 _KNOWN = 256
 _MARKS = frozenset({"stored", "memory", "branch", "covers"})
 _MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_MET: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_FRESH: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+def meet_memory(memory: Any, messages: Sequence[ChatMessage]) -> None:
+    """Note whether a memory held no answer when the first of a workflow's agents saw it: one made for this run."""
+    if _MET.get(id(memory)) is not memory:
+        _MET[id(memory)] = memory
+        if not any(map(is_answer, messages)):
+            _FRESH[id(memory)] = memory
 
 
 @dataclass(slots=True)
@@ -119,8 +129,9 @@ class AgentState:
         return len(now) if self.lost_in(messages, memory) or not self.known else None
 
     def lost_in(self, messages: Sequence[ChatMessage], memory: Any) -> bool:
-        """Whether a memory lost what it held: it is another object than at the last turn, and holds no answer."""
-        return _MEMORIES.get(self.memory) is not memory and not any(map(is_answer, messages))
+        """Whether a memory lost what it held: it is another object than at the last turn, and began without answers."""
+        began_empty = _FRESH.get(id(memory)) is memory or not any(map(is_answer, messages))
+        return _MEMORIES.get(self.memory) is not memory and began_empty
 
 
 def _is_same_entry(one: ChatMessage, other: ChatMessage) -> bool:

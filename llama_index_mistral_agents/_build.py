@@ -15,29 +15,27 @@ from llama_index.core.storage.docstore.types import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 
 from llama_index_mistral_agents._backend import Backend
-from llama_index_mistral_agents._conversation import ConversationBackend, OnNoPassages
+from llama_index_mistral_agents._conversation import ConversationBackend
 from llama_index_mistral_agents._embedding import ModelEmbedder, ServiceEmbedding
 from llama_index_mistral_agents._filters import filter_of
 from llama_index_mistral_agents._local import LocalBackend, Normalise
 from llama_index_mistral_agents._store import StoreBackend, StoreEngine
 from llama_index_mistral_agents.retrieval_events import announce_sync
-from llama_index_mistral_agents.vector_store import FieldType, MistralSearchIndexVectorStore
+from llama_index_mistral_agents.turn_events import announce
+from llama_index_mistral_agents.vector_store import MistralSearchIndexVectorStore
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.retrieval.agent_search import AgentSearch, OnNoPassages
 from mistral_agents.retrieval.chunking import AnySplitter, PieceSplitter, Splitter
 from mistral_agents.retrieval.documents import PREFIX
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import conditions, refused
 from mistral_agents.retrieval.lazy import LazyEngine
 from mistral_agents.retrieval.progress import Bars
-from mistral_agents.retrieval.search_indexes import compile_filter
+from mistral_agents.retrieval.search_indexes import FieldType, compile_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings
 from mistral_agents.retrieval.snapshot import Query, Strategy, Unit, check_top_k, fusion_of
 from mistral_agents.retrieval.vectors import EVEN, Fusion
-
-_MAX_TOKENS = 256
-"""Enough for a tool call; the answer itself is thrown away."""
-
 
 Mode = Literal["local", "conversation", "index"]
 _CHOICES = {
@@ -208,7 +206,7 @@ def backend_for(client: MistralAgents, engine: LibraryEngine, chosen: Choices) -
     if chosen.mode == "local":
         return local
     _refuse_what_needs_scores(chosen)
-    return ConversationBackend(
+    search = AgentSearch(
         client,
         chosen.library_ids,
         chosen.similarity_top_k,
@@ -217,9 +215,9 @@ def backend_for(client: MistralAgents, engine: LibraryEngine, chosen: Choices) -
         chosen.on_no_passages,
         chosen.rescore,
         chosen.language,
-        _MAX_TOKENS,
-        fallback=local,
+        announce,
     )
+    return ConversationBackend(search, local)
 
 
 def _store_backend(engine: StoreEngine, chosen: Choices) -> StoreBackend:

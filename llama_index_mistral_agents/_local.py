@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import QueryBundle
 
 from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
 from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._nodes import nodes_of
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
+from mistral_agents.retrieval.snapshot import SCORE_KINDS, Hit, Query, Strategy, Unit, scale_scores
 from mistral_agents.retrieval.vectors import Fusion
 
 Normalise = Literal["none", "minmax"]
-SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "fused"}
 
 
 @dataclass(slots=True)
@@ -53,7 +52,8 @@ class LocalBackend:
     def _retrieved(self, hits: list[Hit], text: str) -> Retrieved:
         nodes = nodes_of(hits, self.unit)
         if self.normalise == "minmax":
-            _normalise(nodes)
+            for node, score in zip(nodes, scale_scores([node.get_score() for node in nodes]), strict=True):
+                node.score = score
         snapshot = self.engine.snapshot
         report = RetrievalReport(
             mode="local",
@@ -63,13 +63,3 @@ class LocalBackend:
             queries=[text],
         )
         return nodes, report
-
-
-def _normalise(nodes: list[NodeWithScore]) -> None:
-    """Scores from 0 to 1 within one result; equal scores all become 1."""
-    scores = [node.get_score() for node in nodes]
-    if not scores:
-        return
-    low, span = min(scores), max(scores) - min(scores)
-    for node, score in zip(nodes, scores, strict=True):
-        node.score = (score - low) / span if span else 1.0

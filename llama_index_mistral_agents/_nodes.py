@@ -6,28 +6,23 @@ from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, O
 
 from mistral_agents.retrieval.chunking import Chunk
 from mistral_agents.retrieval.documents import (
-    HIDDEN,
     HIDDEN_FROM_EMBEDDING,
     HIDDEN_FROM_MODEL,
-    REF_ID,
-    SYNC_PATH,
+    KEPT_BACK,
     LibraryDocument,
     flat,
 )
 from mistral_agents.retrieval.passages import Passage
 from mistral_agents.retrieval.snapshot import Hit, StoredText, Unit
 
-EXCLUDED = [*HIDDEN, "file_type"]
-"""Metadata keys that go neither into prompts nor into embeddings."""
-
 
 def node_of(stored: StoredText, place: int) -> TextNode:
     """A chunk as a new node, with its document as SOURCE and its neighbours as PREVIOUS and NEXT."""
     chunk = stored.chunks[place]
-    source = _make_source(stored.document, ref_id(stored.document))
+    source = _make_source(stored.document, stored.document.ref_id)
     node = _make_node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), source)
-    node.excluded_llm_metadata_keys = excluded(stored.document, HIDDEN_FROM_MODEL)
-    node.excluded_embed_metadata_keys = excluded(stored.document, HIDDEN_FROM_EMBEDDING)
+    node.excluded_llm_metadata_keys = stored.document.list_hidden(HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = stored.document.list_hidden(HIDDEN_FROM_EMBEDDING)
     node.start_char_idx, node.end_char_idx = chunk.start, chunk.end
     for relation, neighbour in (
         (NodeRelationship.PREVIOUS, stored.chunks[place - 1] if place > 0 else None),
@@ -65,9 +60,9 @@ def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:
     page = node.metadata.get("page_label") if "page_label" not in document.attributes else None
     copy = node.model_copy(deep=True)
     copy.metadata = document.metadata(page)
-    copy.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
-    copy.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
-    copy.relationships[NodeRelationship.SOURCE] = _make_source(document, ref_id(document))
+    copy.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
+    copy.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
+    copy.relationships[NodeRelationship.SOURCE] = _make_source(document, document.ref_id)
     return copy
 
 
@@ -93,9 +88,9 @@ def nodes_of(hits: list[Hit], unit: Unit) -> list[NodeWithScore]:
 
 def _make_whole(stored: StoredText) -> TextNode:
     document = stored.document
-    node = _make_node(document.document_id, stored.text, document.metadata(), _make_source(document, ref_id(document)))
-    node.excluded_llm_metadata_keys = excluded(document, HIDDEN_FROM_MODEL)
-    node.excluded_embed_metadata_keys = excluded(document, HIDDEN_FROM_EMBEDDING)
+    node = _make_node(document.document_id, stored.text, document.metadata(), _make_source(document, document.ref_id))
+    node.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
     node.start_char_idx, node.end_char_idx = 0, len(stored.text)
     return node
 
@@ -105,23 +100,10 @@ def _make_node(key: str, text: str, metadata: dict[str, object], source: Related
         id_=key,
         text=text,
         metadata=metadata,
-        excluded_embed_metadata_keys=list(EXCLUDED),
-        excluded_llm_metadata_keys=list(EXCLUDED),
+        excluded_embed_metadata_keys=list(KEPT_BACK),
+        excluded_llm_metadata_keys=list(KEPT_BACK),
         relationships={NodeRelationship.SOURCE: source},
     )
-
-
-def ref_id(document: LibraryDocument) -> str:
-    """The id of the LlamaIndex document that a library's was made of, else the library's own."""
-    given = document.attributes.get(REF_ID)
-    return given if isinstance(given, str) else document.document_id
-
-
-def excluded(document: LibraryDocument, kind: str) -> list[str]:
-    """Keys kept from prompts or embeddings: ours, save those that the user gave himself, and those he named."""
-    own = document.attributes.keys() - {REF_ID, SYNC_PATH}
-    named = document.attributes.get(kind, [])
-    return [*(key for key in EXCLUDED if key not in own), *(key for key in named if isinstance(key, str))]
 
 
 def _make_source(document: LibraryDocument, key: str) -> RelatedNodeInfo:

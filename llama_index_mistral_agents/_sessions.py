@@ -34,13 +34,24 @@ def register(key: str, session: Session) -> None:
     _LIVE[key] = session
 
 
-def session_of(messages: Sequence[ChatMessage]) -> Session | None:
-    """The live memory that handed out the last of these messages that any memory did."""
+def live_session(key: str) -> Session | None:
+    """The memory of that key, as long as it lives in this process."""
+    return _LIVE.get(key)
+
+
+def memory_of(messages: Sequence[ChatMessage]) -> str | None:
+    """The key of the memory that handed out the last of these messages that any memory did."""
     for message in reversed(messages):
         key = message.additional_kwargs.get("memory")
         if isinstance(key, str):
-            return _LIVE.get(key)
+            return key
     return None
+
+
+def session_of(messages: Sequence[ChatMessage]) -> Session | None:
+    """That memory, as long as it lives."""
+    key = memory_of(messages)
+    return _LIVE.get(key) if key is not None else None
 
 
 def count_turn() -> None:

@@ -30,7 +30,7 @@ from llama_index_mistral_agents._nodes import is_of, restored, store_node_of
 from mistral_agents._steps import Job, Steps
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.documents import LibraryDocument
+from mistral_agents.retrieval.documents import LibraryDocument, Signature, read_signatures
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.reading import ReadText
@@ -44,27 +44,6 @@ _MODES: dict[str, VectorStoreQueryMode] = {
 }
 _CAN_NOT = (NotImplementedError, ValueError)
 """What stores raise that can't delete: some have no such call, LanceDB's quotes its condition wrongly."""
-_UNFINISHED = "unfinished"
-"""In place of the keys of a document whose nodes are being written: after a kill they are written anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What a document looked like when its nodes were written; kept as the docstore's hash of the document."""
-
-    library_id: str
-    document_id: str
-    text_key: str
-    metadata_key: str
-
-    def __str__(self) -> str:
-        return " ".join((self.library_id, self.document_id, self.text_key, self.metadata_key))
-
-    @classmethod
-    def of(cls, document: LibraryDocument, settings_key: str) -> Signature:
-        """A document's signature; another splitter or model counts as another text."""
-        key = f"{document.text_key}|{settings_key.replace(' ', '_')}"
-        return cls(document.library_id, document.document_id, key, document.metadata_key)
 
 
 class StoreEngine(LibraryEngine):
@@ -109,14 +88,14 @@ class StoreEngine(LibraryEngine):
             yield Job(self._check, self._acheck)
         sync = self._steps()
         hashes = yield Job(self.docstore.get_all_document_hashes, self.docstore.aget_all_document_hashes)
-        written = self._signatures(hashes)
+        written = read_signatures(hashes, self.settings.library_ids)
         plan = yield from sync.plan(written, report, key=lambda doc: Signature.of(doc, sync.settings_key).text_key)
         wanted = [*plan.read, *plan.renew]
         sync.check(report, len(plan.keep) + len(wanted))
         for document_id in report.deleted:
             yield Job(partial(self._drop, document_id), partial(self._adrop, document_id))
         # Stores such as Qdrant refuse to delete before anything was added.
-        replaced = set(written) if any(one.text_key != _UNFINISHED for one in written.values()) else set()
+        replaced = set(written) if any(one.is_finished for one in written.values()) else set()
         for group in _groups(wanted, self.settings.max_concurrency):
             texts: list[StoredText] = []
             yield from sync.read(group, Journal({}, {}), report, partial(self._put, texts))
@@ -174,11 +153,6 @@ class StoreEngine(LibraryEngine):
                 "Give docstore= one that is kept."
             )
 
-    def _signatures(self, written: dict[str, str]) -> dict[str, Signature]:
-        parts = (hash_.split(" ") for hash_ in written)
-        found = (Signature(*part) for part in parts if len(part) == 4 and part[0] in self.settings.library_ids)
-        return {signature.document_id: signature for signature in found}
-
     def _put(self, texts: list[StoredText], document: LibraryDocument, read: ReadText) -> None:
         texts.append(self._steps().preparation.store(document, read.text, read.pages))
 
@@ -213,12 +187,12 @@ class StoreEngine(LibraryEngine):
         for stored in texts:
             if stored.document.document_id in replaced:
                 self._drop(stored.document.document_id)
-            self.docstore.set_document_hash(*self._unfinished(stored))
+            self.docstore.set_document_hash(*self._sign_unfinished(stored))
         if nodes:
             self._keep_nodes(nodes)
             self.vector_store.add(_with_vectors(nodes, vectors))
         for stored in texts:
-            self.docstore.set_document_hash(*self._signed(stored))
+            self.docstore.set_document_hash(*self._sign(stored))
 
     async def _awrite(self, texts: list[StoredText], replaced: set[str]) -> None:
         nodes = self._nodes_of(texts)
@@ -226,12 +200,12 @@ class StoreEngine(LibraryEngine):
         for stored in texts:
             if stored.document.document_id in replaced:
                 await self._adrop(stored.document.document_id)
-            await self.docstore.aset_document_hash(*self._unfinished(stored))
+            await self.docstore.aset_document_hash(*self._sign_unfinished(stored))
         if nodes:
             self._keep_nodes(nodes)
             await self.vector_store.async_add(_with_vectors(nodes, vectors))
         for stored in texts:
-            await self.docstore.aset_document_hash(*self._signed(stored))
+            await self.docstore.aset_document_hash(*self._sign(stored))
 
     def _nodes_of(self, texts: list[StoredText]) -> list[TextNode]:
         is_flat = bool(getattr(self.vector_store, "flat_metadata", False))  # a field of some stores only
@@ -239,15 +213,12 @@ class StoreEngine(LibraryEngine):
             store_node_of(stored, place, is_flat=is_flat) for stored in texts for place in range(len(stored.chunks))
         ]
 
-    def _signed(self, stored: StoredText) -> tuple[str, str]:
-        signature = Signature.of(stored.document, self._steps().settings_key)
-        return signature.document_id, str(signature)
+    def _sign(self, stored: StoredText) -> tuple[str, str]:
+        return stored.document.document_id, str(Signature.of(stored.document, self._steps().settings_key))
 
     @staticmethod
-    def _unfinished(stored: StoredText) -> tuple[str, str]:
-        document = stored.document
-        mark = Signature(document.library_id, document.document_id, _UNFINISHED, _UNFINISHED)
-        return document.document_id, str(mark)
+    def _sign_unfinished(stored: StoredText) -> tuple[str, str]:
+        return stored.document.document_id, str(Signature.of_unfinished(stored.document))
 
     def _keep_nodes(self, nodes: list[TextNode]) -> None:
         if not self.vector_store.stores_text:

@@ -20,6 +20,7 @@ from llama_index_mistral_agents._agent_state import (
     AgentState,
     asked_by,
     dumped,
+    meet_memory,
     undumped,
     unmarked,
 )
@@ -27,7 +28,8 @@ from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages import SYSTEM, confirmations
 from llama_index_mistral_agents._options import describe_tool
-from llama_index_mistral_agents._sessions import session_of
+from llama_index_mistral_agents._sessions import memory_of, session_of
+from llama_index_mistral_agents._waiting_memory import keep_memory
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
     ConversationReset,
@@ -160,6 +162,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         """One turn of the conversation, and one more for each confirmation the user is asked for."""
         state = await AgentState.load(ctx, self.name)
         held = await memory.aget_all()
+        meet_memory(memory, held)
         asked = asked_by(held)
         response = None
         if not (state.pending and asked == state.asked):
@@ -178,8 +181,10 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             await self._note(ctx, state, response)
         while state.pending and hasattr(ctx, "wait_for_event"):
             last = undumped([state.answer])[0] if state.answer is not None else ChatMessage()
-            allow = await _read_decision(ctx, last)
-            response = await self._ask(ctx, [with_marks(last, covers=True), *confirmations(last, allow=allow)], tools)
+            async with keep_memory(ctx, memory):
+                allow = await _read_decision(ctx, last)
+            anchor = with_marks(last, covers=True, memory=memory_of(held))
+            response = await self._ask(ctx, [anchor, *confirmations(last, allow=allow)], tools)
             await self._note(ctx, state, response)
         return self._make_output(state, response)
 
@@ -218,7 +223,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             return unmarked([*past, *llm_input, *pad])
         system = [message for message in llm_input if message.role in SYSTEM]
         said = [message for message in llm_input if message.role not in SYSTEM]
-        return [*system, with_marks(state.last, covers=True), *undumped(state.unsent), *said[len(said) - count :]]
+        new = unmarked(said[len(said) - count :])  # another agent's answers are of another conversation
+        return [*system, with_marks(state.last, covers=True), *undumped(state.unsent), *new]
 
     async def _find_past(self, state: AgentState) -> list[ChatMessage]:
         """What the conversation holds; nothing before there is one."""

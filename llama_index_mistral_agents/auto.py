@@ -11,7 +11,7 @@ from llama_index.core.indices.vector_store.retrievers import VectorIndexAutoRetr
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters, MetadataInfo, VectorStoreInfo, VectorStoreQuerySpec
 
-from mistral_agents.retrieval.documents import HIDDEN
+from mistral_agents.retrieval.documents import describe_fields
 from mistral_agents.retrieval.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -89,13 +89,6 @@ class MistralAutoRetriever(VectorIndexAutoRetriever):
 
 def metadata_schema(rows: Iterable[dict[str, Any]]) -> Iterable[MetadataInfo]:
     """Fields that may be filtered by, with their type and a few values."""
-    values: dict[str, list[Any]] = {}
-    for row in rows:
-        for key, value in row.items():
-            seen = values.setdefault(key, [])
-            if value not in seen and len(seen) < _SAMPLES:
-                seen.append(value)
-    for key, seen in sorted(values.items()):
-        if key not in HIDDEN or key.endswith("_date"):
-            kind = type(seen[0]).__name__
-            yield MetadataInfo(name=key, type=kind, description=f"for example: {', '.join(map(str, seen))}")
+    for key, seen in describe_fields(rows, _SAMPLES).items():
+        kind = type(seen[0]).__name__
+        yield MetadataInfo(name=key, type=kind, description=f"for example: {', '.join(map(str, seen))}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,21 +23,17 @@ from llama_index.core.storage.docstore.types import RefDocInfo
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._chat import answering
-from llama_index_mistral_agents._documents import NAMES_OF_OURS, DocumentStore, check_documents, waiting
-from llama_index_mistral_agents._nodes import ref_id
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
-from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
+from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked
 from mistral_agents._steps import Job, Steps, arun, run
-from mistral_agents._warnings import warn_user
-from mistral_agents.client import MistralAgents
-from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.client import MistralAgents, choose_client
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
+from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
 from mistral_agents.retrieval.progress import counting
-
-log = logging.getLogger("mistral_agents.retrieval")
 
 
 class _Unused(TransformComponent):
@@ -85,8 +80,8 @@ class MistralLibraryIndex(BaseManagedIndex):
         callback_manager: CallbackManager | None = None,
     ) -> None:
         self.library_id = uuid_text("library_id", library_id)
-        self.client = _client_of(client, api_key, base_url)
-        self._documents = DocumentStore(self.client.libraries, self.library_id)
+        self.client = choose_client(client, api_key=api_key, base_url=base_url)
+        self._documents = Inserter(self.client.libraries, self.library_id, show_progress)
         self._engines: dict[str, LibraryEngine] = {}
         self._own_embed_model = embed_model
         super().__init__(
@@ -126,7 +121,7 @@ class MistralLibraryIndex(BaseManagedIndex):
     ) -> Steps[Self]:
         refuse_unknown(options)
         connection = {key: options.pop(key, None) for key in ("api_key", "base_url")}
-        known = _client_of(client, **connection)
+        known = choose_client(client, **connection)
         library = yield Job(
             partial(known.libraries.create, name, description=description),
             partial(known.libraries.acreate, name, description=description),
@@ -159,8 +154,8 @@ class MistralLibraryIndex(BaseManagedIndex):
             ConfigurationError: An option is wrong, or metadata can't be kept; no library was made.
             MistralAgentsError: The work broke off; the hint names the library that was made, and how to go on.
         """
-        index, left_out = run(cls._building(list(documents), library_id, name, timeout, options))
-        _tell(left_out)
+        index, made = run(cls._building(documents, library_id, name, timeout, options))
+        made.warn()
         return index
 
     @classmethod
@@ -174,48 +169,23 @@ class MistralLibraryIndex(BaseManagedIndex):
         **options: Any,
     ) -> Self:
         """As `from_documents`, without blocking."""
-        index, left_out = await arun(cls._building(list(documents), library_id, name, timeout, options))
-        _tell(left_out)
+        index, made = await arun(cls._building(documents, library_id, name, timeout, options))
+        made.warn()
         return index
 
     @classmethod
     def _building(
-        cls, documents: list[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
-    ) -> Steps[tuple[Self, dict[str, str]]]:
+        cls, documents: Sequence[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
+    ) -> Steps[tuple[Self, Insertion]]:
         refuse_unknown(options)
-        check_documents(documents)
+        sources = [_read_document(document) for document in documents]
+        check_documents(sources)
         if library_id is not None:
             index = cls(library_id, **options)
         else:
             index = yield from cls._creation(name, None, options.pop("client", None), options)
-        try:
-            _, left_out = yield from index._fill(documents, known=library_id is not None, timeout=timeout)
-        except MistralAgentsError as error:
-            way_out = (
-                f"Library {index.library_id} holds what was sent: go on with from_documents(documents, library_id=...)"
-            )
-            error.hint = f"{way_out}, or delete it." if error.hint is None else f"{error.hint} {way_out}, or delete it."
-            raise
-        except BaseException:
-            log.warning("from_documents broke off; library %s holds what was sent.", index.library_id)
-            raise
-        return index, left_out
-
-    def _fill(
-        self, documents: list[Document], *, known: bool, timeout: float
-    ) -> Steps[tuple[list[bool], dict[str, str]]]:
-        """Send documents and wait for them; which were sent, and which can't be searched and why."""
-        with counting("Uploading", self._show_progress) as told:
-            made = yield from self._documents.insert_all(documents, known=known, told=told)
-        left_out = dict(made.refused)
-        if timeout > 0 and made.ids:
-            with counting("Processing documents", self._show_progress) as told:
-                outcomes = yield waiting(self.client.libraries, self.library_id, list(made.ids.values()), timeout, told)
-            names = {key: own for own, key in made.ids.items()}
-            for one in outcomes:
-                if not one.ready:
-                    left_out[names[one.document_id]] = f"{one.state}, the service says {one.process_status!r}"
-        return made.sent, left_out
+        wait = timeout if timeout > 0 else False
+        return index, (yield from index._documents.fill_new(sources, known=library_id is not None, wait=wait))
 
     # files -----------------------------------------------------------------------------------------------------
 
@@ -283,13 +253,8 @@ class MistralLibraryIndex(BaseManagedIndex):
     def _waiting(
         self, document_ids: Sequence[str] | None, timeout: float, raise_on_error: bool
     ) -> Steps[list[DocumentOutcome]]:
-        with counting("Processing documents", self._show_progress) as told:
-            outcomes = yield waiting(self.client.libraries, self.library_id, document_ids, timeout, told)
+        outcomes = yield from self._documents.wait(document_ids, timeout)
         return checked(outcomes) if raise_on_error else outcomes
-
-    def _after(self, ids: Sequence[str], wait: bool | float) -> Steps[None]:
-        if wait is not False and ids:
-            yield from self._waiting(ids, seconds_of(wait), raise_on_error=True)
 
     def sync_dir(
         self, folder: str | os.PathLike[str], *, wait: bool | float = False, **options: Unpack[FolderOptions]
@@ -317,7 +282,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         with counting("Uploading", self._show_progress) as told:
             chosen: FolderOptions = {"on_progress": told, **options}
             report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
-        yield from self._after(report.document_ids, wait)
+        yield from self._documents.wait_after(report.document_ids, wait)
         return report
 
     # documents of LlamaIndex -----------------------------------------------------------------------------------
@@ -334,23 +299,19 @@ class MistralLibraryIndex(BaseManagedIndex):
             InvalidRequestError: The service refused it; nothing is left of it.
             DocumentProcessingError, LibraryNotReadyError: With `wait`: it failed, or was not processed in time.
         """
-        run(self._written(self._documents.insert(document), wait))
+        run(self._documents.insert(_read_document(document), wait))
 
     async def ainsert(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """As `insert`, without blocking."""
-        await arun(self._written(self._documents.insert(document), wait))
+        await arun(self._documents.insert(_read_document(document), wait))
 
     def update_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """Upload the document anew, then delete the old one: the service can't change a file's content."""
-        run(self._written(self._documents.update(document), wait))
+        run(self._documents.update(_read_document(document), wait))
 
     async def aupdate_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
         """As `update_ref_doc`, without blocking."""
-        await arun(self._written(self._documents.update(document), wait))
-
-    def _written(self, steps: Steps[LibraryRecord], wait: bool | float) -> Steps[None]:
-        record = yield from steps
-        yield from self._after([str(record["id"])], wait)
+        await arun(self._documents.update(_read_document(document), wait))
 
     def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> bool:  # type: ignore[override] # noqa: ARG002
         """Delete a document by its id in the library, or by the id of the LlamaIndex document it was made of.
@@ -369,17 +330,17 @@ class MistralLibraryIndex(BaseManagedIndex):
 
         What the service refuses is left out, and said in a warning.
         """
-        sent, left_out = run(self._fill(list(documents), known=True, timeout=_seconds(wait)))
-        _tell(left_out)
-        return sent
+        made = run(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
+        made.warn()
+        return made.sent
 
     async def arefresh_ref_docs(
         self, documents: Sequence[Document], *, wait: bool | float = False, **_: Any
     ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
-        sent, left_out = await arun(self._fill(list(documents), known=True, timeout=_seconds(wait)))
-        _tell(left_out)
-        return sent
+        made = await arun(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
+        made.warn()
+        return made.sent
 
     @property
     def ref_doc_info(self) -> dict[str, RefDocInfo]:
@@ -391,9 +352,9 @@ class MistralLibraryIndex(BaseManagedIndex):
         for engine in self._engines.values():
             for key, stored in engine.snapshot.texts.items() if engine.snapshot is not None else ():
                 nodes[key] = [chunk.id for chunk in stored.chunks]
-        listed = run(self._documents.listed())
+        listed = run(self._documents.list_documents())
         return {
-            ref_id(document): RefDocInfo(node_ids=nodes.get(key, []), metadata=document.metadata())
+            document.ref_id: RefDocInfo(node_ids=nodes.get(key, []), metadata=document.metadata())
             for key, document in listed.items()
         }
 
@@ -447,12 +408,18 @@ def _parameters(*functions: Any) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 
-def _client_of(client: MistralAgents | None, api_key: str | None, base_url: str | None) -> MistralAgents:
-    if client is None:
-        return MistralAgents(api_key=api_key, base_url=base_url)
-    if api_key is not None or base_url is not None:
-        raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
-    return client
+def _read_document(document: Document) -> SourceDocument:
+    given: object = document
+    if not isinstance(given, Document):
+        raise ConfigurationError(f"A library takes documents of LlamaIndex (Document), not {type(given).__name__}.")
+    return SourceDocument(
+        document.doc_id,
+        document.text,
+        document.hash,
+        document.metadata,
+        document.excluded_llm_metadata_keys,
+        document.excluded_embed_metadata_keys,
+    )
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:
@@ -464,29 +431,6 @@ def refuse_unknown(options: dict[str, Any]) -> None:
     for name in sorted(options.keys() - _OPTIONS):
         why = _ELSEWHERE.get(name, f"known are {', '.join(sorted(_OPTIONS))}")
         raise ConfigurationError(f"{name}= is no option of a library's index: {why}.")
-
-
-def check_attributes(attributes: Mapping[str, Any] | None) -> None:
-    """Refuse attributes of names that are ours.
-
-    Raises:
-        ConfigurationError: There are some.
-    """
-    ours = sorted(attributes.keys() & NAMES_OF_OURS) if attributes is not None else []
-    if ours:
-        raise ConfigurationError(f"attributes: {', '.join(map(repr, ours))} are names of ours: rename them.")
-
-
-def _tell(left_out: dict[str, str]) -> None:
-    """Say which documents can't be searched, to whoever called the method."""
-    if left_out:
-        listed = "; ".join(f"{own!r} ({reason})" for own, reason in left_out.items())
-        text = f"{len(left_out)} document(s) can't be searched: {listed}."
-        warn_user(f"{text} Mend and insert them again, or delete them.")
-
-
-def _seconds(wait: bool | float) -> float:
-    return seconds_of(wait) if wait is not False else 0.0
 
 
 _OPTIONS = _parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}

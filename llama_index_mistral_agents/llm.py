@@ -27,7 +27,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.settings import Settings
-from pydantic import Field, PrivateAttr, SecretStr, field_serializer
+from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._files import file_refs, with_files
@@ -37,7 +37,7 @@ from llama_index_mistral_agents._options import CallOptions, call_options, descr
 from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
-from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, astart_job, start_job
+from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
 from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
@@ -46,6 +46,7 @@ from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.options import resolve_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
+from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import ModelOptions
 
@@ -85,7 +86,6 @@ _FIXED = (
     "completion_args",
 )
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
-_CLIENT = "Give client, or {}, not both: the client has its own settings."
 
 
 class LLMOptions(ModelOptions, total=False):
@@ -194,7 +194,7 @@ class MistralAgentLLM(StructuredPrediction):
         if ("model" in found) == ("agent_id" in found):
             raise ConfigurationError(_BOTH)
         own = {name: found.pop(name) for name in _CLIENT_OPTIONS if name in found}
-        found["client"] = _client(found.get("client"), **own)
+        found["client"] = choose_client(found.get("client"), **own)
         found["tools"] = [_check_hosted(tool) for tool in found.get("tools", ())]
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
@@ -326,7 +326,7 @@ class MistralAgentLLM(StructuredPrediction):
         Raises:
             ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
         """
-        return start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+        return run(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
 
     async def abatch_job(
         self,
@@ -337,7 +337,7 @@ class MistralAgentLLM(StructuredPrediction):
         metadata: Mapping[str, str] | None = None,
     ) -> MistralBatchJob:
         """As `batch_job`, without blocking."""
-        return await astart_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata})
+        return await arun(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
@@ -530,14 +530,3 @@ def _check_hosted(tool: Any) -> JsonDict:
             f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
         )
     return dict(tool)
-
-
-def _client(client: MistralAgents | None, **given: Any) -> MistralAgents:
-    key = given.get("api_key")
-    if isinstance(key, SecretStr):
-        given["api_key"] = key.get_secret_value()
-    if client is None:
-        return MistralAgents(**given)
-    if given:
-        raise ConfigurationError(_CLIENT.format(", ".join(sorted(given))))
-    return client

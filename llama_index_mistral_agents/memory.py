@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
+import warnings
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,20 +20,28 @@ from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._memory_state import KnownHistory, Unsaved, common_start
 from llama_index_mistral_agents._messages import is_answer, text_of
-from llama_index_mistral_agents._sessions import register, turns_made
+from llama_index_mistral_agents._sessions import live_session, register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._json import JsonDict
+from mistral_agents.client import choose_client
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
 
 _LOCK = threading.RLock()
+_SAVED: deque[Any] = deque(maxlen=64)
+"""The memories that went into a context last: between two runs of a reused context nothing else may hold them."""
 _NO_ANSWER = "Empty Response"
 """What LlamaIndex's synthesizers say without asking any model, where nothing was retrieved."""
 _OTHER = (
     "This answer is no turn of a MistralAgentLLM on this memory's messages. A conversation on the service can only be "
     "continued by its own model or agent: use LlamaIndex's Memory or ChatMemoryBuffer with other providers. To add an "
     "answer of your own, use set()."
+)
+
+_ELSEWHERE = (
+    "The MistralConversationMemory of this context can't be made here: {}. Pass it to run() again, as "
+    "memory=MistralConversationMemory({!r}, client=...)."
 )
 
 
@@ -42,6 +54,10 @@ class MistralConversationMemory(BaseMemory):
     has already brought there is not kept twice. Works with `MistralAgentLLM` only.
 
     The first turn starts a conversation; `conversation_id` is then its id, with which another process goes on.
+
+    In a `Context` of a workflow it stays the same object from run to run, whether `memory=` is passed again or not. A
+    context restored in another process makes it anew, with MISTRAL_API_KEY and MISTRAL_BASE_URL; where these don't lead
+    to the same address, it warns and takes the `memory=` of the run.
 
     Args:
         conversation_id: The conversation to go on with; None starts one with the first turn.
@@ -65,8 +81,10 @@ class MistralConversationMemory(BaseMemory):
     _marks: JsonDict = PrivateAttr(default_factory=dict)
     _stale: bool = PrivateAttr(default=True)
     _under_way: bool = PrivateAttr(default=False)
+    _settled: int = PrivateAttr(default=0)
     _branch_at: int | None = PrivateAttr(default=None)
     _round: int | None = PrivateAttr(default=None)
+    _identity: tuple[int, str] = PrivateAttr(default=(0, ""))
 
     def __init__(
         self,
@@ -76,7 +94,7 @@ class MistralConversationMemory(BaseMemory):
         api_key: Any = None,
         base_url: str | None = None,
     ) -> None:
-        made = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        made = choose_client(client, api_key=api_key, base_url=base_url)
         fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
 
@@ -151,18 +169,63 @@ class MistralConversationMemory(BaseMemory):
 
     def export(self) -> JsonDict:
         """The id and the unsaved messages as plain JSON, for `from_export`."""
-        return {"v": 1, "conversation_id": self.conversation_id, "unsaved": [dumped(m) for m in self.unsaved]}
+        data: JsonDict = {"v": 1, "conversation_id": self.conversation_id, "unsaved": [dumped(m) for m in self.unsaved]}
+        if self._branch_at is not None:
+            data["branch_at"] = self._branch_at
+        if self._under_way:
+            data["settled"] = len(self._history.messages)
+        return data
 
     @classmethod
     def from_export(cls, data: JsonDict, **kwargs: Any) -> Self:
         """A memory that goes on where an exported one stopped."""
         memory = cls(data["conversation_id"], **kwargs)
         memory._unsaved.messages = undumped(data["unsaved"])
+        memory._branch_at = data.get("branch_at")
+        memory._under_way = "settled" in data
+        memory._settled = data.get("settled", 0)
         return memory
+
+    def to_dict(self, **kwargs: Any) -> JsonDict:  # noqa: ARG002
+        """What a saved `Context` keeps: the export, the address, and which object it is. Never a key."""
+        _SAVED.append(self)
+        about = {"class_name": self.class_name(), "base_url": self.client.base_url, "live": self._make_known()}
+        return {**about, "export": self.export()}
+
+    @classmethod
+    def from_dict(cls, data: JsonDict, **kwargs: Any) -> Any:
+        """The same object where it lives, since what it knows changes with each turn; else one made of the export.
+
+        Returns:
+            The memory; None, with a warning, where the environment has no key or leads to another address: LlamaIndex
+            then takes the memory that is passed to the run.
+        """
+        export = data["export"]
+        if kwargs:
+            return cls.from_export(export, **kwargs)
+        alive = live_session(data["live"])
+        if alive is not None:
+            return alive
+        client = MistralAgents()
+        if client.base_url != data["base_url"]:
+            why = f"its conversation is at {data['base_url']}, and the environment leads to {client.base_url}"
+        elif not os.environ.get("MISTRAL_API_KEY"):
+            why = "MISTRAL_API_KEY is not set"
+        else:
+            return cls.from_export(export, client=client)
+        warnings.warn(_ELSEWHERE.format(why, export["conversation_id"]), stacklevel=2)
+        return None
+
+    def _make_known(self) -> str:
+        """The key of this object among the living, which no copy of it shares."""
+        if self._identity[0] != id(self):
+            self._identity = (id(self), f"memory-{secrets.token_hex(8)}")
+        register(self._identity[1], self)
+        return self._identity[1]
 
     def _take(self, entries: list[Entry]) -> None:
         with _LOCK:
-            before = len(self._history.messages)
+            before = max(len(self._history.messages), self._settled)
             self._history.read(entries, str(self.conversation_id))
             if self._under_way:
                 for message in self._history.messages[before:]:
@@ -171,8 +234,7 @@ class MistralConversationMemory(BaseMemory):
 
     def _handed_out(self) -> list[ChatMessage]:
         with _LOCK:
-            key = f"memory-{id(self)}"
-            register(key, self)
+            key = self._make_known()
             self._unsaved.new_round()
             kept = self._history.messages[: self._branch_at]
             messages = [with_marks(message, memory=key) for message in [*kept, *self._unsaved.messages]]

@@ -48,15 +48,17 @@ class MistralNeighbourPostprocessor(BaseNodePostprocessor):
     def _around(self, found: NodeWithScore, taken: set[str]) -> list[NodeWithScore]:
         """The passage and its neighbours that are not in the result yet."""
         snapshot = self._retriever.engine.snapshot
-        stored = snapshot.texts.get(found.metadata.get("document_id", "")) if snapshot is not None else None
-        ids = [chunk.id for chunk in stored.chunks] if stored is not None else []
-        if stored is None or found.node_id not in ids:
+        key = found.metadata.get("document_id", "")
+        place = snapshot.find_around(key, found.node_id, self.before, self.after) if snapshot is not None else None
+        if place is None:
             return [found]
-        at, around = ids.index(found.node_id), []
-        for place in range(max(0, at - self.before), min(len(ids), at + self.after + 1)):
-            if place == at:
+        stored, places = place
+        around = []
+        for each in places:
+            chunk_id = stored.chunks[each].id
+            if chunk_id == found.node_id:
                 around.append(found)
-            elif ids[place] not in taken:
-                taken.add(ids[place])
-                around.append(NodeWithScore(node=node_of(stored, place), score=found.score))
+            elif chunk_id not in taken:
+                taken.add(chunk_id)
+                around.append(NodeWithScore(node=node_of(stored, each), score=found.score))
         return around

@@ -9,9 +9,8 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
-from llama_index_mistral_agents._nodes import excluded, ref_id
 from mistral_agents._api.arguments import uuid_text
-from mistral_agents.client import MistralAgents
+from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
 
 
@@ -44,7 +43,7 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
     ) -> None:
         fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": base_url}
         super().__init__(**fields)
-        self._client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self._client = choose_client(client, api_key=api_key, base_url=base_url)
 
     @classmethod
     def class_name(cls) -> str:
@@ -101,14 +100,14 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
 
 
 def _wanted(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
-    return document.state == "ready" and (ids is None or document.document_id in ids or ref_id(document) in ids)
+    return document.state == "ready" and (ids is None or document.document_id in ids or document.ref_id in ids)
 
 
 def _document(document: LibraryDocument, text: str) -> Document:
     return Document(
-        id_=ref_id(document),
+        id_=document.ref_id,
         text=text,
         metadata=document.metadata(),
-        excluded_embed_metadata_keys=excluded(document, HIDDEN_FROM_EMBEDDING),
-        excluded_llm_metadata_keys=excluded(document, HIDDEN_FROM_MODEL),
+        excluded_embed_metadata_keys=document.list_hidden(HIDDEN_FROM_EMBEDDING),
+        excluded_llm_metadata_keys=document.list_hidden(HIDDEN_FROM_MODEL),
     )

@@ -7,71 +7,46 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.events.exception import ExceptionEvent
 from llama_index_instrumentation import get_dispatcher
 
+from llama_index_mistral_agents._named_event import NamedEvent
 from mistral_agents.retrieval.events import DocumentSkipped, Event, SnapshotStale, SyncEnded, SyncStarted
 
 dispatcher = get_dispatcher(__name__)
 
 
-class LibrarySyncStartEvent(BaseEvent):
+class LibrarySyncStartEvent(NamedEvent):
     """A sync of libraries begins."""
 
     library_ids: list[str]
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "LibrarySyncStartEvent"
 
-
-class LibrarySyncEndEvent(BaseEvent):
+class LibrarySyncEndEvent(NamedEvent):
     """A sync ended well; `report` has the fields of `SyncReport`."""
 
     library_ids: list[str]
     report: dict[str, Any]
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "LibrarySyncEndEvent"
 
-
-class DocumentSkippedEvent(BaseEvent):
+class DocumentSkippedEvent(NamedEvent):
     """A document can't be searched: still being processed, failed, or without text."""
 
     document_id: str
     reason: str
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "DocumentSkippedEvent"
 
-
-class SnapshotStaleEvent(BaseEvent):
+class SnapshotStaleEvent(NamedEvent):
     """A sync failed, and the last good snapshot is still served."""
 
     library_ids: list[str]
     error: str
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "SnapshotStaleEvent"
 
-
-class LibraryRetrievalEvent(BaseEvent):
+class LibraryRetrievalEvent(NamedEvent):
     """A search ended; `report` has the fields of `RetrievalReport`."""
 
     report: dict[str, Any]
-
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "LibraryRetrievalEvent"
 
 
 def announce_sync(event: Event) -> None:

@@ -22,11 +22,11 @@ from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrie
 from llama_index_mistral_agents._build import Choices, Mode, backend_for, engine_for
 from llama_index_mistral_agents._local import Normalise
 from llama_index_mistral_agents.retrieval_events import LibraryRetrievalEvent, dispatcher, failures_announced
-from llama_index_mistral_agents.vector_store import FieldType
-from mistral_agents.client import MistralAgents
+from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
+from mistral_agents.retrieval.search_indexes import FieldType
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, checked_library_ids
 from mistral_agents.retrieval.snapshot import Strategy, Unit
 
@@ -143,11 +143,10 @@ class MistralLibraryRetriever(BaseRetriever):
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in _OWN}
         chosen = Choices(library_ids=checked_library_ids(library_ids), **given)
-        if client is not None and (api_key is not None or base_url is not None):
-            raise ConfigurationError("Give client, or api_key and base_url, not both: a client has its own settings.")
+        found = choose_client(client, api_key=api_key, base_url=base_url)
         manager = callback_manager if callback_manager is not None else LlamaSettings.callback_manager
         super().__init__(callback_manager=manager, verbose=verbose)
-        self.client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self.client = found
         self.library_ids = list(chosen.library_ids)
         self.mode = mode
         self.similarity_top_k = chosen.similarity_top_k

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
 
 from llama_index_mistral_agents._blocks import server_tool, usage_dict
+from llama_index_mistral_agents._named_event import NamedEvent
 from mistral_agents.turn import Turn
 
 dispatcher = get_dispatcher(__name__)
 
 
-class TurnUsageEvent(BaseEvent):
+class TurnUsageEvent(NamedEvent):
     """Tokens and connector calls of one turn, as the service reported them (zeros are possible).
 
     Attributes:
@@ -26,13 +26,8 @@ class TurnUsageEvent(BaseEvent):
     conversation_id: str | None = None
     answered_by: str | None = None
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "TurnUsageEvent"
 
-
-class ServerToolExecutionEvent(BaseEvent):
+class ServerToolExecutionEvent(NamedEvent):
     """A hosted tool ran on the service.
 
     Attributes:
@@ -43,13 +38,8 @@ class ServerToolExecutionEvent(BaseEvent):
     tool: dict[str, Any]
     conversation_id: str | None = None
 
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "ServerToolExecutionEvent"
 
-
-class ServerHandoffEvent(BaseEvent):
+class ServerHandoffEvent(NamedEvent):
     """The service moved the conversation from one agent to another.
 
     Attributes:
@@ -59,11 +49,6 @@ class ServerHandoffEvent(BaseEvent):
 
     handoff: dict[str, Any]
     conversation_id: str | None = None
-
-    @classmethod
-    def class_name(cls) -> str:
-        """The event's name."""
-        return "ServerHandoffEvent"
 
 
 def announce(turn: Turn) -> None:

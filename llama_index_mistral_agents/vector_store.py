@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.schema import BaseNode, MetadataMode, TextNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
-    MetadataFilters,
     VectorStoreQuery,
     VectorStoreQueryMode,
     VectorStoreQueryResult,
@@ -17,23 +16,22 @@ from llama_index.core.vector_stores.types import (
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 from llama_index_mistral_agents._filters import filter_of
-from mistral_agents.client import MistralAgents
+from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.retrieval.search_indexes import SearchIndexes, checked_name, compile_filter
+from mistral_agents.retrieval.search_indexes import (
+    CHUNK_FIELDS,
+    DOCUMENT_FIELDS,
+    FieldType,
+    SearchIndexes,
+    SearchKind,
+    checked_name,
+    compile_filter,
+    make_index,
+    make_locator,
+    make_retriever,
+)
 
-FieldType = Literal["keyword", "int", "long", "float", "timestamp"]
-DOCUMENT_FIELDS: dict[str, FieldType] = {
-    "library_id": "keyword",
-    "document_id": "keyword",
-    "file_name": "keyword",
-    "file_type": "keyword",
-    "file_size": "long",
-    "creation_date": "timestamp",
-    "last_modified_date": "timestamp",
-}
-CHUNK_FIELDS: dict[str, FieldType] = {"page_label": "keyword"}
-MAX_TOP_K = 100
-_MODES = {
+_KINDS: dict[VectorStoreQueryMode, SearchKind] = {
     VectorStoreQueryMode.DEFAULT: "nearest_neighbour",
     VectorStoreQueryMode.SPARSE: "keyword",
     VectorStoreQueryMode.TEXT_SEARCH: "keyword",
@@ -80,7 +78,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             "embedding_name": embedding_name,
         }
         super().__init__(**fields)
-        self._client = client if client is not None else MistralAgents(api_key=api_key, base_url=base_url)
+        self._client = choose_client(client, api_key=api_key, base_url=base_url)
 
     @classmethod
     def class_name(cls) -> str:
@@ -130,13 +128,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         await self.client.adelete(self.index_name)
 
     def _make_index(self, nodes: Sequence[BaseNode]) -> dict[str, Any]:
-        length = len(nodes[0].get_embedding())
-        embedding = {"type": "custom", "name": self.embedding_name, "dimensions": length}
-        schema = {
-            "document_fields": {name: {"type": kind} for name, kind in self._list_document_fields().items()},
-            "chunk_fields": {name: {"type": kind} for name, kind in CHUNK_FIELDS.items()},
-        }
-        return {"embedding": embedding, "schema": schema}
+        return make_index(self.embedding_name, len(nodes[0].get_embedding()), self._list_document_fields())
 
     @property
     def field_types(self) -> dict[str, FieldType]:
@@ -170,42 +162,20 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         return _make_result(await self.client.asearch(self.index_name, self._make_retriever(query)))
 
     def _make_retriever(self, query: VectorStoreQuery) -> dict[str, Any]:
-        kind = _MODES.get(query.mode)
+        kind = _KINDS.get(query.mode)
         if kind is None:
             raise ConfigurationError(f"A search index has no query mode {query.mode.value!r}.")
-        if not 1 <= query.similarity_top_k <= MAX_TOP_K:
-            raise ConfigurationError(f"A search index returns 1 to {MAX_TOP_K} chunks, not {query.similarity_top_k}.")
-        filter_ = self._filter(query.filters)
-        top_k = query.similarity_top_k
-        if kind != "rrf":
-            return {**_make_child(kind, query, top_k), **filter_}
-        children = [{**_make_child(one, query, max(top_k, 50)), **filter_} for one in ("keyword", "nearest_neighbour")]
-        return {"type": "rrf", "retrievers": children, "top_k": top_k, "rank_constant": 60}
-
-    def _filter(self, filters: MetadataFilters | None) -> dict[str, Any]:
-        converted = filter_of(filters)
-        if converted is None:
-            return {}
-        return {"filter": compile_filter(converted, self.field_types)}
-
-
-def _make_child(kind: str, query: VectorStoreQuery, top_k: int) -> dict[str, Any]:
-    if kind == "keyword":
-        if query.query_str is None:
-            raise ConfigurationError(f"Query mode {query.mode.value!r} needs query_str.")
-        return {"type": "keyword", "query": query.query_str, "top_k": top_k}
-    if query.query_embedding is None:
-        raise ConfigurationError(f"Query mode {query.mode.value!r} needs query_embedding.")
-    return {"type": kind, "query_embedding": query.query_embedding, "top_k": top_k}
+        filter_ = filter_of(query.filters)
+        compiled = compile_filter(filter_, self.field_types) if filter_ is not None else None
+        return make_retriever(kind, query.similarity_top_k, query.query_str, query.query_embedding, compiled)
 
 
 def _make_chunk(node: BaseNode) -> dict[str, Any]:
     start, end = (node.start_char_idx, node.end_char_idx) if isinstance(node, TextNode) else (None, None)
     page = node.metadata.get("page_label")
-    place = f"char:{start}-{end}" if start is not None else f"node:{node.node_id}"
     return {
         "content": node.get_content(MetadataMode.NONE),
-        "locator": f"page:{page}:{place}" if page is not None and start is not None else place,
+        "locator": make_locator(node.node_id, start, end, page),
         "start_offset": start,
         "end_offset": end,
         "content_embedding": node.get_embedding(),

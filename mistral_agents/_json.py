@@ -22,7 +22,7 @@ def load_json(text: bytes | str) -> Any:
         raise ValueError("it is nested too deeply to be read") from None
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """A short digest of JSON-like values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

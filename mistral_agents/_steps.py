@@ -65,7 +65,7 @@ class Walk(Generic[J, T]):
         """The first job."""
         return self._move(next, self._steps)
 
-    def send(self, result: Any) -> J | None:
+    def send(self, result: object) -> J | None:
         """What comes after a job that gave `result`."""
         return self._move(self._steps.send, result)
 
@@ -77,7 +77,7 @@ class Walk(Generic[J, T]):
         """Leave the rest undone."""
         self._steps.close()
 
-    def _move(self, move: Callable[[Any], J], value: Any) -> J | None:
+    def _move(self, move: Callable[[Any], J], value: object) -> J | None:
         try:
             return move(value)
         except StopIteration as end:
@@ -141,6 +141,14 @@ def _read_outcome(done: Any, tolerate: tuple[type[Exception], ...]) -> Any:
     if isinstance(error, tolerate):
         return error
     raise error
+
+
+def collect_results(many: Iterable[Steps[T]]) -> Steps[list[T]]:
+    """Several generators of jobs one after the other; what each returned."""
+    found = []
+    for steps in many:
+        found.append((yield from steps))  # noqa: PERF401 - a comprehension can't yield
+    return found
 
 
 async def arun(steps: Steps[T]) -> T:

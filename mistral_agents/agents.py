@@ -6,6 +6,7 @@ import builtins
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -26,7 +27,12 @@ T = TypeVar("T")
 
 
 class Alias(Record):
-    """A name for a version of an agent: `alias`, `version`."""
+    """A name for a version of an agent."""
+
+    alias: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
 
 
 def _dump_or_none(reply: Reply) -> Any:
@@ -62,7 +68,7 @@ class Agents:
         self._transport = transport
         self._planner = planner
 
-    def _learn_policy(self, data: Any, version: int | str | None = None) -> Agent:
+    def _learn_policy(self, data: object, version: int | str | None = None) -> Agent:
         agent = as_record(Agent, data)
         if "id" in agent:
             self._planner.effects.learn(agent, version)

@@ -40,7 +40,26 @@ _ONE = "/v1/batch/jobs/{job_id}"
 
 
 class BatchJob(Record):
-    """A batch job: `id`, `status`, `total_requests`, `succeeded_requests`, `failed_requests`, ..."""
+    """A batch job; its times are seconds since 1970."""
+
+    id: str
+    status: str
+    endpoint: str | None
+    model: str | None
+    agent_id: str | None
+    metadata: JsonDict | None
+    input_files: list[str] | None
+    output_file: str | None
+    error_file: str | None
+    errors: list[JsonDict] | None
+    total_requests: int | None
+    completed_requests: int | None
+    succeeded_requests: int | None
+    failed_requests: int | None
+    created_at: int | None
+    started_at: int | None
+    completed_at: int | None
+    object: str | None
 
     @property
     def is_running(self) -> bool:
@@ -88,7 +107,7 @@ class BatchResult:
         return Usage.from_wire(self.body.get("usage")) if self.body is not None else Usage()
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 

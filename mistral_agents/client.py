@@ -18,6 +18,7 @@ from mistral_agents.batches import Batches
 from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
 from mistral_agents.embeddings import Embeddings
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.files import Files
 from mistral_agents.libraries import Libraries
 from mistral_agents.models import Models
@@ -73,9 +74,9 @@ class MistralAgents:
         stream_idle_timeout: float | None = None,
         stream_event_timeout: float | None = None,
         max_body_bytes: int | None = None,
-        http_client: Any = None,
-        async_http_client: Any = None,
-        sdk: Any = None,
+        http_client: object = None,
+        async_http_client: object = None,
+        sdk: object = None,
         headers: Mapping[str, str] | None = None,
         safeguards: Safeguards | None = None,
     ) -> None:
@@ -192,3 +193,24 @@ class MistralAgents:
     def __repr__(self) -> str:
         clients = self.__dict__.get("_clients")  # None where the constructor failed
         return f"MistralAgents(base_url={clients.base_url!r})" if clients is not None else "MistralAgents()"
+
+
+def choose_client(client: MistralAgents | None, **settings: Any) -> MistralAgents:
+    """The client that was given, else one of the settings that were given.
+
+    Args:
+        client: The caller's own client.
+        settings: As of `MistralAgents`; None counts as not given, and a key may be a pydantic `SecretStr`.
+
+    Raises:
+        ConfigurationError: Both were given.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if client is None:
+        key: Any = given.pop("api_key", None)
+        opened = key.get_secret_value() if hasattr(key, "get_secret_value") else key
+        return MistralAgents(api_key=opened, **given)
+    if given:
+        names = " and ".join(sorted(given))
+        raise ConfigurationError(f"Give client, or {names}, not both: a client has its own settings.")
+    return client

@@ -34,7 +34,7 @@ def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) ->
     return rules.get("*")
 
 
-def _read_decisions(call: FunctionCall, answer: Any) -> JsonDict:
+def _read_decisions(call: FunctionCall, answer: object) -> JsonDict:
     if isinstance(answer, bool):
         answer = "allow" if answer else "deny"
     if answer not in ("allow", "deny"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from typing_extensions import Unpack
@@ -21,14 +22,47 @@ from mistral_agents.errors import MistralAgentsError, ResponseFormatError
 
 
 class ConnectorInfo(Record):
-    """A registered connector: `id`, `name`, `description`, `protocol`, `is_authenticated`, ..."""
+    """A registered connector."""
+
+    id: str
+    name: str
+    title: str | None
+    description: str | None
+    server: str | None
+    protocol: str | None
+    visibility: str | None
+    active: bool | None
+    is_authenticated: bool | None
+    system_prompt: str | None
+    tools: list[JsonDict] | None
+    supported_auth_methods: list[JsonDict] | None
+    icon_url: str | None
+    owner_id: str | None
+    owner_type: str | None
+    creator_id: str | None
+    mistral: bool | None
+    private_tool_execution: bool | None
+    created_at: datetime
+    modified_at: datetime
 
 
 class ConnectorTool(Record):
-    """A tool of a connector: `name`, `description`, `inputSchema`.
+    """A tool of a connector.
 
     In a conversation it is called `<connector>_<tool>`; `as_function` makes a tool that you run yourself.
     """
+
+    id: str | None
+    name: str
+    description: str | None
+    inputSchema: JsonDict | None  # noqa: N815 the service's own name
+    jsonschema: JsonDict | None
+    system_prompt: str | None
+    execution_config: JsonDict | None
+    visibility: str | None
+    active: bool | None
+    created_at: datetime | None
+    modified_at: datetime | None
 
     @property
     def schema(self) -> JsonDict:
@@ -43,15 +77,25 @@ class ConnectorTool(Record):
 
 
 class Credentials(Record):
-    """Stored credentials of a connector, without their secrets: `name`, `authentication_type`, `is_default`, ..."""
+    """Stored credentials of a connector, without their secrets."""
+
+    name: str
+    authentication_type: str | None
+    is_default: bool | None
 
 
 class AuthUrl(Record):
-    """Where a user authorizes a connector: `auth_url`, and `ttl`, the seconds that it holds."""
+    """Where a user authorizes a connector; `ttl` is how long it holds, in seconds."""
+
+    auth_url: str
+    ttl: int
 
 
 class AuthMethod(Record):
-    """A way of authorizing a connector: `method_type`, `has_default_credentials`, ..."""
+    """A way of authorizing a connector."""
+
+    method_type: str
+    has_default_credentials: bool | None
 
 
 class ConnectorToolError(MistralAgentsError):

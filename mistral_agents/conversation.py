@@ -19,7 +19,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
 from mistral_agents.confirmation import Rules
-from mistral_agents.entries import FunctionCall, Handoff
+from mistral_agents.entries import FunctionCall, Handoff, Inputs
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History, Stats
 from mistral_agents.options import ConversationOptions
@@ -135,7 +135,7 @@ class Conversation(Shown):
 
     # one exchange ----------------------------------------------------------------------------------------------
 
-    def append(self, inputs: Any = None) -> Turn:
+    def append(self, inputs: Inputs | None = None) -> Turn:
         """Say something and wait for the answer.
 
         The same words said again after an `UnknownOutcomeError` or its like are looked for in the history first: an
@@ -149,11 +149,11 @@ class Conversation(Shown):
         """
         return self._exchanges.append(inputs)
 
-    async def aappend(self, inputs: Any = None) -> Turn:
+    async def aappend(self, inputs: Inputs | None = None) -> Turn:
         """As `append`, without blocking."""
         return await self._exchanges.aappend(inputs)
 
-    def stream(self, inputs: Any = None) -> Iterator[JsonDict]:
+    def stream(self, inputs: Inputs | None = None) -> Iterator[JsonDict]:
         """As `append`, event by event, over all requests of the exchange; afterwards read `last_turn`.
 
         The stream may be left: the conversation is known from its first event on, and counted once its end was seen.
@@ -161,7 +161,7 @@ class Conversation(Shown):
         """
         return self._exchanges.stream(inputs)
 
-    def astream(self, inputs: Any = None) -> AsyncIterator[JsonDict]:
+    def astream(self, inputs: Inputs | None = None) -> AsyncIterator[JsonDict]:
         """As `stream`, without blocking."""
         return self._exchanges.astream(inputs)
 

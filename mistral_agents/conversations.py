@@ -30,6 +30,7 @@ from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.connector_api import Connectors
+from mistral_agents.entries import Inputs
 from mistral_agents.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -68,7 +69,7 @@ def _explain_first(request: TurnRequest, error: MistralAgentsError) -> None:
 
 
 def _look_up(
-    conversations: Conversations, request: TurnRequest, sent: Any, lost: MistralAgentsError
+    conversations: Conversations, request: TurnRequest, sent: Inputs | None, lost: MistralAgentsError
 ) -> Generator[Job, Any, Turn]:
     """Look for a lost answer in the history; where that fails too, the first failure is the one to report."""
     conversation_id = str(request.conversation_id)
@@ -95,7 +96,7 @@ def _is_wanted(row: Mapping[str, Any], metadata: Mapping[str, Any] | None, agent
     return metadata is None or (isinstance(kept, Mapping) and all(kept.get(k) == v for k, v in metadata.items()))
 
 
-def _append_request(conversation_id: str, inputs: Any, options: Mapping[str, Any]) -> TurnRequest:
+def _append_request(conversation_id: str, inputs: Inputs | None, options: Mapping[str, Any]) -> TurnRequest:
     return TurnRequest("append", inputs, options, conversation_id, options.get("after_entry_id"))
 
 
@@ -303,7 +304,7 @@ class Conversations:
         turn.policy = policy if policy else None
         return turn
 
-    def _read_known(self, data: Any) -> ConversationInfo:
+    def _read_known(self, data: object) -> ConversationInfo:
         info = as_record(ConversationInfo, data)
         self._planner.book.set_conversation(info.get("id"), Policy.from_metadata(info.get("metadata")))
         return info
@@ -345,23 +346,23 @@ class Conversations:
             reply: Reply = yield Job(partial(self._transport.send, call), partial(self._transport.asend, call))
             wanted = walk.send(reply.json())
 
-    def start(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
+    def start(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
         return self.send(TurnRequest("start", inputs, options))
 
-    async def astart(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> Turn:
+    async def astart(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """As `start`, without blocking."""
         return await self.asend(TurnRequest("start", inputs, options))
 
-    def start_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> TurnStream:
+    def start_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> TurnStream:
         """As `start`, event by event."""
         return self._stream(self._planner.plan(TurnRequest("start", inputs, options)))
 
-    def astart_stream(self, inputs: Any, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
+    def astart_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
         return self._astream(self._planner.plan(TurnRequest("start", inputs, options)))
 
-    def append(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
+    def append(self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.CallOptions]) -> Turn:
         """Go on with a stored conversation; see `calls.CallOptions`.
 
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
@@ -369,11 +370,13 @@ class Conversations:
         """
         return self.send(_append_request(conversation_id, inputs, options))
 
-    async def aappend(self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.CallOptions]) -> Turn:
+    async def aappend(
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.CallOptions]
+    ) -> Turn:
         """As `append`, without blocking."""
         return await self.asend(_append_request(conversation_id, inputs, options))
 
-    def recover(self, conversation_id: str, after_entry_id: str, inputs: Any = None) -> Turn:
+    def recover(self, conversation_id: str, after_entry_id: str, inputs: Inputs | None = None) -> Turn:
         """Find a lost answer: what the history holds after the last entry you know of.
 
         The turn found has no usage and no headers, which the history does not keep.
@@ -390,26 +393,30 @@ class Conversations:
         check_ids({"after_entry_id": after_entry_id})
         return recovered_turn(conversation_id, self.get_history(conversation_id).entries, after_entry_id, inputs)
 
-    async def arecover(self, conversation_id: str, after_entry_id: str, inputs: Any = None) -> Turn:
+    async def arecover(self, conversation_id: str, after_entry_id: str, inputs: Inputs | None = None) -> Turn:
         """As `recover`, without blocking."""
         check_ids({"after_entry_id": after_entry_id})
         history = await self.aget_history(conversation_id)
         return recovered_turn(conversation_id, history.entries, after_entry_id, inputs)
 
     def append_stream(
-        self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
         return self._stream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def aappend_stream(
-        self, conversation_id: str, inputs: Any = None, **options: Unpack[calls.AppendOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
         return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
 
     def restart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
+        self,
+        conversation_id: str,
+        from_entry_id: str,
+        inputs: Inputs | None = None,
+        **options: Unpack[calls.RestartOptions],
     ) -> Turn:
         """Branch: keep a stored conversation up to and including an entry, and go on in a new one.
 
@@ -419,20 +426,32 @@ class Conversations:
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
-        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
+        self,
+        conversation_id: str,
+        from_entry_id: str,
+        inputs: Inputs | None = None,
+        **options: Unpack[calls.RestartOptions],
     ) -> Turn:
         """As `restart`, without blocking."""
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
+        self,
+        conversation_id: str,
+        from_entry_id: str,
+        inputs: Inputs | None = None,
+        **options: Unpack[calls.RestartOptions],
     ) -> TurnStream:
         """As `restart`, event by event."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
         return self._stream(self._planner.plan(request))
 
     def arestart_stream(
-        self, conversation_id: str, from_entry_id: str, inputs: Any = None, **options: Unpack[calls.RestartOptions]
+        self,
+        conversation_id: str,
+        from_entry_id: str,
+        inputs: Inputs | None = None,
+        **options: Unpack[calls.RestartOptions],
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
         request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)

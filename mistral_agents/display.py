@@ -6,14 +6,12 @@ for lists and iterators. HTML needs the extra `notebook` or `cli` (Jinja2 and ma
 
 from __future__ import annotations
 
-from typing import Any
-
 from mistral_agents._display.shown import Display
 
 __all__ = ["Display", "show"]
 
 
-def show(value: Any) -> Display:
+def show(value: object) -> Display:
     """Anything of this package to look at.
 
     Args:

@@ -139,7 +139,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _vectors_in(data: Any, count: int) -> list[list[float]]:
+def _vectors_in(data: object, count: int) -> list[list[float]]:
     """The vectors of a reply, each at the place that its `index` names."""
     rows = data.get("data") if isinstance(data, dict) else None
     found: dict[int, list[float]] = {}

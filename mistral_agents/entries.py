@@ -53,7 +53,7 @@ ERROR_MARK = "Error executing tool"
 """How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
 
 
-def _read_text(value: Any) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -281,7 +281,7 @@ def is_input(entry: Entry) -> bool:
     return isinstance(entry, (MessageInput, FunctionResult))
 
 
-def parse_entry(data: Any) -> Entry:
+def parse_entry(data: object) -> Entry:
     """Read one entry. Never raises: what is no dict, or of an unknown kind, becomes an `UnknownEntry`."""
     if not isinstance(data, dict):
         return UnknownEntry(raw={"value": data})
@@ -289,7 +289,7 @@ def parse_entry(data: Any) -> Entry:
     return reader(data) if reader is not None else UnknownEntry(**_read_common(data))
 
 
-def parse_entries(data: Any) -> list[Entry]:
+def parse_entries(data: object) -> list[Entry]:
     """Read a list of entries; anything but a list counts as empty."""
     return [parse_entry(item) for item in data] if isinstance(data, list) else []
 
@@ -314,7 +314,7 @@ def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, An
     return {"type": "function.call", "tool_call_id": tool_call_id, "name": name, "arguments": as_json_text(arguments)}
 
 
-def function_result(tool_call_id: str, result: Any) -> JsonDict:
+def function_result(tool_call_id: str, result: object) -> JsonDict:
     """A `function.result`; anything but a string is sent as JSON text."""
     return {"type": "function.result", "tool_call_id": tool_call_id, "result": as_json_text(result)}
 
@@ -394,7 +394,11 @@ def settle_calls(outputs: Any) -> Any:
     return settled
 
 
-def as_inputs(inputs: Any) -> str | list[JsonDict]:
+Inputs = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any] | Entry]
+"""What is said in a turn: a text, an entry, or a list of texts and entries."""
+
+
+def as_inputs(inputs: object) -> str | list[JsonDict]:
     """Check what a caller gives as `inputs`: a non-empty text, one entry, or a list of entries.
 
     Raises:
@@ -413,7 +417,7 @@ def as_inputs(inputs: Any) -> str | list[JsonDict]:
     return [_check_input(item, place) for place, item in enumerate(inputs)]
 
 
-def _check_input(item: Any, place: int) -> JsonDict:
+def _check_input(item: object, place: int) -> JsonDict:
     if isinstance(item, str):
         return user_message(item)
     if isinstance(item, Mapping):

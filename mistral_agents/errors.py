@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
+
+from typing_extensions import Unpack
 
 from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_headers
 from mistral_agents._printable import show_text
@@ -53,6 +55,19 @@ class PartialTurn(Protocol):
         """The text that had arrived."""
 
 
+class Facts(TypedDict, total=False):
+    """What an error may carry beside its message; see `MistralAgentsError`."""
+
+    status_code: int | None
+    code: int | str | None
+    request_id: str | None
+    conversation_id: str | None
+    body: object
+    response: object
+    hint: str | None
+    turn: PartialTurn | None
+
+
 class MistralAgentsError(Exception):
     """Base of every error of this package.
 
@@ -76,8 +91,8 @@ class MistralAgentsError(Exception):
         code: int | str | None = None,
         request_id: str | None = None,
         conversation_id: str | None = None,
-        body: Any = None,
-        response: Any = None,
+        body: object = None,
+        response: object = None,
         hint: str | None = None,
         turn: PartialTurn | None = None,
     ) -> None:
@@ -87,8 +102,8 @@ class MistralAgentsError(Exception):
         self.code = code
         self.request_id = request_id
         self.conversation_id = conversation_id
-        self.body = body
-        self.response = response
+        self.body: Any = body
+        self.response: Any = response
         self.hint = hint
         self.turn = turn
 
@@ -166,7 +181,7 @@ class RedirectRefusedError(MistralAgentsError):
     `.location` is the new address, without credentials and query; None where the reply named none.
     """
 
-    def __init__(self, message: str, *, location: str | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, location: str | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.location = location
 
@@ -185,7 +200,7 @@ class UnknownToolNameError(ConfigurationError, InvalidRequestError):
 class PendingCallsError(InvalidRequestError):
     """The conversation waits for results of function calls, or for confirmations; `.call_ids` names them."""
 
-    def __init__(self, message: str, *, call_ids: list[str] | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, call_ids: list[str] | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.call_ids = call_ids if call_ids is not None else []
 
@@ -209,7 +224,7 @@ class GuardrailBlockedError(PermissionDeniedError):
     check itself failed and the rule has `block_on_error` (code 3201).
     """
 
-    def __init__(self, message: str, *, violations: dict[str, Any] | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, violations: dict[str, Any] | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.violations = violations if violations is not None else {}
 
@@ -245,7 +260,7 @@ class RateLimitedError(MistralAgentsError):
         *,
         retry_after: float | None = None,
         exhausted: list[Quota] | None = None,
-        **facts: Any,
+        **facts: Unpack[Facts],
     ) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
@@ -298,7 +313,7 @@ _MODEL_MARKS = ("invalid model:", "is currently not in use")
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
-def message_of(body: Any) -> tuple[str | None, int | str | None]:
+def message_of(body: object) -> tuple[str | None, int | str | None]:
     """The human message and the server's code in an error body, whichever of its four shapes it has."""
     if isinstance(body, str):
         return (body.strip()[:500] or None), None
@@ -314,7 +329,7 @@ def message_of(body: Any) -> tuple[str | None, int | str | None]:
     return _shorten(body), code if isinstance(code, (int, str)) else None
 
 
-def _flatten(value: Any) -> str | None:
+def _flatten(value: object) -> str | None:
     if isinstance(value, str):
         return value or None
     if isinstance(value, dict):
@@ -325,14 +340,14 @@ def _flatten(value: Any) -> str | None:
     return None
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     try:
         return json.dumps(value)[:500]
     except (ValueError, RecursionError):
         return repr(type(value))
 
 
-def _write_detail(item: Any) -> str | None:
+def _write_detail(item: object) -> str | None:
     if not isinstance(item, dict):
         return str(item)
     loc = item.get("loc")
@@ -347,11 +362,11 @@ _LONGEST_MESSAGE = 2000
 
 def error_for_status(
     status: int,
-    body: Any,
+    body: object,
     *,
     what: str,
     headers: dict[str, str],
-    response: Any = None,
+    response: object = None,
     conversation_id: str | None = None,
 ) -> MistralAgentsError:
     """The error for a reply with a 4xx or 5xx status.
@@ -388,7 +403,7 @@ def _cut_message(message: str | None) -> str | None:
     return f"{message[:_LONGEST_MESSAGE]}… ({len(message)} characters, see .body)"
 
 
-def _find_violations(body: Any) -> dict[str, Any]:
+def _find_violations(body: object) -> dict[str, Any]:
     """The decisions of guardrails that were violated, by category."""
     found = body.get("guardrails") if isinstance(body, dict) else None
     results = found.get("results") if isinstance(found, dict) else None

@@ -38,11 +38,22 @@ __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
 
 class DocumentStatus(Record):
-    """How far a document is processed: `process_status` (`todo`, `in_progress`, `done`, `error`, ...)."""
+    """How far a document is processed: `process_status` is `todo`, `in_progress`, `done`, `error`, ..."""
+
+    document_id: str
+    process_status: str | None
+    processing_status: str | None
 
 
 class Sharing(Record):
-    """Who may use a library: `share_with_uuid`, `share_with_type`, `role`."""
+    """Who may use a library."""
+
+    library_id: str
+    share_with_uuid: str | None
+    share_with_type: str
+    role: str
+    user_id: str | None
+    org_id: str | None
 
 
 def _read_text(reply: Reply) -> str:

@@ -18,7 +18,24 @@ __all__ = ["ModelDeprecationWarning", "ModelInfo", "Models"]
 
 
 class ModelInfo(Record):
-    """A model: `id`, `aliases`, `capabilities`, `max_context_length`, `deprecation`, ..."""
+    """A model; `created` is in seconds since 1970, `max_context_length` in tokens."""
+
+    id: str
+    name: str | None
+    description: str | None
+    aliases: list[str] | None
+    capabilities: dict[str, bool] | None
+    max_context_length: int | None
+    default_model_temperature: float | None
+    deprecation: str | None
+    deprecation_replacement_model: str | None
+    type: str | None
+    owned_by: str | None
+    created: int | None
+    job: str | None
+    root: str | None
+    archived: bool | None
+    object: str | None
 
     @property
     def facts(self) -> ModelFacts | None:

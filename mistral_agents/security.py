@@ -73,14 +73,14 @@ class Safeguards:
                 changed[key] = self._redact_content(entry[key])
         return changed
 
-    def _redact_content(self, content: Any) -> Any:
+    def _redact_content(self, content: object) -> Any:
         if isinstance(content, str):
             return self._redact_text(content)
         if isinstance(content, list):
             return [self._redact_chunk(chunk) for chunk in content]
         return content
 
-    def _redact_chunk(self, chunk: Any) -> Any:
+    def _redact_chunk(self, chunk: object) -> Any:
         if isinstance(chunk, dict) and isinstance(chunk.get("text"), str):
             return {**chunk, "text": self._redact_text(chunk["text"])}
         return self._redact_text(chunk) if isinstance(chunk, str) else chunk

@@ -112,7 +112,7 @@ class Plan(Shown):
         return "\n".join(map(str, self.changes))
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 
@@ -193,7 +193,7 @@ def differences(wanted: Mapping[str, Any], agent: Mapping[str, Any]) -> dict[str
     }
 
 
-def _is_same(wanted: Any, found: Any, *, partly: bool = False) -> bool:
+def _is_same(wanted: object, found: object, *, partly: bool = False) -> bool:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         if partly:
             return all(_is_same(value, found.get(key)) for key, value in wanted.items())

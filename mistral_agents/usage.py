@@ -12,7 +12,7 @@ from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_heade
 __all__ = ["WINDOW_SECONDS", "Prices", "Quota", "Usage", "quotas_from_headers"]
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
@@ -39,7 +39,7 @@ class Usage(Shown):
     raw: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_wire(cls, data: Any) -> Usage:
+    def from_wire(cls, data: object) -> Usage:
         """Read a usage object; anything missing or null counts as zero."""
         if not isinstance(data, dict):
             return cls()

@@ -11,8 +11,8 @@ _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_
 # Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
 _.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
 
-# Read by LlamaIndex of a reader; given to LlamaIndex's chat engines, which then answer always.
-_.is_remote, _.__class__
+# Read by LlamaIndex of a reader; given to its chat engines, which then answer always; read by its contexts.
+_.is_remote, _.__class__, _.from_dict
 
 # Fields of typed dicts and records that users write or read, and keys of LangGraph's state.
 _.version_message, _.previous_agent_id, _.answered_in
@@ -59,3 +59,14 @@ _.asummary, _.aset_summary, _.agenerate_summary
 
 # Dead; they go when the modules that hold them are written anew.
 _.parsed_output
+
+# Fields of the service's records, declared for type checkers: users read them.
+_.authentication_type, _.capabilities, _.completed_requests, _.default_model_temperature
+_.deprecation_replacement_model, _.error_file, _.execution_config, _.failed_requests, _.has_default_credentials
+_.inputSchema, _.is_authenticated, _.mimetype, _.modified_at, _.num_lines, _.output_file, _.owned_by, _.owner_id
+_.private_tool_execution, _.processing_status, _.started_at, _.supported_auth_methods
+_.tokens_processing_main_content, _.tokens_processing_summary, _.tokens_processing_total, _.uploaded_by_id
+_.uploaded_by_type, _.user_id, _.archived
+_.updated_at, _.generated_name, _.generated_description, _.emoji, _.nb_documents, _.total_size
+_.explicit_user_members_count, _.explicit_workspace_members_count, _.org_sharing_role, _.number_of_pages
+_.last_processed_at

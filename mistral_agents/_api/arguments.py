@@ -19,7 +19,7 @@ FileContent = str | os.PathLike[str] | bytes | IO[bytes] | tuple[str, bytes | IO
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "application/jsonl"}
 
 
-def given(**values: Any) -> JsonDict:
+def given(**values: object) -> JsonDict:
     """The values that are not None: None means not sent."""
     return {name: value for name, value in values.items() if value is not None}
 
@@ -120,7 +120,7 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
     return chosen, data
 
 
-def _encode_key(file: Any) -> bytes:
+def _encode_key(file: object) -> bytes:
     if isinstance(file, (bytearray, memoryview)):
         return bytes(file)
     read = getattr(file, "read", None)

@@ -93,14 +93,14 @@ def run_call(connector: str, tool: str, arguments: Mapping[str, Any], credential
     return _call(f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True)
 
 
-def by_cursor(call: Call, data: Any, _: list[JsonDict]) -> Call | None:
+def by_cursor(call: Call, data: object, _: list[JsonDict]) -> Call | None:
     """The next page of a list with cursors."""
     told = data.get("pagination") if isinstance(data, dict) else None
     cursor = told.get("next_cursor") if isinstance(told, Mapping) else None
     return replace(call, params={**call.params, "cursor": cursor}) if cursor else None
 
 
-def by_page(call: Call, _: Any, rows: list[JsonDict]) -> Call | None:
+def by_page(call: Call, _: object, rows: list[JsonDict]) -> Call | None:
     """The next page of a list with page numbers; the service may not know them and repeat the page (SDK 3.7)."""
     full = len(rows) >= call.params["page_size"]
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None

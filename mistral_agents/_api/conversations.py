@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, check_id, path_of
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import as_inputs
+from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError
 
 HandoffExecution = Literal["server", "client"]
@@ -140,14 +140,14 @@ def _make_call(
     )
 
 
-def start_call(inputs: Any, options: Mapping[str, Any]) -> Call:
+def start_call(inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A conversation's first turn."""
     body = {"inputs": as_inputs(inputs), **_write_options(options, StartOptions, "start")}
     _check_start(body)
     return _make_call("Starting the conversation", "/v1/conversations", "start", body, options)
 
 
-def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, Any]) -> Call:
+def append_call(conversation_id: str | None, inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A further turn."""
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
     body = _write_options(options, CallOptions, "append")
@@ -156,7 +156,9 @@ def append_call(conversation_id: str | None, inputs: Any, options: Mapping[str, 
     return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)
 
 
-def restart_call(conversation_id: str | None, from_entry_id: Any, inputs: Any, options: Mapping[str, Any]) -> Call:
+def restart_call(
+    conversation_id: str | None, from_entry_id: object, inputs: Inputs | None, options: Mapping[str, Any]
+) -> Call:
     """A branch."""
     path = path_of("/v1/conversations/{conversation_id}/restart", conversation_id=conversation_id)
     check_id("from_entry_id", from_entry_id)

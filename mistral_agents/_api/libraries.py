@@ -186,11 +186,11 @@ def unfit_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key!r} is {value!r}"
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     if not isinstance(value, (list, tuple)) or not all(_is_scalar(item) for item in value):
         return False
     kinds = {str if isinstance(item, str) else bool if isinstance(item, bool) else float for item in value}

@@ -14,13 +14,13 @@ from mistral_agents._json import JsonDict
 NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
 
 
-def by_token(call: Call, data: Any, _: list[JsonDict]) -> Call | None:
+def by_token(call: Call, data: object, _: list[JsonDict]) -> Call | None:
     """The next page of a list that hands out `next_page_token`."""
     token = data.get("next_page_token") if isinstance(data, dict) else None
     return replace(call, params={**call.params, "page_token": token}) if token else None
 
 
-def by_number(call: Call, data: Any, rows: list[JsonDict]) -> Call | None:
+def by_number(call: Call, data: object, rows: list[JsonDict]) -> Call | None:
     """The next page of a list with page numbers from 0, which may or may not tell whether there is more."""
     told = data.get("pagination") if isinstance(data, dict) else None
     more = told.get("has_more") if isinstance(told, Mapping) else None

@@ -71,7 +71,7 @@ class Planner:
         self.effects = AgentEffects()
         self._retry_stateless = retry_stateless
 
-    def _redact(self, inputs: Any) -> Any:
+    def _redact(self, inputs: object) -> Any:
         if self.safeguards.redact is None or inputs is None:
             return inputs
         return self.safeguards.redacted(as_inputs(inputs))
@@ -151,7 +151,7 @@ class ModelNotes:
         for name in (card.get("id"), *(aliases if isinstance(aliases, list) else ())):
             self._ends[str(name)] = text
 
-    def warn_of(self, model: Any) -> None:
+    def warn_of(self, model: object) -> None:
         """Warn of a model that is about to be used, once.
 
         Warns:
@@ -243,7 +243,7 @@ class AgentEffects:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def learn(self, agent: Mapping[str, Any], version: Any = None) -> None:
+    def learn(self, agent: Mapping[str, Any], version: object = None) -> None:
         """Remember an agent's record, read at a version or alias (None: its latest); handoffs lead to others."""
         harmless = not agent.get("handoffs") and not have_effects(agent.get("tools"))
         with self._lock:
@@ -252,7 +252,7 @@ class AgentEffects:
             for known in {str(version), str(agent.get("version"))}:
                 self._harmless[str(agent.get("id")), known] = harmless
 
-    def is_harmless(self, agent_id: Any, version: Any) -> bool:
+    def is_harmless(self, agent_id: object, version: object) -> bool:
         """Whether an agent is known to have only tools without effects."""
         return self._harmless.get((str(agent_id), str(version)), False)
 

@@ -1,54 +1,75 @@
-"""Objects of the service as dicts that also give their keys as attributes; unknown fields are kept."""
+"""Objects of the service as dicts that also give their keys as attributes; unknown fields are kept.
+
+The fields that the service documents are declared, so that type checkers know them and find a misspelt one. What is
+declared with `None` may be left out by the service, and then reads as None.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mistral_agents._display.shown import Shown
+from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
-_TIMES = frozenset({"created_at", "updated_at", "completed_at", "last_processed_at", "expires_at"})
+_TIMES = frozenset({"created_at", "updated_at", "modified_at", "completed_at", "last_processed_at", "expires_at"})
 
 
 class Record(dict[str, Any], Shown):
     """An object as the service sent it: `record["id"]` and `record.id` are the same.
 
-    Times read as attributes are aware `datetime`s (`record.created_at`); as keys they stay the text that was sent.
+    Times read as attributes are aware `datetime`s (`record.created_at`); as keys they stay the text that was sent. A
+    field that this version does not know is there too: `record["new_field"]`.
     """
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            value = self[name]
-        except KeyError:
-            known = ", ".join(sorted(self)) or "nothing"
-            raise AttributeError(f"{type(self).__name__} has no field {name!r}; the service sent: {known}") from None
-        return _read_time(value) if name in _TIMES else value
+    if not TYPE_CHECKING:  # a checker shall know the declared fields only
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                value = self[name]
+            except KeyError:
+                if _may_be_left_out(type(self), name):
+                    return None
+                known = ", ".join(sorted(self)) or "nothing"
+                message = f"{type(self).__name__} has no field {name!r}; the service sent: {known}"
+                raise AttributeError(message) from None
+            return _read_time(value) if name in _TIMES else value
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({masked(dict(self))!r})"
 
 
+def _may_be_left_out(kind: type[Record], name: str) -> bool:
+    """Whether a field is declared with `None`; annotations are texts here."""
+    declared = next((base.__dict__["__annotations__"].get(name) for base in kind.__mro__ if _declares(base, name)), "")
+    return str(declared).endswith("| None")
+
+
+def _declares(kind: type, name: str) -> bool:
+    return name in kind.__dict__.get("__annotations__", {})
+
+
 _SECRET = frozenset({"authorization", "connection_credentials"})
 
 
-def masked(value: Any) -> Any:
+def masked(value: object) -> Any:
     """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
     if isinstance(value, dict):
         return {key: "***" if key in _SECRET and item else masked(item) for key, item in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value
 
 
-def without_secrets(value: Any) -> Any:
+def without_secrets(value: object) -> Any:
     """A copy to be stored or sent on: what stands under a key that holds secrets is left out."""
     if isinstance(value, dict):
         return {key: without_secrets(item) for key, item in value.items() if key not in _SECRET}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def _read_time(value: Any) -> datetime | Any:
+def _read_time(value: object) -> datetime | Any:
     parsed = parse_time(value) if isinstance(value, str) else None
     return parsed if parsed is not None else value
 
@@ -94,11 +115,45 @@ class Listing(Iterator[R]):
 
 
 class Agent(Record):
-    """An agent: `id`, `name`, `model`, `instructions`, `tools`, `version`, `handoffs`, ...; versions start at 0."""
+    """An agent; versions start at 0."""
+
+    id: str
+    name: str
+    model: str
+    version: int
+    versions: list[int] | None
+    description: str | None
+    instructions: str | None
+    tools: list[JsonDict] | None
+    completion_args: JsonDict | None
+    guardrails: list[JsonDict] | None
+    handoffs: list[str] | None
+    metadata: JsonDict | None
+    created_at: datetime
+    updated_at: datetime
+    deployment_chat: bool | None
+    source: str | None
+    version_message: str | None
+    object: str | None
 
 
 class ConversationInfo(Record):
     """What the service tells of a conversation: its id, times, and its model or agent."""
+
+    id: str
+    model: str | None
+    agent_id: str | None
+    agent_version: int | str | None
+    name: str | None
+    description: str | None
+    instructions: str | None
+    tools: list[JsonDict] | None
+    completion_args: JsonDict | None
+    guardrails: list[JsonDict] | None
+    metadata: JsonDict | None
+    created_at: datetime
+    updated_at: datetime
+    object: str | None
 
     @property
     def conversation_id(self) -> str:
@@ -107,18 +162,71 @@ class ConversationInfo(Record):
 
 
 class Library(Record):
-    """A document library: `id` (a UUID), `name`, `nb_documents`, ..."""
+    """A document library; its `id` is a UUID, `total_size` is in bytes."""
+
+    id: str
+    name: str
+    description: str | None
+    generated_name: str | None
+    generated_description: str | None
+    emoji: str | None
+    nb_documents: int
+    total_size: int
+    chunk_size: int | None
+    owner_id: str | None
+    owner_type: str | None
+    created_at: datetime
+    updated_at: datetime
+    explicit_user_members_count: int | None
+    explicit_workspace_members_count: int | None
+    org_sharing_role: str | None
 
 
 class Document(Record):
-    """A document of a library: `id` (a UUID), `name`, `process_status`, `attributes`, ..."""
+    """A document of a library; its `id` is a UUID, `size` is in bytes."""
+
+    id: str
+    library_id: str
+    name: str
+    process_status: str | None
+    processing_status: str | None
+    attributes: JsonDict | None
+    summary: str | None
+    mime_type: str | None
+    extension: str | None
+    size: int | None
+    hash: str | None
+    number_of_pages: int | None
+    url: str | None
+    created_at: datetime
+    last_processed_at: datetime | None
+    expires_at: datetime | None
+    uploaded_by_id: str | None
+    uploaded_by_type: str | None
+    tokens_processing_main_content: int | None
+    tokens_processing_summary: int | None
+    tokens_processing_total: int | None
 
 
 class FileInfo(Record):
-    """A stored file: `id`, `filename`, `bytes` (its size), ..."""
+    """A stored file; `bytes` is its size, and its times are seconds since 1970."""
+
+    id: str
+    filename: str
+    bytes: int
+    purpose: str | None
+    mimetype: str | None
+    sample_type: str | None
+    source: str | None
+    num_lines: int | None
+    created_at: int
+    expires_at: int | None
+    signature: str | None
+    visibility: str | None
+    object: str | None
 
 
-def as_record(kind: type[R], data: Any) -> R:
+def as_record(kind: type[R], data: object) -> R:
     """A record of a reply's JSON.
 
     Raises:
@@ -129,7 +237,7 @@ def as_record(kind: type[R], data: Any) -> R:
     return kind(data)
 
 
-def rows_of(data: Any, *keys: str) -> list[dict[str, Any]]:
+def rows_of(data: object, *keys: str) -> list[dict[str, Any]]:
     """The rows of a list reply: a bare array, or the array under one of `keys`.
 
     Raises:

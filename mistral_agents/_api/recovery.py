@@ -16,6 +16,7 @@ from mistral_agents.entries import (
     Entry,
     FunctionCall,
     FunctionResult,
+    Inputs,
     Message,
     MessageOutput,
     content_chunks,
@@ -39,7 +40,12 @@ _WAIT = "Read the history again in a while; send the input once more only when y
 
 
 def find_turn(
-    conversation_id: str, entries: Sequence[Entry], after_entry_id: str | None, inputs: Any, *, confirms: bool = False
+    conversation_id: str,
+    entries: Sequence[Entry],
+    after_entry_id: str | None,
+    inputs: Inputs | None,
+    *,
+    confirms: bool = False,
 ) -> Turn | None:
     """The turn of what was sent after an entry; None where nothing stands behind that entry.
 
@@ -67,7 +73,7 @@ def find_turn(
     return _answer(conversation_id, new[len(sent) :])
 
 
-def was_said(entries: Sequence[Entry], after_entry_id: str | None, inputs: Any) -> bool:
+def was_said(entries: Sequence[Entry], after_entry_id: str | None, inputs: Inputs | None) -> bool:
     """Whether what was sent stands anywhere behind an entry (None: anywhere)."""
     ids = [entry.id for entry in entries]
     start = ids.index(after_entry_id) + 1 if after_entry_id in ids else 0
@@ -76,14 +82,14 @@ def was_said(entries: Sequence[Entry], after_entry_id: str | None, inputs: Any) 
     return bool(sent) and any(words[i : i + len(sent)] == sent for i in range(len(words) - len(sent) + 1))
 
 
-def sent_entries(inputs: Any) -> list[Entry]:
+def sent_entries(inputs: Inputs | None) -> list[Entry]:
     """What a request's `inputs` are as entries."""
     if inputs is None:
         return []
     return parse_entries(mend_json([user_message(inputs)] if isinstance(inputs, str) else inputs))
 
 
-def find_last_turn(conversation_id: str, entries: Sequence[Entry], inputs: Any) -> Turn | None:
+def find_last_turn(conversation_id: str, entries: Sequence[Entry], inputs: Inputs | None) -> Turn | None:
     """The last turn of a history, where it is the finished answer to these inputs; else None."""
     sent = [_read_words(entry) for entry in sent_entries(inputs)]
     end = next((place for place in range(len(entries), 0, -1) if is_input(entries[place - 1])), 0)
@@ -93,7 +99,9 @@ def find_last_turn(conversation_id: str, entries: Sequence[Entry], inputs: Any) 
     return _answer(conversation_id, entries[end:]) if is_finished else None
 
 
-def recovered_turn(conversation_id: str, entries: Sequence[Entry], after_entry_id: str, inputs: Any = None) -> Turn:
+def recovered_turn(
+    conversation_id: str, entries: Sequence[Entry], after_entry_id: str, inputs: Inputs | None = None
+) -> Turn:
     """The turn that follows an entry in a history, where it must be there.
 
     Args:
@@ -144,7 +152,7 @@ def _read_words(entry: Entry) -> Any:
     return (entry.type, entry.raw)
 
 
-def _read_content(content: Any) -> list[Any]:
+def _read_content(content: object) -> list[Any]:
     """Content as chunks without what is not told; texts that follow one another count as one."""
     found: list[Any] = []
     for chunk in content_chunks(content):

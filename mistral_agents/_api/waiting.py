@@ -110,7 +110,7 @@ class Waiting:
         """What is known of each document, in the order given."""
         return list(self._outcomes.values())
 
-    def take(self, document_id: str, status: Any) -> None:
+    def take(self, document_id: str, status: object) -> None:
         """Note a document's status."""
         state, word = state_of(status)
         self._outcomes[document_id] = DocumentOutcome(document_id, state, word)

@@ -298,12 +298,12 @@ def make_attachments(results: Sequence[tuple[str, ResultContent]]) -> list[JsonD
     return [user_message(chunks)] if chunks else []
 
 
-def write_json(value: Any) -> str:
+def write_json(value: object) -> str:
     """A value that is no content block, as JSON text; bytes are told by their number, never spelt out."""
     return json.dumps(value, ensure_ascii=False, default=_write_odd)
 
 
-def _write_odd(value: Any) -> str:
+def _write_odd(value: object) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(bytes(value))} bytes>"
     return str(value)

@@ -35,7 +35,7 @@ class UnreadableCallError(ValueError):
     """A call that can't be run; the message is the reason, for people and models."""
 
 
-def parse_call_arguments(arguments: Any) -> JsonDict:
+def parse_call_arguments(arguments: object) -> JsonDict:
     """The arguments of a complete call.
 
     Args:
@@ -62,7 +62,7 @@ def parse_call_arguments(arguments: Any) -> JsonDict:
     return dict(mend_json(value))
 
 
-def check_call_name(name: Any) -> str:
+def check_call_name(name: object) -> str:
     """The name of a call's function.
 
     Raises:
@@ -73,7 +73,7 @@ def check_call_name(name: Any) -> str:
     return name
 
 
-def find_call_fault(name: Any, arguments: Any) -> str | None:
+def find_call_fault(name: object, arguments: object) -> str | None:
     """Why a call can't be run; None where it can be read."""
     try:
         check_call_name(name)
@@ -103,7 +103,7 @@ def _read_float(text: str) -> float:
     return value
 
 
-def _name_kind(value: Any) -> str:
+def _name_kind(value: object) -> str:
     kinds = {list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
     return kinds.get(type(value), "null")
 
@@ -138,7 +138,7 @@ def _answer_unrun(call_id: str, fault: str | None) -> JsonDict:
 # Calls and results in what is sent ------------------------------------------------------------------------------------
 
 
-def is_unrun_answer(entry: Any) -> bool:
+def is_unrun_answer(entry: object) -> bool:
     """Whether an input is one of ours to a call that got no other answer."""
     said = str(entry.get("result", "")) if isinstance(entry, Mapping) else ""
     return any(words in said for words in (INTERRUPTED, UNREADABLE, SKIPPED))

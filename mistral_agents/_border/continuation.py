@@ -21,7 +21,7 @@ from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
-from mistral_agents.entries import FunctionCall, function_call, parse_entries, user_message
+from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError, NotFoundError
 from mistral_agents.turn import Turn, open_calls
 
@@ -406,7 +406,7 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
     return replace(request, inputs=inputs, options=options, entry_id=history.last_entry_id, closes_calls=False)
 
 
-def find_paused_turn(history: History, inputs: Any) -> Turn | None:
+def find_paused_turn(history: History, inputs: Inputs | None) -> Turn | None:
     """The last turn of a history, where it is the answer to these inputs and functions are all that it waits for."""
     found = find_last_turn(history.conversation_id, history.entries, inputs) if history.open_calls else None
     return found if found is not None and found.function_calls and not found.pending_confirmations else None

@@ -35,7 +35,7 @@ class ContentPiece:
 
     __slots__ = ("chunk", "entry_id", "place", "texts")
 
-    def __init__(self, entry_id: str, place: Any, chunk: JsonDict | None) -> None:
+    def __init__(self, entry_id: str, place: object, chunk: JsonDict | None) -> None:
         self.entry_id = entry_id
         self.place = place
         self.chunk = chunk
@@ -165,7 +165,7 @@ FRAME: frozenset[type[Record]] = frozenset({StreamStart, StreamEnd, StreamError,
 """What is no part of the answer itself."""
 
 
-def name_of(value: Any) -> str:
+def name_of(value: object) -> str:
     """A name or id as text, whatever was sent; nothing is an empty text."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
@@ -276,7 +276,7 @@ def _update(entry: JsonDict, event: JsonDict, apart: str) -> None:
             entry[key] = value
 
 
-def _add_arguments(entry: JsonDict, piece: Any) -> Any:
+def _add_arguments(entry: JsonDict, piece: object) -> Any:
     if isinstance(piece, str):
         before = entry.get("arguments")
         entry["arguments"] = before + piece if isinstance(before, str) else piece
@@ -298,7 +298,7 @@ def _join_pieces(pieces: list[ContentPiece]) -> str | list[JsonDict]:
     return [piece.content() for piece in pieces]
 
 
-def _add_content(pieces: list[ContentPiece], entry_id: str, place: Any, content: Any) -> Sequence[Record]:
+def _add_content(pieces: list[ContentPiece], entry_id: str, place: object, content: Any) -> Sequence[Record]:
     if isinstance(content, str):
         return _add_text(pieces, entry_id, place, content, None)
     if isinstance(content, list):
@@ -316,7 +316,7 @@ def _add_content(pieces: list[ContentPiece], entry_id: str, place: Any, content:
 
 
 def _add_text(
-    pieces: list[ContentPiece], entry_id: str, place: Any, text: str, chunk: JsonDict | None
+    pieces: list[ContentPiece], entry_id: str, place: object, text: str, chunk: JsonDict | None
 ) -> Sequence[Record]:
     """Add text to the item it goes on with, else to a new one; a chunk never goes on with a string's text."""
     piece = pieces[-1] if pieces else None
@@ -332,7 +332,7 @@ def _add_text(
     return (TextDelta(piece, text),)
 
 
-def _add_thought(pieces: list[ContentPiece], entry_id: str, place: Any, chunk: JsonDict) -> Record:
+def _add_thought(pieces: list[ContentPiece], entry_id: str, place: object, chunk: JsonDict) -> Record:
     piece = pieces[-1] if pieces else None
     before = piece.chunk if piece is not None and piece.place == place else None
     if piece is not None and before is not None and _goes_on(before, chunk):
@@ -351,11 +351,11 @@ def _goes_on(before: JsonDict, chunk: JsonDict) -> bool:
     return before.get("type") == "thinking" and isinstance(chunk.get("thinking"), list)
 
 
-def _is_thought(part: Any) -> bool:
+def _is_thought(part: object) -> bool:
     return isinstance(part, str) or (isinstance(part, dict) and bool(chunk_text(part)))
 
 
-def _join_thinking(before: Any, parts: list[Any]) -> list[Any]:
+def _join_thinking(before: object, parts: list[Any]) -> list[Any]:
     joined = list(before) if isinstance(before, list) else [before] if before is not None else []
     for part in parts:
         last = joined[-1] if joined else None
@@ -366,7 +366,7 @@ def _join_thinking(before: Any, parts: list[Any]) -> list[Any]:
     return joined
 
 
-def _is_plain(part: Any) -> bool:
+def _is_plain(part: object) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
@@ -396,7 +396,7 @@ def read_entries(entries: Iterable[Entry]) -> list[Record]:
     return records
 
 
-def _read_content(entry_id: str, content: Any) -> Sequence[Record]:
+def _read_content(entry_id: str, content: object) -> Sequence[Record]:
     """Each item of a whole content stands for itself."""
     items = content if isinstance(content, list) else [content]
     return [record for place, item in enumerate(items) for record in _add_content([], entry_id, place, item)]

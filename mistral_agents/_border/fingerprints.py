@@ -33,7 +33,7 @@ def tool_identity(tool: Mapping[str, Any]) -> str:
     return digest(_drop_defaults(told, depth=2))
 
 
-def _drop_defaults(value: Any, depth: int) -> Any:
+def _drop_defaults(value: object, depth: int) -> Any:
     """Without what is not told; what is false or empty counts as not told, but for a function's own schema."""
     if not isinstance(value, Mapping) or depth == 0:
         return sorted(value) if isinstance(value, (list, tuple)) and all(isinstance(i, str) for i in value) else value
@@ -155,7 +155,7 @@ def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
     return [text.strip(), sorted(digest(call_id, name, _parse_loosely(args)) for call_id, name, args in calls)]
 
 
-def input_words(content: Any) -> list[Any]:
+def input_words(content: object) -> list[Any]:
     """The words of what a user said: a text, or chunks as the service takes them."""
     chunks = [{k: v for k, v in chunk.items() if v is not None} for chunk in content_chunks(content)]
     return [chunk.get("text", "").strip() if set(chunk) == {"type", "text"} else chunk for chunk in chunks]
@@ -166,7 +166,7 @@ def result_words(call_id: str, text: str) -> list[Any]:
     return [call_id, text.strip()]
 
 
-def _parse_loosely(arguments: Any) -> Any:
+def _parse_loosely(arguments: object) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:

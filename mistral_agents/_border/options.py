@@ -47,7 +47,7 @@ class Option:
     fault: Callable[[Any], str | None] | None = None
     empty_is_none: bool = False
 
-    def asks_nothing(self, value: Any) -> bool:
+    def asks_nothing(self, value: object) -> bool:
         """Whether a value that is no fault asks for nothing all the same."""
         return self.empty_is_none and not value
 
@@ -62,54 +62,54 @@ def _refused(name: str, note: str, *aliases: str) -> Option:
     return Option(name, "refused", note, aliases)
 
 
-def _check_number(value: Any) -> str | None:
+def _check_number(value: object) -> str | None:
     return None if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number is wanted"
 
 
-def _check_count(value: Any) -> str | None:
+def _check_count(value: object) -> str | None:
     good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return None if good else "a whole number from 0 is wanted"
 
 
-def _check_mapping(value: Any) -> str | None:
+def _check_mapping(value: object) -> str | None:
     return None if isinstance(value, Mapping) else "a dict is wanted"
 
 
-def _check_list_of_dicts(value: Any) -> str | None:
+def _check_list_of_dicts(value: object) -> str | None:
     listed = isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, Mapping) for v in value)
     return None if listed else "a list of dicts is wanted"
 
 
-def _check_words(value: Any) -> str | None:
+def _check_words(value: object) -> str | None:
     listed = isinstance(value, Sequence) and all(isinstance(word, str) for word in value)
     return None if listed else "a text or a list of texts is wanted"
 
 
-def _check_text(value: Any) -> str | None:
+def _check_text(value: object) -> str | None:
     return None if isinstance(value, str) and value else "a text that is not empty is wanted"
 
 
-def _check_words_of_any_length(value: Any) -> str | None:
+def _check_words_of_any_length(value: object) -> str | None:
     return None if isinstance(value, str) else "a text is wanted"
 
 
-def _check_flag(value: Any) -> str | None:
+def _check_flag(value: object) -> str | None:
     return None if isinstance(value, bool) else "true or false is wanted"
 
 
-def _check_one(value: Any) -> str | None:
+def _check_one(value: object) -> str | None:
     return None if value == 1 and not isinstance(value, bool) else "the service gives one answer per turn"
 
 
-def _check_true(value: Any) -> str | None:
+def _check_true(value: object) -> str | None:
     return None if value is True else "the usage always comes with the end of a stream; leave the option out"
 
 
-def _check_handoffs(value: Any) -> str | None:
+def _check_handoffs(value: object) -> str | None:
     return None if value in ("server", "client") else "'server' or 'client' is wanted"
 
 
-def _check_policy(value: Any) -> str | None:
+def _check_policy(value: object) -> str | None:
     return None if value in ("restart", "new", "raise") else "'restart', 'new' or 'raise' is wanted"
 
 
@@ -382,7 +382,7 @@ def resolve_options(
     return {name: value for name, value in found.items() if name not in _NEEDLESS}
 
 
-def _check_value(option: Option, name: str, value: Any, what: str, where: Where) -> None:
+def _check_value(option: Option, name: str, value: object, what: str, where: Where) -> None:
     if option.goes == "refused":
         raise ConfigurationError(f"{what} takes no {name}: {option.note}", hint=_HINT)
     if where not in option.given:
@@ -515,7 +515,7 @@ def function_name(tool: Mapping[str, Any]) -> str | None:
     return function.get("name") if tool.get("type") == "function" and isinstance(function, Mapping) else None
 
 
-def choose_tools(tools: Sequence[JsonDict], choice: Any) -> tuple[list[JsonDict], str | None]:
+def choose_tools(tools: Sequence[JsonDict], choice: object) -> tuple[list[JsonDict], str | None]:
     """The tools to offer and the service's word for a tool choice; None where there is nothing to choose.
 
     The service knows no named tool: then only that one is offered, and must be called. `any` and `required` are the
@@ -544,7 +544,7 @@ def choose_tools(tools: Sequence[JsonDict], choice: Any) -> tuple[list[JsonDict]
     return offered, word
 
 
-def _read_choice(choice: Any) -> str:
+def _read_choice(choice: object) -> str:
     """The word or the function's name in any framework's spelling of a choice."""
     if choice is True:
         return "required"

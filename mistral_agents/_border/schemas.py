@@ -63,7 +63,7 @@ class Form:
         """A function tool whose arguments are of this form."""
         return make_tool(self.name, self.description, self.schema, strict=self.strict or None)
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: object) -> Any:
         """The value that a plain JSON value says, with or without the field around it.
 
         Raises:
@@ -74,7 +74,7 @@ class Form:
         return self.load(value)
 
 
-def describe_form(given: Any, *, strict: bool | None = None) -> Form:
+def describe_form(given: object, *, strict: bool | None = None) -> Form:
     """The form of a type or of a JSON schema.
 
     Args:
@@ -110,7 +110,7 @@ def clean_name(name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or _UNNAMED
 
 
-def make_tool(name: Any, description: Any, parameters: Any, *, strict: bool | None = None) -> JsonDict:
+def make_tool(name: object, description: object, parameters: Any, *, strict: bool | None = None) -> JsonDict:
     """A function tool as the service takes it.
 
     Args:
@@ -160,7 +160,7 @@ def check_tool(tool: Mapping[str, Any], *, strict: bool | None = None) -> JsonDi
 _Read = tuple[str, JsonDict, str | None, bool | None, Callable[[Any], Any]]
 
 
-def _read_given(given: Any) -> _Read:
+def _read_given(given: object) -> _Read:
     if isinstance(given, Mapping):
         return _read_mapping(given)
     if inspect.isfunction(given) or given is None or isinstance(given, (str, bytes, int, float)):
@@ -171,7 +171,7 @@ def _read_given(given: Any) -> _Read:
     return str(name), schema, about if isinstance(about, str) else None, None, load
 
 
-def _is_same(value: Any) -> Any:
+def _is_same(value: object) -> Any:
     return value
 
 
@@ -205,7 +205,7 @@ def _read_mapping(given: Mapping[str, Any]) -> _Read:
     )
 
 
-def _read_named(given: Mapping[str, Any], schema: Any) -> _Read:
+def _read_named(given: Mapping[str, Any], schema: object) -> _Read:
     """A schema under a name; a pydantic class or another type may stand there too."""
     name, about, strict = given["name"], given.get("description"), given.get("strict")
     load: Callable[[Any], Any] = _is_same
@@ -221,17 +221,17 @@ def _read_named(given: Mapping[str, Any], schema: Any) -> _Read:
     return name, schema, about, strict if isinstance(strict, bool) else None, load
 
 
-def _has_types(kind: Any) -> bool:
+def _has_types(kind: object) -> bool:
     kinds = kind if isinstance(kind, list) else [kind]
     return bool(kinds) and all(isinstance(one, str) and one in _TYPES for one in kinds)
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _name_kind(schema: Any) -> str:
+def _name_kind(schema: object) -> str:
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     return str(kind) if kind is not None else "a union"
 
@@ -267,7 +267,7 @@ def _is_def(reference: str) -> bool:
     return reference.startswith(tuple(f"#/{name}/" for name in _DEFS))
 
 
-def _move_refs(node: Any) -> Any:
+def _move_refs(node: object) -> Any:
     """A part of a schema whose place was the top and is the field now: references to places in it follow."""
     if isinstance(node, list):
         return [_move_refs(item) for item in node]
@@ -302,7 +302,7 @@ def _is_data(keyword: str) -> bool:
     return keyword in ("default", "enum", "const", "examples", "example")
 
 
-def _walk(node: Any, place: str = "the top") -> Iterator[tuple[JsonDict, str]]:
+def _walk(node: object, place: str = "the top") -> Iterator[tuple[JsonDict, str]]:
     """Every schema in a schema, with words for its place."""
     if isinstance(node, list):
         for item in node:
@@ -356,7 +356,7 @@ def _find_open_objects(schema: JsonDict) -> Iterator[str]:
             yield f"{place} allows further keys"
 
 
-def close_objects(node: Any) -> Any:
+def close_objects(node: object) -> Any:
     """A copy whose objects take no further keys and need all of theirs, as strict mode wants."""
     if isinstance(node, list):
         return [close_objects(item) for item in node]

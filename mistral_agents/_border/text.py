@@ -28,7 +28,7 @@ def mend_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def mend_json(value: Any) -> Any:
+def mend_json(value: object) -> Any:
     """A JSON value with every text in it mended, keys included."""
     if isinstance(value, str):
         return mend_text(value)
@@ -44,7 +44,7 @@ def mend_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(map(mend_word, part)) if isinstance(part, tuple) else part for name, part in parts.items()}
 
 
-def mend_word(value: Any) -> Any:
+def mend_word(value: object) -> Any:
     """A text mended; anything else as it is."""
     return mend_text(value) if isinstance(value, str) else value
 
@@ -111,7 +111,7 @@ def _find_growing_text(event: JsonDict) -> tuple[Any, Any, tuple[Any, ...]] | No
     return holder, name, (event.get("id"), event.get("output_index"), event.get("content_index"), name == "arguments")
 
 
-def _find_last_text(holder: Any, name: Any) -> tuple[Any, Any]:
+def _find_last_text(holder: Any, name: object) -> tuple[Any, Any]:
     """The last text inside a value: a string, a text chunk's, or that of the last part of a thought."""
     value = holder.get(name) if isinstance(holder, dict) else holder[name]
     if isinstance(value, str):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
 from mistral_agents._json import JsonDict, digest
+from mistral_agents.entries import Inputs
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
 from mistral_agents.turn import Turn
 
@@ -126,7 +127,7 @@ class Heads:
             self.set(base_url, turn.conversation_id, Unfinished())
 
     @contextmanager
-    def under_way(self, base_url: str, request: TurnRequest, sent: Any, timeout: float) -> Iterator[None]:
+    def under_way(self, base_url: str, request: TurnRequest, sent: object, timeout: float) -> Iterator[None]:
         """While a turn is on its way nobody knows where its conversation stands; `settle` ends that.
 
         Args:
@@ -149,7 +150,7 @@ class Heads:
             raise
 
 
-def attempt_key(inputs: Any, confirmations: Any) -> str:
+def attempt_key(inputs: Inputs | None, confirmations: object) -> str:
     """A digest of what is said; calls that are only closed with it don't count, they may be closed by now."""
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
         inputs = [entry for entry in inputs if not is_unrun_answer(entry)]

@@ -22,7 +22,7 @@ from mistral_agents.errors import ConfigurationError
 _ARGUMENT = re.compile(r"^\s{2,}(\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
 
 
-def python_schema(given: Any) -> tuple[JsonDict, Callable[[Any], Any]]:
+def python_schema(given: object) -> tuple[JsonDict, Callable[[Any], Any]]:
     """The JSON schema of a type, and what makes an object of it from a plain JSON value.
 
     Raises:
@@ -45,13 +45,13 @@ def python_schema(given: Any) -> tuple[JsonDict, Callable[[Any], Any]]:
     return schema, lambda value: _checked(adapter, value)
 
 
-def _checked(adapter: Any, value: Any) -> Any:
+def _checked(adapter: Any, value: object) -> Any:
     """A typed dict stays the dict that came, so that nothing is added or changed."""
     adapter.validate_json(json.dumps(value))
     return value
 
 
-def _read_pydantic_1(given: Any) -> tuple[JsonDict, Callable[[Any], Any]] | None:
+def _read_pydantic_1(given: object) -> tuple[JsonDict, Callable[[Any], Any]] | None:
     """Classes of pydantic's first version, which LangChain's users still have."""
     if not isinstance(given, type) or not hasattr(given, "parse_obj") or hasattr(given, "model_json_schema"):
         return None
@@ -65,7 +65,7 @@ def _generator() -> Any:
     class Generator(GenerateJsonSchema):
         """Without the titles that pydantic makes of field names: they say nothing and cost tokens."""
 
-        def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's hook
+        def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's hook
             return False
 
     return Generator
@@ -74,7 +74,7 @@ def _generator() -> Any:
 # Typed dicts ---------------------------------------------------------------------------------------------------------
 
 
-def _rebuild_typed_dicts(given: Any, known: dict[Any, Any]) -> Any:
+def _rebuild_typed_dicts(given: object, known: dict[Any, Any]) -> Any:
     """The type with every typed dict in it made anew: pydantic takes `typing.TypedDict` only from Python 3.12 on.
 
     What people write in annotations for LangChain (`Annotated[str, ..., "what it is"]`, a docstring with `Args:`)
@@ -117,7 +117,7 @@ def _rebuild_typed_dict(given: Any, known: dict[Any, Any]) -> Any:
     return made
 
 
-def _rebuild_field(annotation: Any, about: str | None, known: dict[Any, Any]) -> tuple[Any, bool]:
+def _rebuild_field(annotation: object, about: str | None, known: dict[Any, Any]) -> tuple[Any, bool]:
     """A field's type with its description, and whether it has a default."""
     from pydantic import Field
 
@@ -140,17 +140,17 @@ def _rebuild_field(annotation: Any, about: str | None, known: dict[Any, Any]) ->
     return _annotate(inner, kept), default is not ...
 
 
-def _annotate(given: Any, extras: tuple[Any, ...]) -> Any:
+def _annotate(given: object, extras: tuple[Any, ...]) -> Any:
     annotated: Any = Annotated
     items = (given, *extras)
     return annotated[items] if extras else given
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float, bool, list, dict))
 
 
-def _read_docstring(given: Any) -> tuple[str | None, dict[str, str]]:
+def _read_docstring(given: object) -> tuple[str | None, dict[str, str]]:
     """The words of a docstring before its sections, and what `Args:` says of each field."""
     text = inspect.getdoc(given)
     if not text or text == inspect.getdoc(dict):

@@ -18,7 +18,7 @@ from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
-from mistral_agents.entries import Entry, FunctionCall, Handoff, as_inputs, parse_entries, user_message
+from mistral_agents.entries import Entry, FunctionCall, Handoff, Inputs, as_inputs, parse_entries, user_message
 from mistral_agents.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -137,7 +137,7 @@ class Dialog:
         """Calls that the next request will answer."""
         return list(self._open)
 
-    def exchange(self, inputs: Any) -> Exchange:
+    def exchange(self, inputs: Inputs | None) -> Exchange:
         """Say something and go on until there is an answer, or the caller must act.
 
         The same words said again after a request of unknown outcome are a repetition: where the history shows that
@@ -359,7 +359,7 @@ class Dialog:
         self.unsure = False
 
 
-def _read_entries(inputs: Any) -> list[JsonDict]:
+def _read_entries(inputs: Inputs | None) -> list[JsonDict]:
     if inputs is None:
         return []
     given = as_inputs(inputs)

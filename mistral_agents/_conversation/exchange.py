@@ -19,7 +19,7 @@ from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableSt
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, arun, run
 from mistral_agents.confirmation import Rules, adecide, decide
-from mistral_agents.entries import Handoff, user_message
+from mistral_agents.entries import Handoff, Inputs, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import EntryCache, History
 from mistral_agents.turn import Turn
@@ -127,27 +127,27 @@ class Exchanges:
 
     # in four ways ------------------------------------------------------------------------------------------------
 
-    def append(self, inputs: Any) -> Turn:
+    def append(self, inputs: Inputs | None) -> Turn:
         """One exchange."""
         with self.held():
             self.last_turn = run(self._carry_out(inputs))
             return self.last_turn
 
-    async def aappend(self, inputs: Any) -> Turn:
+    async def aappend(self, inputs: Inputs | None) -> Turn:
         """As `append`, without blocking."""
         with await self.aheld():
             self.last_turn = await arun(self._carry_out(inputs))
             return self.last_turn
 
-    def stream(self, inputs: Any) -> LeavableStream[JsonDict]:
+    def stream(self, inputs: Inputs | None) -> LeavableStream[JsonDict]:
         """One exchange event by event."""
         return LeavableStream(partial(self._stream, inputs))
 
-    def astream(self, inputs: Any) -> AsyncLeavableStream[JsonDict]:
+    def astream(self, inputs: Inputs | None) -> AsyncLeavableStream[JsonDict]:
         """As `stream`, without blocking."""
         return AsyncLeavableStream(partial(self._astream, inputs))
 
-    def _carry_out(self, inputs: Any) -> Steps[Turn]:
+    def _carry_out(self, inputs: Inputs | None) -> Steps[Turn]:
         walk = Walk(self.dialog.exchange(inputs))
         action = walk.begin()
         while action is not None:
@@ -159,7 +159,7 @@ class Exchanges:
                 action = walk.send(result)
         return walk.result
 
-    def _stream(self, inputs: Any, hold: Hold) -> Generator[JsonDict, None, None]:
+    def _stream(self, inputs: Inputs | None, hold: Hold) -> Generator[JsonDict, None, None]:
         with self.held(hold):
             exchange: Exchange = self.dialog.exchange(inputs)
             walk = Walk(exchange)
@@ -176,7 +176,7 @@ class Exchanges:
                     action = walk.send(result)
             self.last_turn = walk.result
 
-    async def _astream(self, inputs: Any, hold: Hold) -> AsyncGenerator[JsonDict, None]:
+    async def _astream(self, inputs: Inputs | None, hold: Hold) -> AsyncGenerator[JsonDict, None]:
         with await self.aheld(hold):
             walk = Walk(self.dialog.exchange(inputs))
             action = walk.begin()

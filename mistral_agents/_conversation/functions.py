@@ -21,7 +21,7 @@ Results = dict[str, JsonDict]
 _WORKERS = 8
 
 
-def _answer(call: FunctionCall, value: Any) -> JsonDict:
+def _answer(call: FunctionCall, value: object) -> JsonDict:
     try:
         return function_result(call.tool_call_id, value)
     except (TypeError, ValueError):

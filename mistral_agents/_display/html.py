@@ -74,7 +74,7 @@ def _is_safe(url: str) -> bool:
     return safe_link(url) is not None
 
 
-def _open_link(renderer: Any, tokens: Any, place: int, options: Any, env: Any) -> Any:
+def _open_link(renderer: Any, tokens: Any, place: int, options: object, env: object) -> Any:
     tokens[place].attrSet("rel", "noopener noreferrer nofollow")
     tokens[place].attrSet("target", "_blank")
     return renderer.renderToken(tokens, place, options, env)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
-from typing import Any
 
 from mistral_agents._api.records import Record, Records, masked
 from mistral_agents._display.blocks import (
@@ -55,7 +54,7 @@ _FIRST = (
 
 
 @singledispatch
-def view_of(value: Any) -> View:
+def view_of(value: object) -> View:
     """The view of an object.
 
     Raises:
@@ -68,7 +67,7 @@ def view_of(value: Any) -> View:
     raise ConfigurationError(f"There is no drawing of a {type(value).__name__}; show what this package returns.")
 
 
-def show_value(value: Any) -> Display:
+def show_value(value: object) -> Display:
     """A value's view as an object; of an iterator the first rows are read."""
     if isinstance(value, Iterable) and not isinstance(value, (Shown, str, list, tuple, dict)):
         value = list(islice(value, _MOST_ROWS))
@@ -153,7 +152,7 @@ def _change_lines(change: Change) -> list[tuple[Sign, str]]:
     return lines
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 

@@ -21,7 +21,7 @@ def shorten(text: str, most: int = _LONGEST) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def write_value(value: Any) -> str:
+def write_value(value: object) -> str:
     """A value of a record as a table shows it; secrets are masked."""
     if value is None:
         return ""

@@ -36,7 +36,7 @@ class CancelPoint:
         self._may_cancel = False
         request.extensions["trace"] = self._follow
 
-    async def _follow(self, event: str, _info: Any) -> None:
+    async def _follow(self, event: str, _info: object) -> None:
         if event.endswith(_CLEANED_UP_AFTER):
             if self._cancelled:
                 raise asyncio.CancelledError
@@ -51,7 +51,9 @@ class CancelPoint:
             task.cancel()
 
 
-async def run_to_a_safe_end(request: Any, exchange: Coroutine[Any, Any, T], close: Callable[[T], Awaitable[None]]) -> T:
+async def run_to_a_safe_end(
+    request: object, exchange: Coroutine[Any, Any, T], close: Callable[[T], Awaitable[None]]
+) -> T:
     """The result of an exchange; where the caller is cancelled, the exchange ends behind its back.
 
     Args:

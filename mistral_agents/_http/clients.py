@@ -75,7 +75,7 @@ def _is_http_address(url: Any) -> bool:
     return readable and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def check_headers(headers: Any) -> ConcealedHeaders:
+def check_headers(headers: object) -> ConcealedHeaders:
     """Headers that HTTP can carry; a value of None is left out.
 
     Raises:
@@ -100,7 +100,7 @@ def check_headers(headers: Any) -> ConcealedHeaders:
     return wanted
 
 
-def _check_count(name: str, value: Any, least: int = 0) -> int:
+def _check_count(name: str, value: object, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} must be a whole number from {least}, not {value!r}.")
     return value
@@ -154,9 +154,9 @@ class Clients:
         stream_idle_timeout: float | None = None,
         stream_event_timeout: float | None = None,
         max_body_bytes: int | None = None,
-        http_client: Any = None,
-        async_http_client: Any = None,
-        sdk: Any = None,
+        http_client: object = None,
+        async_http_client: object = None,
+        sdk: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         key, api_key = conceal(api_key), None
@@ -262,13 +262,13 @@ class Clients:
                 self._opened = _Opened()
             return self._opened
 
-    def _check_process(self, **given: Any) -> None:
+    def _check_process(self, **given: object) -> None:
         """Refuse what the user gave to the parent of this process."""
         name = next((name for name, value in given.items() if value is not None), None)
         if name is not None and self._maker != os.getpid():
             raise ConfigurationError(_FOREIGN.format(name, self._maker, os.getpid()))
 
-    def _make(self, client: Any, async_client: Any) -> Any:
+    def _make(self, client: object, async_client: object) -> Any:
         key = self._api_key if self._api_key is not None else conceal(os.environ.get("MISTRAL_API_KEY"))
         given = key if key is not None and key.reveal() else None
         return sdk_layer.make_sdk(

@@ -119,7 +119,7 @@ class LoopKeeper:
         if self._users == 0:
             self._unused.set()
 
-    def keep(self, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> OpenStream:
+    def keep(self, response: object, chunks: AsyncGenerator[bytes, None], inner: object) -> OpenStream:
         """Note an open stream."""
         opened = OpenStream(self, response, chunks, inner)
         self._open.add(opened)

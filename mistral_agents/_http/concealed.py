@@ -19,7 +19,7 @@ class Concealed:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self._value = value
 
     def reveal(self) -> Any:
@@ -30,7 +30,7 @@ class Concealed:
         return "***"
 
 
-def conceal(value: Any) -> Concealed | None:
+def conceal(value: object) -> Concealed | None:
     """A secret in its wrapper; None stays None, and what is concealed stays so."""
     return value if value is None or isinstance(value, Concealed) else Concealed(value)
 

@@ -44,7 +44,7 @@ class TurnGuard:
         elif kind == "tool.execution.done":
             self._due.pop(key, None)
 
-    def _note_start(self, tool: str, key: Any) -> None:
+    def _note_start(self, tool: str, key: object) -> None:
         self._runs[tool] = self._runs.get(tool, 0) + 1
         most = self._policy.tool_runs.get(tool)
         if most is not None and self._runs[tool] > most:

@@ -239,7 +239,7 @@ class LinkReader:
         sdk_layer.keep_content(response, content)
         raise status_error(call, reply_of(response, call.what))
 
-    def _type_error(self, call: Call, error: Exception, client: Any, target: Target) -> MistralAgentsError:
+    def _type_error(self, call: Call, error: Exception, client: object, target: Target) -> MistralAgentsError:
         return self._transport.type_failure(call, error, client, Deadline(None), place=target.host)
 
 

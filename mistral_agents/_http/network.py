@@ -127,7 +127,7 @@ class DeadlineStream:
         """As the stream's own."""
         self._stream.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+    def start_tls(self, ssl_context: object, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         """As the stream's own."""
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, bound_wait(timeout)))
 
@@ -142,11 +142,11 @@ class DeadlineBackend:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
 
-    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return DeadlineStream(self._backend.connect_unix_socket(path, timeout=bound_wait(timeout), **options))
 
@@ -162,7 +162,7 @@ class ResolvingBackend:
         self._backend = backend
         self._connect_error = connect_error
 
-    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own, address after address."""
         if is_address(host):
             return await self._backend.connect_tcp(host, port, timeout=timeout, **options)
@@ -182,7 +182,7 @@ class ResolvingBackend:
         except OSError as error:
             raise self._connect_error(str(error)) from error
 
-    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> Any:
+    async def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
         return await self._backend.connect_unix_socket(path, timeout=timeout, **options)
 
@@ -211,7 +211,7 @@ async def aresolve(host: str, port: int) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
 
 
-def install_backend(client: Any, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:
     """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]

@@ -50,7 +50,7 @@ class RequestRecord:
         outcome = type(error).__name__ if error is not None else "stream read to its end" if done else "stream left"
         self._note(level, outcome, **_figures(reply()))
 
-    def _note(self, level: int, outcome: str, **facts: Any) -> None:
+    def _note(self, level: int, outcome: str, **facts: object) -> None:
         if self._noted or not _log.isEnabledFor(level):
             return
         self._noted = True

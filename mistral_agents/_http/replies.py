@@ -158,7 +158,7 @@ def _show(content: bytes) -> str:
     return repr(text if len(content) <= _SHOWN else text[:_SHOWN] + "…") if content else "nothing"
 
 
-def is_answer(value: Any) -> bool:
+def is_answer(value: object) -> bool:
     """Whether some JSON is a conversation response: it has outputs, or says what it is."""
     if not isinstance(value, dict):
         return False
@@ -177,7 +177,7 @@ def is_error_object(value: JsonDict) -> bool:
     return isinstance(kind, str) and kind.lower() == "error"
 
 
-def is_failure(value: Any) -> bool:
+def is_failure(value: object) -> bool:
     """Whether a body is nothing but the report of a failure, whatever its status says."""
     if not isinstance(value, dict):
         return False

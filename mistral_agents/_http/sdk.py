@@ -80,7 +80,7 @@ class AbsentClient:
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
 
-    def send(self, *_: Any, **__: Any) -> Any:
+    def send(self, *_: object, **__: object) -> Any:
         """Refuse to send.
 
         Raises:
@@ -114,7 +114,9 @@ def make_http_client(*, asynchronous: bool) -> Any:
     return client
 
 
-def make_sdk(*, api_key: Concealed | None, base_url: Concealed, client: Any, async_client: Any, timeout: float) -> Any:
+def make_sdk(
+    *, api_key: Concealed | None, base_url: Concealed, client: object, async_client: object, timeout: float
+) -> Any:
     """An SDK client over the given HTTP clients; `timeout` is in seconds."""
     module = sdk_module()
     return module.Mistral(
@@ -169,7 +171,7 @@ def loses_cancelled_requests() -> bool:
     return bool(http().__name__ == "httpx")
 
 
-def is_closed(client: Any) -> bool:
+def is_closed(client: object) -> bool:
     """Whether an HTTP client was closed."""
     return bool(getattr(client, "is_closed", False))
 
@@ -213,12 +215,12 @@ def _make_contexts() -> tuple[Any, Any, Any, Any, Any]:
     return HookContext, BeforeRequestContext, AfterSuccessContext, AfterErrorContext, TracingHook
 
 
-def _is_ours_to_run(hook: Any) -> bool:
+def _is_ours_to_run(hook: object) -> bool:
     """Whether a hook is the SDK's own, which does not block."""
     return type(hook).__module__.startswith("mistralai.")
 
 
-async def _run_aside(function: Any, *arguments: Any) -> Any:
+async def _run_aside(function: Any, *arguments: object) -> Any:
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(own_workers(), lambda: context.run(function, *arguments))
@@ -261,14 +263,14 @@ class HookChain:
         self._note_span(request)
         return request
 
-    async def arun_before(self, request: Any) -> Any:
+    async def arun_before(self, request: object) -> Any:
         """As `run_before`, without blocking."""
         if self._hooks is None or all(map(_is_ours_to_run, self._hooks.before_request_hooks)):
             return self.run_before(request)
         return await _run_aside(self.run_before, request)
 
     @staticmethod
-    def _run_before(hook: Any, context: Any, request: Any) -> Any:
+    def _run_before(hook: Any, context: object, request: object) -> Any:
         try:
             made = hook.before_request(context, request)
         except Exception as error:
@@ -287,7 +289,7 @@ class HookChain:
 
     # after -----------------------------------------------------------------------------------------------------
 
-    def run_after_success(self, response: Any) -> Any:
+    def run_after_success(self, response: object) -> Any:
         """The response as the hooks leave it; the tracing hook waits for `end_span`."""
         if self._hooks is None:
             return response
@@ -297,7 +299,7 @@ class HookChain:
                 response = self._run_after(hook, context, response)
         return response
 
-    async def arun_after_success(self, response: Any) -> Any:
+    async def arun_after_success(self, response: object) -> Any:
         """As `run_after_success`, without blocking."""
         if self._hooks is None or all(map(_is_ours_to_run, self._hooks.after_success_hooks)):
             return self.run_after_success(response)
@@ -316,7 +318,7 @@ class HookChain:
             raise made
         return made
 
-    def run_after_error(self, response: Any, error: Exception | None) -> Exception | None:
+    def run_after_error(self, response: object, error: Exception | None) -> Exception | None:
         """Tell the user's hooks of a failure; the error they want raised instead, if they give another one."""
         if self._hooks is None:
             return None
@@ -329,7 +331,7 @@ class HookChain:
                 response, told = made
         return told if told is not error else None
 
-    async def arun_after_error(self, response: Any, error: Exception | None) -> Exception | None:
+    async def arun_after_error(self, response: object, error: Exception | None) -> Exception | None:
         """As `run_after_error`, without blocking."""
         if self._hooks is None or all(map(_is_ours_to_run, self._hooks.after_error_hooks)):
             return self.run_after_error(response, error)
@@ -343,7 +345,7 @@ class HookChain:
         """Whether there is an open span that waits for its end."""
         return self._tracing is not None
 
-    def end_span(self, response: Any) -> None:
+    def end_span(self, response: object) -> None:
         """The request did what was asked; `response` was read to its end."""
         tracing, self._tracing = self._tracing, None
         if tracing is not None:

@@ -48,7 +48,7 @@ _MAYBE = "It may have been applied and was not sent again; {} before sending it 
 _log = logging.getLogger("mistral_agents")
 
 
-def path_of(template: str, **parts: Any) -> str:
+def path_of(template: str, **parts: object) -> str:
     """A path with its parts percent-encoded; the SDK itself does not encode them.
 
     Raises:
@@ -57,7 +57,7 @@ def path_of(template: str, **parts: Any) -> str:
     return template.format(**{name: quote(check_id(name, value), safe="") for name, value in parts.items()})
 
 
-def check_id(name: str, value: Any) -> str:
+def check_id(name: str, value: object) -> str:
     """An id that can stand in an address.
 
     Raises:
@@ -267,7 +267,7 @@ class Retries:
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
 
 
-def _dump_json(body: Any) -> bytes:
+def _dump_json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -358,7 +358,7 @@ class Transport:
             waits.update(dict.fromkeys(waits, max(deadline.left, 0.001)))
 
     def type_failure(
-        self, call: Call, error: Exception, client: Any, deadline: Deadline, *, place: str | None = None
+        self, call: Call, error: Exception, client: object, deadline: Deadline, *, place: str | None = None
     ) -> MistralAgentsError:
         """The typed error for what the HTTP library raised at the service or `place`; others are raised as they are."""
         if isinstance(error, MistralAgentsError):
@@ -428,7 +428,7 @@ class Transport:
             raise
 
     def _translate(
-        self, hooks: sdk_layer.HookChain, raised: Exception, call: Call, client: Any, deadline: Deadline
+        self, hooks: sdk_layer.HookChain, raised: Exception, call: Call, client: object, deadline: Deadline
     ) -> MistralAgentsError:
         """The typed error for what an attempt raised, told to the span; what is not for us to type is raised again."""
         try:
@@ -442,7 +442,7 @@ class Transport:
         return error
 
     def _run_exchange(
-        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: object, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
@@ -459,13 +459,13 @@ class Transport:
             response.close()
             raise
 
-    def _refuse(self, other: Exception | None, call: Call, response: Any) -> None:
+    def _refuse(self, other: Exception | None, call: Call, response: object) -> None:
         """Raise the error for a status of 300 or more, or what a hook of the user wants raised."""
         if other is not None:
             raise other
         raise status_error(call, reply_of(response, call.what, call.conversation_id))
 
-    def _check(self, call: Call, response: Any, hooks: sdk_layer.HookChain) -> Reply:
+    def _check(self, call: Call, response: object, hooks: sdk_layer.HookChain) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
         if call.turn:
             _check_answer(reply, call)
@@ -482,7 +482,7 @@ class Transport:
         response.close()
         return b"".join(pieces)
 
-    def _count(self, size: int, piece: bytes, response: Any, call: Call, deadline: Deadline) -> int:
+    def _count(self, size: int, piece: bytes, response: object, call: Call, deadline: Deadline) -> int:
         size += len(piece)
         if size > self.clients.max_body_bytes:
             raise too_large(call.what, self.clients.max_body_bytes, response, call.conversation_id)
@@ -508,7 +508,7 @@ class Transport:
             await asyncio.sleep(wait)
 
     async def _atry_in_time(
-        self, sdk: Any, call: Call, deadline: Deadline, stream: bool
+        self, sdk: object, call: Call, deadline: Deadline, stream: bool
     ) -> tuple[Opened | None, MistralAgentsError | None]:
         if deadline.seconds is None:
             return await self._atry(sdk, call, deadline, stream)
@@ -547,7 +547,7 @@ class Transport:
         await opened.response.aclose()
 
     async def _arun_exchange(
-        self, client: Any, hooks: sdk_layer.HookChain, request: Any, call: Call, deadline: Deadline, stream: bool
+        self, client: Any, hooks: sdk_layer.HookChain, request: object, call: Call, deadline: Deadline, stream: bool
     ) -> Opened:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:

@@ -26,7 +26,7 @@ POLICY_KEY = "mistral_agents_policy"
 _KEPT = 10_000  # conversations of one client whose policy is remembered
 
 
-def _check_number(name: str, value: Any, least: float, most: float | None = None, *, whole: bool = False) -> None:
+def _check_number(name: str, value: object, least: float, most: float | None = None, *, whole: bool = False) -> None:
     wanted = "a whole number" if whole else "a number"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ConfigurationError(f"{name} must be {wanted}, not {value!r}.")
@@ -88,7 +88,7 @@ class Policy:
         return {POLICY_KEY: json.dumps(said, sort_keys=True)} if said else {}
 
     @classmethod
-    def from_metadata(cls, metadata: Any) -> Policy:
+    def from_metadata(cls, metadata: object) -> Policy:
         """The policy kept in an agent's or conversation's metadata; an empty one where there is none.
 
         Raises:

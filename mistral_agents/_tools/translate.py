@@ -89,7 +89,7 @@ class _Draft:
     policy: Policy = field(default_factory=Policy)
     report: list[ReportRow] = field(default_factory=list)
 
-    def row(self, key: str, value: Any, status: Status, note: str) -> None:
+    def row(self, key: str, value: object, status: Status, note: str) -> None:
         self.report.append(ReportRow(self.given, key, value, status, note))
 
     def limit(self, **limits: Any) -> None:
@@ -99,7 +99,7 @@ class _Draft:
 Key = Callable[[_Draft, str, Any], None]
 
 
-def _apply_timeout(draft: _Draft, key: str, value: Any) -> None:
+def _apply_timeout(draft: _Draft, key: str, value: object) -> None:
     draft.limit(tool_seconds={"code_interpreter": value})
     note = f"a run of more than {value} s ends the turn with ToolBudgetExceededError, which keeps what had arrived"
     draft.row(key, value, "enforced", note)
@@ -112,19 +112,19 @@ def _apply_max_iterations(draft: _Draft, key: str, value: Any) -> None:
     draft.row(key, value, "enforced", note)
 
 
-def _apply_max_results(draft: _Draft, key: str, value: Any) -> None:
+def _apply_max_results(draft: _Draft, key: str, value: object) -> None:
     draft.limit(max_citations=value)
     draft.row(key, value, "enforced", f"Turn.citations shows at most {value} web sources; the search can't be capped")
 
 
-def _apply_premium(draft: _Draft, key: str, value: Any) -> None:
+def _apply_premium(draft: _Draft, key: str, value: object) -> None:
     if value:
         draft.tool["type"] = "web_search_premium"
     draft.row(key, value, "enforced", f"sent as the tool {draft.tool['type']}")
 
 
 def _make_hint(text: str) -> Key:
-    def apply(draft: _Draft, key: str, value: Any) -> None:
+    def apply(draft: _Draft, key: str, value: object) -> None:
         if value is False:
             draft.row(key, value, "enforced", "nothing to ask for")
             return
@@ -134,11 +134,11 @@ def _make_hint(text: str) -> Key:
     return apply
 
 
-def _refuse_image_model(draft: _Draft, key: str, value: Any) -> None:
+def _refuse_image_model(draft: _Draft, key: str, value: object) -> None:
     draft.row(key, value, "impossible", "the service chooses the image model; there is no field for it")
 
 
-def _apply_image_size(draft: _Draft, key: str, value: Any) -> None:
+def _apply_image_size(draft: _Draft, key: str, value: object) -> None:
     match = _SIZE.match(value) if isinstance(value, str) else None
     if match is None:
         raise ConfigurationError("it must be a size such as '1024x1024'.")
@@ -156,14 +156,14 @@ def _apply_library_id(draft: _Draft, key: str, value: Any) -> None:
     draft.row(key, value, "enforced", "sent as library_ids of the tool document_library")
 
 
-def _apply_max_documents(draft: _Draft, key: str, value: Any) -> None:
+def _apply_max_documents(draft: _Draft, key: str, value: object) -> None:
     draft.limit(max_documents=value)
     draft.hints.append(f"Base an answer on at most {value} library documents.")
     note = "asked for in the instructions, and Turn.citations shows no more; the service's search can't be capped"
     draft.row(key, value, "hinted", note)
 
 
-def _apply_similarity(draft: _Draft, key: str, value: Any) -> None:
+def _apply_similarity(draft: _Draft, key: str, value: object) -> None:
     draft.limit(similarity_threshold=value)
     draft.hints.append("Use only library passages that closely match the question; say so when none does.")
     note = "asked for in the instructions; the service reports no scores, a retriever that has them applies it"
@@ -222,7 +222,7 @@ def translate_tools(tools: Iterable[Mapping[str, Any]] | None, *, strict: bool =
     return Translation([draft.tool for draft in drafts], "\n".join(hints), policy, report)
 
 
-def _translate(tool: Any, place: int) -> _Draft:
+def _translate(tool: object, place: int) -> _Draft:
     if not isinstance(tool, Mapping):
         raise ConfigurationError(f"tools[{place}] must be a dict with a `type`, not {type(tool).__name__}.")
     given = tool.get("type")
@@ -244,7 +244,7 @@ def _translate(tool: Any, place: int) -> _Draft:
     return draft
 
 
-def _apply(draft: _Draft, translate: Key | None, key: str, value: Any) -> None:
+def _apply(draft: _Draft, translate: Key | None, key: str, value: object) -> None:
     if translate is None:
         draft.row(key, value, "impossible", "the service has no such option; it was not sent")
         return

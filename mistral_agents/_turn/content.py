@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import Any
 
 from mistral_agents._json import JsonDict, load_json
 
 _FRACTION = re.compile(r"\.(\d+)")
 
 
-def content_chunks(content: Any) -> list[JsonDict]:
+def content_chunks(content: object) -> list[JsonDict]:
     """A message's content as chunk dicts: a string becomes one text chunk, an unknown item is kept as `unknown`."""
     if content is None or content == "":
         return []
@@ -25,7 +24,7 @@ def content_chunks(content: Any) -> list[JsonDict]:
     return [{"type": "unknown", "value": content}]
 
 
-def _wrap_loose(item: Any) -> JsonDict:
+def _wrap_loose(item: object) -> JsonDict:
     return {"type": "text", "text": item} if isinstance(item, str) else {"type": "unknown", "value": item}
 
 
@@ -54,14 +53,14 @@ def parse_arguments(text: str) -> JsonDict:
     return value if isinstance(value, dict) else {"input": value}
 
 
-def as_json_text(value: Any) -> str:
+def as_json_text(value: object) -> str:
     """Text as it is, anything else as JSON text; nothing as an empty text."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def joined_text(result: Any) -> str | None:
+def joined_text(result: object) -> str | None:
     """A tool's result as text, whether it came as a text or as text items; None where there is none."""
     if isinstance(result, str):
         return result

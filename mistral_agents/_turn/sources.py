@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
@@ -92,7 +91,7 @@ def _read_hit(key: str, data: JsonDict) -> SearchHit:
     )
 
 
-def text_or_none(value: Any) -> str | None:
+def text_or_none(value: object) -> str | None:
     """The value where it is text."""
     return value if isinstance(value, str) else None
 

@@ -211,7 +211,7 @@ def _as_specs(agents: Sequence[Agent]) -> JsonDict:
     return rows
 
 
-def _compact(value: Any) -> Any:
+def _compact(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _compact(item) for key, item in value.items() if item is not None}
     return [_compact(item) for item in value] if isinstance(value, list) else value

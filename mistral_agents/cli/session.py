@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -69,7 +68,7 @@ class Session:
         if "client" in self.__dict__:
             self.client.close()
 
-    def emit(self, data: Any, drawing: Any) -> None:
+    def emit(self, data: object, drawing: object) -> None:
         """Write data: as JSON, or the drawing of it."""
         if self.as_json:
             self.write(json.dumps(masked(data), ensure_ascii=True, default=str, indent=2))

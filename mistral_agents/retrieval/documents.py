@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -39,6 +40,8 @@ HIDDEN = (
     "last_modified_date",
 )
 """Metadata that helps filters and links, and does not belong in a prompt or an embedding."""
+KEPT_BACK = (*HIDDEN, "file_type")
+"""Metadata keys of ours that go neither into prompts nor into embeddings."""
 RESERVED = frozenset({"library_id", "document_id", "source"})
 """Metadata that only we can give; a user's own value of such a name would hide which document was found."""
 INTERNAL = frozenset(
@@ -121,6 +124,21 @@ class LibraryDocument:
         """Changes when anything else that a search shows has changed."""
         return _make_digest([self.name, self.attributes, self.expires_at, self.mime_type, self.summary, self.pages])
 
+    @property
+    def ref_id(self) -> str:
+        """The id of the framework's document that it was made of, else its own."""
+        given = self.attributes.get(REF_ID)
+        return given if isinstance(given, str) else self.document_id
+
+    def list_hidden(self, kind: str) -> list[str]:
+        """Keys kept from prompts (`HIDDEN_FROM_MODEL`) or embeddings (`HIDDEN_FROM_EMBEDDING`).
+
+        They are ours, save those that the user gave himself, and those that he named.
+        """
+        own = self.attributes.keys() - {REF_ID, SYNC_PATH}
+        named = self.attributes.get(kind, [])
+        return [*(key for key in KEPT_BACK if key not in own), *(key for key in named if isinstance(key, str))]
+
     def expired(self, now: datetime) -> bool:
         """Whether the service has deleted it by now."""
         moment = parse_time(self.expires_at)
@@ -148,6 +166,57 @@ class LibraryDocument:
         return {key: known[key] for key in sorted(known) if known[key] is not None}
 
 
+_UNFINISHED_TEXT = "unfinished"
+"""In place of the keys of a document that is being written: after a kill it is written anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a document looked like when it was written into a store; its text form is kept there as its hash."""
+
+    library_id: str
+    document_id: str
+    text_key: str
+    metadata_key: str
+
+    def __str__(self) -> str:
+        return " ".join((self.library_id, self.document_id, self.text_key, self.metadata_key))
+
+    @classmethod
+    def of(cls, document: LibraryDocument, settings_key: str) -> Signature:
+        """A document's signature; another splitter or model counts as another text."""
+        key = f"{document.text_key}|{settings_key.replace(' ', '_')}"
+        return cls(document.library_id, document.document_id, key, document.metadata_key)
+
+    @classmethod
+    def of_unfinished(cls, document: LibraryDocument) -> Signature:
+        """The signature of a document while it is being written."""
+        return cls(document.library_id, document.document_id, _UNFINISHED_TEXT, _UNFINISHED_TEXT)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the document was written to its end."""
+        return self.text_key != _UNFINISHED_TEXT
+
+
+def read_signatures(written: Iterable[str], library_ids: Container[str]) -> dict[str, Signature]:
+    """The signatures of these libraries' documents by document, among all that a store has noted."""
+    parts = (text.split(" ") for text in written)
+    found = (Signature(*part) for part in parts if len(part) == 4 and part[0] in library_ids)
+    return {signature.document_id: signature for signature in found}
+
+
+def describe_fields(rows: Iterable[Metadata], samples: int) -> dict[str, list[Any]]:
+    """The fields of documents to filter by, sorted, each with a few values; what helps no question is left out."""
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for key, value in row.items():
+            seen = values.setdefault(key, [])
+            if value not in seen and len(seen) < samples:
+                seen.append(value)
+    return {key: values[key] for key in sorted(values) if key not in HIDDEN or key.endswith("_date")}
+
+
 def flat(metadata: Metadata) -> Metadata:
     """Metadata for stores that keep texts and numbers only: the rest as JSON."""
     return {
@@ -158,11 +227,11 @@ def flat(metadata: Metadata) -> Metadata:
     }
 
 
-def _read_text(value: Any) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _read_utc(value: Any) -> str | None:
+def _read_utc(value: object) -> str | None:
     moment = parse_time(value) if isinstance(value, str) else None
     if moment is None:
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFoundError
+from typing_extensions import Unpack
+
+from mistral_agents.errors import ConfigurationError, Facts, MistralAgentsError, NotFoundError
 
 __all__ = [
     "DocumentProcessingError",
@@ -30,7 +32,7 @@ class LibraryEmptyError(MistralAgentsError):
 class LibraryNotReadyError(MistralAgentsError):
     """Documents are still being processed; `.pending` names them."""
 
-    def __init__(self, message: str, *, pending: list[str] | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, pending: list[str] | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.pending = pending if pending is not None else []
 
@@ -38,7 +40,7 @@ class LibraryNotReadyError(MistralAgentsError):
 class DocumentProcessingError(MistralAgentsError):
     """The service could not process documents; `.failed` maps their ids to the reason."""
 
-    def __init__(self, message: str, *, failed: dict[str, str] | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, failed: dict[str, str] | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.failed = failed if failed is not None else {}
 
@@ -46,7 +48,9 @@ class DocumentProcessingError(MistralAgentsError):
 class UnsupportedFilterError(ConfigurationError):
     """A filter that this way of searching can't apply; it is never ignored."""
 
-    def __init__(self, message: str, *, field: str = "", operator: str = "", mode: str = "", **facts: Any) -> None:
+    def __init__(
+        self, message: str, *, field: str = "", operator: str = "", mode: str = "", **facts: Unpack[Facts]
+    ) -> None:
         super().__init__(message, **facts)
         self.field = field
         self.operator = operator
@@ -64,7 +68,7 @@ class IndexNotReadyError(MistralAgentsError):
 class IngestError(MistralAgentsError):
     """A search index rejected documents; `.rejected` maps their ids to the reasons. The others are in."""
 
-    def __init__(self, message: str, *, rejected: dict[str, Any] | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, rejected: dict[str, Any] | None = None, **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.rejected = rejected if rejected is not None else {}
 
@@ -72,7 +76,7 @@ class IngestError(MistralAgentsError):
 class PassagesUnavailableError(MistralAgentsError):
     """The agent's library search gave no passages; `.outcome` says why, `.turn` holds what it did answer."""
 
-    def __init__(self, message: str, *, outcome: str = "", **facts: Any) -> None:
+    def __init__(self, message: str, *, outcome: str = "", **facts: Unpack[Facts]) -> None:
         super().__init__(message, **facts)
         self.outcome = outcome
 

@@ -94,7 +94,7 @@ def matches(filter_: Filter, metadata: Metadata) -> bool:
     return any(results) if filter_.operator == "or" else not any(results)
 
 
-def as_filter(given: Any) -> Filter | None:
+def as_filter(given: object) -> Filter | None:
     """A filter of a user's: a tree, or a dict whose values must all be equal; None for none.
 
     Raises:
@@ -118,7 +118,7 @@ def unknown_fields(filter_: Filter, known: Container[str]) -> list[str]:
     return sorted(field for field in fields(filter_) if known_field(field, known) not in known)
 
 
-def _passes(condition: Condition, found: Any) -> bool:
+def _passes(condition: Condition, found: object) -> bool:
     if condition.operator == "is_empty":
         return found is None or found in ("", [])
     if found is None:
@@ -126,35 +126,35 @@ def _passes(condition: Condition, found: Any) -> bool:
     return _MATCHES[condition.operator](found, condition.value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_comparable(found: Any, value: Any) -> bool:
+def _is_comparable(found: object, value: object) -> bool:
     return (_is_number(found) and _is_number(value)) or (isinstance(found, str) and isinstance(value, str))
 
 
-def _is_equal(found: Any, value: Any) -> bool:
+def _is_equal(found: object, value: object) -> bool:
     if isinstance(found, bool) and isinstance(value, str):
         return str(found).lower() == value.lower()
     return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
 
 
-def _is_among(found: Any, values: Any) -> bool:
+def _is_among(found: object, values: Any) -> bool:
     return any(_is_equal(found, value) for value in values)
 
 
-def _contains(found: Any, value: Any) -> bool:
+def _contains(found: object, value: object) -> bool:
     if isinstance(found, str):
         return isinstance(value, str) and value in found
     return isinstance(found, (list, tuple)) and any(_is_equal(item, value) for item in found)
 
 
-def _contains_text(found: Any, value: str) -> bool:
+def _contains_text(found: object, value: str) -> bool:
     return isinstance(found, str) and value in found
 
 
-def _contains_text_insensitive(found: Any, value: str) -> bool:
+def _contains_text_insensitive(found: object, value: str) -> bool:
     return isinstance(found, str) and value.casefold() in found.casefold()
 
 

@@ -225,7 +225,7 @@ class _Run:
         self._unsettled.clear()
         done = 0
 
-        def take(group: list[Task], _: Any) -> None:
+        def take(group: list[Task], _: object) -> None:
             nonlocal done
             done += len(group)
             if self._settings.on_progress is not None:

@@ -80,7 +80,7 @@ class KeywordIndex:
         every[places] = scores
         return every
 
-    def rank(self, terms: Sequence[QueryTerm], count: int, allowed: Any = None, others: Any = None) -> Ranking:
+    def rank(self, terms: Sequence[QueryTerm], count: int, allowed: Any = None, others: object = None) -> Ranking:
         """The best passages that hold one of the terms, best first.
 
         A long question has words that say what it is about and words that only frame it. So the best passages are
@@ -143,7 +143,7 @@ class KeywordIndex:
         return self._common_postings
 
 
-def _feedback(parts: Sequence[_Part], places: Any) -> list[float]:
+def _feedback(parts: Sequence[_Part], places: object) -> list[float]:
     """How much more or less each term counts, given what the best passages hold."""
     if len(parts) < 2:
         return [0.0] * len(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 from uuid import NAMESPACE_DNS, uuid5
 
 from mistral_agents._turn.sources import SearchHit, search_hits, search_origin
@@ -84,7 +84,7 @@ def find_passages(turn: Turn, library_ids: Sequence[str]) -> Found:
     return Found(outcome, passages, documents, queries)
 
 
-def _judge_outcome(runs: list[ToolExecution], passages: Any, documents: Any, mangled: bool) -> Outcome:
+def _judge_outcome(runs: list[ToolExecution], passages: object, documents: object, mangled: bool) -> Outcome:
     if passages:
         return "passages"
     if mangled:

@@ -28,17 +28,42 @@ from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFor
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
 from mistral_agents.retrieval.filters import Condition, Filter, known_field, refused
 
+FieldType = Literal["keyword", "int", "long", "float", "timestamp"]
+DOCUMENT_FIELDS: dict[str, FieldType] = {
+    "library_id": "keyword",
+    "document_id": "keyword",
+    "file_name": "keyword",
+    "file_type": "keyword",
+    "file_size": "long",
+    "creation_date": "timestamp",
+    "last_modified_date": "timestamp",
+}
+"""What an index of library documents can filter by."""
+CHUNK_FIELDS: dict[str, FieldType] = {"page_label": "keyword"}
+MAX_TOP_K = 100
+SearchKind = Literal["keyword", "nearest_neighbour", "rrf"]
+_CANDIDATES = 50  # of each ranking that a fusion joins, at least
+_RANK_CONSTANT = 60
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 _PAUSE = 0.3  # seconds between looks at an index that is being made
 _BASE = "/v1/context/search-indexes"
 
 
 class SearchIndex(Record):
-    """An index: `name`, `status` (`provisioning`, `ready`, `failed`, ...), `config`, `schema`."""
+    """An index; `status` is `provisioning`, `ready`, `failed`, ..."""
+
+    name: str
+    status: str | None
+    config: JsonDict | None
+    schema: JsonDict | None
 
 
 class IndexSummary(Record):
-    """What an index holds, in words: `content`, `status` (`generated`, `handwritten`, ...), `translated`."""
+    """What an index holds, in words; `status` is `generated`, `handwritten`, `generated_confirmed`, ..."""
+
+    content: str
+    status: str | None
+    translated: bool | None
 
 
 Language = Literal["en", "fr", "es", "de", "it", "pt_br", "pl", "ar", "nl"]
@@ -337,7 +362,7 @@ def _check_same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> Sear
     return index
 
 
-def _check_ingest(reply: Any, documents: Sequence[Mapping[str, Any]]) -> None:
+def _check_ingest(reply: object, documents: Sequence[Mapping[str, Any]]) -> None:
     results = rows_of(reply, "results")
     rejected = {
         str(documents[one["position"]].get("source_id")): one.get("errors")
@@ -346,6 +371,46 @@ def _check_ingest(reply: Any, documents: Sequence[Mapping[str, Any]]) -> None:
     }
     if rejected:
         raise IngestError(f"The index rejected {len(rejected)} document(s): {rejected}.", rejected=rejected, body=reply)
+
+
+# indexes of library documents, and questions ------------------------------------------------------------------------
+
+
+def make_index(embedding_name: str, dimensions: int, document_fields: Mapping[str, FieldType]) -> JsonDict:
+    """The arguments of `SearchIndexes.ensure` for vectors of a model of the caller's."""
+    schema = {
+        "document_fields": {name: {"type": kind} for name, kind in document_fields.items()},
+        "chunk_fields": {name: {"type": kind} for name, kind in CHUNK_FIELDS.items()},
+    }
+    return {"embedding": {"type": "custom", "name": embedding_name, "dimensions": dimensions}, "schema": schema}
+
+
+def make_locator(key: str, start: int | None, end: int | None, page: str | None) -> str:
+    """Where a chunk stands in its document: by its characters, with its page where known; else by its key."""
+    place = f"char:{start}-{end}" if start is not None else f"node:{key}"
+    return f"page:{page}:{place}" if page is not None and start is not None else place
+
+
+def make_retriever(
+    kind: SearchKind, top_k: int, text: str | None, vector: Sequence[float] | None, filter_: JsonDict | None
+) -> JsonDict:
+    """What `SearchIndexes.search` takes for a question; `rrf` joins the rankings by words and by vectors.
+
+    Raises:
+        ConfigurationError: `top_k` is out of range, or the question lacks what the kind needs.
+    """
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise ConfigurationError(f"A search index returns 1 to {MAX_TOP_K} chunks, not {top_k}.")
+    if kind == "rrf":
+        size = max(top_k, _CANDIDATES)
+        words = make_retriever("keyword", size, text, vector, filter_)
+        near = make_retriever("nearest_neighbour", size, text, vector, filter_)
+        return {"type": "rrf", "retrievers": [words, near], "top_k": top_k, "rank_constant": _RANK_CONSTANT}
+    name, value = ("query", text) if kind == "keyword" else ("query_embedding", vector)
+    if value is None:
+        missing = "words" if kind == "keyword" else "a vector"
+        raise ConfigurationError(f"A search of an index by {kind} needs {missing}.")
+    return {"type": kind, name: value, "top_k": top_k, **({"filter": filter_} if filter_ is not None else {})}
 
 
 # filters ---------------------------------------------------------------------------------------------------------
@@ -391,7 +456,7 @@ def _compile_condition(condition: Condition, types: Mapping[str, str]) -> JsonDi
     raise refused(condition, "index", f"has no such comparison for a field of type {kind}")
 
 
-def _check_fitting(condition: Condition, value: Any, kind: str) -> Any:
+def _check_fitting(condition: Condition, value: object, kind: str) -> Any:
     """The value, which must be of the field's type; a bool would silently be sent as 1 or 0."""
     if kind == "timestamp":
         fits = isinstance(value, str) and _is_time(value)

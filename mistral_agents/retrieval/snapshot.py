@@ -85,7 +85,7 @@ class Hit(Shown):
         return self.stored.chunks[place] if 0 <= place < len(self.stored.chunks) else None
 
 
-def check_top_k(count: Any, name: str = "top_k") -> None:
+def check_top_k(count: object, name: str = "top_k") -> None:
     """Refuse a number of hits that is none.
 
     Args:
@@ -131,6 +131,16 @@ class Query:
             raise ConfigurationError(f"retrieval_mode must be passages or documents, not {self.unit!r}.")
 
 
+SCORE_KINDS: dict[Strategy, str] = {"bm25": "bm25", "vector": "cosine", "hybrid": "fused"}
+"""What the scores of a strategy are."""
+
+
+def scale_scores(scores: Sequence[float]) -> list[float]:
+    """Scores from 0 to 1 within one result; equal scores all become 1."""
+    low, span = min(scores, default=0.0), max(scores, default=0.0) - min(scores, default=0.0)
+    return [(score - low) / span if span else 1.0 for score in scores]
+
+
 def fusion_of(strategy: Strategy, **given: Any) -> Fusion:
     """The fusion that a retriever's options describe.
 
@@ -170,7 +180,12 @@ class Preparation:
         return self.restore(document, text, pages, chunks)
 
     def restore(
-        self, document: LibraryDocument, text: str, pages: Sequence[Page], chunks: Sequence[Chunk], vectors: Any = None
+        self,
+        document: LibraryDocument,
+        text: str,
+        pages: Sequence[Page],
+        chunks: Sequence[Chunk],
+        vectors: object = None,
     ) -> StoredText:
         """Make the terms of known chunks."""
         row = self.numbering.row
@@ -231,6 +246,17 @@ class Snapshot:
         has_pages = any(chunk.page is not None for stored in self._chunked for chunk in stored.chunks)
         return frozenset(found | {"page_label"} if has_pages else found)
 
+    def find_around(
+        self, document_id: str, chunk_id: str, before: int, after: int
+    ) -> tuple[StoredText, list[int]] | None:
+        """A passage's document, and the places of the passage and its neighbours; None where it is not held."""
+        stored = self.texts.get(document_id)
+        ids = [chunk.id for chunk in stored.chunks] if stored is not None else []
+        if stored is None or chunk_id not in ids:
+            return None
+        at = ids.index(chunk_id)
+        return stored, list(range(max(0, at - before), min(len(ids), at + after + 1)))
+
     @cached_property
     def id(self) -> str:
         """The same for the same documents and settings, in every process."""
@@ -261,7 +287,7 @@ class Snapshot:
         document = int(self.keyword.document_of[place])
         return Hit(self._chunked[document], place - int(self._starts[document]), score)
 
-    def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: Any) -> tuple[Any, Any]:
+    def _fused(self, query: Query, terms: Sequence[QueryTerm], allowed: object) -> tuple[Any, Any]:
         """The candidates of `hybrid`, ascending, and their scores: the best by words and the best by vectors."""
         numpy = load("numpy")
         fusion, usual = query.fusion, max(DEPTH, query.top_k)
@@ -325,7 +351,7 @@ def _joined(texts: list[StoredText]) -> Any:
     return matrix
 
 
-def _nearest(scores: Any, allowed: Any, count: int) -> tuple[Any, Any]:
+def _nearest(scores: Any, allowed: object, count: int) -> tuple[Any, Any]:
     """The best of the allowed chunks and their scores, best first."""
     numpy = load("numpy")
     places = numpy.flatnonzero(allowed) if allowed is not None else numpy.arange(len(scores))

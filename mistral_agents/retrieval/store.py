@@ -213,11 +213,11 @@ class Store:
         with (self.folder / f"journal-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def note_vectors(self, hashes: list[str], vectors: Any) -> None:
+    def note_vectors(self, hashes: list[str], vectors: object) -> None:
         """Keep vectors that were just made."""
         self._attempt(lambda: self._add_segment(hashes, vectors))
 
-    def _add_segment(self, hashes: list[str], vectors: Any) -> None:
+    def _add_segment(self, hashes: list[str], vectors: object) -> None:
         numpy = load("numpy")
         self._segment += 1
         name = f"journal-{os.getpid()}-{self._segment:06d}"
@@ -297,7 +297,7 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value

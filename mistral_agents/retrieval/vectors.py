@@ -36,7 +36,7 @@ class Embedder(Protocol):
         """As `query`, without blocking."""
 
 
-def normalised(vectors: Any) -> Any:
+def normalised(vectors: object) -> Any:
     """Rows of length one (float32); a row of zeros stays."""
     numpy = load("numpy")
     rows = numpy.atleast_2d(numpy.asarray(vectors, dtype="float32"))
@@ -114,7 +114,7 @@ class Fusion:
         if not any(weights.values()):
             raise ConfigurationError("words_weight and vectors_weight can't both be 0: nothing would be ranked.")
 
-    def join(self, words: Any, vectors: Any) -> Any:
+    def join(self, words: object, vectors: object) -> Any:
         """Scores of candidates from 0 to 1, of their scores by words and by vectors.
 
         Each kind is standardised over the candidates, since the two have different scales, and the weighted mean goes

@@ -28,7 +28,7 @@ def redact(text: str, secrets: Sequence[str] = ()) -> str:
     return _ADDRESSES.sub("<address>", _IDS.sub("<id>", text))
 
 
-def _clean(value: Any, secrets: Sequence[str]) -> Any:
+def _clean(value: object, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mistral_agents._api.conversations import page_call, start_call
 from mistral_agents._api.records import rows_of
 from mistral_agents._json import JsonDict
+from mistral_agents.entries import Inputs
 from mistral_agents.errors import MistralAgentsError, NotFoundError
 from mistral_agents.turn import Turn
 
@@ -67,7 +68,7 @@ class Workbench:
 
     # turns ---------------------------------------------------------------------------------------------------------
 
-    def start(self, inputs: Any, **options: Any) -> Turn:
+    def start(self, inputs: Inputs, **options: Any) -> Turn:
         """A stored conversation with the run's metadata, deleted at the end."""
         self.wait()
         target = {} if "agent_id" in options else {"model": self.model}
@@ -86,12 +87,12 @@ class Workbench:
         transport: Transport = self.client.conversations._transport
         return rows_of(transport.send(page_call(0, page_size, metadata)).json(), "data")
 
-    def append(self, turn: Turn, inputs: Any = None, **options: Any) -> Turn:
+    def append(self, turn: Turn, inputs: Inputs | None = None, **options: Any) -> Turn:
         """A further turn."""
         self.wait()
         return self.client.conversations.append(str(turn.conversation_id), inputs, **options)
 
-    def restart(self, turn: Turn, entry_id: str, inputs: Any = None, **options: Any) -> Turn:
+    def restart(self, turn: Turn, entry_id: str, inputs: Inputs | None = None, **options: Any) -> Turn:
         """A branch, deleted at the end."""
         self.wait()
         branch = self.client.conversations.restart(str(turn.conversation_id), entry_id, inputs, **options)

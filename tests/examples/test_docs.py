@@ -90,6 +90,39 @@ def test_a_guide_runs(standin_factory, monkeypatch, tmp_path, capsys, name, prin
         assert word in out, word
 
 
+ROOT = DOCS.parent
+ELSEWHERE = {
+    "README.md": "tests/test_readme.py",
+    "docs/connectors.md": "tests/langchain/test_connector_tools.py",
+    "docs/testing.md": "tests/kit/test_kit.py",
+    "docs/seed-guide.md": "tests/guide/test_guide_plain.py",
+    **dict.fromkeys(
+        (f"docs/llama-index/{name}.md" for name in ("llm", "agent", "memory")), "tests/llama_index/models/test_docs.py"
+    ),
+    **dict.fromkeys(
+        (f"docs/llama-index/{name}.md" for name in ("retriever", "library-index", "knowledge-base", "scale")),
+        "tests/llama_index/test_docs.py",
+    ),
+}
+"""Pages whose Python other tests run. Those of `docs/langchain` are found there by their names."""
+
+
+def test_every_page_with_python_is_run_as_printed_and_by_no_script():
+    with_python = {
+        page.relative_to(ROOT).as_posix()
+        for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]
+        if "```python" in page.read_text()
+    }
+    here = {f"docs/{name}" for mark in test_a_guide_runs.pytestmark for name, _ in mark.args[1]}
+    langchain = {name for name in with_python if name.startswith("docs/langchain/")}
+    assert with_python == here | langchain | set(ELSEWHERE)
+    runners = {*ELSEWHERE.values(), "tests/langchain/test_docs.py"} - {
+        "tests/kit/test_kit.py"
+    }  # whose page is about scripts
+    for runner in runners:
+        assert not re.search(r"\bscripted\b", (ROOT / runner).read_text()), runner
+
+
 def test_every_option_of_the_stand_in_is_described():
     options = {word for action in parser()._actions for word in action.option_strings if word.startswith("--")}
     text = (DOCS / "server.md").read_text()

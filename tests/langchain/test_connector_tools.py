@@ -61,12 +61,14 @@ async def test_streams_are_counted_and_other_providers_are_not(standin):
     assert meter.usage.total_tokens > 0
 
 
-def test_the_page_about_connectors_runs(meteo, monkeypatch, capsys):
-    monkeypatch.setenv("MISTRAL_BASE_URL", meteo.base_url)
-    monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
+def test_the_page_about_connectors_runs(standin_factory, monkeypatch, capsys):
     page = Path(__file__).parents[2] / "docs" / "connectors.md"
+    connector, *blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+    exec(compile(connector, "meteo.py", "exec"), names)
+    monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory(connectors=[names["METEO"]]).base_url)
+    monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
+    for block in blocks:
         exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
     for words in ("['meteo']", "sun in Rome", "sun in Paris", "1 turns", "2 turns"):

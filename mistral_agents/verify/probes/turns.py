@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import function_call, function_result
+from mistral_agents.entries import Inputs, function_call, function_result
 from mistral_agents.errors import GuardrailBlockedError, MistralAgentsError
 from mistral_agents.turn import Turn
 from mistral_agents.verify.plan import Finding, Probe, judge, skip
@@ -31,7 +29,7 @@ def _entry_of(bench: Workbench, turn: Turn, kind: str) -> str | None:
     return next((entry.id for entry in history.entries if entry.type == kind and entry.id), None)
 
 
-def _restart(bench: Workbench, turn: Turn, entry_id: str | None, inputs: Any) -> Finding:
+def _restart(bench: Workbench, turn: Turn, entry_id: str | None, inputs: Inputs | None) -> Finding:
     if entry_id is None:
         return skip("the history shows no such entry")
     try:

@@ -1,0 +1,308 @@
+"""Documents of a framework in a library: their text as a file, metadata, id and hash as attributes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mistral_agents._api.libraries import unfit_attributes
+from mistral_agents._api.records import Document as LibraryRecord
+from mistral_agents._api.shared_files import Row
+from mistral_agents._api.waiting import DocumentOutcome, checked, seconds_of
+from mistral_agents._api.writing import Upload
+from mistral_agents._border.text import mend_text
+from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps
+from mistral_agents._warnings import warn_user
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError, NotFoundError
+from mistral_agents.retrieval.documents import (
+    HIDDEN_FROM_EMBEDDING,
+    HIDDEN_FROM_MODEL,
+    INTERNAL,
+    REF_HASH,
+    REF_ID,
+    RESERVED,
+    SYNC_PATH,
+    LibraryDocument,
+)
+from mistral_agents.retrieval.progress import counting
+
+if TYPE_CHECKING:
+    from mistral_agents.libraries import Libraries
+
+NAMES_OF_OURS = INTERNAL | RESERVED | {REF_ID, SYNC_PATH}
+"""Attributes that a user can't give: they say where a document comes from."""
+_TEXT_SUFFIXES = (".txt", ".md")
+_ALLOWED = "texts, whole or finite numbers, bools, and lists of one of these kinds"
+Told = Callable[[int, int], None] | None
+log = logging.getLogger("mistral_agents.retrieval")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDocument:
+    """A document of a framework.
+
+    Attributes:
+        key: Its own id.
+        text: Its text.
+        digest: Its hash; another one is another document.
+        metadata: The user's values; a None counts as none, since the service keeps none.
+        hidden_from_model: Keys of metadata that no prompt shows.
+        hidden_from_embedding: Keys of metadata that no embedding holds.
+    """
+
+    key: str
+    text: str
+    digest: str
+    metadata: Mapping[str, Any]
+    hidden_from_model: Sequence[str] = ()
+    hidden_from_embedding: Sequence[str] = ()
+
+    def find_faults(self) -> Iterator[str]:
+        """What a library can't keep of it."""
+        if mend_text(self.key) != self.key:
+            yield "its id holds half a character"
+        metadata = self._own()
+        yield from unfit_attributes(metadata)
+        for key in sorted(metadata.keys() & NAMES_OF_OURS):
+            yield f"{key!r} is a name of ours: rename it"
+
+    def _own(self) -> JsonDict:
+        return {key: value for key, value in self.metadata.items() if value is not None}
+
+    @property
+    def attributes(self) -> JsonDict:
+        """Its metadata, and what brings it back as it was."""
+        hidden = {
+            HIDDEN_FROM_MODEL: list(self.hidden_from_model),
+            HIDDEN_FROM_EMBEDDING: list(self.hidden_from_embedding),
+        }
+        known: JsonDict = {REF_ID: self.key, REF_HASH: self.digest}
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in self._own().items()}
+        return {**listed, **known, **{key: value for key, value in hidden.items() if value}}
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called."""
+        given = self.metadata.get("file_name")
+        name = PurePath(given).name if isinstance(given, str) and given else self.key.replace("/", "_")
+        return name if name.lower().endswith(_TEXT_SUFFIXES) else f"{name}.txt"
+
+
+def check_documents(documents: Sequence[SourceDocument]) -> None:
+    """Look for what a library can't keep.
+
+    Raises:
+        ConfigurationError: There is something; all of it is named.
+    """
+    bad = [f"document {document.key!r}: {fault}" for document in documents for fault in document.find_faults()]
+    if bad:
+        raise ConfigurationError(f"Metadata can't be kept by a library: {'; '.join(bad)}. Allowed are {_ALLOWED}.")
+
+
+def check_attributes(attributes: Mapping[str, Any] | None) -> None:
+    """Refuse attributes of names that are ours.
+
+    Raises:
+        ConfigurationError: There are some.
+    """
+    ours = sorted(attributes.keys() & NAMES_OF_OURS) if attributes is not None else []
+    if ours:
+        raise ConfigurationError(f"attributes: {', '.join(map(repr, ours))} are names of ours: rename them.")
+
+
+@dataclass(slots=True)
+class Insertion:
+    """What became of documents that were sent.
+
+    Attributes:
+        ids: The library's ids of those that are there, by the documents' own.
+        left_out: Why others can't be searched (refused, or not processed), by the documents' own ids.
+        sent: Which documents were sent, in the order given.
+    """
+
+    ids: dict[str, str]
+    left_out: dict[str, str]
+    sent: list[bool]
+
+    def warn(self) -> None:
+        """Say which documents can't be searched, to whoever called a wing's method."""
+        if self.left_out:
+            listed = "; ".join(f"{own!r} ({reason})" for own, reason in self.left_out.items())
+            text = f"{len(self.left_out)} document(s) can't be searched: {listed}."
+            warn_user(f"{text} Mend and insert them again, or delete them.")
+
+
+@dataclass(frozen=True, slots=True)
+class Inserter:
+    """Inserts, updates and deletes documents of one library; each method gives the steps of its work.
+
+    Attributes:
+        libraries: The client's libraries.
+        library_id: The library.
+        shows_progress: Whether bars are shown.
+    """
+
+    libraries: Libraries
+    library_id: str
+    shows_progress: bool = False
+
+    def list_documents(self) -> Steps[dict[str, LibraryDocument]]:
+        """The library's documents by id."""
+
+        async def acall() -> list[LibraryRecord]:
+            return [record async for record in self.libraries.adocuments(self.library_id)]
+
+        records = yield Job(lambda: list(self.libraries.documents(self.library_id)), acall)
+        found = (LibraryDocument.from_record(self.library_id, record) for record in records)
+        return {document.document_id: document for document in found}
+
+    def insert(self, document: SourceDocument, wait: bool | float) -> Steps[None]:
+        """Upload a document, and wait for it where that is wanted.
+
+        Raises:
+            ConfigurationError: The library can't keep it as it is.
+        """
+        check_documents([document])
+        record = yield from self._upload(document)
+        yield from self.wait_after([str(record["id"])], wait)
+
+    def update(self, document: SourceDocument, wait: bool | float) -> Steps[None]:
+        """Upload a document, then delete what it replaces.
+
+        Raises:
+            ConfigurationError: The library can't keep it as it is.
+        """
+        check_documents([document])
+        listed = yield from self.list_documents()
+        record = yield from self._replace(document, _find_old(document.key, listed))
+        yield from self.wait_after([str(record["id"])], wait)
+
+    def fill(self, documents: Sequence[SourceDocument], *, known: bool, wait: bool | float) -> Steps[Insertion]:
+        """Upload documents one after the other and wait for them; what fails is noted, and the rest goes on.
+
+        Args:
+            documents: The documents.
+            known: Whether the library is looked at first, so that what is there unchanged is not sent.
+            wait: How long to wait until they are processed.
+
+        Raises:
+            ConfigurationError: The library can't keep some as they are; nothing was sent.
+        """
+        check_documents(documents)
+        seconds = seconds_of(wait) if wait is not False else None
+        with counting("Uploading", self.shows_progress) as told:
+            made = yield from self._upload_all(documents, known, told)
+        if seconds is not None and made.ids:
+            outcomes = yield from self.wait(list(made.ids.values()), seconds)
+            names = {key: own for own, key in made.ids.items()}
+            for one in outcomes:
+                if not one.ready:
+                    made.left_out[names[one.document_id]] = f"{one.state}, the service says {one.process_status!r}"
+        return made
+
+    def fill_new(self, documents: Sequence[SourceDocument], *, known: bool, wait: bool | float) -> Steps[Insertion]:
+        """As `fill`, for a library that may have been made for this: what breaks off says how to go on."""
+        try:
+            return (yield from self.fill(documents, known=known, wait=wait))
+        except MistralAgentsError as error:
+            way_out = f"Library {self.library_id} holds what was sent: go on with from_documents(documents, "
+            way_out += "library_id=...), or delete it."
+            error.hint = way_out if error.hint is None else f"{error.hint} {way_out}"
+            raise
+        except BaseException:
+            log.warning("from_documents broke off; library %s holds what was sent.", self.library_id)
+            raise
+
+    def delete(self, key: str) -> Steps[bool]:
+        """Delete by the library's id, or by the id of the document it was made of; whether there was one."""
+        was_there = False
+        for one in _find_old(key, (yield from self.list_documents())):
+            was_there = (yield from self._delete(one.document_id)) or was_there
+        return was_there
+
+    def wait(self, ids: Sequence[str] | None, seconds: float) -> Steps[list[DocumentOutcome]]:
+        """Wait until documents are processed; None takes all that are unfinished."""
+        with counting("Processing documents", self.shows_progress) as told:
+            options: dict[str, Any] = {"timeout": seconds, "on_progress": told}
+            outcomes: list[DocumentOutcome] = yield Job(
+                partial(self.libraries.wait_until_ready, self.library_id, ids, **options),
+                partial(self.libraries.await_until_ready, self.library_id, ids, **options),
+            )
+        return outcomes
+
+    def wait_after(self, ids: Sequence[str], wait: bool | float) -> Steps[None]:
+        """Wait for what was sent, where that is wanted.
+
+        Raises:
+            DocumentProcessingError, LibraryNotReadyError: Some failed, or were not processed in time.
+        """
+        if wait is not False and ids:
+            checked((yield from self.wait(ids, seconds_of(wait))))
+
+    def _upload(self, document: SourceDocument) -> Steps[LibraryRecord]:
+        name, mark = document.file_name, _make_mark(document.key)
+        upload = Upload(
+            self.library_id,
+            mend_text(document.text).encode(),
+            Row(name, document.attributes),
+            sent_as=f"{mark}{uuid4().hex[:8]}-{name}",
+            is_ours=lambda found: found.startswith(mark),
+            is_same=lambda found: (found.get("attributes") or {}).get(REF_ID) == document.key,
+        )
+        return (yield from self.libraries.writer.upload(upload))
+
+    def _upload_all(self, documents: Sequence[SourceDocument], known: bool, told: Told) -> Steps[Insertion]:
+        listed = (yield from self.list_documents()) if known else {}
+        made = Insertion({}, {}, [])
+        for number, document in enumerate(documents, 1):
+            old = _find_old(document.key, listed)
+            same = next((one for one in old if one.attributes.get(REF_HASH) == document.digest), None)
+            made.sent.append(same is None)
+            if same is not None:
+                made.ids[document.key] = same.document_id
+            else:
+                try:
+                    record = yield from self._replace(document, old)
+                    made.ids[document.key] = str(record["id"])
+                except InvalidRequestError as error:
+                    made.sent[-1] = False
+                    made.left_out[document.key] = error.message
+            if told is not None:
+                told(number, len(documents))
+        return made
+
+    def _replace(self, document: SourceDocument, old: list[LibraryDocument]) -> Steps[LibraryRecord]:
+        record = yield from self._upload(document)
+        for one in old:
+            if one.document_id != record["id"]:
+                yield from self._delete(one.document_id)
+        return record
+
+    def _delete(self, document_id: str) -> Steps[bool]:
+        try:
+            return (yield from self.libraries.writer.delete(self.library_id, document_id))
+        except NotFoundError:  # somebody else was faster
+            return False
+
+
+def _find_old(key: str, listed: dict[str, LibraryDocument]) -> list[LibraryDocument]:
+    """The library's documents of an id, and what an upload that broke off has left of them."""
+    mark = _make_mark(key)
+    return [
+        document
+        for document_id, document in listed.items()
+        if key in (document_id, document.attributes.get(REF_ID))
+        or (not document.attributes and document.name.startswith(mark))
+    ]
+
+
+def _make_mark(key: str) -> str:
+    """How a document's file is called until it has its attributes; what a kill leaves behind is known by it."""
+    return f"insert-{sha256(mend_text(key).encode()).hexdigest()[:12]}-"
