@@ -33,7 +33,6 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
 from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
-from mistral_agents.retrieval.progress import counting
 
 
 class _Unused(TransformComponent):
@@ -213,6 +212,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return self.client.libraries.upload(self.library_id, file, **options)
 
     async def aupload(
@@ -227,6 +227,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """As `upload`, without blocking."""
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return await self.client.libraries.aupload(self.library_id, file, **options)
 
     def wait_until_ready(
@@ -279,9 +280,8 @@ class MistralLibraryIndex(BaseManagedIndex):
         return await arun(self._sync(folder, wait, options))
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
-        with counting("Uploading", self._show_progress) as told:
-            chosen: FolderOptions = {"on_progress": told, **options}
-            report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
+        chosen: FolderOptions = {"show_progress": self._show_progress, **options}
+        report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
         yield from self._documents.wait_after(report.document_ids, wait)
         return report
 

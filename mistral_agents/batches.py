@@ -24,10 +24,10 @@ from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
 from mistral_agents._json import JsonDict
+from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
 from mistral_agents.files import Files
-from mistral_agents.retrieval.progress import counting
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Usage
 

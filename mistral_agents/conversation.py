@@ -113,6 +113,11 @@ class Conversation(Shown):
         return self._exchanges.usage
 
     @property
+    def meter(self) -> Meter | None:
+        """What counts its turns; None where none was given."""
+        return self._exchanges.settings.meter
+
+    @property
     def last_turn(self) -> Turn | None:
         """The last exchange's turn; None before one."""
         return self._exchanges.last_turn

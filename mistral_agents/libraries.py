@@ -22,9 +22,10 @@ from mistral_agents._api.libraries import DocumentFilters, Level, OwnerType, Sha
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
 from mistral_agents._api.shared_files import SharedFile, split_id
-from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
+from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of, state_of
 from mistral_agents._api.writing import Writer, plain_upload
 from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.embeddings import Embeddings
 from mistral_agents.errors import ResponseFormatError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from mistral_agents.retrieval.folder import FolderOptions, FolderReport
     from mistral_agents.retrieval.searching import Searches, SearchOptions
     from mistral_agents.retrieval.snapshot import Hit
+
+_WAITING = "Processing documents"
 
 __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
@@ -204,6 +207,7 @@ class Libraries:
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
         wait: bool | float = False,
+        show_progress: bool = False,
     ) -> Document:
         """Upload a document; a search finds it once it is processed (see `wait_until_ready`).
 
@@ -217,6 +221,7 @@ class Libraries:
             attributes: Your own values, kept with the document; they and `expires_at` cost a second request.
             expires_at: When the service deletes it.
             wait: Wait until it is processed: True for up to 600 seconds, or the seconds to wait.
+            show_progress: Show a bar while waiting.
 
         Raises:
             DocumentProcessingError: With `wait`: the service could not process it.
@@ -224,7 +229,9 @@ class Libraries:
         """
         document = run(self._uploading(library_id, *named_bytes(file, name), attributes, expires_at))
         if wait is not False:
-            checked(self.wait_until_ready(library_id, [document["id"]], timeout=seconds_of(wait)), [document])
+            seconds, ids = seconds_of(wait), [document["id"]]
+            found = self.wait_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
+            checked(found, [document])
         return document
 
     async def aupload(
@@ -236,12 +243,14 @@ class Libraries:
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
         wait: bool | float = False,
+        show_progress: bool = False,
     ) -> Document:
         """As `upload`, without blocking."""
         found = await asyncio.to_thread(named_bytes, file, name)
         document = await arun(self._uploading(library_id, *found, attributes, expires_at))
         if wait is not False:
-            outcomes = await self.await_until_ready(library_id, [document["id"]], timeout=seconds_of(wait))
+            seconds, ids = seconds_of(wait), [document["id"]]
+            outcomes = await self.await_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(outcomes, [document])
         return document
 
@@ -352,6 +361,7 @@ class Libraries:
         *,
         timeout: float = 600.0,
         on_progress: Progress | None = None,
+        show_progress: bool = False,
     ) -> builtins.list[DocumentOutcome]:
         """Wait until documents are processed; returns what became of each, and raises for none of them.
 
@@ -360,17 +370,19 @@ class Libraries:
             document_ids: The documents; None takes every document that is not finished yet.
             timeout: Seconds to wait; what is unfinished then comes back as `pending`.
             on_progress: Called after each round with (finished, total).
+            show_progress: Show a bar.
         """
         ids = document_ids if document_ids is not None else _find_unfinished(builtins.list(self.documents(library_id)))
-        waiting = Waiting(ids, timeout, on_progress)
-        while True:
-            for key in waiting.pending:
-                waiting.take(key, self.status(library_id, key))
-            pause = waiting.pause()
-            if pause is None:
-                self.changes.note(library_id)
-                return waiting.outcomes
-            time.sleep(pause)
+        with counting(_WAITING, show_progress, on_progress) as tick:
+            waiting = Waiting(ids, timeout, tick)
+            pause: float | None = 0.0
+            while pause is not None:
+                time.sleep(pause)
+                for key in waiting.pending:
+                    waiting.take(key, self.status(library_id, key))
+                pause = waiting.pause()
+        self.changes.note(library_id)
+        return waiting.outcomes
 
     async def await_until_ready(
         self,
@@ -379,19 +391,21 @@ class Libraries:
         *,
         timeout: float = 600.0,
         on_progress: Progress | None = None,
+        show_progress: bool = False,
     ) -> builtins.list[DocumentOutcome]:
         """As `wait_until_ready`, without blocking."""
         if document_ids is None:
             document_ids = _find_unfinished([document async for document in self.adocuments(library_id)])
-        waiting = Waiting(document_ids, timeout, on_progress)
-        while True:
-            for key in waiting.pending:
-                waiting.take(key, await self.astatus(library_id, key))
-            pause = waiting.pause()
-            if pause is None:
-                self.changes.note(library_id)
-                return waiting.outcomes
-            await asyncio.sleep(pause)
+        with counting(_WAITING, show_progress, on_progress) as tick:
+            waiting = Waiting(document_ids, timeout, tick)
+            pause: float | None = 0.0
+            while pause is not None:
+                await asyncio.sleep(pause)
+                for key in waiting.pending:
+                    waiting.take(key, await self.astatus(library_id, key))
+                pause = waiting.pause()
+        self.changes.note(library_id)
+        return waiting.outcomes
 
     def text(
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None

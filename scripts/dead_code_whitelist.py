@@ -39,7 +39,7 @@ _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presenc
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
 # Commands of the command line, under other names.
-_.list_agents, _.pull, _.list_conversations
+_.list_agents, _.list_jobs, _.pull, _.list_conversations
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding

@@ -19,7 +19,7 @@ from mistral_agents._display.blocks import (
     View,
     Words,
 )
-from mistral_agents._display.words import shorten, write_seconds, write_usage
+from mistral_agents._display.words import shorten, write_price, write_seconds, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import thinking_text
@@ -37,13 +37,14 @@ from mistral_agents.entries import (
 )
 from mistral_agents.history import History
 from mistral_agents.turn import Turn
+from mistral_agents.usage import Prices
 
 Pictures = Mapping[str, FileData]
 """Files of a conversation that were downloaded, by their id."""
 
 
-def view_turn(turn: Turn, pictures: Pictures | None = None) -> View:
-    """A turn: the answer, what tools did, the sources, what it cost."""
+def view_turn(turn: Turn, pictures: Pictures | None = None, prices: Prices | None = None) -> View:
+    """A turn: the answer, what tools did, the sources, what it cost (in money where there is a price for its model)."""
     files = pictures if pictures is not None else {}
     answer: list[Block] = []
     runs: list[Block] = []
@@ -57,7 +58,7 @@ def view_turn(turn: Turn, pictures: Pictures | None = None) -> View:
     waiting = [f"{call.name} waits for its result" for call in turn.function_calls]
     waiting += [f"{call.name} waits for a decision" for call in turn.pending_confirmations]
     state = [] if turn.complete else ["the stream broke off here"]
-    notes = [*state, *waiting, _foot(turn)]
+    notes = [*state, *waiting, _foot(turn), write_price(turn.usage, turn.model, prices)]
     blocks = [*answer, *runs, *source_blocks(turn.citations), Words(" · ".join(filter(None, notes)))]
     return View(f"Turn of {turn.conversation_id or 'an unknown conversation'}", blocks, _plain_turn(turn, notes))
 

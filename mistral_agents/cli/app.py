@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from mistral_agents._version import __version__
-from mistral_agents.cli import agents, conversations, libraries
+from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
@@ -24,7 +24,7 @@ from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 _FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "-vv", "--verbose"})
 _KILLED = 128  # and the number of the signal, as shells tell it
-_VALUED = frozenset({"--api-key-file", "--base-url"})
+_VALUED = frozenset({"--api-key-file", "--base-url", "--prices"})
 _OWN_OPTIONS = frozenset({"serve", "verify"})
 """Commands that hand their arguments on as they are."""
 _EPILOG = (
@@ -81,6 +81,7 @@ app = typer.Typer(
 app.add_typer(agents.app, name="agents", help="Agents: as code, versions, aliases.")
 app.add_typer(conversations.app, name="conversations", help="Stored conversations.")
 app.add_typer(libraries.app, name="libraries", help="Document libraries.")
+app.add_typer(batch.app, name="batch", help="Batch jobs: many requests at another price.")
 app.command()(chat)
 
 
@@ -96,13 +97,17 @@ def start(
     as_json: Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; all else goes to stderr.")] = False,
     key_file: Annotated[Path | None, typer.Option("--api-key-file", help="A file with the key.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The service's address, without /v1.")] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(envvar="MISTRAL_AGENTS_PRICES", help="Your price table (JSON); turns tell a cost."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Tell what is sent; -vv more.")] = 0,
     _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     """Keep what all commands need."""
     set_logging(verbose)
-    context.obj = Session(as_json, key_file, base_url, quiet)
+    context.obj = Session(as_json, key_file, base_url, quiet, prices)
 
 
 _AS_THEY_ARE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mistral_agents._api.records import Records
+from mistral_agents._display.views import show_value
 from mistral_agents._json import JsonDict
 from mistral_agents.branches import Branch
 from mistral_agents.cleanup import cleanup
@@ -88,7 +89,7 @@ def _say(session: Session, talk: Conversation, message: str | None) -> None:
         turn = talk.append(message)
     except MistralAgentsError as error:
         raise as_unsure(error) from error
-    session.emit(_turn_json(turn), turn)
+    session.emit(_turn_json(turn), show_value(turn, prices=session.prices))
 
 
 def _turn_json(turn: Turn) -> JsonDict:
@@ -175,7 +176,14 @@ def clean(
     """Delete old conversations."""
     session = session_of(context)
     age = timedelta(days=older_than)
-    report = cleanup(session.client, older_than=age, agent_id=agent, archive_to=archive_to, dry_run=not yes)
+    report = cleanup(
+        session.client,
+        older_than=age,
+        agent_id=agent,
+        archive_to=archive_to,
+        dry_run=not yes,
+        show_progress=session.shows_progress,
+    )
     rows = [
         {"conversation_id": row.conversation_id, "days": row.age.days, "done": row.done, "error": row.error}
         for row in report.rows

@@ -73,10 +73,13 @@ def sync(
     session = session_of(context)
     key = _find_id(session, library)
     libraries = session.client.libraries
-    report = libraries.sync_folder(key, folder, pattern=pattern, delete=not keep, dry_run=not yes)
+    bars = session.shows_progress
+    report = libraries.sync_folder(
+        key, folder, pattern=pattern, delete=not keep, dry_run=not yes, show_progress=bars and yes
+    )
     session.emit(asdict(report), report)
     session.agrees([], yes)
-    outcomes = libraries.wait_until_ready(key, report.document_ids) if wait and yes else []
+    outcomes = libraries.wait_until_ready(key, report.document_ids, show_progress=bars) if wait and yes else []
     bad = [outcome for outcome in outcomes if outcome.state != "ready"]
     if report.failed or bad:
         raise PartlyFailedError(f"{len(report.failed)} files were not sent, {len(bad)} documents are not ready.")
@@ -111,7 +114,7 @@ def status(
     session = session_of(context)
     key = _find_id(session, library)
     if wait:
-        session.client.libraries.wait_until_ready(key)
+        session.client.libraries.wait_until_ready(key, show_progress=session.shows_progress)
     session.client.libraries.get(key)
     rows: Records = Records(session.client.libraries.documents(key))  # type: ignore[type-arg]
     states = Counter(state_of(row)[0] for row in rows)
