@@ -69,7 +69,8 @@ class HostedTool(dict[str, Any]):
             of this tool. A name that the tool does not have is a `ConfigurationError`, before anything is sent.
         include: The only functions to offer.
         exclude: Functions not to offer; not together with `include`. A name that the tool does not have is a
-            `TranslationWarning`. The exact effect of both on built-in tools is unverified.
+            `TranslationWarning`. The exact effect of both on built-in tools is unverified (probe
+            `excluded-function`).
     """
 
     def __init__(

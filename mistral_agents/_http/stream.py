@@ -313,7 +313,8 @@ class TurnStream(_Reading):
     """One turn as it happens: iterate over the service's events, then read `.turn`.
 
     The request goes out at the first event asked for (or on `with`). Leaving the loop or the `with` block early frees
-    the connection, and so does dropping the stream; whether the service then stops working or billing is unverified.
+    the connection, and so does dropping the stream; whether the service then stops working or billing is
+    unverified (probe `left-early-quota`).
 
     Raises:
         StreamInterruptedError: The stream ended before `conversation.response.done`, or an event of it can't be read;
