@@ -56,6 +56,7 @@ def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, *
         "pending_confirmations": [tool_call(call) for call in turn.pending_confirmations],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
         "files": [file_dict(ref) for ref in turn.files],
+        "guardrails": turn.guardrails,
         "thinking": turn.reasoning if THINKING is None else "",
         **marks,
     }

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from mistral_agents._api.arguments import flag_text, known_options, texts_of
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, check_ids, path_of
+from mistral_agents._http.transport import Call, check_ids, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools
@@ -99,6 +99,7 @@ def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> Jso
         names = ", ".join(sorted({*known.__annotations__, *AgentOptions.__annotations__}))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
     check_ids(options)
+    check_mappings(options, "guardrails")
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -90,6 +90,19 @@ def check_ids(options: Mapping[str, Any]) -> None:
                 raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
             for place, one in enumerate(value):
                 check_id(f"{name}[{place}]", one)
+
+
+def check_mappings(options: Mapping[str, Any], *names: str) -> None:
+    """Check the options that hold a list of objects; None is not given.
+
+    Raises:
+        ConfigurationError: One of them is something else.
+    """
+    for name in names:
+        value = options.get(name)
+        is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        if value is not None and not (is_list and all(isinstance(one, Mapping) for one in value)):
+            raise ConfigurationError(f"{name} must be a list of mappings, not {value!r}.")
 
 
 @dataclass(slots=True)
