@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 LOWEST := .venv/lowest-$(VERSION)
 BENCH := .venv/bench-$(VERSION)
 PEERS := .venv/peers-$(VERSION)
+THIRD := .venv/third-party-$(VERSION)
 ENGINE := .venv/engine-$(VERSION)
 export UV_LINK_MODE = copy
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest test-model lint format bench soak peers docs dist smoke verify record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench soak peers third-party docs dist smoke verify record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -32,6 +33,12 @@ $(PEERS)/.done: pyproject.toml constraints-peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet "pip>=25.1"
 	$(PEERS)/bin/python -m pip install --quiet --editable ".[langchain]" langchain-openai langchain-mistralai --constraint constraints-peers.txt
+	@touch $@
+
+$(THIRD)/.done: pyproject.toml constraints-third-party.txt
+	$(PYTHON) -m venv $(THIRD)
+	$(THIRD)/bin/python -m pip install --quiet "pip>=25.1"
+	$(THIRD)/bin/python -m pip install --quiet --editable ".[all]" --group third-party --constraint constraints-third-party.txt
 	@touch $@
 
 setup: $(VENV)/.done  ## Build the environment once; later runs reuse it
@@ -86,6 +93,9 @@ soak: setup  ## Turns through faults, judged by the stand-in's record (10 minute
 peers: $(PEERS)/.done  ## What ChatOpenAI and ChatMistralAI keep and lose, beside ours (an environment of its own)
 	$(PEERS)/bin/python -m benchmarks.peers
 
+third-party: $(THIRD)/.done  ## Packages of others on both wings: which work (an environment of its own, 1.3 GB; Python 3.11 or later)
+	$(THIRD)/bin/python -m scripts.third_party
+
 $(VENV)/.docs: $(VENV)/.done
 	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
 	@touch $@
@@ -121,6 +131,7 @@ lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --group docs --group dist --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group bench --group bench-vectors --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-bench.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra all --group third-party --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-third-party.txt --upgrade
 	printf 'langchain-openai\nlangchain-mistralai\n' | $(BIN)/uv pip compile - pyproject.toml --extra langchain --constraint constraints.txt --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints-peers.txt --upgrade
 
 clean:

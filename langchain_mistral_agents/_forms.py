@@ -5,7 +5,7 @@ Whether the service mixes words, tool runs and JSON in one turn is not known, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
@@ -21,7 +21,7 @@ _OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "strict", "tool_conf
 _OF_CONVERSATION = ("store", "conversation_id", "metadata", "conversation_metadata")
 
 
-def writing_options(kwargs: JsonDict, form: Any) -> JsonDict:
+def writing_options(kwargs: JsonDict, form: Mapping[str, Any]) -> JsonDict:
     """The options of the turn that writes the form: it has no tools and is not kept."""
     left = {name: value for name, value in kwargs.items() if name not in (*_OF_TOOLS, *_OF_CONVERSATION)}
     return {**left, "response_format": form}

@@ -53,14 +53,14 @@ _COMPLETION = (
 
 @lru_cache(maxsize=64)
 def shared_client(
-    key: Any,
+    key: SecretStr | Callable[[], Any] | None,
     base_url: str,
     timeout: float,
     max_retries: int,
     retry_stateless: bool,
     headers: tuple[Any, ...],
-    http: Any,
-    async_http: Any,
+    http: object,
+    async_http: object,
 ) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
     return MistralAgents(
@@ -150,7 +150,7 @@ class AgentSettings(BaseChatModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_names(cls, values: Any) -> Any:
+    def _resolve_names(cls, values: object) -> object:
         return cls._resolve(values) if isinstance(values, dict) else values
 
     @field_validator("connectors")
@@ -183,7 +183,7 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens_from_messages(
-        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: Any
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: object
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
         return count_messages(messages, [as_tool(tool) for tool in tools or ()])
@@ -193,7 +193,7 @@ class AgentSettings(BaseChatModel):
         return profile_of(self.model)
 
     @override
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: object) -> str:
         """The key of a cached answer: LangChain's, and the address."""
         return f"{self.mistral.base_url} {super()._get_llm_string(stop=stop, **kwargs)}"
 
@@ -254,9 +254,10 @@ class AgentSettings(BaseChatModel):
         }
 
     @override
-    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: object) -> dict[str, Any]:
         """What tracers show of a call: options by their names, and all tools; credentials are hidden."""
-        tools = [*self.connectors, *(kwargs.get("tools") or ())]
+        bound = kwargs.get("tools")
+        tools = [*self.connectors, *(bound if isinstance(bound, (list, tuple)) else ())]
         params = super()._get_invocation_params(stop=stop, **kwargs)
         return {**params, "tools": [masked(tool) for tool in tools]} if tools else params
 

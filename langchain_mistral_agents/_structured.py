@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage
@@ -15,15 +15,17 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import BaseModel
 
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.schemas import Form, describe_form, read_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
-METHODS = ("json_schema", "function_calling", "json_mode")
+Method = Literal["json_schema", "function_calling", "json_mode"]
+METHODS: tuple[str, ...] = get_args(Method)
 
 
-def form_of(schema: Any, *, strict: bool | None = None) -> Form:
+def form_of(schema: object, *, strict: bool | None = None) -> Form:
     """The form of a schema in any of LangChain's kinds; of a tool or a function that of its arguments."""
     is_function = callable(schema) and not isinstance(schema, type) and not hasattr(schema, "__origin__")
     if isinstance(schema, BaseTool) or (is_function and hasattr(schema, "__code__")):
@@ -36,7 +38,7 @@ class FormParser(JsonOutputParser):
 
     form: Any = None
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """The value; of a stream's beginning what is there already, None where that does not fit yet."""
         if partial:
             return _read_partly(self.form, super().parse_result(result, partial=True))
@@ -53,11 +55,13 @@ class CallParser(JsonOutputKeyToolsParser):
 
     form: Any = None
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """As `FormParser.parse_result`."""
         value = super().parse_result(result, partial=partial)
         if value is None:
-            return None if partial else _check_no_fault(result[0])
+            if not partial:
+                _check_no_fault(result[0])
+            return None
         return _read_partly(self.form, value) if partial else _read(self.form, value, json.dumps(value))
 
 
@@ -68,7 +72,7 @@ def _check_no_fault(generation: Generation) -> None:
         raise OutputParserException(f"The call {call['name']} can't be read: {call['error']}", llm_output=call["args"])
 
 
-def _read(form: Form | None, value: Any, text: str) -> Any:
+def _read(form: Form | None, value: object, text: str) -> object:
     if form is None:
         return value
     try:
@@ -77,7 +81,7 @@ def _read(form: Form | None, value: Any, text: str) -> Any:
         raise OutputParserException(f"The answer can't be read as {form.name}: {error}", llm_output=text) from error
 
 
-def _read_partly(form: Form | None, value: Any) -> Any:
+def _read_partly(form: Form | None, value: object) -> object:
     if form is None or value is None:
         return value
     try:
@@ -93,15 +97,15 @@ def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
     return FormParser(form=form)
 
 
-def _trace_schema(given: Any, form: Form) -> dict[str, Any]:
+def _trace_schema(given: object, form: Form) -> dict[str, Any]:
     """The schema as LangChain's tracers know it of other models; ours where LangChain can't say it."""
     try:
-        return convert_to_json_schema(given)
+        return convert_to_json_schema(cast("type[BaseModel]", given))  # of other kinds it says what it does not take
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         return {"title": form.name, **form.schema}
 
 
-def bound_options(given: Any, form: Form | None, method: str) -> dict[str, Any]:
+def bound_options(given: object, form: Form | None, method: str) -> dict[str, Any]:
     """What is bound to the model, and what LangChain's tracing wants to know of it."""
     schema = _trace_schema(given, form) if form is not None else None
     traced = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
@@ -112,7 +116,7 @@ def bound_options(given: Any, form: Form | None, method: str) -> dict[str, Any]:
     return {"response_format": form.response_format, **traced}
 
 
-def check_method(schema: Any, method: str) -> None:
+def check_method(schema: object, method: str) -> None:
     """Refuse an unknown method, and one that needs a schema and has none.
 
     Raises:

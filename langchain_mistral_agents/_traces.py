@@ -72,7 +72,7 @@ class TurnCatcher(BaseCallbackHandler):
     def __init__(self) -> None:
         self.turn: Turn | None = None
 
-    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, **_: object) -> None:
         """Keep the turn of the last answer."""
         for generations in response.generations:
             for generation in generations:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
 
 from langchain_mistral_agents._chunks import Chunks, generation_of
@@ -20,17 +21,29 @@ from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished
 from langchain_mistral_agents._messages import message_of
 from langchain_mistral_agents._plan import Plan, Request, ask
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._structured import (
+    Method,
+    bound_options,
+    check_method,
+    form_of,
+    format_turn,
+    parsed,
+    parser_for,
+)
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._border.options import function_name, resolve_options
+from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 from mistral_agents.turn import Turn
 
+Form = TypeVar("Form")
 
-def _prepare_call(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+
+def _prepare_call(config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> JsonDict:
     """The options of a call before anything is traced: names are checked, headers sealed.
 
     `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
@@ -102,38 +115,70 @@ class ChatMistralAgent(AgentSettings):
     def __init__(self, **options: Unpack[ChatOptions]) -> None:
         super().__init__(**self._resolve(options))
 
+    # Of options, LangChain's own signatures say `**kwargs: object`; these name them, so that an editor completes them.
+
     @override
-    def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+    def invoke(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
+    ) -> AIMessage:
         return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
-    async def ainvoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    async def ainvoke(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
-    def stream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    def stream(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
         return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
-    async def astream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    async def astream(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
         async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
+    @override
+    def batch(  # type: ignore[override]
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CallOptions],
+    ) -> list[AIMessage]:
+        return super().batch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
+
+    @override
+    async def abatch(  # type: ignore[override]
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CallOptions],
+    ) -> list[AIMessage]:
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
+
+    @override
+    def bind(  # type: ignore[override]
+        self, **kwargs: Unpack[CallOptions]
+    ) -> RunnableBinding[LanguageModelInput, AIMessage]:
+        return super().bind(**kwargs)
+
     def _get_request_payload(
-        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
         fields = self._fields()
         return Plan(fields, ask(fields, given, stop, kwargs), given).preview().payload
 
-    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Steps[Request]:
+    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
         fields = self._fields()
         asked = ask(fields, messages, stop, kwargs)
@@ -187,7 +232,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> ChatResult:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -206,7 +251,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> ChatResult:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -220,18 +265,30 @@ class ChatMistralAgent(AgentSettings):
         return result
 
     @override
-    def _generate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: object,
+    ) -> ChatResult:
         """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
         model = self._without(cache=False) if _is_kept(kwargs) else self
-        return BaseChatModel._generate_with_cache(model, messages, *args, **kwargs)
+        return BaseChatModel._generate_with_cache(model, messages, stop, run_manager, **kwargs)
 
     @override
-    async def _agenerate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: object,
+    ) -> ChatResult:
         model = self._without(cache=False) if _is_kept(kwargs) else self
-        return await BaseChatModel._agenerate_with_cache(model, messages, *args, **kwargs)
+        return await BaseChatModel._agenerate_with_cache(model, messages, stop, run_manager, **kwargs)
 
     def _form_steps(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
     ) -> Steps[TurnGeneration] | None:
         """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
         form = kwargs.get("response_format", self._completion.get("response_format"))
@@ -241,7 +298,7 @@ class ChatMistralAgent(AgentSettings):
         return self._write_form(messages, stop, kwargs, form)
 
     def _write_form(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], form: Any
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict, form: JsonDict
     ) -> Steps[TurnGeneration]:
         thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
         writing = writing_options(kwargs, form)
@@ -261,7 +318,7 @@ class ChatMistralAgent(AgentSettings):
         joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
         return first.with_message(joined)
 
-    def _without(self, **changes: Any) -> ChatMistralAgent:
+    def _without(self, **changes: object) -> ChatMistralAgent:
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
         return self.model_copy(update={**changes, "completion_args": args})
 
@@ -282,7 +339,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Iterator[ChatGenerationChunk]:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -307,7 +364,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> AsyncIterator[ChatGenerationChunk]:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -334,7 +391,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -358,7 +415,7 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
         form = self._form_steps(messages, stop, kwargs)
         if form is not None:
@@ -384,13 +441,13 @@ class ChatMistralAgent(AgentSettings):
     # tools and structured output
 
     @override
-    def bind_tools(
+    def bind_tools(  # type: ignore[override]
         self,
-        tools: Sequence[Any],
+        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
-        tool_choice: Any = None,
+        tool_choice: ToolChoice | None = None,
         strict: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoundOptions],
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind functions (run by you) and hosted tools (run by the service).
 
@@ -400,21 +457,57 @@ class ChatMistralAgent(AgentSettings):
             strict: Whether arguments must follow the schema exactly.
             kwargs: Further options of each call, e.g. `response_format`.
         """
-        bound = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
+        bound: JsonDict = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
         if tool_choice is not None:
             bound["tool_choice"] = tool_choice
         return self.bind(**bound)
 
+    @overload  # type: ignore[override]
+    def with_structured_output(
+        self,
+        schema: type[Form],
+        *,
+        method: Method = "json_schema",
+        include_raw: Literal[False] = False,
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, Form]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: object = None,
+        *,
+        method: Method = "json_schema",
+        include_raw: Literal[True],
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, JsonDict]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: object = None,
+        *,
+        method: Method = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, Any]: ...
+
     @override
     def with_structured_output(
         self,
-        schema: Any = None,
+        schema: object = None,
         *,
-        method: str = "json_schema",
+        method: Method = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
-        tools: Sequence[Any] | None = None,
-        **kwargs: Any,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
     ) -> Runnable[LanguageModelInput, Any]:
         """Answers of a given form.
 
@@ -433,7 +526,7 @@ class ChatMistralAgent(AgentSettings):
         check_method(schema, method)
         wanted = strict if method == "json_schema" else bool(strict)
         form = form_of(schema, strict=wanted) if schema is not None else None
-        options = {**bound_options(schema, form, method), **kwargs}
+        options: JsonDict = {**bound_options(schema, form, method), **kwargs}
         parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         if not ready:
@@ -442,7 +535,8 @@ class ChatMistralAgent(AgentSettings):
         if functions:
             raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
         plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
-        turns = format_turn(self.bind(**({"tools": list(tools)} if tools else {})), plain.bind(**options))
+        thinker = self.bind(tools=list(tools)) if tools else self
+        turns = format_turn(thinker, plain.bind(**options))
         return parsed(turns, parser, include_raw=include_raw)
 
     # files

@@ -277,7 +277,7 @@ def _ask(pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return decided
 
 
-def _read_decisions(given: Any, ids: Sequence[str]) -> dict[str, str] | None:
+def _read_decisions(given: object, ids: Sequence[str]) -> dict[str, str] | None:
     """A resume value as `allow` or `deny` by call id; None where it is no decision about each of them."""
     words: Mapping[Any, Any] = {}
     if isinstance(given, str):

@@ -31,7 +31,7 @@ TOOL_CALL: Any = getattr(types, "ToolCallBlock", None)
 _CITED = ("origin", "title", "url", "document_id", "library_id", "snippet", "offset")
 
 
-def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, **marks: Any) -> ChatMessage:
+def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, **marks: object) -> ChatMessage:
     """The message of a turn.
 
     Args:

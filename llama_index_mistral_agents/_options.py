@@ -44,7 +44,7 @@ class CallOptions:
     target: JsonDict = field(default_factory=dict)
 
 
-def describe_tool(tool: Any, *, strict: bool | None = None) -> JsonDict:
+def describe_tool(tool: object, *, strict: bool | None = None) -> JsonDict:
     """A tool of LlamaIndex, or one as a dict, as the service takes it.
 
     Raises:

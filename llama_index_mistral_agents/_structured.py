@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
@@ -20,6 +20,9 @@ from mistral_agents._border.schemas import describe_form, read_json
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ResponseFormatError
 
+Form = TypeVar("Form")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 dispatcher = get_dispatcher(__name__)
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
@@ -27,10 +30,15 @@ _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_
 _ASKED = "Answer with one JSON value that follows this JSON schema, and with nothing else:\n{}"
 
 
+def _trace_span(method: Method) -> Method:
+    """LlamaIndex's decorator, whose types forget what the method takes and gives."""
+    return cast("Method", dispatcher.span(method))
+
+
 class Structure:
     """How an object of a type is asked for and read."""
 
-    def __init__(self, output_cls: Any, *, is_agent: bool) -> None:
+    def __init__(self, output_cls: object, *, is_agent: bool) -> None:
         self._cls = output_cls
         self._form = describe_form(output_cls)
         self._is_agent = is_agent
@@ -48,7 +56,7 @@ class Structure:
         given = {k: v for k, v in llm_kwargs.items() if k not in _PROGRAM_ONLY} if llm_kwargs is not None else {}
         return given if self._is_agent else {**given, "response_format": self._form.response_format}
 
-    def read(self, response: ChatResponse) -> Any:
+    def read(self, response: ChatResponse) -> object:
         """The object of a finished answer.
 
         Raises:
@@ -61,7 +69,7 @@ class Structure:
         except ValueError as error:
             raise ResponseFormatError(f"The answer can't be read as {self._form.name}: {error}", body=text) from error
 
-    def partial(self, response: ChatResponse) -> Any:
+    def partial(self, response: ChatResponse) -> object:
         """The object as far as it has come; None where there is none yet, or a type has no half objects."""
         if not (isinstance(self._cls, type) and issubclass(self._cls, BaseModel)):
             return None
@@ -86,10 +94,10 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
     def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: JsonDict) -> list[ChatMessage]:
         return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
 
-    @dispatcher.span
+    @_trace_span
     def structured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
-    ) -> Any:
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
         """Answer a prompt with an object of a pydantic class.
 
         Args:
@@ -103,25 +111,27 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         """
         structure = self._structure(output_cls)
         if structure is None:
-            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return cast("Form", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         _starts(output_cls, prompt, prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return _ends(structure.read(self.chat(messages, **structure.kwargs(llm_kwargs))))
+        answer = self.chat(messages, **structure.kwargs(llm_kwargs))
+        return _ends(cast("Form", structure.read(answer)))
 
-    @dispatcher.span
+    @_trace_span
     async def astructured_predict(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
-    ) -> Any:
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
         """As `structured_predict`, without blocking."""
         structure = self._structure(output_cls)
         if structure is None:
-            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return cast("Form", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         _starts(output_cls, prompt, prompt_args)
         messages = self._structured_messages(structure, prompt, prompt_args)
-        return _ends(structure.read(await self.achat(messages, **structure.kwargs(llm_kwargs))))
+        answer = await self.achat(messages, **structure.kwargs(llm_kwargs))
+        return _ends(cast("Form", structure.read(answer)))
 
     def _structured_stream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -130,7 +140,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         return _parse_partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     async def _structured_astream_call(
-        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: Any
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
         structure = self._structure(output_cls)
         if structure is None:
@@ -143,12 +153,12 @@ def _starts(output_cls: type[Any], prompt: PromptTemplate, prompt_args: JsonDict
     dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
 
 
-def _ends(output: Any) -> Any:
+def _ends(output: Form) -> Form:
     dispatcher.event(LLMStructuredPredictEndEvent(output=output))
     return output
 
 
-def _parse_partials(structure: Structure, responses: Any) -> Iterator[Any]:
+def _parse_partials(structure: Structure, responses: Iterable[ChatResponse]) -> Iterator[Any]:
     response = None
     for response in responses:
         found = structure.partial(response)
@@ -158,7 +168,7 @@ def _parse_partials(structure: Structure, responses: Any) -> Iterator[Any]:
         yield structure.read(response)
 
 
-async def _aparse_partials(structure: Structure, responses: Any) -> AsyncIterator[Any]:
+async def _aparse_partials(structure: Structure, responses: AsyncIterable[ChatResponse]) -> AsyncIterator[Any]:
     response = None
     async for response in responses:
         yield structure.partial(response)

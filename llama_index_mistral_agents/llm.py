@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -30,10 +30,11 @@ from llama_index.core.settings import Settings
 from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack
 
+from llama_index_mistral_agents import _options
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._local_tools import arun_selection, report_outputs, run_selection
 from llama_index_mistral_agents._messages import confirmations, tool_calls
-from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
+from llama_index_mistral_agents._options import call_options, describe_tool
 from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
 from llama_index_mistral_agents._structured import StructuredPrediction
 from llama_index_mistral_agents._turns import Progress, begin, finish
@@ -48,7 +49,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.options import ModelOptions
+from mistral_agents.options import CallOptions, ModelOptions
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools.types import BaseTool
     from llama_index.core.types import BaseOutputParser, PydanticProgramMode
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 DEFAULT_CONTEXT_WINDOW = 128_000
 _CLIENT_OPTIONS = (
@@ -86,6 +89,15 @@ _FIXED = (
     "completion_args",
 )
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
+
+
+def _trace_chat(method: Method) -> Method:
+    """LlamaIndex's decorator, whose types forget what the method takes."""
+    return cast("Method", llm_chat_callback()(method))
+
+
+def _trace_completion(method: Method) -> Method:
+    return cast("Method", llm_completion_callback()(method))
 
 
 class LLMOptions(ModelOptions, total=False):
@@ -253,7 +265,7 @@ class MistralAgentLLM(StructuredPrediction):
             self.on_divergence,
         )
 
-    def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
+    def _options(self, kwargs: Mapping[str, Any]) -> _options.CallOptions:
         fixed = {name: self.__dict__[name] for name in _FIXED}
         fixed["metadata"] = self.conversation_metadata
         return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
@@ -341,8 +353,8 @@ class MistralAgentLLM(StructuredPrediction):
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
-    @llm_chat_callback()
-    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """Answer messages.
 
         Args:
@@ -355,42 +367,59 @@ class MistralAgentLLM(StructuredPrediction):
         """
         return self._chat(messages, kwargs)
 
-    @llm_chat_callback()
-    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @llm_chat_callback()
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    @_trace_chat
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    @_trace_chat
+    async def astream_chat(  # type: ignore[override]
+        self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
+    ) -> ChatResponseAsyncGen:
         """As `stream_chat`, without blocking."""
         return await self._astream(messages, kwargs)
 
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """Answer a text."""
-        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """As `complete`, without blocking."""
-        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: ARG002
-        """As `complete`, as it comes."""
-        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def astream_complete(
+    @_trace_completion
+    def complete(  # type: ignore[override]
         self,
         prompt: str,
         formatted: bool = False,  # noqa: ARG002
-        **kwargs: Any,
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """Answer a text."""
+        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def acomplete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """As `complete`, without blocking."""
+        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    def stream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponseGen:
+        """As `complete`, as it comes."""
+        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def astream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
     ) -> CompletionResponseAsyncGen:
         """As `stream_complete`, without blocking."""
         return astream_chat_response_to_completion_response(await self._astream(prompt_to_messages(prompt), kwargs))
@@ -430,26 +459,26 @@ class MistralAgentLLM(StructuredPrediction):
         verbose: bool = False,  # noqa: ARG002
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> dict[str, Any]:
         messages = list(chat_history) if chat_history is not None else []
         if user_msg is not None:
             messages.append(user_msg if isinstance(user_msg, ChatMessage) else ChatMessage(content=user_msg))
-        choice = kwargs.pop("tool_choice", None)
-        strict = kwargs.pop("strict", None)
+        options: JsonDict = kwargs
+        choice, strict = options.pop("tool_choice", None), options.pop("strict", None)
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
             "tool_choice": "required" if choice is None and tool_required and tools else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
-            **kwargs,
+            **options,
         }
 
     def get_tool_calls_from_response(
         self,
         response: ChatResponse,
         error_on_no_tool_call: bool = True,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: object,  # noqa: ARG002
     ) -> list[ToolSelection]:
         """The function calls of an answer; of one that still grows, with the arguments so far.
 
@@ -524,7 +553,7 @@ def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
     return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 
 
-def _check_hosted(tool: Any) -> JsonDict:
+def _check_hosted(tool: object) -> JsonDict:
     if not isinstance(tool, Mapping):
         raise ConfigurationError(
             f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."

@@ -105,33 +105,35 @@ class Agents:
     def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
         body, policy = self._new(model, name, options)
-        return self._make_agent(self._transport.send(calls.create_call(run(self._guard_body(body)))), policy)
+        return self._make_agent(self._transport.send(calls.create_agent_call(run(self._guard_body(body)))), policy)
 
     async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """As `create`, without blocking."""
         body, policy = self._new(model, name, options)
         return self._make_agent(
-            await self._transport.asend(calls.create_call(await arun(self._guard_body(body)))), policy
+            await self._transport.asend(calls.create_agent_call(await arun(self._guard_body(body)))), policy
         )
 
     def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """Read an agent, at a version (they start at 0) or alias where given."""
-        return self._learn_policy(self._transport.send(calls.get_call(agent_id, agent_version)).json(), agent_version)
+        return self._learn_policy(
+            self._transport.send(calls.get_agent_call(agent_id, agent_version)).json(), agent_version
+        )
 
     async def aget(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """As `get`, without blocking."""
         return self._learn_policy(
-            (await self._transport.asend(calls.get_call(agent_id, agent_version))).json(), agent_version
+            (await self._transport.asend(calls.get_agent_call(agent_id, agent_version))).json(), agent_version
         )
 
     def list(self, **filters: Unpack[calls.AgentFilters]) -> Listing[Agent]:
         """The agents that this key can see, page after page; all of them, or by `AgentFilters`."""
-        call = calls.list_call(filters)
+        call = calls.list_agents_call(filters)
         return Listing(map(self._learn_policy, walk(self._transport.send, call, by_token, "data")))
 
     async def alist(self, **filters: Unpack[calls.AgentFilters]) -> AsyncIterator[Agent]:
         """As `list`, without blocking."""
-        call = calls.list_call(filters)
+        call = calls.list_agents_call(filters)
         async for row in awalk(self._transport.asend, call, by_token, "data"):
             yield self._learn_policy(row)
 
@@ -141,7 +143,7 @@ class Agents:
         body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = run(self._guard_body(body))
-        return self._make_agent(self._transport.send(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(self._transport.send(calls.update_agent_call(agent_id, ready)), policy)
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
@@ -149,7 +151,7 @@ class Agents:
         body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = await arun(self._guard_body(body))
-        return self._make_agent(await self._transport.asend(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(await self._transport.asend(calls.update_agent_call(agent_id, ready)), policy)
 
     # agents as code --------------------------------------------------------------------------------------------
 
@@ -242,11 +244,11 @@ class Agents:
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""
-        self._transport.send(calls.delete_call(agent_id))
+        self._transport.send(calls.delete_agent_call(agent_id))
 
     async def adelete(self, agent_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(agent_id))
+        await self._transport.asend(calls.delete_agent_call(agent_id))
 
     @contextmanager
     def ephemeral(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Iterator[Agent]:
@@ -288,11 +290,11 @@ class Agents:
 
     def switch_version(self, agent_id: str, version: int) -> Agent:
         """Have the agent's id stand for a version."""
-        return self._learn_policy(self._transport.send(calls.switch_call(agent_id, version)).json())
+        return self._learn_policy(self._transport.send(calls.switch_version_call(agent_id, version)).json())
 
     async def aswitch_version(self, agent_id: str, version: int) -> Agent:
         """As `switch_version`, without blocking."""
-        return self._learn_policy((await self._transport.asend(calls.switch_call(agent_id, version))).json())
+        return self._learn_policy((await self._transport.asend(calls.switch_version_call(agent_id, version))).json())
 
     def aliases(self, agent_id: str) -> builtins.list[Alias]:
         """The names given to versions of an agent."""

@@ -138,7 +138,7 @@ def cleanup(
     for info in found:
         plan.look(info)
     with counting(_CLEANING, show_progress, on_progress) as tick:
-        return run(_clean(client, plan, archive_to, tick, files=files))
+        return run(_delete_planned(client, plan, archive_to, tick, files=files))
 
 
 async def acleanup(
@@ -159,10 +159,10 @@ async def acleanup(
     async for info in found:
         plan.look(info)
     with counting(_CLEANING, show_progress, on_progress) as tick:
-        return await arun(_clean(client, plan, archive_to, tick, files=files))
+        return await arun(_delete_planned(client, plan, archive_to, tick, files=files))
 
 
-def _clean(
+def _delete_planned(
     client: MistralAgents,
     plan: _Plan,
     archive_to: str | os.PathLike[str] | None,

@@ -44,11 +44,11 @@ def _read_signed_url(file_id: str, hours: int) -> Call:
     return _make_file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
 
 
-def _get(file_id: str) -> Call:
+def _get_file(file_id: str) -> Call:
     return _make_file("GET", file_id, "retrieve_file", "Reading the file's facts")
 
 
-def _delete(file_id: str) -> Call:
+def _delete_file(file_id: str) -> Call:
     return _make_file("DELETE", file_id, "delete_file", "Deleting the file")
 
 
@@ -104,7 +104,7 @@ FileSource = Turn | FileRef | str | Iterable[FileRef | str]
 """What to save: the files of a turn, a file of one, a file's id, or several of these."""
 
 
-def _list(filters: Mapping[str, Any]) -> Call:
+def _list_files(filters: Mapping[str, Any]) -> Call:
     known = known_options(filters, FileFilters, "list")
     several: JsonDict = {
         key: texts_of(key, known[key]) for key in ("source", "sample_type", "mimetypes") if key in known
@@ -261,25 +261,25 @@ class Files:
 
     def get(self, file_id: str) -> FileInfo:
         """What is known of a file."""
-        return as_record(FileInfo, self._transport.send(_get(file_id)).json())
+        return as_record(FileInfo, self._transport.send(_get_file(file_id)).json())
 
     async def aget(self, file_id: str) -> FileInfo:
         """As `get`, without blocking."""
-        return as_record(FileInfo, (await self._transport.asend(_get(file_id))).json())
+        return as_record(FileInfo, (await self._transport.asend(_get_file(file_id))).json())
 
     def list(self, **filters: Unpack[FileFilters]) -> Listing[FileInfo]:
         """The files that this key can see, page after page; all of them, or by `FileFilters`."""
-        return Listing(map(FileInfo, walk(self._transport.send, _list(filters), by_number, "data")))
+        return Listing(map(FileInfo, walk(self._transport.send, _list_files(filters), by_number, "data")))
 
     async def alist(self, **filters: Unpack[FileFilters]) -> AsyncIterator[FileInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _list(filters), by_number, "data"):
+        async for row in awalk(self._transport.asend, _list_files(filters), by_number, "data"):
             yield FileInfo(row)
 
     def delete(self, file_id: str) -> None:
         """Delete a file."""
-        self._transport.send(_delete(file_id))
+        self._transport.send(_delete_file(file_id))
 
     async def adelete(self, file_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(_delete(file_id))
+        await self._transport.asend(_delete_file(file_id))

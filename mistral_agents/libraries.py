@@ -59,7 +59,7 @@ class Sharing(Record):
     org_id: str | None
 
 
-def _read_text(reply: Reply) -> str:
+def _read_document_text(reply: Reply) -> str:
     data = reply.json()
     text = data.get("text") if isinstance(data, dict) else None
     if not isinstance(text, str):
@@ -113,7 +113,7 @@ class Libraries:
             owner_type: `Workspace` shares it with the workspace (the service's default for API keys), `User` keeps it
                 to the owner, which not every key may do.
         """
-        call = calls.create_call(name, description, chunk_size, owner_type)
+        call = calls.create_library_call(name, description, chunk_size, owner_type)
         return as_record(Library, self._transport.send(call).json())
 
     async def acreate(
@@ -125,16 +125,16 @@ class Libraries:
         owner_type: OwnerType | None = None,
     ) -> Library:
         """As `create`, without blocking."""
-        call = calls.create_call(name, description, chunk_size, owner_type)
+        call = calls.create_library_call(name, description, chunk_size, owner_type)
         return as_record(Library, (await self._transport.asend(call)).json())
 
     def get(self, library_id: str) -> Library:
         """Read a library."""
-        return as_record(Library, self._transport.send(calls.get_call(library_id)).json())
+        return as_record(Library, self._transport.send(calls.get_library_call(library_id)).json())
 
     async def aget(self, library_id: str) -> Library:
         """As `get`, without blocking."""
-        return as_record(Library, (await self._transport.asend(calls.get_call(library_id))).json())
+        return as_record(Library, (await self._transport.asend(calls.get_library_call(library_id))).json())
 
     def list(
         self, *, page_size: int = 100, search: str | None = None, owned_by_me: bool | None = None
@@ -146,35 +146,35 @@ class Libraries:
             search: Part of the name.
             owned_by_me: Only those of one's own; the SDK calls this filter of the service deprecated.
         """
-        rows = walk(self._transport.send, calls.list_call(page_size, search, owned_by_me), by_token, "data")
+        rows = walk(self._transport.send, calls.list_libraries_call(page_size, search, owned_by_me), by_token, "data")
         return Listing(map(Library, rows))
 
     async def alist(
         self, *, page_size: int = 100, search: str | None = None, owned_by_me: bool | None = None
     ) -> AsyncIterator[Library]:
         """As `list`, without blocking."""
-        call = calls.list_call(page_size, search, owned_by_me)
+        call = calls.list_libraries_call(page_size, search, owned_by_me)
         async for row in awalk(self._transport.asend, call, by_token, "data"):
             yield Library(row)
 
     def update(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
         """Change a library's name or description; None keeps it."""
-        call = calls.update_call(library_id, name, description)
+        call = calls.update_library_call(library_id, name, description)
         return as_record(Library, self._transport.send(call).json())
 
     async def aupdate(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
         """As `update`, without blocking."""
-        call = calls.update_call(library_id, name, description)
+        call = calls.update_library_call(library_id, name, description)
         return as_record(Library, (await self._transport.asend(call)).json())
 
     def delete(self, library_id: str) -> None:
         """Delete a library and all its documents."""
-        self._transport.send(calls.delete_call(library_id))
+        self._transport.send(calls.delete_library_call(library_id))
         self.changes.note(library_id)
 
     async def adelete(self, library_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(library_id))
+        await self._transport.asend(calls.delete_library_call(library_id))
         self.changes.note(library_id)
 
     # documents -------------------------------------------------------------------------------------------------
@@ -411,13 +411,15 @@ class Libraries:
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """The text that the service took from a document; `page_start` and `page_end` as the service counts pages."""
-        return _read_text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_document_text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
 
     async def atext(
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """As `text`, without blocking."""
-        return _read_text(await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_document_text(
+            await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end))
+        )
 
     def update_document(
         self,
@@ -484,14 +486,16 @@ class Libraries:
     ) -> Sharing:
         """Let a user, a workspace or the organisation (by its UUID) use a library."""
         body = calls.share_body(share_with, share_with_type, level)
-        return as_record(Sharing, self._transport.send(calls.share_call("PUT", library_id, "create", body)).json())
+        return as_record(
+            Sharing, self._transport.send(calls.share_library_call("PUT", library_id, "create", body)).json()
+        )
 
     async def ashare(
         self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
     ) -> Sharing:
         """As `share`, without blocking."""
         body = calls.share_body(share_with, share_with_type, level)
-        reply = await self._transport.asend(calls.share_call("PUT", library_id, "create", body))
+        reply = await self._transport.asend(calls.share_library_call("PUT", library_id, "create", body))
         return as_record(Sharing, reply.json())
 
     def unshare(
@@ -499,21 +503,21 @@ class Libraries:
     ) -> None:
         """Withdraw a right; `level` names the right."""
         body = calls.share_body(share_with, share_with_type, level)
-        self._transport.send(calls.share_call("DELETE", library_id, "delete", body))
+        self._transport.send(calls.share_library_call("DELETE", library_id, "delete", body))
 
     async def aunshare(
         self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
     ) -> None:
         """As `unshare`, without blocking."""
         body = calls.share_body(share_with, share_with_type, level)
-        await self._transport.asend(calls.share_call("DELETE", library_id, "delete", body))
+        await self._transport.asend(calls.share_library_call("DELETE", library_id, "delete", body))
 
     def list_accesses(self, library_id: str) -> builtins.list[Sharing]:
         """Who may use a library."""
-        rows = rows_of(self._transport.send(calls.share_call("GET", library_id, "list")).json(), "data")
+        rows = rows_of(self._transport.send(calls.share_library_call("GET", library_id, "list")).json(), "data")
         return [Sharing(row) for row in rows]
 
     async def alist_accesses(self, library_id: str) -> builtins.list[Sharing]:
         """As `list_accesses`, without blocking."""
-        reply = await self._transport.asend(calls.share_call("GET", library_id, "list"))
+        reply = await self._transport.asend(calls.share_library_call("GET", library_id, "list"))
         return [Sharing(row) for row in rows_of(reply.json(), "data")]

@@ -177,9 +177,9 @@ def close_history(
                 refused.append(call_id)
             else:
                 closed.append(_answer_unrun(call_id, fault))
-    _refuse("tool calls have no result", refused, "Add the result of each of them before the next message.")
+    _refuse_pending("tool calls have no result", refused, "Add the result of each of them before the next message.")
     hint = "Keep a call and its result together when a history is shortened, or leave both out."
-    _refuse("tool results belong to no open call", pairs.orphans, hint)
+    _refuse_pending("tool results belong to no open call", pairs.orphans, hint)
     return closed
 
 
@@ -231,7 +231,7 @@ def _order_results(entries: Sequence[JsonDict], pairs: _Pairs) -> Iterator[int]:
             due.append(pairs.results[place])
 
 
-def _refuse(what: str, call_ids: list[str], hint: str) -> None:
+def _refuse_pending(what: str, call_ids: list[str], hint: str) -> None:
     if call_ids:
         raise PendingCallsError(f"These {what}: {', '.join(call_ids)}.", call_ids=call_ids, hint=hint)
 

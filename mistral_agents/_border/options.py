@@ -364,7 +364,7 @@ def resolve_options(
             found[name] = value
             continue
         if option is None or option.name in refused:
-            raise _unknown(name, what, where, passed, refused)
+            raise _explain_unknown_name(name, what, where, passed, refused)
         if value is None:
             continue
         _check_value(option, name, value, what, where)
@@ -392,7 +392,9 @@ def _check_value(option: Option, name: str, value: object, what: str, where: Whe
         raise ConfigurationError(f"{what}: {name}={value!r} can't be honoured: {fault}.", hint=_HINT)
 
 
-def _unknown(name: str, what: str, where: Where, others: frozenset[str], refused: frozenset[str]) -> ConfigurationError:
+def _explain_unknown_name(
+    name: str, what: str, where: Where, others: frozenset[str], refused: frozenset[str]
+) -> ConfigurationError:
     known = [n for n, option in _BY_NAME.items() if where in option.given and option.name not in refused]
     return refuse_unknown(name, what, [n for n in known if _BY_NAME[n].goes != "refused"], others)
 

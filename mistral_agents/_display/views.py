@@ -10,14 +10,14 @@ from functools import singledispatch
 from itertools import islice
 
 from mistral_agents._api.records import Record, Records, masked
-from mistral_agents._conversation.archive import file_refs
+from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import (
     PICTURES,
     Block,
     Columns,
     Diff,
     Drawing,
-    Passage,
+    Excerpt,
     Sign,
     Table,
     View,
@@ -90,7 +90,7 @@ def _read_pictures(entries: list[Entry], files: Files | None) -> dict[str, FileD
     found: dict[str, FileData] = {}
     if files is None:
         return found
-    for ref in file_refs(entries):
+    for ref in collect_file_refs(entries):
         try:
             found[str(ref.file_id)] = files.read(ref)
         except MistralAgentsError as error:
@@ -245,7 +245,7 @@ def _view_hits(hits: Hits) -> View:
     for number, hit in enumerate(hits, 1):
         page = f", p. {hit.chunk.page}" if hit.chunk.page is not None else ""
         label = f"{number}. {hit.document.name}{page} · score {hit.score:.3f}"
-        blocks += [Words(label), Passage(tuple(mark_words(hit.text, hits.terms, hits.language)))]
+        blocks += [Words(label), Excerpt(tuple(mark_words(hit.text, hits.terms, hits.language)))]
         lines.append(f"{label}\n   {shorten(hit.text, 300)}")
     return View("Hits", blocks if blocks else [Words("nothing found")], "\n".join(lines) if lines else "nothing found")
 

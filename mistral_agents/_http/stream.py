@@ -22,9 +22,9 @@ from mistral_agents._http.replies import (
     Reply,
     failure_in,
     headers_of,
-    is_answer,
     is_error_object,
     is_failure,
+    is_turn_reply,
     is_whole_answer,
     named_status,
     parse_json,
@@ -44,7 +44,7 @@ from mistral_agents.errors import (
     TurnFailedError,
     is_block,
     make_block_error,
-    message_of,
+    read_error_message,
 )
 from mistral_agents.turn import Turn
 
@@ -158,7 +158,7 @@ class _Reading:
             value = parse_json(content)
         except ValueError:
             value = None
-        if is_answer(value) and not is_failure(value):
+        if is_turn_reply(value) and not is_failure(value):
             self._whole = value
             self._pending.extend(reply_events(value))
         elif isinstance(value, dict):
@@ -268,7 +268,7 @@ class _Reading:
         told = {key: value for key, value in event.items() if key != "type"} or event
         if is_block(named_status(event), told):
             return make_block_error(f"{self._call.what} failed in the stream", **self._collect_facts(), body=told)
-        message, code = message_of(told)
+        message, code = read_error_message(told)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
@@ -310,7 +310,7 @@ class _Reading:
 
 
 def _add_reason(message: str, event: JsonDict) -> str:
-    told = message_of(event)[0] if event else None
+    told = read_error_message(event)[0] if event else None
     return f"{message} The service had told of an error: {told}" if told is not None else message
 
 

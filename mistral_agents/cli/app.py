@@ -19,7 +19,7 @@ from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
-from mistral_agents.cli.session import Session, read_key, session_of, set_logging
+from mistral_agents.cli.session import CommandSession, find_session, read_key, set_logging
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 _FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "-vv", "--verbose"})
@@ -61,13 +61,13 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (MistralAgentsError, OSError) as error:
-            session_of(ctx).report(str(error))
+            find_session(ctx).report(str(error))
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
-            session_of(ctx).report("interrupted")
+            find_session(ctx).report("interrupted")
             ctx.exit(INTERRUPTED)
         finally:
-            session_of(ctx).close()
+            find_session(ctx).close()
 
 
 app = typer.Typer(
@@ -107,7 +107,7 @@ def start(
 ) -> None:
     """Keep what all commands need."""
     set_logging(verbose)
-    context.obj = Session(as_json, key_file, base_url, quiet, prices)
+    context.obj = CommandSession(as_json, key_file, base_url, quiet, prices)
 
 
 _AS_THEY_ARE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -133,16 +133,16 @@ def doctor(
     offline: Annotated[bool, typer.Option(help="Send nothing.")] = False,
 ) -> None:
     """Look at the set-up and say what is broken and what to do."""
-    session = session_of(context)
+    session = find_session(context)
     found = examine(os.environ, session.key_file, session.base_url, offline=offline)
     session.emit([row.to_dict() for row in found], report_findings(found))
     raise typer.Exit(ERROR if any(row.state == "broken" for row in found) else OK)
 
 
-@app.command(context_settings=_AS_THEY_ARE, add_help_option=False)
-def verify(context: typer.Context) -> None:
+@app.command(name="verify", context_settings=_AS_THEY_ARE, add_help_option=False)
+def run_verify(context: typer.Context) -> None:
     """Settle what is unverified about the service; options as of `python -m mistral_agents.verify`."""
-    session = session_of(context)
+    session = find_session(context)
     if importlib.util.find_spec("mistral_agents.verify") is None:
         raise ConfigurationError("This version has no verification: install one that has `mistral_agents.verify`.")
     if session.base_url is not None:

@@ -17,7 +17,7 @@ from mistral_agents._display.words import shorten, write_table
 from mistral_agents._json import JsonDict
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError
-from mistral_agents.cli.session import DEFAULT_MODEL, Session, session_of
+from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
 from mistral_agents.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True)
@@ -76,7 +76,7 @@ def submit(
     timeout: Timeout = None,
 ) -> None:
     """Start a job; its id goes to stdout."""
-    session = session_of(context)
+    session = find_session(context)
     if endpoint not in _ENDPOINTS:
         raise ConfigurationError(f"--endpoint {endpoint} is none; it takes {', '.join(_ENDPOINTS)}.")
     if agent is not None and model is not None:
@@ -100,7 +100,7 @@ def submit(
 @app.command(name="list")
 def list_jobs(context: typer.Context) -> None:
     """List the jobs of this key."""
-    session = session_of(context)
+    session = find_session(context)
     found = Records(session.client.batches.list())
     session.emit(list(found), found)
 
@@ -108,7 +108,7 @@ def list_jobs(context: typer.Context) -> None:
 @app.command()
 def status(context: typer.Context, job: Key) -> None:
     """Say how far a job is."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.batches.get(job)
     session.emit(found, _tell(found))
 
@@ -122,13 +122,13 @@ def _tell(job: BatchJob) -> str:
 @app.command()
 def wait(context: typer.Context, job: Key, timeout: Timeout = None) -> None:
     """Wait for a job's end."""
-    session = session_of(context)
+    session = find_session(context)
     found = _wait(session, job, timeout)
     session.emit(found, _tell(found))
     _judge(found)
 
 
-def _wait(session: Session, job: str, timeout: float | None) -> BatchJob:
+def _wait(session: CommandSession, job: str, timeout: float | None) -> BatchJob:
     found = session.client.batches.wait(job, timeout=timeout, show_progress=session.shows_progress)
     if found.is_running:
         raise BatchFailedError(f"The job {job} still runs after {timeout:g} s: {_tell(found)}.", body=dict(found))
@@ -149,11 +149,11 @@ def results(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file for them, one JSON a line.")] = None,
 ) -> None:
     """Write what became of each request, in the order of the requests."""
-    session = session_of(context)
+    session = find_session(context)
     _emit_results(session, session.client.batches.get(job), output)
 
 
-def _emit_results(session: Session, job: BatchJob, output: Path | None) -> None:
+def _emit_results(session: CommandSession, job: BatchJob, output: Path | None) -> None:
     found = session.client.batches.results(str(job["id"]))
     rows = [_as_row(result) for result in found]
     if output is not None:
@@ -190,7 +190,7 @@ def _draw(rows: list[JsonDict]) -> str:
 @app.command()
 def cancel(context: typer.Context, job: Key) -> None:
     """Ask for a job's end; what was answered is kept."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.batches.cancel(job)
     session.emit(found, _tell(found))
 
@@ -202,7 +202,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")] = False,
 ) -> None:
     """Forget a job that has ended; its files stay."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.batches.get(job)
     if session.agrees([f"delete {found['id']} ({_tell(found)})"], yes):
         session.client.batches.delete(found["id"])

@@ -13,7 +13,7 @@ from mistral_agents._display.words import write_price, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import as_unsure
-from mistral_agents.cli.session import DEFAULT_MODEL, Session, session_of
+from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
 from mistral_agents.entries import chunk_text, content_chunks
@@ -32,7 +32,7 @@ def chat(
     max_tokens: Annotated[int | None, typer.Option(help="Send no more after so many tokens (exit code 7).")] = None,
 ) -> None:
     """Talk to a model or an agent. Stays until the end of the input; the conversation is kept by the service."""
-    session = session_of(context)
+    session = find_session(context)
     options: JsonDict = {} if conversation is not None else {"model": model} if agent is None else {"agent_id": agent}
     if conversation is None and agent is None and model is None:
         options["model"] = DEFAULT_MODEL
@@ -44,10 +44,10 @@ def chat(
         options["model"] = model
     talk = Conversation(session.client, conversation, meter=Meter(max_tokens=max_tokens), **options)
     for said in [message] if message is not None else _read_lines(session):
-        _answer(session, talk, said)
+        _print_answer(session, talk, said)
 
 
-def _read_lines(session: Session) -> Iterator[str]:
+def _read_lines(session: CommandSession) -> Iterator[str]:
     asks = sys.stdin.isatty()
     while True:
         if asks:
@@ -59,7 +59,7 @@ def _read_lines(session: Session) -> Iterator[str]:
             yield line.strip()
 
 
-def _answer(session: Session, talk: Conversation, said: str) -> None:
+def _print_answer(session: CommandSession, talk: Conversation, said: str) -> None:
     try:
         for event in talk.stream(said):
             if not session.as_json:
@@ -85,7 +85,7 @@ def _answer(session: Session, talk: Conversation, said: str) -> None:
     session.note(f"({' · '.join(filter(None, [turn.conversation_id, write_usage(turn.usage), cost]))})")
 
 
-def price_of(session: Session, turn: Turn) -> JsonDict | None:
+def price_of(session: CommandSession, turn: Turn) -> JsonDict | None:
     """What a turn cost, by the price table; None where that is not known."""
     prices = session.prices
     price = prices.of(turn.usage, turn.model) if prices is not None else None

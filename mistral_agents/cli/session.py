@@ -30,7 +30,7 @@ _NO_KEY = (
 
 
 @dataclass
-class Session:
+class CommandSession:
     """One run of the command.
 
     Attributes:
@@ -155,7 +155,7 @@ def set_logging(verbose: int) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
 
 
-def session_of(context: typer.Context) -> Session:
+def find_session(context: typer.Context) -> CommandSession:
     """The session of a command."""
-    found = context.find_object(Session)
-    return found if found is not None else Session()
+    found = context.find_object(CommandSession)
+    return found if found is not None else CommandSession()

@@ -104,33 +104,35 @@ def document_id_of(source_id: str) -> str:
     return str(uuid5(NAMESPACE_DNS, source_id))
 
 
-def _call(method: str, name: str | None, suffix: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+def _make_index_call(
+    method: str, name: str | None, suffix: str, what: str, body: Mapping[str, Any] | None = None
+) -> Call:
     path = _BASE if name is None else path_of(f"{_BASE}/{{name}}", name=checked_name(name)) + suffix
     operation = Operation(f"context_search_indexes_{method.lower()}{suffix.replace('/', '_')}", "beta.context")
     return Call(what, method, path, operation, body=body)
 
 
-def _list_call(filters: Mapping[str, Any]) -> Call:
+def _make_list_call(filters: Mapping[str, Any]) -> Call:
     params = {"page_size": 20, **known_options(filters, IndexFilters, "list")}
-    return replace(_call("GET", None, "", "Listing indexes"), params=params)
+    return replace(_make_index_call("GET", None, "", "Listing indexes"), params=params)
 
 
-def _summary_call(method: str, name: str, language: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+def _make_summary_call(method: str, name: str, language: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
     if language not in _LANGUAGES:
         raise ConfigurationError(f"language must be one of {', '.join(_LANGUAGES)}, not {language!r}.")
-    return _call(method, name, f"/summary_field/{language}", what, body)
+    return _make_index_call(method, name, f"/summary_field/{language}", what, body)
 
 
-def _setting_call(name: str, language: str, content: str, *, confirmed: bool, translated: bool) -> Call:
+def _make_setting_call(name: str, language: str, content: str, *, confirmed: bool, translated: bool) -> Call:
     if not content.strip():
         raise ConfigurationError(f"content must be a text that is not blank, not {content!r}.")
     status = "generated_confirmed" if confirmed else "handwritten"
     body = {"content": content, "status": status, "translated": translated}
-    return _summary_call("PUT", name, language, "Setting the index's summary", body)
+    return _make_summary_call("PUT", name, language, "Setting the index's summary", body)
 
 
-def _generation_call(name: str, language: str, *, force: bool) -> Call:
-    call = _summary_call("POST", name, language, "Having the index's summary written")
+def _make_generation_call(name: str, language: str, *, force: bool) -> Call:
+    call = _make_summary_call("POST", name, language, "Having the index's summary written")
     return replace(call, params={"force": flag_text(force)}, once=True)
 
 
@@ -175,28 +177,30 @@ class SearchIndexes:
 
     def get(self, name: str) -> SearchIndex:
         """Read an index."""
-        return as_record(SearchIndex, self._transport.send(_call("GET", name, "", "Reading the index")).json())
+        return as_record(
+            SearchIndex, self._transport.send(_make_index_call("GET", name, "", "Reading the index")).json()
+        )
 
     async def aget(self, name: str) -> SearchIndex:
         """As `get`, without blocking."""
-        reply = await self._transport.asend(_call("GET", name, "", "Reading the index"))
+        reply = await self._transport.asend(_make_index_call("GET", name, "", "Reading the index"))
         return as_record(SearchIndex, reply.json())
 
     def delete(self, name: str) -> None:
         """Have an index deleted, with all it holds."""
-        self._transport.send(_call("DELETE", name, "", "Deleting the index"))
+        self._transport.send(_make_index_call("DELETE", name, "", "Deleting the index"))
 
     async def adelete(self, name: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(_call("DELETE", name, "", "Deleting the index"))
+        await self._transport.asend(_make_index_call("DELETE", name, "", "Deleting the index"))
 
     def list(self, **filters: Unpack[IndexFilters]) -> Listing[SearchIndex]:
         """The indexes of the workspace, page after page; all of them, or by `IndexFilters`."""
-        return Listing(map(SearchIndex, walk(self._transport.send, _list_call(filters), by_token, "data")))
+        return Listing(map(SearchIndex, walk(self._transport.send, _make_list_call(filters), by_token, "data")))
 
     async def alist(self, **filters: Unpack[IndexFilters]) -> AsyncIterator[SearchIndex]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _list_call(filters), by_token, "data"):
+        async for row in awalk(self._transport.asend, _make_list_call(filters), by_token, "data"):
             yield SearchIndex(row)
 
     # summaries -------------------------------------------------------------------------------------------------
@@ -207,12 +211,12 @@ class SearchIndexes:
         Raises:
             NotFoundError: There is no such index, or it has no summary in that language.
         """
-        call = _summary_call("GET", name, language, "Reading the index's summary")
+        call = _make_summary_call("GET", name, language, "Reading the index's summary")
         return as_record(IndexSummary, self._transport.send(call).json())
 
     async def asummary(self, name: str, language: Language = "en") -> IndexSummary:
         """As `summary`, without blocking."""
-        call = _summary_call("GET", name, language, "Reading the index's summary")
+        call = _make_summary_call("GET", name, language, "Reading the index's summary")
         return as_record(IndexSummary, (await self._transport.asend(call)).json())
 
     def set_summary(
@@ -227,13 +231,15 @@ class SearchIndexes:
             confirmed: Whether it was generated, and you only confirm it.
             translated: Whether it is a translation.
         """
-        self._transport.send(_setting_call(name, language, content, confirmed=confirmed, translated=translated))
+        self._transport.send(_make_setting_call(name, language, content, confirmed=confirmed, translated=translated))
 
     async def aset_summary(
         self, name: str, content: str, language: Language = "en", *, confirmed: bool = False, translated: bool = False
     ) -> None:
         """As `set_summary`, without blocking."""
-        await self._transport.asend(_setting_call(name, language, content, confirmed=confirmed, translated=translated))
+        await self._transport.asend(
+            _make_setting_call(name, language, content, confirmed=confirmed, translated=translated)
+        )
 
     def generate_summary(self, name: str, language: Language = "en", *, force: bool = False) -> IndexSummary:
         """Have the service write what an index holds, and wait for it.
@@ -246,11 +252,11 @@ class SearchIndexes:
         Raises:
             ServerFailureError: The service broke off.
         """
-        return _join_summary(self._transport.send(_generation_call(name, language, force=force)).content)
+        return _join_summary(self._transport.send(_make_generation_call(name, language, force=force)).content)
 
     async def agenerate_summary(self, name: str, language: Language = "en", *, force: bool = False) -> IndexSummary:
         """As `generate_summary`, without blocking."""
-        return _join_summary((await self._transport.asend(_generation_call(name, language, force=force))).content)
+        return _join_summary((await self._transport.asend(_make_generation_call(name, language, force=force))).content)
 
     def wait_until_ready(self, name: str, *, timeout: float = 300.0) -> SearchIndex:
         """Wait for an index that is being made.
@@ -319,28 +325,30 @@ class SearchIndexes:
 
     def search(self, name: str, retriever: Mapping[str, Any]) -> builtins.list[JsonDict]:
         """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
-        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of(self._transport.send(call).json(), "hits")
 
     async def asearch(self, name: str, retriever: Mapping[str, Any]) -> builtins.list[JsonDict]:
         """As `search`, without blocking."""
-        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of((await self._transport.asend(call)).json(), "hits")
 
 
 def _make_creation_call(name: str, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> Call:
     body = {"name": checked_name(name), "config": {"embedding": dict(embedding)}, "schema": dict(schema)}
-    return _call("POST", None, "", "Creating the index", body)
+    return _make_index_call("POST", None, "", "Creating the index", body)
 
 
 def _make_ingestion_call(name: str, documents: Sequence[Mapping[str, Any]]) -> Call:
-    return _call("POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]})
+    return _make_index_call(
+        "POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]}
+    )
 
 
 def _make_deletion_call(name: str, source_ids: Sequence[str]) -> Call:
     check_ids({"source_ids": source_ids})
     body = {"document_ids": [document_id_of(one) for one in source_ids]}
-    return _call("DELETE", name, "/documents", "Deleting documents of the index", body)
+    return _make_index_call("DELETE", name, "/documents", "Deleting documents of the index", body)
 
 
 def _is_ready(index: SearchIndex, deadline: float) -> bool:

@@ -1,0 +1,1 @@
+"""Jobs that packages of others do on both wings (`scripts.third_party`)."""
