@@ -22,7 +22,7 @@ from mistral_agents._api.arguments import flag_text, given, known_options, texts
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
+from mistral_agents._http.transport import Call, Reply, Transport, check_ids, check_mappings, path_of
 from mistral_agents._json import JsonDict, count_of
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
@@ -166,6 +166,7 @@ def _page(filters: Mapping[str, Any]) -> Call:
 
 
 def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
+    check_mappings({"requests": requests}, "requests")
     if not requests:
         raise ConfigurationError("A batch job needs at least one request.")
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
@@ -176,7 +177,7 @@ def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _parse_lines(data: bytes) -> Iterator[JsonDict]:
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in data.decode("utf-8", "replace").split("\n"):  # splitlines() would split at U+2028 in a text, too
         if not line.strip():
             continue
         try:
@@ -274,6 +275,9 @@ class Batches:
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
         check_ids(options)
+        hours = options.get("timeout_hours", 24)
+        if type(hours) is not int or not 1 <= hours <= 168:
+            raise ConfigurationError(f"timeout_hours must be a whole number from 1 to 168, not {hours!r}.")
         part, files = ("batch.jsonl", _write_lines(requests)), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}

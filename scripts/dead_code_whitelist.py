@@ -57,7 +57,7 @@ _.field_title_should_be_set, _.__optional_keys__
 _.app_return_url, _.sort_by, _.sort_order, _.created_after, _.created_by_me, _.order_by, _.expiry
 
 # Asynchronous twins of a public resource.
-_.asummary, _.aset_summary, _.agenerate_summary
+_.asummary, _.aset_summary, _.agenerate_summary, _.ausage
 
 # Dead; they go when the modules that hold them are written anew.
 _.parsed_output

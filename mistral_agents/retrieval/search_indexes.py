@@ -143,7 +143,7 @@ def _join_summary(content: bytes) -> IndexSummary:
         ServerFailureError: The service broke off.
     """
     summary = IndexSummary(content="")
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in content.decode("utf-8", "replace").split("\n"):
         row = load_json(line) if line.strip() else {}
         if not isinstance(row, dict):
             raise ResponseFormatError("A line of the index's summary is no JSON object.", body=line)
