@@ -26,7 +26,8 @@ from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.options import resolve_options
+from mistral_agents._border.model_call import ModelSettings
+from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents.options import ModelOptions
@@ -37,18 +38,6 @@ _serialization.register()
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
-_COMPLETION = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "random_seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "prediction",
-    "tool_choice",
-)
 
 
 @lru_cache(maxsize=64)
@@ -233,7 +222,7 @@ class AgentSettings(BaseChatModel):
 
     @property
     def _completion(self) -> dict[str, Any]:
-        own = {name: self.__dict__[name] for name in _COMPLETION}
+        own = {name: self.__dict__[name] for name in COMPLETION_OPTIONS if name != "stop"}
         return {**{name: value for name, value in own.items() if value is not None}, **self.completion_args}
 
     @property
@@ -281,23 +270,23 @@ class AgentSettings(BaseChatModel):
 
     def _fields(self) -> Fields:
         kept = {k: v for k, v in (self.metadata or {}).items() if not k.startswith("lc_")}
-        return Fields(
+        settings = ModelSettings(
             model=self.model,
             agent_id=self.agent_id,
             agent_version=self.agent_version,
             conversation_id=self.conversation_id,
             instructions=self.instructions,
-            connectors=self.connectors,
-            completion_args=self._completion,
-            stop=self.stop,
+            tools=self.connectors,
+            options={name: self.__dict__[name] for name in MODEL_OPTIONS},
             store=self.store,
             handoff_execution=self.handoff_execution,
             metadata=kept,
             on_divergence=self.on_divergence,
+        )
+        return Fields(
+            settings=settings,
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
             blocks=self.output_version == "v1",
-            guardrails=self.guardrails,
-            parallel_tool_calls=self.parallel_tool_calls is not False,
             resumes=self._resumes,
         )

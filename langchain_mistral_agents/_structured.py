@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, Literal, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
@@ -41,13 +42,11 @@ class FormParser(JsonOutputParser):
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """The value; of a stream's beginning what is there already, None where that does not fit yet."""
         if partial:
-            return _read_partly(self.form, super().parse_result(result, partial=True))
+            value = super().parse_result(result, partial=True)
+            return self.form.read_partly(value) if self.form is not None else value
         text = result[0].text
-        try:
-            value = read_json(text)
-        except ResponseFormatError as error:
-            raise OutputParserException(error.message, llm_output=text) from error
-        return _read(self.form, value, text)
+        with _parsing():
+            return self.form.parse(text) if self.form is not None else read_json(text)
 
 
 class CallParser(JsonOutputKeyToolsParser):
@@ -62,7 +61,10 @@ class CallParser(JsonOutputKeyToolsParser):
             if not partial:
                 _check_no_fault(result[0])
             return None
-        return _read_partly(self.form, value) if partial else _read(self.form, value, json.dumps(value))
+        if partial:
+            return self.form.read_partly(value)
+        with _parsing():
+            return self.form.check(value, json.dumps(value))
 
 
 def _check_no_fault(generation: Generation) -> None:
@@ -72,22 +74,14 @@ def _check_no_fault(generation: Generation) -> None:
         raise OutputParserException(f"The call {call['name']} can't be read: {call['error']}", llm_output=call["args"])
 
 
-def _read(form: Form | None, value: object, text: str) -> object:
-    if form is None:
-        return value
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Raise what can't be read as LangChain's kind."""
     try:
-        return form.read(value)
-    except (ValueError, TypeError) as error:
-        raise OutputParserException(f"The answer can't be read as {form.name}: {error}", llm_output=text) from error
-
-
-def _read_partly(form: Form | None, value: object) -> object:
-    if form is None or value is None:
-        return value
-    try:
-        return form.read(value)
-    except (ValueError, TypeError):
-        return None
+        yield
+    except ResponseFormatError as error:
+        text = error.body if isinstance(error.body, str) else None
+        raise OutputParserException(error.message, llm_output=text) from error
 
 
 def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
@@ -136,19 +130,3 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
     bad = RunnablePassthrough.assign(parsed=lambda _: None)
     tried = good.with_fallbacks([bad], exception_key="parsing_error")
     return {"raw": model} | tried
-
-
-def format_turn(thinker: Runnable[Any, AIMessage], writer: Runnable[Any, AIMessage]) -> Runnable[Any, AIMessage]:
-    """A turn with hosted tools, then one that writes what was found in the wanted form."""
-    ask = HumanMessage("Now give that answer in the required format, with nothing else.")
-
-    def joined(both: dict[str, Any]) -> list[Any]:
-        question = both["question"]
-        if isinstance(question, str):
-            question = [HumanMessage(question)]
-        elif isinstance(question, PromptValue):
-            question = question.to_messages()
-        return [*question, both["found"], ask]
-
-    first: Any = {"question": RunnablePassthrough(), "found": thinker}
-    return first | RunnableLambda(joined) | writer  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -38,17 +38,6 @@ class TurnGeneration(ChatGeneration):
         """Set the turn."""
         self._turn = turn
         return self
-
-    def with_message(self, message: AIMessage) -> TurnGeneration:
-        """Another message for the same turn."""
-        made = TurnGeneration(message=message, generation_info=self.generation_info)
-        made._turn = self._turn
-        return made
-
-    @property
-    def answer(self) -> AIMessage:
-        """The message, by its type."""
-        return cast("AIMessage", self.message)
 
     @property
     def turn(self) -> Turn | None:

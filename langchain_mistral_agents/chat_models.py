@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar, cast, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import Chunks, generation_of
+from langchain_mistral_agents._chunks import Chunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Plan, Request, ask
+from langchain_mistral_agents._plan import Plan, Request
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import (
-    Method,
-    bound_options,
-    check_method,
-    form_of,
-    format_turn,
-    parsed,
-    parser_for,
-)
+from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
+from mistral_agents._border.forms import (
+    FORM_QUESTION,
+    is_finished,
+    join_form,
+    takes_two_turns,
+    thinking_options,
+    writing_options,
+)
 from mistral_agents._border.options import function_name, resolve_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
@@ -106,7 +107,7 @@ class ChatMistralAgent(AgentSettings):
         ConfigurationError: A name is unknown, or an option can't be honoured; nothing was sent.
         MistralAgentsError: The service or the connection failed; also one of LangChain's `Model…Error` kinds.
 
-    Example:
+    Examples:
         >>> model = ChatMistralAgent(model="mistral-medium-latest", connectors=[WebSearch()])
         >>> model.invoke("Who won the Tour de France this year?").content_blocks
     """
@@ -175,17 +176,14 @@ class ChatMistralAgent(AgentSettings):
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
-        fields = self._fields()
-        return Plan(fields, ask(fields, given, stop, kwargs), given).preview().payload
+        return Plan(self._fields(), given, stop, kwargs).preview().payload
 
     def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
-        fields = self._fields()
-        asked = ask(fields, messages, stop, kwargs)
-        return self._make(Plan(fields, asked, messages), stored=asked.stored)
+        return self._make(Plan(self._fields(), messages, stop, kwargs))
 
-    def _make(self, plan: Plan, *, stored: bool) -> Steps[Request]:
-        with model_errors(stored=stored):
+    def _make(self, plan: Plan) -> Steps[Request]:
+        with model_errors(stored=plan.is_stored):
             return (yield from plan.make(self.mistral))
 
     # many at once
@@ -234,12 +232,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[run(form)])
-        request = run(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = self.mistral.conversations.send(request.turn)
+        turn, request = run(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             trace_runs(runs_of_turn(turn), run_manager)
@@ -253,12 +246,7 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[await arun(form)])
-        request = await arun(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = await self.mistral.conversations.asend(request.turn)
+        turn, request = await arun(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             await atrace_runs(runs_of_turn(turn), run_manager)
@@ -287,36 +275,40 @@ class ChatMistralAgent(AgentSettings):
         model = self._without(cache=False) if _is_kept(kwargs) else self
         return await BaseChatModel._agenerate_with_cache(model, messages, stop, run_manager, **kwargs)
 
-    def _form_steps(
+    def _answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
-    ) -> Steps[TurnGeneration] | None:
-        """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
-        form = kwargs.get("response_format", self._completion.get("response_format"))
-        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
-        if form is None or self.agent_id is not None or all(function_name(tool) is not None for tool in tools):
-            return None
-        return self._write_form(messages, stop, kwargs, form)
-
-    def _write_form(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict, form: JsonDict
-    ) -> Steps[TurnGeneration]:
-        thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
-        writing = writing_options(kwargs, form)
+    ) -> Steps[tuple[Turn, Request]]:
+        """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
+        form = self._find_form(kwargs)
+        if form is None:
+            request = yield from self._plan(messages, stop, kwargs)
+            return (yield from self._send(request)), request
         thinker = self._without(response_format=None)
-        found: ChatResult = yield Job(
-            lambda: thinker._generate(messages, stop, **thinking),
-            lambda: thinker._agenerate(messages, stop, **thinking),
-        )
-        first = cast("TurnGeneration", found.generations[0])
-        if not is_finished(first.answer):
-            return first
+        request = yield from thinker._plan(messages, stop, thinking_options(kwargs))
+        turn = yield from self._send(request)
+        if not is_finished(turn):
+            return turn, request
+        said = [*messages, message_of(turn, request.sent), HumanMessage(FORM_QUESTION)]
         writer = thinker._without(connectors=[], store=False, conversation_id=None)
-        ready = [*messages, first.answer, FORM_QUESTION]
-        written: ChatResult = yield Job(
-            lambda: writer._generate(ready, stop, **writing), lambda: writer._agenerate(ready, stop, **writing)
-        )
-        joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
-        return first.with_message(joined)
+        writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
+        written = yield from self._send(writing)
+        return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
+
+    def _find_form(self, kwargs: JsonDict) -> JsonDict | None:
+        """The form of the answer, where it takes a turn of its own; else None."""
+        form = kwargs.get("response_format", self._completion.get("response_format"))
+        if form is None:
+            return None
+        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
+
+    def _send(self, request: Request) -> Steps[Turn]:
+        conversations = self.mistral.conversations
+        with model_errors(stored=request.sent.stored):
+            turn: Turn = yield Job(
+                partial(conversations.send, request.turn), partial(conversations.asend, request.turn)
+            )
+        return turn
 
     def _without(self, **changes: object) -> ChatMistralAgent:
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
@@ -341,9 +333,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield _tell(as_chunk(run(form).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield _tell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -352,7 +344,7 @@ class ChatMistralAgent(AgentSettings):
                 message = chunks.feed(stream.records)
                 if message is not None:
                     yield _tell(message, run_manager)
-                if chunks.stopped and not request.sent.stored:
+                if chunks.is_over:
                     break
             turn = stream.turn
         for last in chunks.end(turn):
@@ -366,9 +358,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield await _atell(as_chunk((await arun(form)).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            yield await _atell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -378,7 +370,7 @@ class ChatMistralAgent(AgentSettings):
                     message = chunks.feed(stream.records)
                     if message is not None:
                         yield await _atell(message, run_manager)
-                    if chunks.stopped and not request.sent.stored:
+                    if chunks.is_over:
                         break
                 turn = stream.turn
         for last in chunks.end(turn):
@@ -393,9 +385,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield from events_of_message(run(form).answer)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield from events_of_message(message_of(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
@@ -405,7 +397,7 @@ class ChatMistralAgent(AgentSettings):
                 if run_manager is not None and chunk is not None:
                     run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                 yield from made
-                if protocol.stopped and not request.sent.stored:
+                if protocol.is_over:
                     break
             turn = stream.turn
         yield from protocol.end(turn)[1]
@@ -417,9 +409,9 @@ class ChatMistralAgent(AgentSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            for each in events_of_message((await arun(form)).answer):
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            for each in events_of_message(message_of(turn, request.sent)):
                 yield each
             return
         request = await arun(self._plan(messages, stop, kwargs))
@@ -432,7 +424,7 @@ class ChatMistralAgent(AgentSettings):
                         await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                     for each in made:
                         yield each
-                    if protocol.stopped and not request.sent.stored:
+                    if protocol.is_over:
                         break
                 turn = stream.turn
         for each in protocol.end(turn)[1]:
@@ -524,20 +516,20 @@ class ChatMistralAgent(AgentSettings):
             kwargs: Further options of each call.
         """
         check_method(schema, method)
-        wanted = strict if method == "json_schema" else bool(strict)
-        form = form_of(schema, strict=wanted) if schema is not None else None
-        options: JsonDict = {**bound_options(schema, form, method), **kwargs}
-        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
-        if not ready:
-            return parsed(self.bind(**options), parser, include_raw=include_raw)
         functions = [name for tool in ready if (name := function_name(tool)) is not None]
         if functions:
             raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
-        plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
-        thinker = self.bind(tools=list(tools)) if tools else self
-        turns = format_turn(thinker, plain.bind(**options))
-        return parsed(turns, parser, include_raw=include_raw)
+        if ready and method == "function_calling":  # the turn that writes the form offers no tools
+            method = "json_schema"
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options: JsonDict = {
+            **bound_options(schema, form, method),
+            **({"tools": list(tools)} if tools else {}),
+            **kwargs,
+        }
+        return parsed(self.bind(**options), parser_for(form, method), include_raw=include_raw)
 
     # files
 

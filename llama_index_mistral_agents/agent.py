@@ -27,8 +27,8 @@ from llama_index_mistral_agents._agent_state import (
 from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages import SYSTEM, confirmations
-from llama_index_mistral_agents._options import describe_tool
 from llama_index_mistral_agents._sessions import memory_of, session_of
+from llama_index_mistral_agents._tools import describe_tool
 from llama_index_mistral_agents._waiting_memory import keep_memory
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -107,7 +107,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     Raises:
         ConfigurationError: `llm` is of another provider.
 
-    Example:
+    Examples:
         >>> agent = MistralWorkflowAgent(llm=MistralAgentLLM("mistral-medium-latest"), tools=[weather])
         >>> print(await agent.run("What is the weather in Paris?"))
     """

@@ -21,6 +21,7 @@ _.callbacks, _.completion_to_prompt, _.custom_get_token_ids, _.disable_streaming
 _.output_parser, _.output_version, _.profile, _.query_wrapper_prompt, _.rate_limiter, _.system_prompt, _.tags
 _.request_timeout, _.seed, _.server_url, _.stop_sequences, _.stream_usage, _.conversation_metadata, _.default_headers
 _.can_handoff_to, _.early_stopping_method, _.initial_state, _.state_prompt, _.structured_output_fn, _.tool_retriever
+_.parallel_tool_calls
 
 # Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
 _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ignore_other_categories, _.method_type

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from mistral_agents._http.transport import check_ids
+from mistral_agents._http.calls import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

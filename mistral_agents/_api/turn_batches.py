@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.transport import check_id
+from mistral_agents._http.calls import check_id
 from mistral_agents._steps import Job, Steps
 from mistral_agents.batches import BatchJob, BatchResult
 from mistral_agents.errors import ConfigurationError, MistralAgentsError

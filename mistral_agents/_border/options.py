@@ -124,8 +124,8 @@ TABLE: tuple[Option, ...] = (
     _sampling("frequency_penalty", "Against words that came often.", fault=_check_number),
     _sampling(
         "stop",
-        "Texts that end the answer. Beside `agent_id` the LangChain wing cuts the answer itself; the LlamaIndex wing "
-        "and `Conversation` refuse it there.",
+        "Texts that end the answer. Beside `agent_id` both wings cut the answer themselves; `Conversation` refuses it "
+        "there.",
         "stop_sequences",
         beside_agent="enforced",
         fault=_check_words,
@@ -325,6 +325,13 @@ TABLE: tuple[Option, ...] = (
     _refused("user", "The service has no such option; put it into metadata."),
     _refused("service_tier", "The conversations API has no such option.", "prompt_cache_key", "verbosity"),
     _refused("functions", "Give tools, and tool_choice.", "function_call"),
+    _refused("built_in_tools", "Give hosted tools as connectors.", "builtin_tools"),
+    _refused(
+        "previous_response_id",
+        "store=True keeps the conversation, and its id travels with the answers; conversation_id goes on with one.",
+        "use_previous_response_id",
+        "track_previous_responses",
+    ),
 )
 _NEEDLESS = ("n", "stream_usage")
 """Options whose only good value is what happens anyway."""
@@ -332,6 +339,12 @@ _BY_NAME: dict[str, Option] = {name: option for option in TABLE for name in (opt
 _COMPLETION = frozenset(
     option.name for option in TABLE if option.goes == "completion_args" and option.name != "completion_args"
 )
+COMPLETION_OPTIONS = tuple(option.name for option in TABLE if option.name in _COMPLETION)
+"""Options of an answer, which a model may be set to and a call may give."""
+MODEL_OPTIONS = (*COMPLETION_OPTIONS, "completion_args", "parallel_tool_calls", "guardrails")
+"""Settings of a model that the options of the same name of a call win over."""
+CLIENT_OPTIONS = tuple(option.name for option in TABLE if option.goes == "client")
+"""Settings of a model that are its client's."""
 _HINT = "All options, their other names and where they go: docs/options.md."
 _FIXED: dict[Where, str] = {
     "constructor": "it is given per call",

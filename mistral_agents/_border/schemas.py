@@ -73,6 +73,32 @@ class Form:
             value = value[FIELD]
         return self.load(value)
 
+    def parse(self, text: str) -> Any:
+        """The value that an answer's text says.
+
+        Raises:
+            ResponseFormatError: It is no such value; `.body` keeps the text.
+        """
+        return self.check(read_json(text), text)
+
+    def check(self, value: Any, text: str) -> Any:
+        """As `read`, of an answer whose text was this.
+
+        Raises:
+            ResponseFormatError: It does not fit; `.body` keeps the text.
+        """
+        try:
+            return self.read(value)
+        except (ValueError, TypeError) as error:
+            raise ResponseFormatError(f"The answer can't be read as {self.name}: {error}", body=text) from error
+
+    def read_partly(self, value: Any) -> Any:
+        """As `read`, of a value that is still being written; None where that does not fit yet."""
+        try:
+            return self.read(value) if value is not None else None
+        except (ValueError, TypeError):
+            return None
+
 
 def describe_form(given: object, *, strict: bool | None = None) -> Form:
     """The form of a type or of a JSON schema.

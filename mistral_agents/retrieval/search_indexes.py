@@ -21,8 +21,8 @@ from typing_extensions import Unpack
 from mistral_agents._api.arguments import flag_text, known_options
 from mistral_agents._api.paging import awalk, by_token, walk
 from mistral_agents._api.records import Listing, Record, as_record, rows_of
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Transport, check_ids, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, path_of
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFormatError, ServerFailureError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError

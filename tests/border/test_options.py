@@ -72,6 +72,8 @@ def test_none_was_not_given_and_n_of_one_asks_for_nothing() -> None:
         ({"stream_usage": False}, "stream_usage"),
         ({"logprobs": True}, "logprobs.*probabilities"),
         ({"safe_mode": True}, "safe_mode.*guardrails"),
+        ({"built_in_tools": [{"type": "web_search"}]}, "built_in_tools.*connectors"),
+        ({"track_previous_responses": True}, "track_previous_responses.*store=True"),
         ({"api_key": "k"}, "api_key here.*setting of the model"),
         ({"seed": 1, "random_seed": 2}, "seed and random_seed are one option"),
         ({"max_tokens": "5"}, "max_tokens='5'.*whole number"),

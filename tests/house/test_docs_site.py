@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,17 @@ import yaml
 import mistral_agents
 from mistral_agents.errors import MistralAgentsError
 from scripts.reference_pages import render_all
+from tests.support.docs import python_blocks, read_blocks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGES = ["mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents"]
 TABLES = sorted((DOCS / "contributors").glob("*-features.md"))
 NAMED = re.compile(r"`([\w/]*\btest_\w+)(?:\.py)?(?:::(\w+))?`")
+MODULE = re.compile(r"`(_\w+(?:\.\w+)?|(?!tests/|test_)[\w/]+\.py)`")
+"""A private module of a wing, perhaps with a function of it, or a file."""
+ROW = re.compile(r"^\| (\d+) \|(.*)\|$", flags=re.MULTILINE)
+SHOWN = re.compile(r"test_\w+|`tests/\w+`|integration suite|^not ")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -78,8 +84,73 @@ def test_tables_of_features_name_tests_that_exist(table):
     assert missing == []
 
 
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_every_row_of_a_table_names_a_test_or_says_why_not(table):
+    rows = ROW.findall(table.read_text(encoding="utf-8"))
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert [number for number, text in rows if not SHOWN.search(text.split(" | ")[-1].strip())] == []
+    continued = {name for _, text in rows for name in re.findall(r"`::(test_\w+)`", text)}
+    assert continued - set().union(*_defined_tests().values()) == set()
+    folders = {name for _, text in rows for name in re.findall(r"`(tests/\w+)`", text)}
+    assert sorted(name for name in folders if not (ROOT / name).is_dir()) == []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_every_module_that_a_table_names_is_there(table):
+    wing = "langchain_mistral_agents" if table.stem.startswith("langchain") else "llama_index_mistral_agents"
+    homes = [ROOT, *(ROOT / name for name in (wing, "mistral_agents", "mistral_agents/retrieval", "tests/langchain"))]
+    named = {name for _, text in ROW.findall(table.read_text(encoding="utf-8")) for name in MODULE.findall(text)}
+    assert len(named) > 20
+    # `_blocks.file_block` is a function of `_blocks`.
+    missing = [name for name in named if not any(_is_module(home, name.split(".")[0]) for home in homes)]
+    assert missing == []
+
+
+def _is_module(home, name):
+    return (home / f"{name}.py").is_file() or (home / name).is_dir()
+
+
 def _exists(place, function, files, functions):
     stem = place.rpartition("/")[2]
     if function:
         return function in files.get(stem, ())
     return stem in functions or (stem in files and ("/" not in place or any(ROOT.rglob(f"{place}.py"))))
+
+
+RUNS = {
+    "README.md": "tests/test_readme.py::test_the_readme_runs",
+    "docs/testing.md": "tests/kit/test_kit.py::test_the_guide_runs",
+    "docs/connectors.md": "tests/langchain/test_connector_tools.py::test_the_page_about_connectors_runs",
+    "docs/langchain/*.md": "tests/langchain/test_docs.py::test_a_page_runs",
+    "docs/llama-index/[ks]*.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/library-index.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/retriever.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/*.md": "tests/llama_index/models/test_docs.py::run",
+    "docs/*.md": "tests/examples/test_docs.py::test_a_guide_runs",
+}
+"""Which function runs the Python of a page; the first pattern that fits counts."""
+LANGUAGES = {"python", "bash", "text", "mermaid", "yaml", "json", "toml"}
+NOT_RUN = re.compile(r"<!-- not run: .{15,} -->")
+
+
+def _pages_with_code():
+    found = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "packaging").rglob("*.md")]
+    return [page for page in found if read_blocks(page)]
+
+
+@pytest.mark.parametrize("page", _pages_with_code(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_python_on_a_page_is_left_out(page):
+    blocks = read_blocks(page)
+    assert {block.language for block in blocks} <= LANGUAGES
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks) + sum(b.text.count("```") for b in blocks)
+    for block in blocks:
+        if block.language != "python" and re.search(r"^\s*(import \w|from [\w.]+ import )", block.text, flags=re.M):
+            assert NOT_RUN.match(block.before), f"Python that no test runs, and no reason why: {block.text}"
+    if not python_blocks(page):
+        return
+    name = page.relative_to(ROOT).as_posix()
+    file, _, function = next(runs for pattern, runs in RUNS.items() if fnmatch(name, pattern)).partition("::")
+    source = (ROOT / file).read_text(encoding="utf-8")
+    assert f"def {function}(" in source
+    assert "python_blocks(" in source
+    assert page.name in source or f'run("{page.stem}")' in source or '.glob("*.md")' in source
