@@ -18,10 +18,10 @@ PAGES = sorted(
 )
 WORD = re.compile(r"\bunverified\b|\bnot verified\b", re.IGNORECASE)
 OF_THE_MARK = re.compile(
-    r"what is unverified|says \*unverified\*|marks it \*unverified\*|\| \*\*unverified\*\* \||nothing unverified",
+    r"what is unverified|says \*unverified\*|marks it \*unverified\*|\| \*\*unverified\*\* \||nothing unverified|of these spans is unverified",
     re.IGNORECASE,
 )
-"""Where the sentence is about the word itself."""
+"""Where the sentence is about the word itself, or about other programs than the service."""
 NAMED = re.compile(r"\bprobes? ((?:`[\w-]+`(?:, | and )?)+)")
 
 
