@@ -13,8 +13,10 @@ from mistral_agents.verify import PROBES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents", "mistral_agents_server")
+NO_PAGES = ("changelog.md", "observability.md")
+"""The log of changes, and what is said of other programs than the service."""
 PAGES = sorted(
-    path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts and path.name != "changelog.md"
+    path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts and path.name not in NO_PAGES
 )
 WORD = re.compile(r"\bunverified\b|\bnot verified\b", re.IGNORECASE)
 OF_THE_MARK = re.compile(
