@@ -554,14 +554,14 @@ def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None)
     """The generation of a chunk, shown to handlers of tokens."""
     chunk = generation_of(message)
     if run_manager is not None:
-        run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
     return chunk
 
 
 async def _atell(message: AIMessageChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> ChatGenerationChunk:
     chunk = generation_of(message)
     if run_manager is not None:
-        await run_manager.on_llm_new_token(str(message.text), chunk=chunk)
+        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
     return chunk
 
 

@@ -93,7 +93,17 @@ def _part_blocks(part: dict[str, Any]) -> list[Block]:
         return [Fold(f"result of {part.get('tool_call_id')}", [output], failed=failed)]
     if kind == "image" and isinstance(part.get("base64"), str):
         return [data_block(part["base64"])]
+    if kind == "non_standard" and isinstance(part.get("value"), Mapping):
+        return [Words(_name_other(part["value"]))]
     return [Words(f"{kind} {part.get('file_id') or part.get('url') or part.get('id') or ''}".strip())]
+
+
+def _name_other(value: Mapping[str, Any]) -> str:
+    """What LangChain has no kind for: a handoff by its agents, all else by its type."""
+    if value.get("type") == "agent_handoff":
+        sides = ("previous_agent", "next_agent")
+        return " → ".join(str(value.get(f"{side}_name") or value.get(f"{side}_id") or "?") for side in sides)
+    return str(value.get("type") or "a block of another kind")
 
 
 def _as_text(value: object) -> str:

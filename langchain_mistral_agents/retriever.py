@@ -24,7 +24,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import AnyFilter, as_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of, is_question
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 _BATCH = 64
@@ -255,7 +255,7 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not query.strip():
+        if not is_question(query):
             return []
         embedder = self._engine.embedder
         vector = embedder.query(query) if embedder is not None else None
@@ -271,7 +271,7 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not query.strip():
+        if not is_question(query):
             return []
         embedder = self._engine.embedder
         vector = await embedder.aquery(query) if embedder is not None else None

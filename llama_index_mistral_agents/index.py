@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -33,6 +32,7 @@ from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
+from mistral_agents.retrieval.folder_files import as_folder
 from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
         chosen: FolderOptions = {"show_progress": self._show_progress, **options}
-        report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
+        report = yield from FolderSync(self.client.libraries, self.library_id, as_folder(folder), **chosen).steps()
         yield from self._documents.wait_after(report.document_ids, wait)
         return report
 

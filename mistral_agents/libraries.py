@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
@@ -328,8 +327,9 @@ class Libraries:
         self, library_id: str, folder: str | os.PathLike[str], options: FolderOptions
     ) -> Steps[FolderReport]:
         from mistral_agents.retrieval.folder import FolderSync
+        from mistral_agents.retrieval.folder_files import as_folder
 
-        return FolderSync(self, uuid_text("library_id", library_id), Path(folder), **options).steps()
+        return FolderSync(self, uuid_text("library_id", library_id), as_folder(folder), **options).steps()
 
     @property
     def writer(self) -> Writer:
