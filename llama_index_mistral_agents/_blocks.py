@@ -69,6 +69,7 @@ def answer_message(
         "pending_confirmations": [*undecided, *(tool_call(call) for call in turn.pending_confirmations)],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
         "files": [file_dict(ref) for ref in turn.files],
+        "guardrails": turn.guardrails,
         "thinking": turn.reasoning if THINKING is None else "",
         **marks,
     }
