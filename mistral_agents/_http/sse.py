@@ -127,14 +127,16 @@ class EventDecoder:
         self._data = []
         if not data or data.strip() == _END_OF_CHAT:
             return []
-        name = self._name.decode("utf-8", "replace") if self._name else ""
         try:
             value = load_json(data.decode("utf-8", "surrogatepass"))  # as text: bytes would be asked for their encoding
         except ValueError:
             self.damaged += 1
-            return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]
+            return [{"type": UNREADABLE, "event": self._read_name(), "data": data.decode("utf-8", "replace")}]
         if not isinstance(value, dict):
-            return [{"type": name, "data": value}]
-        if "type" not in value and name:
-            value["type"] = name
+            return [{"type": self._read_name(), "data": value}]
+        if "type" not in value and self._name:
+            value["type"] = self._read_name()
         return self._mender.mend(value) if self._mender.held or may_hold_surrogates(data) else [value]
+
+    def _read_name(self) -> str:
+        return self._name.decode("utf-8", "replace")
