@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -25,6 +24,7 @@ from llama_index_mistral_agents._sessions import live_session, register, turns_m
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._json import JsonDict
+from mistral_agents._warnings import warn_user
 from mistral_agents.client import choose_client
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
@@ -230,7 +230,7 @@ class MistralConversationMemory(BaseMemory):
             why = "MISTRAL_API_KEY is not set"
         else:
             return cls.from_export(export, client=client)
-        warnings.warn(_ELSEWHERE.format(why, export["conversation_id"]), stacklevel=2)
+        warn_user(_ELSEWHERE.format(why, export["conversation_id"]))
         return None
 
     def _make_known(self) -> str:
