@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mistral_agents._lazy import offer_names
 
 if TYPE_CHECKING:
     from langchain_mistral_agents._portable import to_portable_messages
@@ -50,13 +51,5 @@ _HOMES = {
     "show": "display",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # a checker shall know the names above only
+    __getattr__, __dir__ = offer_names(__name__, _HOMES)

@@ -121,7 +121,7 @@ def _finish_calls(whole: AIMessageChunk, calls: _Calls) -> None:
         whole.content = [_finish_block(block, left) for block in whole.content]
 
 
-def _finish_block(block: Any, calls: Iterator[ToolCall | InvalidToolCall]) -> Any:
+def _finish_block(block: str | JsonDict, calls: Iterator[ToolCall | InvalidToolCall]) -> str | JsonDict:
     """The blocks of calls are in the order of the calls."""
     if not isinstance(block, dict) or block.get("type") not in ("tool_call", "tool_call_chunk"):
         return block

@@ -31,7 +31,7 @@ def standard_name(name: str) -> str:
     return _STANDARD_NAMES.get(name, "remote_mcp")
 
 
-def _read_text(**values: Any) -> JsonDict:
+def _read_text(**values: object) -> JsonDict:
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -90,6 +90,6 @@ def handoff_block(data: Mapping[str, Any]) -> JsonDict:
     return non_standard({"type": "agent_handoff", **{name: data[name] for name in names if data.get(name) is not None}})
 
 
-def non_standard(value: Any) -> JsonDict:
+def non_standard(value: object) -> JsonDict:
     """A block for what has no standard form, with everything in it."""
     return {"type": "non_standard", "value": value if isinstance(value, dict) else {"value": value}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
@@ -133,9 +133,9 @@ class Chunks:
         self._opening: JsonDict = {}
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop sequence came."""
-        return self._stopper.hit
+    def is_over(self) -> bool:
+        """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
+        return self._stopper.hit and not self._sent.stored
 
     def feed(self, records: Sequence[Record]) -> AnswerChunk | None:
         """The chunk of an event, if it makes one."""
@@ -161,3 +161,16 @@ class Chunks:
         if chunk is not None and self._opening:
             self._opening = {}
         return chunk
+
+
+def as_chunk(answer: AIMessage) -> AIMessageChunk:
+    """A whole answer as the only chunk of a stream."""
+    return AIMessageChunk(
+        content=answer.content,
+        id=answer.id,
+        tool_calls=answer.tool_calls,
+        invalid_tool_calls=answer.invalid_tool_calls,
+        response_metadata=dict(answer.response_metadata),
+        usage_metadata=answer.usage_metadata,
+        chunk_position="last",
+    )

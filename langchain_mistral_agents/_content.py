@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from mistral_agents._border.blocks import Part, ResultContent, make_content, make_result, make_text_only, write_json
 from mistral_agents._json import JsonDict
@@ -87,7 +87,7 @@ def _read_image_url(block: Mapping[str, Any]) -> Iterator[Part]:
     yield Part("image", "image_url", url=url if isinstance(url, str) else None, detail=detail, data=_bytes_only(url))
 
 
-def _bytes_only(value: Any) -> Any:
+def _bytes_only(value: object) -> object:
     return value if isinstance(value, (bytes, bytearray)) else None
 
 
@@ -148,7 +148,9 @@ def _read_context(block: Mapping[str, Any]) -> Iterator[Part]:
         yield Part("text", "context", text=context)
 
 
-def _read_file(kind: Any, block: Mapping[str, Any], mime: str | None, *, text: Any = None) -> Part:
+def _read_file(
+    kind: Literal["image", "document"], block: Mapping[str, Any], mime: str | None, *, text: object = None
+) -> Part:
     """A picture or document inline, by address or by id: v1, v0 and Anthropic's dialect."""
     source = block.get("source")
     held = source if isinstance(source, Mapping) else block

@@ -39,9 +39,9 @@ class ProtocolEvents:
         self._started = False
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop sequence came."""
-        return self._stopper.hit
+    def is_over(self) -> bool:
+        """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
+        return self._stopper.hit and not self._sent.stored
 
     def feed(self, records: Sequence[Record]) -> tuple[AnswerChunk | None, list[Event]]:
         """What the records of an event make."""

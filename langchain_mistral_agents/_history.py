@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
@@ -80,7 +79,7 @@ def _make_input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:
     return HumanMessage(content, id=entry.id)
 
 
-def _make_content(entry: Entry) -> Any:
+def _make_content(entry: Entry) -> str | list[str | JsonDict]:
     if not isinstance(entry, Message):
         return ""
     return entry.content if isinstance(entry.content, str) else [_make_block(chunk) for chunk in entry.chunks]
@@ -99,7 +98,7 @@ def _make_block(chunk: JsonDict) -> JsonDict:
     return {key: value for key, value in chunk.items() if value is not None}
 
 
-def _read_data(kind: str, address: Any) -> JsonDict:
+def _read_data(kind: str, address: object) -> JsonDict:
     text = str(address)
     head, comma, data = text.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

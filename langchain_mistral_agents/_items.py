@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 from langchain_mistral_agents._content import human_content, result_content
 from langchain_mistral_agents._requests import is_ours
 from mistral_agents._border.fingerprints import Call, Item, Mark, answer_item, chain, input_words, result_words
+from mistral_agents._json import JsonDict
 
 
 def items_of(messages: Sequence[BaseMessage]) -> list[Item]:
@@ -47,7 +48,14 @@ def mark_of(message: BaseMessage) -> Mark | None:
         setup=facts.get("setup_digest"),
         continues=facts.get("continues"),
         skipped=facts.get("skipped_calls") or (),
+        waiting=[call["tool_call_id"] for call in list_pending(message)],
     )
+
+
+def list_pending(message: BaseMessage | None) -> list[JsonDict]:
+    """The hosted calls that wait for a decision after an answer: `tool_call_id`, `name`, `args`."""
+    found = message.response_metadata.get("pending_confirmations") if message is not None else None
+    return found if isinstance(found, list) else []
 
 
 def history_digest(messages: Sequence[BaseMessage], *, systems: bool, start: str = "") -> str:

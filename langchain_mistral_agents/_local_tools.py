@@ -22,7 +22,7 @@ def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
     return {tool.name: tool for tool in made}
 
 
-def _make_tool(function: Any) -> BaseTool:
+def _make_tool(function: Callable[..., Any]) -> BaseTool:
     if asyncio.iscoroutinefunction(function):
         return StructuredTool.from_function(coroutine=function)
     return StructuredTool.from_function(function)
@@ -39,7 +39,7 @@ def _answer_failure(call: ToolCall, error: Exception) -> ToolMessage:
     return ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"], status="error")
 
 
-def _answer(call: ToolCall, given: Any) -> ToolMessage:
+def _answer(call: ToolCall, given: object) -> ToolMessage:
     if isinstance(given, ToolMessage):
         return given
     return ToolMessage(str(given), tool_call_id=call["id"] or "", name=call["name"])
@@ -128,7 +128,7 @@ def answer_with_text(tool: BaseTool) -> BaseTool:
 
 def _split_answer(function: Callable[..., AIMessage]) -> Callable[..., tuple[str, AIMessage]]:
     @wraps(function)
-    def answer(*args: Any, **kwargs: Any) -> tuple[str, AIMessage]:
+    def answer(*args: object, **kwargs: object) -> tuple[str, AIMessage]:
         message = function(*args, **kwargs)
         return str(message.text), message
 
@@ -137,7 +137,7 @@ def _split_answer(function: Callable[..., AIMessage]) -> Callable[..., tuple[str
 
 def _asplit_answer(function: Callable[..., Awaitable[AIMessage]]) -> Callable[..., Awaitable[tuple[str, AIMessage]]]:
     @wraps(function)
-    async def answer(*args: Any, **kwargs: Any) -> tuple[str, AIMessage]:
+    async def answer(*args: object, **kwargs: object) -> tuple[str, AIMessage]:
         message = await function(*args, **kwargs)
         return str(message.text), message
 

@@ -32,6 +32,8 @@ class Sent:
         blocks: Whether the content is blocks always, a text alone too (`output_version="v1"`).
         first_call_only: Whether only the first function call of the turn is kept.
         continues: The conversation that the turn branches from.
+        draft: The words of the turn that used tools, where another one wrote the answer in a form.
+        undecided: Hosted calls of earlier answers that go on waiting for a decision.
     """
 
     stored: bool
@@ -43,30 +45,33 @@ class Sent:
     blocks: bool = False
     first_call_only: bool = False
     continues: str | None = None
+    draft: str | None = None
+    undecided: Sequence[JsonDict] = ()
 
 
 def _drop_none(values: JsonDict) -> JsonDict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def finish_reason(turn: Turn) -> str:
+def _find_reason(turn: Turn, pending: Sequence[JsonDict]) -> str:
     """Why the turn ended; the service tells no reason, so it is read from the entries."""
     if turn.function_calls:
         return "tool_calls"
-    return "confirmation" if turn.pending_confirmations else "stop"
+    return "confirmation" if pending else "stop"
 
 
 def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any]:
     """What is known of an answer at its end; `conversation_id` is told at its beginning."""
     skipped = [call.tool_call_id for call in turn.function_calls[1:]] if sent.first_call_only else []
     pending = [
-        {"tool_call_id": call.tool_call_id, "name": call.name, "args": call.args} for call in turn.pending_confirmations
+        *sent.undecided,
+        *({"tool_call_id": c.tool_call_id, "name": c.name, "args": c.args} for c in turn.pending_confirmations),
     ]
     return _drop_none(
         {
             "model_name": turn.model if turn.model is not None else sent.model,
             "agent_id": turn.agent_id,
-            "finish_reason": finish_reason(turn),
+            "finish_reason": _find_reason(turn, pending),
             "stored": sent.stored or None,
             "last_entry_id": turn.last_entry_id,
             "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
@@ -75,6 +80,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
             "continues": sent.continues,
             "pending_confirmations": pending or None,
             "skipped_calls": skipped or None,
+            "draft": sent.draft,
             "guardrails": turn.guardrails,
             "connectors": turn.usage.connectors or None,
             "quotas": _list_quotas(turn) or None,

@@ -26,7 +26,8 @@ from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
 from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.options import resolve_options
+from mistral_agents._border.model_call import ModelSettings
+from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents.options import ModelOptions
@@ -37,30 +38,18 @@ _serialization.register()
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
-_COMPLETION = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "random_seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "prediction",
-    "tool_choice",
-)
 
 
 @lru_cache(maxsize=64)
 def shared_client(
-    key: Any,
+    key: SecretStr | Callable[[], Any] | None,
     base_url: str,
     timeout: float,
     max_retries: int,
     retry_stateless: bool,
     headers: tuple[Any, ...],
-    http: Any,
-    async_http: Any,
+    http: object,
+    async_http: object,
 ) -> MistralAgents:
     """One client per setting, so that copies of a model share connections."""
     return MistralAgents(
@@ -150,7 +139,7 @@ class AgentSettings(BaseChatModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_names(cls, values: Any) -> Any:
+    def _resolve_names(cls, values: object) -> object:
         return cls._resolve(values) if isinstance(values, dict) else values
 
     @field_validator("connectors")
@@ -183,7 +172,7 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens_from_messages(
-        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: Any
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: object
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
         return count_messages(messages, [as_tool(tool) for tool in tools or ()])
@@ -193,7 +182,7 @@ class AgentSettings(BaseChatModel):
         return profile_of(self.model)
 
     @override
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: object) -> str:
         """The key of a cached answer: LangChain's, and the address."""
         return f"{self.mistral.base_url} {super()._get_llm_string(stop=stop, **kwargs)}"
 
@@ -233,7 +222,7 @@ class AgentSettings(BaseChatModel):
 
     @property
     def _completion(self) -> dict[str, Any]:
-        own = {name: self.__dict__[name] for name in _COMPLETION}
+        own = {name: self.__dict__[name] for name in COMPLETION_OPTIONS if name != "stop"}
         return {**{name: value for name, value in own.items() if value is not None}, **self.completion_args}
 
     @property
@@ -254,9 +243,10 @@ class AgentSettings(BaseChatModel):
         }
 
     @override
-    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: object) -> dict[str, Any]:
         """What tracers show of a call: options by their names, and all tools; credentials are hidden."""
-        tools = [*self.connectors, *(kwargs.get("tools") or ())]
+        bound = kwargs.get("tools")
+        tools = [*self.connectors, *(bound if isinstance(bound, (list, tuple)) else ())]
         params = super()._get_invocation_params(stop=stop, **kwargs)
         return {**params, "tools": [masked(tool) for tool in tools]} if tools else params
 
@@ -280,23 +270,23 @@ class AgentSettings(BaseChatModel):
 
     def _fields(self) -> Fields:
         kept = {k: v for k, v in (self.metadata or {}).items() if not k.startswith("lc_")}
-        return Fields(
+        settings = ModelSettings(
             model=self.model,
             agent_id=self.agent_id,
             agent_version=self.agent_version,
             conversation_id=self.conversation_id,
             instructions=self.instructions,
-            connectors=self.connectors,
-            completion_args=self._completion,
-            stop=self.stop,
+            tools=self.connectors,
+            options={name: self.__dict__[name] for name in MODEL_OPTIONS},
             store=self.store,
             handoff_execution=self.handoff_execution,
             metadata=kept,
             on_divergence=self.on_divergence,
+        )
+        return Fields(
+            settings=settings,
             base_url=self.mistral.base_url,
             headers=self.include_response_headers,
             blocks=self.output_version == "v1",
-            guardrails=self.guardrails,
-            parallel_tool_calls=self.parallel_tool_calls is not False,
             resumes=self._resumes,
         )

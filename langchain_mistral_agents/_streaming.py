@@ -262,7 +262,7 @@ class Assembler:
         self._add_step("open", call.index, {"type": kind, "args": "", **block})
         return call
 
-    def _add_arguments(self, call: _Call, piece: Any) -> None:
+    def _add_arguments(self, call: _Call, piece: object) -> None:
         """Pass arguments on as they come; a hosted run's plain text is held back, since its block wants an object."""
         if piece is None or piece == "":
             return

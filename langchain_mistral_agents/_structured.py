@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import BaseModel
 
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.schemas import Form, describe_form, read_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
-METHODS = ("json_schema", "function_calling", "json_mode")
+Method = Literal["json_schema", "function_calling", "json_mode"]
+METHODS: tuple[str, ...] = get_args(Method)
 
 
-def form_of(schema: Any, *, strict: bool | None = None) -> Form:
+def form_of(schema: object, *, strict: bool | None = None) -> Form:
     """The form of a schema in any of LangChain's kinds; of a tool or a function that of its arguments."""
     is_function = callable(schema) and not isinstance(schema, type) and not hasattr(schema, "__origin__")
     if isinstance(schema, BaseTool) or (is_function and hasattr(schema, "__code__")):
@@ -36,16 +39,14 @@ class FormParser(JsonOutputParser):
 
     form: Any = None
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """The value; of a stream's beginning what is there already, None where that does not fit yet."""
         if partial:
-            return _read_partly(self.form, super().parse_result(result, partial=True))
+            value = super().parse_result(result, partial=True)
+            return self.form.read_partly(value) if self.form is not None else value
         text = result[0].text
-        try:
-            value = read_json(text)
-        except ResponseFormatError as error:
-            raise OutputParserException(error.message, llm_output=text) from error
-        return _read(self.form, value, text)
+        with _parsing():
+            return self.form.parse(text) if self.form is not None else read_json(text)
 
 
 class CallParser(JsonOutputKeyToolsParser):
@@ -53,12 +54,17 @@ class CallParser(JsonOutputKeyToolsParser):
 
     form: Any = None
 
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """As `FormParser.parse_result`."""
         value = super().parse_result(result, partial=partial)
         if value is None:
-            return None if partial else _check_no_fault(result[0])
-        return _read_partly(self.form, value) if partial else _read(self.form, value, json.dumps(value))
+            if not partial:
+                _check_no_fault(result[0])
+            return None
+        if partial:
+            return self.form.read_partly(value)
+        with _parsing():
+            return self.form.check(value, json.dumps(value))
 
 
 def _check_no_fault(generation: Generation) -> None:
@@ -68,22 +74,14 @@ def _check_no_fault(generation: Generation) -> None:
         raise OutputParserException(f"The call {call['name']} can't be read: {call['error']}", llm_output=call["args"])
 
 
-def _read(form: Form | None, value: Any, text: str) -> Any:
-    if form is None:
-        return value
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Raise what can't be read as LangChain's kind."""
     try:
-        return form.read(value)
-    except (ValueError, TypeError) as error:
-        raise OutputParserException(f"The answer can't be read as {form.name}: {error}", llm_output=text) from error
-
-
-def _read_partly(form: Form | None, value: Any) -> Any:
-    if form is None or value is None:
-        return value
-    try:
-        return form.read(value)
-    except (ValueError, TypeError):
-        return None
+        yield
+    except ResponseFormatError as error:
+        text = error.body if isinstance(error.body, str) else None
+        raise OutputParserException(error.message, llm_output=text) from error
 
 
 def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
@@ -93,15 +91,15 @@ def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
     return FormParser(form=form)
 
 
-def _trace_schema(given: Any, form: Form) -> dict[str, Any]:
+def _trace_schema(given: object, form: Form) -> dict[str, Any]:
     """The schema as LangChain's tracers know it of other models; ours where LangChain can't say it."""
     try:
-        return convert_to_json_schema(given)
+        return convert_to_json_schema(cast("type[BaseModel]", given))  # of other kinds it says what it does not take
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         return {"title": form.name, **form.schema}
 
 
-def bound_options(given: Any, form: Form | None, method: str) -> dict[str, Any]:
+def bound_options(given: object, form: Form | None, method: str) -> dict[str, Any]:
     """What is bound to the model, and what LangChain's tracing wants to know of it."""
     schema = _trace_schema(given, form) if form is not None else None
     traced = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
@@ -112,7 +110,7 @@ def bound_options(given: Any, form: Form | None, method: str) -> dict[str, Any]:
     return {"response_format": form.response_format, **traced}
 
 
-def check_method(schema: Any, method: str) -> None:
+def check_method(schema: object, method: str) -> None:
     """Refuse an unknown method, and one that needs a schema and has none.
 
     Raises:
@@ -132,19 +130,3 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
     bad = RunnablePassthrough.assign(parsed=lambda _: None)
     tried = good.with_fallbacks([bad], exception_key="parsing_error")
     return {"raw": model} | tried
-
-
-def format_turn(thinker: Runnable[Any, AIMessage], writer: Runnable[Any, AIMessage]) -> Runnable[Any, AIMessage]:
-    """A turn with hosted tools, then one that writes what was found in the wanted form."""
-    ask = HumanMessage("Now give that answer in the required format, with nothing else.")
-
-    def joined(both: dict[str, Any]) -> list[Any]:
-        question = both["question"]
-        if isinstance(question, str):
-            question = [HumanMessage(question)]
-        elif isinstance(question, PromptValue):
-            question = question.to_messages()
-        return [*question, both["found"], ask]
-
-    first: Any = {"question": RunnablePassthrough(), "found": thinker}
-    return first | RunnableLambda(joined) | writer  # type: ignore[no-any-return]

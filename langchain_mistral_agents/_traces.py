@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -39,17 +39,6 @@ class TurnGeneration(ChatGeneration):
         self._turn = turn
         return self
 
-    def with_message(self, message: AIMessage) -> TurnGeneration:
-        """Another message for the same turn."""
-        made = TurnGeneration(message=message, generation_info=self.generation_info)
-        made._turn = self._turn
-        return made
-
-    @property
-    def answer(self) -> AIMessage:
-        """The message, by its type."""
-        return cast("AIMessage", self.message)
-
     @property
     def turn(self) -> Turn | None:
         """The turn."""
@@ -72,7 +61,7 @@ class TurnCatcher(BaseCallbackHandler):
     def __init__(self) -> None:
         self.turn: Turn | None = None
 
-    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, **_: object) -> None:
         """Keep the turn of the last answer."""
         for generations in response.generations:
             for generation in generations:

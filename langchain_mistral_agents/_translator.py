@@ -29,7 +29,7 @@ _KNOWN = frozenset(
 _CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 
 
-def _block(item: Any) -> dict[str, Any]:
+def _block(item: object) -> dict[str, Any]:
     if isinstance(item, str):
         return {"type": "text", "text": item}
     return item if isinstance(item, dict) and item.get("type") in _KNOWN else non_standard(item)

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, TypeVar, cast, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import Chunks, generation_of
+from langchain_mistral_agents._chunks import Chunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._forms import FORM_QUESTION, as_chunk, is_finished, join_answers, writing_options
 from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Plan, Request, ask
+from langchain_mistral_agents._plan import Plan, Request
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import bound_options, check_method, form_of, format_turn, parsed, parser_for
+from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
+from mistral_agents._border.forms import (
+    FORM_QUESTION,
+    is_finished,
+    join_form,
+    takes_two_turns,
+    thinking_options,
+    writing_options,
+)
 from mistral_agents._border.options import function_name, resolve_options
+from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 from mistral_agents.turn import Turn
 
+Form = TypeVar("Form")
 
-def _prepare_call(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+
+def _prepare_call(config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> JsonDict:
     """The options of a call before anything is traced: names are checked, headers sealed.
 
     `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
@@ -102,45 +116,74 @@ class ChatMistralAgent(AgentSettings):
     def __init__(self, **options: Unpack[ChatOptions]) -> None:
         super().__init__(**self._resolve(options))
 
+    # Of options, LangChain's own signatures say `**kwargs: object`; these name them, so that an editor completes them.
+
     @override
-    def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+    def invoke(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
+    ) -> AIMessage:
         return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
-    async def ainvoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    async def ainvoke(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
-    def stream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    def stream(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
         return super().stream(input, config, **_prepare_call(config, kwargs))
 
     @override
-    async def astream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    async def astream(  # type: ignore[override]
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
         async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
+    @override
+    def batch(  # type: ignore[override]
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CallOptions],
+    ) -> list[AIMessage]:
+        return super().batch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
+
+    @override
+    async def abatch(  # type: ignore[override]
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Unpack[CallOptions],
+    ) -> list[AIMessage]:
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
+
+    @override
+    def bind(  # type: ignore[override]
+        self, **kwargs: Unpack[CallOptions]
+    ) -> RunnableBinding[LanguageModelInput, AIMessage]:
+        return super().bind(**kwargs)
+
     def _get_request_payload(
-        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
-        fields = self._fields()
-        return Plan(fields, ask(fields, given, stop, kwargs), given).preview().payload
+        return Plan(self._fields(), given, stop, kwargs).preview().payload
 
-    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Steps[Request]:
+    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
-        fields = self._fields()
-        asked = ask(fields, messages, stop, kwargs)
-        return self._make(Plan(fields, asked, messages), stored=asked.stored)
+        return self._make(Plan(self._fields(), messages, stop, kwargs))
 
-    def _make(self, plan: Plan, *, stored: bool) -> Steps[Request]:
-        with model_errors(stored=stored):
+    def _make(self, plan: Plan) -> Steps[Request]:
+        with model_errors(stored=plan.is_stored):
             return (yield from plan.make(self.mistral))
 
     # many at once
@@ -187,14 +230,9 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[run(form)])
-        request = run(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = self.mistral.conversations.send(request.turn)
+        turn, request = run(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             trace_runs(runs_of_turn(turn), run_manager)
@@ -206,62 +244,73 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> ChatResult:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            return ChatResult(generations=[await arun(form)])
-        request = await arun(self._plan(messages, stop, kwargs))
-        with model_errors(stored=request.sent.stored):
-            turn = await self.mistral.conversations.asend(request.turn)
+        turn, request = await arun(self._answer(messages, stop, kwargs))
         result = self._result(turn, request)
         if run_manager is not None:
             await atrace_runs(runs_of_turn(turn), run_manager)
         return result
 
     @override
-    def _generate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: object,
+    ) -> ChatResult:
         """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
         model = self._without(cache=False) if _is_kept(kwargs) else self
-        return BaseChatModel._generate_with_cache(model, messages, *args, **kwargs)
+        return BaseChatModel._generate_with_cache(model, messages, stop, run_manager, **kwargs)
 
     @override
-    async def _agenerate_with_cache(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: object,
+    ) -> ChatResult:
         model = self._without(cache=False) if _is_kept(kwargs) else self
-        return await BaseChatModel._agenerate_with_cache(model, messages, *args, **kwargs)
+        return await BaseChatModel._agenerate_with_cache(model, messages, stop, run_manager, **kwargs)
 
-    def _form_steps(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Steps[TurnGeneration] | None:
-        """The two turns of an answer in a given form with hosted tools; None where one turn is enough."""
-        form = kwargs.get("response_format", self._completion.get("response_format"))
-        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
-        if form is None or self.agent_id is not None or all(function_name(tool) is not None for tool in tools):
-            return None
-        return self._write_form(messages, stop, kwargs, form)
-
-    def _write_form(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], form: Any
-    ) -> Steps[TurnGeneration]:
-        thinking = {name: value for name, value in kwargs.items() if name != "response_format"}
-        writing = writing_options(kwargs, form)
+    def _answer(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
+    ) -> Steps[tuple[Turn, Request]]:
+        """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
+        form = self._find_form(kwargs)
+        if form is None:
+            request = yield from self._plan(messages, stop, kwargs)
+            return (yield from self._send(request)), request
         thinker = self._without(response_format=None)
-        found: ChatResult = yield Job(
-            lambda: thinker._generate(messages, stop, **thinking),
-            lambda: thinker._agenerate(messages, stop, **thinking),
-        )
-        first = cast("TurnGeneration", found.generations[0])
-        if not is_finished(first.answer):
-            return first
+        request = yield from thinker._plan(messages, stop, thinking_options(kwargs))
+        turn = yield from self._send(request)
+        if not is_finished(turn):
+            return turn, request
+        said = [*messages, message_of(turn, request.sent), HumanMessage(FORM_QUESTION)]
         writer = thinker._without(connectors=[], store=False, conversation_id=None)
-        ready = [*messages, first.answer, FORM_QUESTION]
-        written: ChatResult = yield Job(
-            lambda: writer._generate(ready, stop, **writing), lambda: writer._agenerate(ready, stop, **writing)
-        )
-        joined = join_answers(messages, first.answer, cast("TurnGeneration", written.generations[0]).answer)
-        return first.with_message(joined)
+        writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
+        written = yield from self._send(writing)
+        return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
 
-    def _without(self, **changes: Any) -> ChatMistralAgent:
+    def _find_form(self, kwargs: JsonDict) -> JsonDict | None:
+        """The form of the answer, where it takes a turn of its own; else None."""
+        form = kwargs.get("response_format", self._completion.get("response_format"))
+        if form is None:
+            return None
+        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
+
+    def _send(self, request: Request) -> Steps[Turn]:
+        conversations = self.mistral.conversations
+        with model_errors(stored=request.sent.stored):
+            turn: Turn = yield Job(
+                partial(conversations.send, request.turn), partial(conversations.asend, request.turn)
+            )
+        return turn
+
+    def _without(self, **changes: object) -> ChatMistralAgent:
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
         return self.model_copy(update={**changes, "completion_args": args})
 
@@ -282,11 +331,11 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Iterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield _tell(as_chunk(run(form).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield _tell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -295,7 +344,7 @@ class ChatMistralAgent(AgentSettings):
                 message = chunks.feed(stream.records)
                 if message is not None:
                     yield _tell(message, run_manager)
-                if chunks.stopped and not request.sent.stored:
+                if chunks.is_over:
                     break
             turn = stream.turn
         for last in chunks.end(turn):
@@ -307,11 +356,11 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield await _atell(as_chunk((await arun(form)).answer), run_manager)
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            yield await _atell(as_chunk(message_of(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
         chunks = Chunks(request.sent)
@@ -321,7 +370,7 @@ class ChatMistralAgent(AgentSettings):
                     message = chunks.feed(stream.records)
                     if message is not None:
                         yield await _atell(message, run_manager)
-                    if chunks.stopped and not request.sent.stored:
+                    if chunks.is_over:
                         break
                 turn = stream.turn
         for last in chunks.end(turn):
@@ -334,11 +383,11 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            yield from events_of_message(run(form).answer)
+        if self._find_form(kwargs) is not None:
+            turn, request = run(self._answer(messages, stop, kwargs))
+            yield from events_of_message(message_of(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
@@ -348,7 +397,7 @@ class ChatMistralAgent(AgentSettings):
                 if run_manager is not None and chunk is not None:
                     run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                 yield from made
-                if protocol.stopped and not request.sent.stored:
+                if protocol.is_over:
                     break
             turn = stream.turn
         yield from protocol.end(turn)[1]
@@ -358,11 +407,11 @@ class ChatMistralAgent(AgentSettings):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
-        form = self._form_steps(messages, stop, kwargs)
-        if form is not None:
-            for each in events_of_message((await arun(form)).answer):
+        if self._find_form(kwargs) is not None:
+            turn, request = await arun(self._answer(messages, stop, kwargs))
+            for each in events_of_message(message_of(turn, request.sent)):
                 yield each
             return
         request = await arun(self._plan(messages, stop, kwargs))
@@ -375,7 +424,7 @@ class ChatMistralAgent(AgentSettings):
                         await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
                     for each in made:
                         yield each
-                    if protocol.stopped and not request.sent.stored:
+                    if protocol.is_over:
                         break
                 turn = stream.turn
         for each in protocol.end(turn)[1]:
@@ -384,13 +433,13 @@ class ChatMistralAgent(AgentSettings):
     # tools and structured output
 
     @override
-    def bind_tools(
+    def bind_tools(  # type: ignore[override]
         self,
-        tools: Sequence[Any],
+        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
-        tool_choice: Any = None,
+        tool_choice: ToolChoice | None = None,
         strict: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[BoundOptions],
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind functions (run by you) and hosted tools (run by the service).
 
@@ -400,21 +449,57 @@ class ChatMistralAgent(AgentSettings):
             strict: Whether arguments must follow the schema exactly.
             kwargs: Further options of each call, e.g. `response_format`.
         """
-        bound = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
+        bound: JsonDict = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
         if tool_choice is not None:
             bound["tool_choice"] = tool_choice
         return self.bind(**bound)
 
+    @overload  # type: ignore[override]
+    def with_structured_output(
+        self,
+        schema: type[Form],
+        *,
+        method: Method = "json_schema",
+        include_raw: Literal[False] = False,
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, Form]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: object = None,
+        *,
+        method: Method = "json_schema",
+        include_raw: Literal[True],
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, JsonDict]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: object = None,
+        *,
+        method: Method = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
+    ) -> Runnable[LanguageModelInput, Any]: ...
+
     @override
     def with_structured_output(
         self,
-        schema: Any = None,
+        schema: object = None,
         *,
-        method: str = "json_schema",
+        method: Method = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
-        tools: Sequence[Any] | None = None,
-        **kwargs: Any,
+        tools: Sequence[Mapping[str, Any] | BaseTool] | None = None,
+        **kwargs: Unpack[BoundOptions],
     ) -> Runnable[LanguageModelInput, Any]:
         """Answers of a given form.
 
@@ -431,19 +516,20 @@ class ChatMistralAgent(AgentSettings):
             kwargs: Further options of each call.
         """
         check_method(schema, method)
-        wanted = strict if method == "json_schema" else bool(strict)
-        form = form_of(schema, strict=wanted) if schema is not None else None
-        options = {**bound_options(schema, form, method), **kwargs}
-        parser = parser_for(form, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
-        if not ready:
-            return parsed(self.bind(**options), parser, include_raw=include_raw)
         functions = [name for tool in ready if (name := function_name(tool)) is not None]
         if functions:
             raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
-        plain = self.model_copy(update={"connectors": [], "store": False, "conversation_id": None})
-        turns = format_turn(self.bind(**({"tools": list(tools)} if tools else {})), plain.bind(**options))
-        return parsed(turns, parser, include_raw=include_raw)
+        if ready and method == "function_calling":  # the turn that writes the form offers no tools
+            method = "json_schema"
+        wanted = strict if method == "json_schema" else bool(strict)
+        form = form_of(schema, strict=wanted) if schema is not None else None
+        options: JsonDict = {
+            **bound_options(schema, form, method),
+            **({"tools": list(tools)} if tools else {}),
+            **kwargs,
+        }
+        return parsed(self.bind(**options), parser_for(form, method), include_raw=include_raw)
 
     # files
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from langchain_core.tools import StructuredTool, ToolException
 
 from mistral_agents import MistralAgents
@@ -35,13 +33,13 @@ async def aload_connector_tools(connector: str, *, client: MistralAgents | None 
 def _tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
     name = str(tool["name"])
 
-    def run(**arguments: Any) -> tuple[str, ConnectorResult]:
+    def run(**arguments: object) -> tuple[str, ConnectorResult]:
         try:
             return _answer(client.connectors.call(connector, name, arguments))
         except ConnectorToolError as error:
             raise ToolException(str(error)) from error
 
-    async def arun(**arguments: Any) -> tuple[str, ConnectorResult]:
+    async def arun(**arguments: object) -> tuple[str, ConnectorResult]:
         try:
             return _answer(await client.connectors.acall(connector, name, arguments))
         except ConnectorToolError as error:

@@ -18,7 +18,7 @@ from mistral_agents.display import show as show_own
 __all__ = ["show"]
 
 
-def show(value: Any) -> Display:
+def show(value: object) -> Display:
     """A message, several of them, or documents to look at; what the foundation returns is shown as well.
 
     Args:
@@ -96,7 +96,7 @@ def _part_blocks(part: dict[str, Any]) -> list[Block]:
     return [Words(f"{kind} {part.get('file_id') or part.get('url') or part.get('id') or ''}".strip())]
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)
 
 

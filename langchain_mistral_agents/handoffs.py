@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents.errors import ConfigurationError
@@ -80,13 +81,11 @@ def handoff_graph(agents: Mapping[str, ChatMistralAgent], entry: str) -> Compile
     return compiled
 
 
-def _node(model: ChatMistralAgent, nodes: Mapping[str, str]) -> Any:
-    from langchain_core.runnables import RunnableLambda
-
-    def run(state: Mapping[str, Any]) -> Any:
+def _node(model: ChatMistralAgent, nodes: Mapping[str, str]) -> Runnable[Mapping[str, Any], Command[Any]]:
+    def run(state: Mapping[str, Any]) -> Command[Any]:
         return handoff_command(model.invoke(state["messages"]), nodes)
 
-    async def arun(state: Mapping[str, Any]) -> Any:
+    async def arun(state: Mapping[str, Any]) -> Command[Any]:
         return handoff_command(await model.ainvoke(state["messages"]), nodes)
 
     return RunnableLambda(run, arun)

@@ -248,7 +248,7 @@ class _Recorder(BaseCallbackHandler):
     def __init__(self, history: MistralConversationHistory) -> None:
         self._history = history
 
-    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, **_: object) -> None:
         """Take note of the answer."""
         for generations in response.generations:
             for generation in generations:

@@ -32,11 +32,11 @@ class MistralMeterHandler(BaseCallbackHandler):
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
 
-    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+    def on_chat_model_start(self, *_: object, **__: object) -> None:
         """Stop where a limit is reached."""
         self.meter.check()
 
-    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, **_: object) -> None:
         """Count the answers."""
         for generations in response.generations:
             for generation in generations:
@@ -65,7 +65,7 @@ def usage_of(message: AIMessage) -> Usage:
     )
 
 
-def quotas_of(told: Any) -> list[Quota]:
+def quotas_of(told: object) -> list[Quota]:
     """The quotas in an answer's metadata (streams report none)."""
     found = told if isinstance(told, dict) else {}
     rows = ((key.rpartition("/"), facts) for key, facts in found.items())

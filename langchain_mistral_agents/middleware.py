@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Remove
 from typing_extensions import NotRequired
 
 from langchain_mistral_agents._errors import DivergenceError, LateConfirmationError
-from langchain_mistral_agents._items import items_of
+from langchain_mistral_agents._items import items_of, list_pending
 from langchain_mistral_agents._portable import to_portable_messages
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents._border.calls import INTERRUPTED
@@ -129,7 +129,7 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
         This is a step of its own: the answer is checkpointed by now, so that resuming does not repeat its turn.
         """
         answer = _find_last_answer(state["messages"])
-        pending = _list_pending(answer)
+        pending = list_pending(answer)
         if answer is None or not pending:
             return None
         update: dict[str, Any] = {"decisions": _ask(pending)}
@@ -153,12 +153,6 @@ def _close_calls(messages: Sequence[BaseMessage]) -> Iterator[BaseMessage]:
 
 def _find_last_answer(messages: Sequence[BaseMessage]) -> AIMessage | None:
     return next((message for message in reversed(messages) if isinstance(message, AIMessage)), None)
-
-
-def _list_pending(answer: AIMessage | None) -> list[dict[str, Any]]:
-    """The calls of an answer that wait for confirmation: `tool_call_id`, `name`, `args`."""
-    found = answer.response_metadata.get("pending_confirmations") if answer is not None else None
-    return found if isinstance(found, list) else []
 
 
 class MistralPortableMiddleware(AgentMiddleware[AgentState[Any], Any]):
@@ -212,10 +206,10 @@ def _address_request(request: ModelRequest[Any]) -> ModelRequest[Any]:
             hint='Set on_divergence="new" on the model to begin a new conversation with what is left.',
         )
     decided = state.get("decisions") or {}
-    pending = [call["tool_call_id"] for call in _list_pending(_find_last_answer(request.messages))]
-    if pending:
+    pending = [call["tool_call_id"] for call in list_pending(_find_last_answer(request.messages))]
+    if decided and pending:
         settings["tool_confirmations"] = [
-            {"tool_call_id": call_id, "confirmation": decided.get(call_id, "deny")} for call_id in pending
+            {"tool_call_id": call_id, "confirmation": decided[call_id]} for call_id in pending if call_id in decided
         ]
     return request.override(model_settings=settings)
 
@@ -226,7 +220,7 @@ def _cut_before_question(messages: Sequence[BaseMessage]) -> list[Any]:
     The decision was taken already (on an older checkpoint, or its reply was lost), so the turn branches before it.
     """
     kept = list(messages)
-    while _list_pending(answer := _find_last_answer(kept)):
+    while list_pending(answer := _find_last_answer(kept)):
         place = next(i for i, message in enumerate(kept) if message is answer)
         first = max((i + 1 for i in range(place) if isinstance(kept[i], HumanMessage)), default=0)
         kept = [*kept[:first], *(each for each in kept[place + 1 :] if not isinstance(each, ToolMessage))]
@@ -277,7 +271,7 @@ def _ask(pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return decided
 
 
-def _read_decisions(given: Any, ids: Sequence[str]) -> dict[str, str] | None:
+def _read_decisions(given: object, ids: Sequence[str]) -> dict[str, str] | None:
     """A resume value as `allow` or `deny` by call id; None where it is no decision about each of them."""
     words: Mapping[Any, Any] = {}
     if isinstance(given, str):

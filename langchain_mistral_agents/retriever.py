@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
-from typing_extensions import Self
+from typing_extensions import Required, Self, Unpack, override
 
 from mistral_agents import MistralAgents
+from mistral_agents._json import JsonDict
 from mistral_agents.client import choose_client
 from mistral_agents.embeddings import EmbeddingModel
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
-from mistral_agents.retrieval.filters import as_filter
+from mistral_agents.retrieval.filters import AnyFilter, as_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
 from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
@@ -57,6 +59,46 @@ class _Embedder:
 
     async def aquery(self, text: str) -> list[float]:
         return await self._embeddings.aembed_query(text)
+
+
+class SearchOptions(TypedDict, total=False):
+    """What one call of `MistralLibraryRetriever` takes; None takes the retriever's own."""
+
+    k: int | None
+    filter: AnyFilter | None
+
+
+class RetrieverOptions(TypedDict, total=False):
+    """What `MistralLibraryRetriever` takes."""
+
+    library_ids: Required[str | Sequence[str]]
+    k: int
+    strategy: Strategy
+    embed_model: str | None
+    embeddings: Embeddings | None
+    words_top_k: int | None
+    vectors_top_k: int | None
+    words_weight: float
+    vectors_weight: float
+    score_cutoff: float | None
+    filter: AnyFilter | None
+    retrieval_mode: Unit
+    chunk_size: int
+    chunk_overlap: int
+    language: str
+    exact_pages: bool
+    refresh: Refresh
+    ttl: float
+    persist_dir: str | os.PathLike[str] | None
+    on_pending: OnPending
+    on_failed: OnFailed
+    on_empty: OnEmpty
+    api_key: str | SecretStr | None
+    base_url: str | None
+    client: MistralAgents | None
+    name: str | None
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
 
 
 class MistralLibraryRetriever(BaseRetriever):
@@ -115,7 +157,7 @@ class MistralLibraryRetriever(BaseRetriever):
     words_weight: float = 1.0
     vectors_weight: float = 1.0
     score_cutoff: float | None = None
-    filter: Any = None
+    filter: AnyFilter | None = None
     retrieval_mode: Unit = "passages"
     chunk_size: int = 1500
     chunk_overlap: int = 150
@@ -134,9 +176,24 @@ class MistralLibraryRetriever(BaseRetriever):
     _engine: LibraryEngine = PrivateAttr()
     _fusion: Fusion = PrivateAttr(default=EVEN)
 
+    def __init__(self, **options: Unpack[RetrieverOptions]) -> None:
+        super().__init__(**cast("JsonDict", options))
+
+    @override
+    def invoke(  # type: ignore[override]
+        self, input: str, config: RunnableConfig | None = None, **kwargs: Unpack[SearchOptions]
+    ) -> list[Document]:
+        return super().invoke(input, config, **kwargs)
+
+    @override
+    async def ainvoke(  # type: ignore[override]
+        self, input: str, config: RunnableConfig | None = None, **kwargs: Unpack[SearchOptions]
+    ) -> list[Document]:
+        return await super().ainvoke(input, config, **kwargs)
+
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, given: Any) -> Any:
+    def _refuse_unknown(cls, given: object) -> object:
         """A name of another retriever is refused, since a search without it would look as if it had been heeded."""
         known = cls.model_fields.keys()
         for name in given if isinstance(given, dict) else ():
@@ -147,7 +204,7 @@ class MistralLibraryRetriever(BaseRetriever):
 
     @field_validator("library_ids", mode="before")
     @classmethod
-    def _check_ids(cls, value: Any) -> list[str]:
+    def _check_ids(cls, value: str | Sequence[str]) -> list[str]:
         return list(checked_library_ids(value))
 
     @model_validator(mode="after")
@@ -194,8 +251,8 @@ class MistralLibraryRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
         k: int | None = None,
-        filter: Any = None,
-        **unknown: Any,
+        filter: AnyFilter | None = None,
+        **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
         if not query.strip():
@@ -210,8 +267,8 @@ class MistralLibraryRetriever(BaseRetriever):
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - given by the base class
         k: int | None = None,
-        filter: Any = None,
-        **unknown: Any,
+        filter: AnyFilter | None = None,
+        **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
         if not query.strip():
@@ -222,7 +279,7 @@ class MistralLibraryRetriever(BaseRetriever):
             self._make_document(hit) for hit in await self._engine.asearch(self._make_query(query, k, filter, vector))
         ]
 
-    def _make_query(self, text: str, k: int | None, filter_: Any, vector: Sequence[float] | None) -> Query:
+    def _make_query(self, text: str, k: int | None, filter_: AnyFilter | None, vector: Sequence[float] | None) -> Query:
         return Query(
             text,
             top_k=k if k is not None else self.k,
@@ -254,7 +311,7 @@ class MistralLibraryRetriever(BaseRetriever):
         return await self._engine.arefresh()
 
 
-def _refuse_unknown_options(unknown: dict[str, Any]) -> None:
+def _refuse_unknown_options(unknown: Mapping[str, object]) -> None:
     for name in unknown:
         way_out = _NAMES_OF_OTHERS.get(name, "a call takes k and filter")
         raise ConfigurationError(f"A call of MistralLibraryRetriever knows no {name!r}: {way_out}.")

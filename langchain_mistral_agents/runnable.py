@@ -12,7 +12,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from typing_extensions import Required, Unpack
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
@@ -29,12 +29,14 @@ from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, runs_of_m
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
+from mistral_agents._api.agents import AgentSetup
 from mistral_agents._api.conversations import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
-from mistral_agents.options import ClientOptions
+from mistral_agents.options import CallOptions, ClientOptions
 
 Input = str | dict[str, Any] | PromptValue | Sequence[Any]
 
@@ -129,10 +131,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_names(cls, values: Any) -> Any:
+    def _resolve_names(cls, values: object) -> object:
         return cls._resolve(values) if isinstance(values, dict) else values
 
-    def model_post_init(self, _context: Any, /) -> None:
+    def model_post_init(self, _context: object, /) -> None:
         """Make the chat model that does the work; no request is sent."""
         own = ("tools", "max_rounds", "conversations", "name")
         names = (name for name in type(self).model_fields if name not in own)
@@ -147,7 +149,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def as_tool(
         self,
-        args_schema: Any = None,
+        args_schema: type[BaseModel] | None = None,
         *,
         name: str | None = None,
         description: str | None = None,
@@ -171,7 +173,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     @classmethod
     def create_agent(
-        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Any
+        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Unpack[AgentSetup]
     ) -> MistralAgentRunnable:
         """Create an agent on the service, and its Runnable.
 
@@ -188,7 +190,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     @classmethod
     async def acreate_agent(
-        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Any
+        cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Unpack[AgentSetup]
     ) -> MistralAgentRunnable:
         """As `create_agent`, without blocking."""
         declared = [unsealed(as_tool(tool)) for tool in tools]
@@ -197,16 +199,20 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     # running
 
-    def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+    def invoke(  # type: ignore[override]
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
+    ) -> AIMessage:
         """Ask the agent; functions are answered until it is done."""
-        return self._call_with_config(self._invoke, input, config, **kwargs)
+        return self._call_with_config(self._invoke, input, config, **cast("JsonDict", kwargs))
 
-    async def ainvoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+    async def ainvoke(  # type: ignore[override]
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
+    ) -> AIMessage:
         """As `invoke`, without blocking."""
-        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
+        return await self._acall_with_config(self._ainvoke, input, config, **cast("JsonDict", kwargs))
 
     def _invoke(
-        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
         with self._hold_thread(config):
             return self._run(given, run_manager, config, kwargs)
@@ -229,7 +235,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         raise self._make_exhausted_error(rounds, catcher)
 
     async def _ainvoke(
-        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
         async with self._ahold_thread(config):
             return await self._arun(given, run_manager, config, kwargs)
@@ -251,24 +257,28 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
         raise self._make_exhausted_error(rounds, catcher)
 
-    def stream(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
+    def stream(  # type: ignore[override]
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
+    ) -> Iterator[AIMessageChunk]:
         """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
-        chunks = self._transform_stream_with_config(iter([input]), self._stream, config, **kwargs)
+        chunks = self._transform_stream_with_config(iter([input]), self._stream, config, **cast("JsonDict", kwargs))
         yield from cast("Iterator[AIMessageChunk]", chunks)
 
-    async def astream(
-        self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
+    async def astream(  # type: ignore[override]
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`, without blocking."""
 
         async def one() -> AsyncIterator[Input]:
             yield input
 
-        async for chunk in self._atransform_stream_with_config(one(), self._astream, config, **kwargs):
+        async for chunk in self._atransform_stream_with_config(
+            one(), self._astream, config, **cast("JsonDict", kwargs)
+        ):
             yield cast("AIMessageChunk", chunk)
 
     def _stream(
-        self, given: Iterator[Input], run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+        self, given: Iterator[Input], run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> Iterator[AIMessageChunk]:
         question = next(iter(given))
         yield from LeavableStream(lambda hold: self._stream_chunks(question, run_manager, config, kwargs, hold))
@@ -310,7 +320,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         given: AsyncIterator[Input],
         run_manager: AsyncCallbackManagerForChainRun,
         config: RunnableConfig,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> AsyncIterator[AIMessageChunk]:
         question = await anext(aiter(given))
         stream = AsyncLeavableStream(lambda hold: self._astream_chunks(question, run_manager, config, kwargs, hold))
@@ -354,29 +364,29 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
         raise self._make_exhausted_error(rounds, TurnCatcher())
 
-    def batch(
+    def batch(  # type: ignore[override]
         self,
-        inputs: list[Any],
+        inputs: list[Input],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[CallOptions],
     ) -> list[AIMessage]:
         """Several questions at once, each in a conversation of its own."""
         _check_batch(config, len(inputs))
-        return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        return super().batch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
 
-    async def abatch(
+    async def abatch(  # type: ignore[override]
         self,
-        inputs: list[Any],
+        inputs: list[Input],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[CallOptions],
     ) -> list[AIMessage]:
         """As `batch`, without blocking."""
         _check_batch(config, len(inputs))
-        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
 
     # the conversation
 

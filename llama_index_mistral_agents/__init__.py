@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mistral_agents._lazy import offer_names
 
 if TYPE_CHECKING:
     from llama_index_mistral_agents.agent import MistralWorkflowAgent
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from llama_index_mistral_agents.reader import MistralLibraryReader
     from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 
-_MODULES = {
+_HOMES = {
     "MistralAgentLLM": "llm",
     "MistralConversationMemory": "memory",
     "MistralLibraryIndex": "index",
@@ -42,13 +43,5 @@ __all__ = [
     "show",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # a checker shall know the names above only
+    __getattr__, __dir__ = offer_names(__name__, _HOMES)

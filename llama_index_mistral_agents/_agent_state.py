@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -15,15 +15,18 @@ from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer,
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry
 
+if TYPE_CHECKING:
+    from llama_index.core.agent.workflow.agent_context import AgentContext
+
 KEY = "mistral_conversation"
 _KNOWN = 256
 _MARKS = frozenset({"stored", "memory", "branch", "covers"})
-_MEMORIES: WeakValueDictionary[str, Any] = WeakValueDictionary()
-_MET: WeakValueDictionary[int, Any] = WeakValueDictionary()
-_FRESH: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_MEMORIES: WeakValueDictionary[str, object] = WeakValueDictionary()
+_MET: WeakValueDictionary[int, object] = WeakValueDictionary()
+_FRESH: WeakValueDictionary[int, object] = WeakValueDictionary()
 
 
-def meet_memory(memory: Any, messages: Sequence[ChatMessage]) -> None:
+def meet_memory(memory: object, messages: Sequence[ChatMessage]) -> None:
     """Note whether a memory was made for this run, when the first agent of ours in a workflow sees it.
 
     All that it holds then began with the run's question: another agent may have spoken and handed over since.
@@ -62,12 +65,12 @@ class AgentState:
     v: int = 1
 
     @classmethod
-    async def load(cls, ctx: Any, name: str) -> AgentState:
+    async def load(cls, ctx: AgentContext, name: str) -> AgentState:
         """The state of the agent of that name."""
         found = (await ctx.store.get(KEY, default={})).get(name)
         return cls(**found) if found is not None and found.get("v") == 1 else cls()
 
-    async def save(self, ctx: Any, name: str) -> None:
+    async def save(self, ctx: AgentContext, name: str) -> None:
         """Keep it."""
         states = await ctx.store.get(KEY, default={})
         await ctx.store.set(KEY, {**states, name: asdict(self)})
@@ -82,7 +85,7 @@ class AgentState:
         """Whether hosted tools wait for the user."""
         return self.answer is not None and bool(self.answer["additional_kwargs"].get("pending_confirmations"))
 
-    def meets(self, memory: Any) -> None:
+    def meets(self, memory: object) -> None:
         """Note which memory object it is, as long as that lives."""
         if _MEMORIES.get(self.memory) is not memory:
             self.memory = secrets.token_hex(8)
@@ -129,7 +132,7 @@ class AgentState:
         self.answer = dumped(answer.model_copy(update={"additional_kwargs": kwargs}))
         return True
 
-    def repeats(self, said: list[str], messages: Sequence[ChatMessage], memory: Any) -> bool:
+    def repeats(self, said: list[str], messages: Sequence[ChatMessage], memory: object) -> bool:
         """Whether a memory holds nothing new but what was said (and answered) in a turn that was cut off."""
         count = self.new_in(messages, memory)
         if count is None or self.unsent:
@@ -137,7 +140,7 @@ class AgentState:
         now = prints(messages)
         return now[len(now) - count :] in ([], said)
 
-    def new_in(self, messages: Sequence[ChatMessage], memory: Any) -> int | None:
+    def new_in(self, messages: Sequence[ChatMessage], memory: object) -> int | None:
         """How many messages at the end the conversation does not cover; None where the memory was edited.
 
         A memory cut off at its beginning, or lost with its context, is not an edited one.
@@ -149,7 +152,7 @@ class AgentState:
                 return len(now) - end
         return len(now) if self.lost_in(messages, memory) or not self.known else None
 
-    def lost_in(self, messages: Sequence[ChatMessage], memory: Any) -> bool:
+    def lost_in(self, messages: Sequence[ChatMessage], memory: object) -> bool:
         """Whether a memory lost what it held: it is another object than at the last turn, and began without answers."""
         began_empty = _FRESH.get(id(memory)) is memory or not any(map(is_answer, messages))
         return _MEMORIES.get(self.memory) is not memory and began_empty

@@ -7,13 +7,14 @@ can't say is in `additional_kwargs`, as plain JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from llama_index.core.base.llms import types
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
 
 from mistral_agents._border.calls import find_call_fault, parse_call_arguments
+from mistral_agents._border.stops import cut_turn
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     Entry,
@@ -31,15 +32,26 @@ TOOL_CALL: Any = getattr(types, "ToolCallBlock", None)
 _CITED = ("origin", "title", "url", "document_id", "library_id", "snippet", "offset")
 
 
-def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, **marks: Any) -> ChatMessage:
+def answer_message(
+    turn: Turn,
+    *,
+    stored: bool,
+    first_call_only: bool = False,
+    stop: Sequence[str] = (),
+    undecided: Sequence[JsonDict] = (),
+    **marks: object,
+) -> ChatMessage:
     """The message of a turn.
 
     Args:
         turn: What the service answered.
         stored: Whether the service keeps the conversation, so that the message can be continued from.
         first_call_only: Keep one function call; the others are named in `skipped_calls`.
+        stop: The answer ends before the first of these.
+        undecided: Hosted calls of earlier answers that go on waiting for a decision.
         marks: What the next turn must know (see `_plan`).
     """
+    last_entry_id, turn = turn.last_entry_id, cut_turn(turn, stop) if stop else turn
     calls = turn.function_calls
     kept = calls[:1] if first_call_only else calls
     kwargs: JsonDict = {
@@ -50,10 +62,10 @@ def answer_message(turn: Turn, *, stored: bool, first_call_only: bool = False, *
         "stored": stored,
     }
     optional = {
-        "entry_id": turn.last_entry_id,
+        "entry_id": last_entry_id,
         "tool_calls": [tool_call(call) for call in kept],
         "skipped_calls": [call.tool_call_id for call in calls if call not in kept],
-        "pending_confirmations": [tool_call(call) for call in turn.pending_confirmations],
+        "pending_confirmations": [*undecided, *(tool_call(call) for call in turn.pending_confirmations)],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
         "files": [file_dict(ref) for ref in turn.files],
         "thinking": turn.reasoning if THINKING is None else "",

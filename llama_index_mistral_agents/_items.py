@@ -9,6 +9,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_mistral_agents._content import result_content, user_content
 from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls
 from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
+from mistral_agents._json import JsonDict
 
 
 def items_of(messages: Sequence[ChatMessage]) -> list[Item]:
@@ -46,7 +47,14 @@ def mark_of(message: ChatMessage) -> Mark | None:
         covers=kwargs.get("covers") is True,
         branch=kwargs.get("branch") is True,
         skipped=kwargs.get("skipped_calls") or (),
+        waiting=[call["id"] for call in list_pending(message)],
     )
+
+
+def list_pending(message: ChatMessage) -> list[JsonDict]:
+    """The hosted calls that wait for a decision after an answer: `id` and `function` of each."""
+    found = message.additional_kwargs.get("pending_confirmations")
+    return found if isinstance(found, list) else []
 
 
 def history_digest(messages: Sequence[ChatMessage], start: str = "") -> str:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.utils import parse_partial_json
 from llama_index.core.tools.calling import acall_tool_with_selection, call_tool_with_selection
 from llama_index.core.tools.types import BaseTool, ToolOutput
+
+from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
 
 if TYPE_CHECKING:
     from llama_index.core.base.llms.types import ChatResponse
     from llama_index.core.chat_engine.types import AgentChatResponse
+
+
+def select_call(call_id: str, name: str, arguments: str) -> ToolSelection:
+    """A call of a complete answer; one that can't be read is named so that no tool runs and the model is told why."""
+    fault = find_call_fault(name, arguments)
+    if fault is not None:
+        return ToolSelection(tool_id=call_id, tool_name=f"{name or UNNAMED} (not run: {fault})", tool_kwargs={})
+    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=parse_call_arguments(arguments))
+
+
+def select_growing_call(call_id: str, name: str, arguments: str) -> ToolSelection:
+    """A call that is still being written, with the arguments so far; it is only shown."""
+    try:
+        value: Any = parse_partial_json(arguments)
+    except (ValueError, RecursionError):
+        value = None
+    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
 
 
 def run_selection(call: ToolSelection, tools: Sequence[BaseTool], *, verbose: bool) -> ToolOutput:

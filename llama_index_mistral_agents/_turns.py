@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    MessageRole,
+    TextBlock,
+)
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._items import history_digest, with_marks
@@ -13,6 +20,7 @@ from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
 from mistral_agents._border.events import CallDelta, Record, TextDelta, ThinkingDelta, arguments_text, name_of
+from mistral_agents._border.stops import TextCut
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
@@ -30,7 +38,15 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
     if notify:
         announce(turn)
     marks = dict(request.marks) if request.stored else {}
-    message = answer_message(turn, stored=request.stored, first_call_only=request.first_call_only, **marks)
+    message = answer_message(
+        turn,
+        stored=request.stored,
+        first_call_only=request.first_call_only,
+        stop=request.stop,
+        undecided=request.undecided,
+        draft=request.draft,
+        **marks,
+    )
     if request.stored:
         message = with_marks(message, history_digest=history_digest([message], request.prefix))
     count_turn()
@@ -40,15 +56,32 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
     return ChatResponse(message=message, raw=turn.raw, delta="", additional_kwargs=dict(usage))
 
 
+def give_one(response: ChatResponse) -> ChatResponseGen:
+    """A stream of one response."""
+    yield response
+
+
+async def agive_one(response: ChatResponse) -> ChatResponseAsyncGen:
+    """As `give_one`, for asynchronous streams."""
+    yield response
+
+
 class Progress:
     """Turns the records of events into responses whose message grows: text and calls so far, and what is new."""
 
     def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
-        self._first_call_only = request.first_call_only
+        self._request = request
+        self._entry_id: str | None = None
+        self._cut = TextCut(request.stop)
         self._text = ""
         self._thinking = ""
         self._calls: dict[str, JsonDict] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
+        return self._cut.hit and not self._request.stored
 
     def take(self, event: JsonDict, records: Sequence[Record]) -> ChatResponse | None:
         """The response after an event; None for events that change nothing of the message."""
@@ -56,9 +89,9 @@ class Progress:
             self._watch(event)
         text = thinking = ""
         called = False
-        for record in records:
+        for record in () if self._cut.hit else records:
             if isinstance(record, TextDelta):
-                text += record.text
+                text += self._cut_text(record) if self._cut else record.text
             elif isinstance(record, ThinkingDelta):
                 thinking += record.text
             elif isinstance(record, CallDelta) and record.entry.get("confirmation_status") is None:
@@ -68,13 +101,29 @@ class Progress:
         self._thinking += thinking
         return self._make_response(event, text, thinking) if text or thinking or called else None
 
+    def end(self, turn: Turn) -> Iterator[ChatResponse]:
+        """What was held back, then the response of the finished turn."""
+        rest = self._cut.end()
+        if rest:
+            self._text += rest
+            yield self._make_response({}, rest, "")
+        yield finish(self._request, turn)
+
+    def _cut_text(self, record: TextDelta) -> str:
+        """What may be shown of a message's text: each message is looked through by itself."""
+        rest = ""
+        if record.piece.entry_id != self._entry_id:
+            rest, self._entry_id = self._cut.end(), record.piece.entry_id
+            self._cut.begin()
+        return rest + self._cut.add(record.text)
+
     def _make_response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
             blocks.append(TextBlock(text=self._text))
         calls = [
             (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
-            for entry in list(self._calls.values())[: 1 if self._first_call_only else None]
+            for entry in list(self._calls.values())[: 1 if self._request.first_call_only else None]
         ]
         kwargs: JsonDict = {"incomplete": True}
         if calls:

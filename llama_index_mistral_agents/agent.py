@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from llama_index.core.agent.workflow import BaseWorkflowAgent
 from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOutput, AgentStream, ToolCallResult
@@ -13,8 +13,8 @@ from llama_index.core.memory import BaseMemory
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
 from llama_index.core.tools.types import BaseTool
 from llama_index.core.workflow import Context, HumanResponseEvent, Workflow
-from pydantic import Field, PrivateAttr
-from typing_extensions import Self
+from pydantic import BaseModel, Field, PrivateAttr
+from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import (
     AgentState,
@@ -27,8 +27,8 @@ from llama_index_mistral_agents._agent_state import (
 from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages import SYSTEM, confirmations
-from llama_index_mistral_agents._options import describe_tool
 from llama_index_mistral_agents._sessions import memory_of, session_of
+from llama_index_mistral_agents._tools import describe_tool
 from llama_index_mistral_agents._waiting_memory import keep_memory
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -43,9 +43,48 @@ from mistral_agents._border.options import refuse_unknown
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, LateConfirmationError
 
+if TYPE_CHECKING:
+    from llama_index.core.agent.workflow.agent_context import AgentContext
+    from llama_index.core.objects import ObjectRetriever
+    from llama_index.core.prompts import BasePromptTemplate
+
 _LLM = "MistralWorkflowAgent needs a MistralAgentLLM, not {}; for other models use LlamaIndex's FunctionAgent."
 _NOTHING = ChatMessage(role=MessageRole.ASSISTANT)
 _YES = frozenset({"y", "yes", "allow", "true", "ok"})
+
+
+class _WorkflowOptions(TypedDict, total=False):
+    description: str
+    system_prompt: str | None
+    tool_retriever: ObjectRetriever[Any] | None
+    can_handoff_to: list[str] | None
+    initial_state: dict[str, Any] | None
+    state_prompt: str | BasePromptTemplate | None
+    output_cls: type[BaseModel] | None
+    structured_output_fn: Callable[[list[ChatMessage]], BaseModel] | None
+    streaming: bool
+    early_stopping_method: Literal["force", "generate"]
+    timeout: float | None
+    verbose: bool
+
+
+class WorkflowOptions(_WorkflowOptions, total=False):
+    """What `MistralWorkflowAgent` takes beside its model: LlamaIndex's own options of an agent."""
+
+    name: str
+    tools: list[BaseTool | Callable[..., Any]] | None
+
+
+class NewAgentOptions(_WorkflowOptions, total=False):
+    """What `MistralWorkflowAgent.from_new` takes for the agent here."""
+
+    allow_parallel_tool_calls: bool
+
+
+class ExistingAgentOptions(WorkflowOptions, total=False):
+    """What `MistralWorkflowAgent.from_existing` takes for the agent here."""
+
+    allow_parallel_tool_calls: bool
 
 
 class MistralWorkflowAgent(BaseWorkflowAgent):
@@ -76,7 +115,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     allow_parallel_tool_calls: bool = Field(default=True, description="Whether several functions may be called")
     _turns: MistralAgentLLM = PrivateAttr()
 
-    def __init__(self, *, llm: MistralAgentLLM, allow_parallel_tool_calls: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *, llm: MistralAgentLLM, allow_parallel_tool_calls: bool = True, **kwargs: Unpack[WorkflowOptions]
+    ) -> None:
         if not isinstance(llm, MistralAgentLLM):
             raise ConfigurationError(_LLM.format(type(llm).__name__))
         _check_names(kwargs)
@@ -92,7 +133,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         *,
         agent_version: int | str | None = None,
         llm_settings: JsonDict | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ExistingAgentOptions],
     ) -> Self:
         """An agent that lives on the service; it is never changed, and not read before the first run.
 
@@ -116,7 +157,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         hosted_tools: Sequence[JsonDict] = (),
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         agent_options: JsonDict | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[NewAgentOptions],
     ) -> Self:
         """Create an agent on the service, with its hosted tools and the declarations of your functions.
 
@@ -139,7 +180,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             model=model, name=name, instructions=instructions, tools=declared or None, **options
         )
         llm = MistralAgentLLM(agent_id=made["id"], client=client)
-        return cls(llm=llm, name=name, tools=functions, **kwargs)
+        return cls(llm=llm, name=name, tools=[*functions], **kwargs)
 
     @property
     def agent_id(self) -> str | None:
@@ -154,7 +195,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     async def take_step(
         self,
-        ctx: Any,
+        ctx: AgentContext,
         llm_input: list[ChatMessage],
         tools: Sequence[AsyncBaseTool],
         memory: BaseMemory,
@@ -213,7 +254,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     async def _find_unsent(
         self,
-        ctx: Any,
+        ctx: AgentContext,
         state: AgentState,
         llm_input: list[ChatMessage],
         held: list[ChatMessage],
@@ -250,7 +291,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         offered = self._turns.setup_digest([describe_tool(tool) for tool in tools])
         return answer.additional_kwargs.get("setup_digest") in (None, offered)
 
-    async def _note(self, ctx: Any, state: AgentState, response: ChatResponse) -> None:
+    async def _note(self, ctx: AgentContext, state: AgentState, response: ChatResponse) -> None:
         """Keep an answer before anything else can fail."""
         state.answer = dumped(response.message)
         state.conversation_id = response.message.additional_kwargs["conversation_id"]
@@ -260,7 +301,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     # turns -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+    async def _ask(
+        self, ctx: AgentContext, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
+    ) -> ChatResponse:
         response = await (self._stream_turn if self.streaming else self._call_model)(ctx, messages, tools)
         kwargs = response.message.additional_kwargs
         for run in kwargs["server_tools"]:
@@ -273,10 +316,14 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         parallel = self.allow_parallel_tool_calls
         return {"tools": tools, "chat_history": messages, "allow_parallel_tool_calls": parallel}
 
-    async def _call_model(self, _ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+    async def _call_model(
+        self, _ctx: AgentContext, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
+    ) -> ChatResponse:
         return await self._turns.achat_with_tools(**self._collect_arguments(messages, tools))
 
-    async def _stream_turn(self, ctx: Any, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]) -> ChatResponse:
+    async def _stream_turn(
+        self, ctx: AgentContext, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
+    ) -> ChatResponse:
         def watch(event: JsonDict) -> None:
             if event.get("type") == "tool.execution.started":
                 name, started = str(event.get("name", "")), event.get("id")
@@ -330,7 +377,7 @@ _FIELDS = (*inspect.signature(BaseWorkflowAgent.__init__).parameters, *inspect.s
 _KNOWN = frozenset({*BaseWorkflowAgent.model_fields, *_FIELDS}) - {"self", "kwargs"}
 
 
-def _check_names(given: JsonDict) -> None:
+def _check_names(given: Iterable[str]) -> None:
     """LlamaIndex drops arguments that it does not know."""
     for name in given:
         if name not in _KNOWN:

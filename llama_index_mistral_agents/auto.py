@@ -15,6 +15,8 @@ from mistral_agents.retrieval.documents import describe_fields
 from mistral_agents.retrieval.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
+
     from llama_index_mistral_agents.index import MistralLibraryIndex
     from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 
@@ -41,12 +43,12 @@ class MistralAutoRetriever(VectorIndexAutoRetriever):
         self,
         index: MistralLibraryIndex,
         *,
-        llm: Any = None,
+        llm: LLM | None = None,
         description: str = "Passages of a document library.",
         similarity_top_k: int = 5,
         max_top_k: int = 10,
         extra_filters: MetadataFilters | None = None,
-        **retriever_options: Any,
+        **retriever_options: object,
     ) -> None:
         self._library = index
         self._options = retriever_options

@@ -58,14 +58,14 @@ class MistralConnectorTool(AsyncBaseTool):
         """Name, description and schema."""
         return self._metadata
 
-    def call(self, *_: Any, **arguments: Any) -> ToolOutput:
+    def call(self, *_: object, **arguments: object) -> ToolOutput:
         """Run the tool."""
         try:
             return self._output(arguments, self._client.connectors.call(self._connector, self._name, arguments))
         except ConnectorToolError as error:
             return self._output(arguments, error)
 
-    async def acall(self, *_: Any, **arguments: Any) -> ToolOutput:
+    async def acall(self, *_: object, **arguments: object) -> ToolOutput:
         """Run the tool without blocking."""
         try:
             return self._output(arguments, await self._client.connectors.acall(self._connector, self._name, arguments))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
@@ -27,20 +27,40 @@ from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked
+from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
 from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
-from mistral_agents.retrieval.progress import counting
+
+if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.llms import LLM
 
 
 class _Unused(TransformComponent):
     """Documents are cut by the retriever, so the index itself transforms nothing."""
 
-    def __call__(self, nodes: Sequence[BaseNode], **_: Any) -> Sequence[BaseNode]:
+    def __call__(self, nodes: Sequence[BaseNode], **_: object) -> Sequence[BaseNode]:
         return nodes
+
+
+class IndexOptions(TypedDict, total=False):
+    """What `MistralLibraryIndex` takes beside its client, where the library is made or filled too."""
+
+    api_key: str | None
+    base_url: str | None
+    embed_model: BaseEmbedding | str | None
+    show_progress: bool
+    callback_manager: CallbackManager | None
+
+
+class FilledIndexOptions(IndexOptions, total=False):
+    """What `MistralLibraryIndex.from_documents` takes."""
+
+    client: MistralAgents | None
 
 
 class MistralLibraryIndex(BaseManagedIndex):
@@ -75,7 +95,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         client: MistralAgents | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
-        embed_model: Any = None,
+        embed_model: BaseEmbedding | str | None = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
@@ -93,7 +113,12 @@ class MistralLibraryIndex(BaseManagedIndex):
 
     @classmethod
     def create(
-        cls, name: str, *, description: str | None = None, client: MistralAgents | None = None, **options: Any
+        cls,
+        name: str,
+        *,
+        description: str | None = None,
+        client: MistralAgents | None = None,
+        **options: Unpack[IndexOptions],
     ) -> Self:
         """Create a library and its index.
 
@@ -106,18 +131,23 @@ class MistralLibraryIndex(BaseManagedIndex):
         Raises:
             ConfigurationError: An option is wrong; no library was made.
         """
-        return run(cls._creation(name, description, client, options))
+        return run(cls._creation(name, description, client, {**options}))
 
     @classmethod
     async def acreate(
-        cls, name: str, *, description: str | None = None, client: MistralAgents | None = None, **options: Any
+        cls,
+        name: str,
+        *,
+        description: str | None = None,
+        client: MistralAgents | None = None,
+        **options: Unpack[IndexOptions],
     ) -> Self:
         """As `create`, without blocking."""
-        return await arun(cls._creation(name, description, client, options))
+        return await arun(cls._creation(name, description, client, {**options}))
 
     @classmethod
     def _creation(
-        cls, name: str, description: str | None, client: MistralAgents | None, options: dict[str, Any]
+        cls, name: str, description: str | None, client: MistralAgents | None, options: JsonDict
     ) -> Steps[Self]:
         refuse_unknown(options)
         connection = {key: options.pop(key, None) for key in ("api_key", "base_url")}
@@ -136,7 +166,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         library_id: str | None = None,
         name: str = "LlamaIndex documents",
         timeout: float = WAIT,
-        **options: Any,
+        **options: Unpack[FilledIndexOptions],
     ) -> Self:
         """Upload documents and wait until they can be searched.
 
@@ -154,7 +184,7 @@ class MistralLibraryIndex(BaseManagedIndex):
             ConfigurationError: An option is wrong, or metadata can't be kept; no library was made.
             MistralAgentsError: The work broke off; the hint names the library that was made, and how to go on.
         """
-        index, made = run(cls._building(documents, library_id, name, timeout, options))
+        index, made = run(cls._building(documents, library_id, name, timeout, {**options}))
         made.warn()
         return index
 
@@ -166,10 +196,10 @@ class MistralLibraryIndex(BaseManagedIndex):
         library_id: str | None = None,
         name: str = "LlamaIndex documents",
         timeout: float = WAIT,
-        **options: Any,
+        **options: Unpack[FilledIndexOptions],
     ) -> Self:
         """As `from_documents`, without blocking."""
-        index, made = await arun(cls._building(documents, library_id, name, timeout, options))
+        index, made = await arun(cls._building(documents, library_id, name, timeout, {**options}))
         made.warn()
         return index
 
@@ -213,6 +243,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return self.client.libraries.upload(self.library_id, file, **options)
 
     async def aupload(
@@ -227,6 +258,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         """As `upload`, without blocking."""
         check_attributes(attributes)
         options: dict[str, Any] = {"name": name, "attributes": attributes, "expires_at": expires_at, "wait": wait}
+        options["show_progress"] = self._show_progress
         return await self.client.libraries.aupload(self.library_id, file, **options)
 
     def wait_until_ready(
@@ -279,15 +311,14 @@ class MistralLibraryIndex(BaseManagedIndex):
         return await arun(self._sync(folder, wait, options))
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
-        with counting("Uploading", self._show_progress) as told:
-            chosen: FolderOptions = {"on_progress": told, **options}
-            report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
+        chosen: FolderOptions = {"show_progress": self._show_progress, **options}
+        report = yield from FolderSync(self.client.libraries, self.library_id, Path(folder), **chosen).steps()
         yield from self._documents.wait_after(report.document_ids, wait)
         return report
 
     # documents of LlamaIndex -----------------------------------------------------------------------------------
 
-    def insert(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
+    def insert(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """Upload a document's text as a file, with its metadata, id and hash as attributes.
 
         Args:
@@ -301,19 +332,19 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         run(self._documents.insert(_read_document(document), wait))
 
-    async def ainsert(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
+    async def ainsert(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """As `insert`, without blocking."""
         await arun(self._documents.insert(_read_document(document), wait))
 
-    def update_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
+    def update_ref_doc(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """Upload the document anew, then delete the old one: the service can't change a file's content."""
         run(self._documents.update(_read_document(document), wait))
 
-    async def aupdate_ref_doc(self, document: Document, *, wait: bool | float = False, **_: Any) -> None:
+    async def aupdate_ref_doc(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """As `update_ref_doc`, without blocking."""
         await arun(self._documents.update(_read_document(document), wait))
 
-    def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> bool:  # type: ignore[override] # noqa: ARG002
+    def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: object) -> bool:  # type: ignore[override] # noqa: ARG002
         """Delete a document by its id in the library, or by the id of the LlamaIndex document it was made of.
 
         Returns:
@@ -321,11 +352,11 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         return run(self._documents.delete(ref_doc_id))
 
-    async def adelete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: Any) -> bool:  # type: ignore[override] # noqa: ARG002
+    async def adelete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: object) -> bool:  # type: ignore[override] # noqa: ARG002
         """As `delete_ref_doc`, without blocking."""
         return await arun(self._documents.delete(ref_doc_id))
 
-    def refresh_ref_docs(self, documents: Sequence[Document], *, wait: bool | float = False, **_: Any) -> list[bool]:
+    def refresh_ref_docs(self, documents: Sequence[Document], *, wait: bool | float = False, **_: object) -> list[bool]:
         """Insert new documents and update changed ones; True for each that was sent.
 
         What the service refuses is left out, and said in a warning.
@@ -335,7 +366,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         return made.sent
 
     async def arefresh_ref_docs(
-        self, documents: Sequence[Document], *, wait: bool | float = False, **_: Any
+        self, documents: Sequence[Document], *, wait: bool | float = False, **_: object
     ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
         made = await arun(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
@@ -358,12 +389,12 @@ class MistralLibraryIndex(BaseManagedIndex):
             for key, document in listed.items()
         }
 
-    def _insert(self, nodes: Sequence[BaseNode], **_: Any) -> None:  # noqa: ARG002
+    def _insert(self, nodes: Sequence[BaseNode], **_: object) -> None:  # noqa: ARG002
         raise ConfigurationError("A library takes files, not nodes: use insert(document) or upload(file).")
 
     # engines ---------------------------------------------------------------------------------------------------
 
-    def as_retriever(self, **kwargs: Any) -> BaseRetriever:
+    def as_retriever(self, **kwargs: object) -> BaseRetriever:
         """A retriever over this library.
 
         Args:
@@ -373,7 +404,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         Raises:
             ConfigurationError: A keyword belongs to none of these.
         """
-        own = {key: value for key, value in kwargs.items() if key in _RETRIEVER_KEYS}
+        own: JsonDict = {key: value for key, value in kwargs.items() if key in _RETRIEVER_KEYS}
         unknown = sorted(set(kwargs) - set(own) - _ENGINE_KEYS)
         if unknown:
             raise ConfigurationError(f"as_retriever() does not know {', '.join(unknown)}.")
@@ -386,7 +417,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         return retriever.share_engine(self._engines.setdefault(retriever.engine.key, retriever.engine))
 
     def as_chat_engine(
-        self, chat_mode: ChatMode = ChatMode.BEST, llm: LLMType | None = None, **kwargs: Any
+        self, chat_mode: ChatMode = ChatMode.BEST, llm: LLMType | None = None, **kwargs: object
     ) -> BaseChatEngine:
         """A chat engine over this library; the model answers also where nothing was found.
 
@@ -397,14 +428,14 @@ class MistralLibraryIndex(BaseManagedIndex):
         """
         return answering(super().as_chat_engine(chat_mode=ChatMode(chat_mode), llm=llm, **kwargs))
 
-    def as_auto_retriever(self, *, llm: Any = None, **kwargs: Any) -> BaseRetriever:
+    def as_auto_retriever(self, *, llm: LLM | None = None, **kwargs: Any) -> BaseRetriever:
         """A retriever that lets an LLM choose filters and query; see `MistralAutoRetriever`."""
         from llama_index_mistral_agents.auto import MistralAutoRetriever
 
         return MistralAutoRetriever(self, llm=llm, **kwargs)
 
 
-def _parameters(*functions: Any) -> frozenset[str]:
+def _parameters(*functions: Callable[..., Any]) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -24,31 +25,60 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.core.llms.utils import parse_partial_json
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.settings import Settings
+from llama_index.core.types import PydanticProgramMode
 from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack
 
+from llama_index_mistral_agents._agent_state import unmarked
+from llama_index_mistral_agents._blocks import answer_message
 from llama_index_mistral_agents._files import file_refs, with_files
-from llama_index_mistral_agents._local_tools import arun_selection, report_outputs, run_selection
+from llama_index_mistral_agents._local_tools import (
+    arun_selection,
+    report_outputs,
+    run_selection,
+    select_call,
+    select_growing_call,
+)
 from llama_index_mistral_agents._messages import confirmations, tool_calls
-from llama_index_mistral_agents._options import CallOptions, call_options, describe_tool
-from llama_index_mistral_agents._plan import Plan, Request, Target, setup_of
-from llama_index_mistral_agents._structured import StructuredPrediction
-from llama_index_mistral_agents._turns import Progress, begin, finish
+from llama_index_mistral_agents._plan import Plan, Request
+from llama_index_mistral_agents._structured import (
+    Form,
+    Structure,
+    announce_end,
+    announce_start,
+    aparse_partials,
+    parse_partials,
+    trace_span,
+)
+from llama_index_mistral_agents._tools import check_hosted, describe_tool
+from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
 from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
-from mistral_agents._border.calls import UNNAMED, find_call_fault, parse_call_arguments
+from mistral_agents._border.calls import find_call_fault
 from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.options import resolve_options
+from mistral_agents._border.forms import (
+    FORM_QUESTION,
+    is_finished,
+    join_form,
+    takes_two_turns,
+    thinking_options,
+    writing_options,
+)
+from mistral_agents._border.model_call import ModelSettings, describe_setup
+from mistral_agents._border.options import CLIENT_OPTIONS, MODEL_OPTIONS, resolve_options
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
-from mistral_agents._steps import Steps, arun, run
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.options import ModelOptions
+from mistral_agents.options import CallOptions, ModelOptions
+from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
     from llama_index.core.callbacks import CallbackManager
@@ -56,36 +86,21 @@ if TYPE_CHECKING:
     from llama_index.core.llms.llm import CompletionToPromptType, MessagesToPromptType
     from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools.types import BaseTool
-    from llama_index.core.types import BaseOutputParser, PydanticProgramMode
+    from llama_index.core.types import BaseOutputParser
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 DEFAULT_CONTEXT_WINDOW = 128_000
-_CLIENT_OPTIONS = (
-    "api_key",
-    "base_url",
-    "timeout",
-    "max_retries",
-    "retry_stateless",
-    "headers",
-    "http_client",
-    "async_http_client",
-)
-_FIXED = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "random_seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "response_format",
-    "prediction",
-    "tool_choice",
-    "parallel_tool_calls",
-    "stop",
-    "guardrails",
-    "completion_args",
-)
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
+
+
+def _trace_chat(method: Method) -> Method:
+    """LlamaIndex's decorator, whose types forget what the method takes."""
+    return cast("Method", llm_chat_callback()(method))
+
+
+def _trace_completion(method: Method) -> Method:
+    return cast("Method", llm_completion_callback()(method))
 
 
 class LLMOptions(ModelOptions, total=False):
@@ -105,7 +120,7 @@ class LLMOptions(ModelOptions, total=False):
     query_wrapper_prompt: BasePromptTemplate | None
 
 
-class MistralAgentLLM(StructuredPrediction):
+class MistralAgentLLM(FunctionCallingLLM):
     """A Mistral model, or an agent made on the service, with the service's hosted tools.
 
     Each call is a conversation of its own (`store=False`): the whole history is sent and nothing is kept. With
@@ -193,9 +208,9 @@ class MistralAgentLLM(StructuredPrediction):
         )
         if ("model" in found) == ("agent_id" in found):
             raise ConfigurationError(_BOTH)
-        own = {name: found.pop(name) for name in _CLIENT_OPTIONS if name in found}
+        own = {name: found.pop(name) for name in CLIENT_OPTIONS if name in found}
         found["client"] = choose_client(found.get("client"), **own)
-        found["tools"] = [_check_hosted(tool) for tool in found.get("tools", ())]
+        found["tools"] = [check_hosted(tool) for tool in found.get("tools", ())]
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
         facts = FACTS.get(found.get("model", ""))
@@ -242,38 +257,73 @@ class MistralAgentLLM(StructuredPrediction):
 
     # requests --------------------------------------------------------------------------------------------------
 
-    def _target(self) -> Target:
-        return Target(
-            self.model,
-            self.agent_id,
-            self.agent_version,
-            self.store,
-            self.conversation_id,
-            self.handoff_execution,
-            self.on_divergence,
+    @property
+    def _settings(self) -> ModelSettings:
+        return ModelSettings(
+            model=self.model,
+            agent_id=self.agent_id,
+            agent_version=self.agent_version,
+            bound_to=self.conversation_id,
+            tools=[dict(tool) for tool in self.tools],
+            options={name: self.__dict__[name] for name in MODEL_OPTIONS},
+            store=self.store,
+            handoff_execution=self.handoff_execution,
+            metadata=self.conversation_metadata if self.conversation_metadata is not None else {},
+            on_divergence=self.on_divergence,
         )
 
-    def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
-        fixed = {name: self.__dict__[name] for name in _FIXED}
-        fixed["metadata"] = self.conversation_metadata
-        return call_options(fixed, self.tools, kwargs, is_agent=self.agent_id is not None)
-
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[Request]:
-        return Plan(messages, self._target(), self._options(kwargs)).make(self.client)
+        return Plan(messages, self._settings, kwargs).make(self.client)
 
-    def setup_digest(self, tools: Sequence[Mapping[str, Any]]) -> str:
+    def setup_digest(self, tools: Sequence[JsonDict]) -> str:
         """What a conversation with these function tools is started with, as its answers carry it."""
-        return replace(setup_of(self._target(), [*self.tools, *tools]), guardrails=self.guardrails).key
+        return describe_setup(self._settings, [*self.tools, *tools], None, self.guardrails).key
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request = run(self._request(messages, kwargs))
-        return finish(request, self.client.conversations.send(begin(request)))
+        return run(self._answer(messages, kwargs))
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
-        request = await arun(self._request(messages, kwargs))
-        return finish(request, await self.client.conversations.asend(begin(request)))
+        return await arun(self._answer(messages, kwargs))
+
+    def _answer(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[ChatResponse]:
+        """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
+        form = self._find_form(kwargs)
+        if form is None:
+            request = yield from self._request(messages, kwargs)
+            return finish(request, (yield from self._send(begin(request))))
+        thinker = self._without_form()
+        request = yield from thinker._request(messages, thinking_options(kwargs))
+        turn = yield from self._send(begin(request))
+        if not is_finished(turn):
+            return finish(request, turn)
+        found = answer_message(turn, stored=False, stop=request.stop)
+        said = [*unmarked(messages), found, ChatMessage(content=FORM_QUESTION)]
+        writer = thinker.model_copy(update={"tools": [], "store": False, "conversation_id": None})
+        writing = yield from writer._request(said, writing_options(kwargs, form))
+        written = yield from self._send(writing.turn)
+        return finish(replace(request, draft=turn.text), join_form(turn, written))
+
+    def _send(self, request: TurnRequest) -> Steps[Turn]:
+        conversations = self.client.conversations
+        turn: Turn = yield Job(partial(conversations.send, request), partial(conversations.asend, request))
+        return turn
+
+    def _find_form(self, kwargs: Mapping[str, Any]) -> Any:
+        """The form of the answer, where it takes a turn of its own; else None."""
+        own = {"response_format": self.response_format, **self.completion_args}
+        form = kwargs.get("response_format", own["response_format"])
+        if form is None:
+            return None
+        tools = [*self.tools, *(describe_tool(tool) for tool in kwargs.get("tools") or ())]
+        return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
+
+    def _without_form(self) -> Self:
+        args = {name: value for name, value in self.completion_args.items() if name != "response_format"}
+        return self.model_copy(update={"response_format": None, "completion_args": args})
 
     def _stream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseGen:
+        if self._find_form(kwargs) is not None:
+            return give_one(run(self._answer(messages, kwargs)))
         request = run(self._request(messages, kwargs))
 
         def responses() -> ChatResponseGen:
@@ -283,12 +333,16 @@ class MistralAgentLLM(StructuredPrediction):
                     response = progress.take(event, events.records)
                     if response is not None:
                         yield response
+                    if progress.is_over:
+                        break
                 turn = events.turn
-            yield finish(request, turn)
+            yield from progress.end(turn)
 
         return responses()
 
     async def _astream(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponseAsyncGen:
+        if self._find_form(kwargs) is not None:
+            return agive_one(await arun(self._answer(messages, kwargs)))
         request = await arun(self._request(messages, kwargs))
 
         async def responses() -> ChatResponseAsyncGen:
@@ -298,8 +352,11 @@ class MistralAgentLLM(StructuredPrediction):
                     response = progress.take(event, events.records)
                     if response is not None:
                         yield response
+                    if progress.is_over:
+                        break
                 turn = events.turn
-            yield finish(request, turn)
+            for response in progress.end(turn):
+                yield response
 
         return responses()
 
@@ -341,8 +398,8 @@ class MistralAgentLLM(StructuredPrediction):
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
-    @llm_chat_callback()
-    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """Answer messages.
 
         Args:
@@ -355,42 +412,59 @@ class MistralAgentLLM(StructuredPrediction):
         """
         return self._chat(messages, kwargs)
 
-    @llm_chat_callback()
-    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    @_trace_chat
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @llm_chat_callback()
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    @_trace_chat
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    @_trace_chat
+    async def astream_chat(  # type: ignore[override]
+        self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
+    ) -> ChatResponseAsyncGen:
         """As `stream_chat`, without blocking."""
         return await self._astream(messages, kwargs)
 
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """Answer a text."""
-        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002
-        """As `complete`, without blocking."""
-        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:  # noqa: ARG002
-        """As `complete`, as it comes."""
-        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
-
-    @llm_completion_callback()
-    async def astream_complete(
+    @_trace_completion
+    def complete(  # type: ignore[override]
         self,
         prompt: str,
         formatted: bool = False,  # noqa: ARG002
-        **kwargs: Any,
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """Answer a text."""
+        return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def acomplete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponse:
+        """As `complete`, without blocking."""
+        return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    def stream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
+    ) -> CompletionResponseGen:
+        """As `complete`, as it comes."""
+        return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
+
+    @_trace_completion
+    async def astream_complete(  # type: ignore[override]
+        self,
+        prompt: str,
+        formatted: bool = False,  # noqa: ARG002
+        **kwargs: Unpack[CallOptions],
     ) -> CompletionResponseAsyncGen:
         """As `stream_complete`, without blocking."""
         return astream_chat_response_to_completion_response(await self._astream(prompt_to_messages(prompt), kwargs))
@@ -412,13 +486,79 @@ class MistralAgentLLM(StructuredPrediction):
     def confirm(message: ChatMessage, *, allow: bool | Collection[str] = True) -> list[ChatMessage]:
         """The messages that allow or deny the hosted tools an answer of a stored conversation waits for.
 
-        Put the answer and these behind it into the next call. Tools left without a decision are denied there.
+        Put the answer and these behind it into the next call. A tool whose message is left out goes on waiting, unless
+        the call says something else too: then it is denied.
 
         Args:
             message: The answer, with `additional_kwargs["pending_confirmations"]`.
             allow: Whether all are allowed, or the ids of those that are.
         """
         return confirmations(message, allow=allow)
+
+    # structured output -------------------------------------------------------------------------------------------
+    # With a `pydantic_program_mode` other than `DEFAULT`, LlamaIndex's programs do it (function calling, text).
+
+    def _structure(self, output_cls: type[Any]) -> Structure | None:
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return None
+        return Structure(output_cls, is_agent=self.agent_id is not None)
+
+    def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: JsonDict) -> list[ChatMessage]:
+        return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
+
+    @trace_span
+    def structured_predict(
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
+        """Answer a prompt with an object of a pydantic class.
+
+        Args:
+            output_cls: A pydantic class; a TypedDict, dataclass, Enum, union or `list[...]` works too.
+            prompt: The prompt.
+            llm_kwargs: Completion options of this call.
+            prompt_args: Values of the prompt's variables.
+
+        Raises:
+            ResponseFormatError: The answer is no such object; `.body` keeps its text.
+        """
+        structure = self._structure(output_cls)
+        if structure is None:
+            return cast("Form", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        announce_start(output_cls, prompt, prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        answer = self.chat(messages, **structure.kwargs(llm_kwargs))
+        return announce_end(cast("Form", structure.read(answer)))
+
+    @trace_span
+    async def astructured_predict(
+        self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Form:
+        """As `structured_predict`, without blocking."""
+        structure = self._structure(output_cls)
+        if structure is None:
+            return cast("Form", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        announce_start(output_cls, prompt, prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        answer = await self.achat(messages, **structure.kwargs(llm_kwargs))
+        return announce_end(cast("Form", structure.read(answer)))
+
+    def _structured_stream_call(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Any:
+        structure = self._structure(output_cls)
+        if structure is None:
+            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return parse_partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
+
+    async def _structured_astream_call(
+        self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
+    ) -> Any:
+        structure = self._structure(output_cls)
+        if structure is None:
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._structured_messages(structure, prompt, prompt_args)
+        return aparse_partials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     # functions -------------------------------------------------------------------------------------------------
 
@@ -430,26 +570,26 @@ class MistralAgentLLM(StructuredPrediction):
         verbose: bool = False,  # noqa: ARG002
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> dict[str, Any]:
         messages = list(chat_history) if chat_history is not None else []
         if user_msg is not None:
             messages.append(user_msg if isinstance(user_msg, ChatMessage) else ChatMessage(content=user_msg))
-        choice = kwargs.pop("tool_choice", None)
-        strict = kwargs.pop("strict", None)
+        options: JsonDict = kwargs
+        choice, strict = options.pop("tool_choice", None), options.pop("strict", None)
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
             "tool_choice": "required" if choice is None and tool_required and tools else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
-            **kwargs,
+            **options,
         }
 
     def get_tool_calls_from_response(
         self,
         response: ChatResponse,
         error_on_no_tool_call: bool = True,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: object,  # noqa: ARG002
     ) -> list[ToolSelection]:
         """The function calls of an answer; of one that still grows, with the arguments so far.
 
@@ -458,7 +598,7 @@ class MistralAgentLLM(StructuredPrediction):
         """
         calls = tool_calls(response.message)
         grows = response.message.additional_kwargs.get("incomplete") is True
-        found = [_select_growing(*call) if grows else _select(*call) for call in calls]
+        found = [select_growing_call(*call) if grows else select_call(*call) for call in calls]
         faults = [fault for call in calls if not grows and (fault := find_call_fault(*call[1:])) is not None]
         if error_on_no_tool_call and len(faults) == len(found):
             told = f"its calls can't be read: {' '.join(faults)}" if faults else "it has none"
@@ -505,28 +645,3 @@ class MistralAgentLLM(StructuredPrediction):
         calls = self.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call)
         outputs = list(await asyncio.gather(*(arun_selection(call, tools, verbose=verbose) for call in calls)))
         return report_outputs(response, outputs, raises=error_on_tool_error)
-
-
-def _select(call_id: str, name: str, arguments: str) -> ToolSelection:
-    """A call of a complete answer; one that can't be read is named so that no tool runs and the model is told why."""
-    fault = find_call_fault(name, arguments)
-    if fault is not None:
-        return ToolSelection(tool_id=call_id, tool_name=f"{name or UNNAMED} (not run: {fault})", tool_kwargs={})
-    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=parse_call_arguments(arguments))
-
-
-def _select_growing(call_id: str, name: str, arguments: str) -> ToolSelection:
-    """A call that is still being written, with the arguments so far; it is only shown."""
-    try:
-        value: Any = parse_partial_json(arguments)
-    except (ValueError, RecursionError):
-        value = None
-    return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=value if isinstance(value, dict) else {})
-
-
-def _check_hosted(tool: Any) -> JsonDict:
-    if not isinstance(tool, Mapping):
-        raise ConfigurationError(
-            f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
-        )
-    return dict(tool)

@@ -7,13 +7,14 @@ import secrets
 import threading
 import warnings
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.llms import LLM
 from llama_index.core.memory import BaseMemory, BaseMemoryBlock
 from pydantic import ConfigDict, Field, PrivateAttr
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._blocks import history_messages
@@ -43,6 +44,20 @@ _ELSEWHERE = (
     "The MistralConversationMemory of this context can't be made here: {}. Pass it to run() again, as "
     "memory=MistralConversationMemory({!r}, client=...)."
 )
+
+
+class MemoryConnection(TypedDict, total=False):
+    """How a memory reaches the service; see `MistralConversationMemory`."""
+
+    client: MistralAgents | None
+    api_key: str | Callable[[], str] | None
+    base_url: str | None
+
+
+class MemoryOptions(MemoryConnection, total=False):
+    """What `MistralConversationMemory.from_defaults` takes."""
+
+    conversation_id: str | None
 
 
 class MistralConversationMemory(BaseMemory):
@@ -91,7 +106,7 @@ class MistralConversationMemory(BaseMemory):
         conversation_id: str | None = None,
         *,
         client: MistralAgents | None = None,
-        api_key: Any = None,
+        api_key: str | Callable[[], str] | None = None,
         base_url: str | None = None,
     ) -> None:
         made = choose_client(client, api_key=api_key, base_url=base_url)
@@ -110,7 +125,9 @@ class MistralConversationMemory(BaseMemory):
         return "MistralConversationMemory"
 
     @classmethod
-    def from_defaults(cls, llm: Any = None, chat_history: list[ChatMessage] | None = None, **kwargs: Any) -> Self:
+    def from_defaults(  # type: ignore[override]
+        cls, llm: LLM | None = None, chat_history: list[ChatMessage] | None = None, **kwargs: Unpack[MemoryOptions]
+    ) -> Self:
         """A memory, perhaps with messages that go out with the first turn.
 
         Args:
@@ -132,11 +149,11 @@ class MistralConversationMemory(BaseMemory):
 
     # reading ---------------------------------------------------------------------------------------------------
 
-    def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    def get(self, input: str | None = None, **kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         """The conversation's messages, then the unsaved ones."""
         return self.get_all()
 
-    async def aget(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    async def aget(self, input: str | None = None, **kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         """As `get`, without blocking."""
         return await self.aget_all()
 
@@ -177,7 +194,7 @@ class MistralConversationMemory(BaseMemory):
         return data
 
     @classmethod
-    def from_export(cls, data: JsonDict, **kwargs: Any) -> Self:
+    def from_export(cls, data: JsonDict, **kwargs: Unpack[MemoryConnection]) -> Self:
         """A memory that goes on where an exported one stopped."""
         memory = cls(data["conversation_id"], **kwargs)
         memory._unsaved.messages = undumped(data["unsaved"])
@@ -363,7 +380,7 @@ class ConversationHistoryBlock(BaseMemoryBlock[list[ChatMessage]]):
     last: int | None = Field(default=None, description="Only that many of the newest messages.", gt=0)
     accept_short_term_memory: bool = Field(default=False, description="It takes nothing.")
 
-    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> list[ChatMessage]:  # noqa: ARG002
+    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: object) -> list[ChatMessage]:  # noqa: ARG002
         found = await aload_conversation_history(self.conversation_id, client=self.client)
         return unmarked(found if self.last is None else found[-self.last :])
 

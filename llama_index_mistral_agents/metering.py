@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from pydantic import ConfigDict
@@ -32,7 +30,7 @@ class MistralMeterHandler(BaseEventHandler):
         """The handler's name."""
         return "MistralMeterHandler"
 
-    def handle(self, event: BaseEvent, **_: Any) -> None:
+    def handle(self, event: BaseEvent, **_: object) -> None:
         """Count the turn of a usage event."""
         if isinstance(event, TurnUsageEvent):
             self.meter.count(Usage.from_wire(event.usage), event.answered_by)

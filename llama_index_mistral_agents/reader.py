@@ -39,7 +39,7 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         client: MistralAgents | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
-        **_: Any,  # what LlamaIndex adds when it makes one of its dict
+        **_: object,  # what LlamaIndex adds when it makes one of its dict
     ) -> None:
         fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": base_url}
         super().__init__(**fields)
@@ -77,21 +77,21 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
 
     # resources -------------------------------------------------------------------------------------------------
 
-    def list_resources(self, *_: Any, **__: Any) -> list[str]:
+    def list_resources(self, *_: object, **__: object) -> list[str]:
         """The ids of the library's documents."""
         return [str(record["id"]) for record in self.client.libraries.documents(self.library_id)]
 
-    def get_resource_info(self, resource_id: str, *_: Any, **__: Any) -> dict[str, Any]:
+    def get_resource_info(self, resource_id: str, *_: object, **__: object) -> dict[str, Any]:
         """What the service tells of a document."""
         return dict(self.client.libraries.document(self.library_id, resource_id))
 
-    def load_resource(self, resource_id: str, *_: Any, **__: Any) -> list[Document]:
+    def load_resource(self, resource_id: str, *_: object, **__: object) -> list[Document]:
         """One document."""
         record = self.client.libraries.document(self.library_id, resource_id)
         text = self.client.libraries.text(self.library_id, resource_id)
         return [_document(LibraryDocument.from_record(self.library_id, record), text)]
 
-    def get_permission_info(self, resource_id: str, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ARG002
+    def get_permission_info(self, resource_id: str, *_: object, **__: object) -> dict[str, Any]:  # noqa: ARG002
         """Who may read: rights are those of the library, the same for all of its documents."""
         return {"library_id": self.library_id, "accesses": [dict(one) for one in self._accesses()]}
 

@@ -92,7 +92,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
 
     # writing ---------------------------------------------------------------------------------------------------
 
-    def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+    def add(self, nodes: Sequence[BaseNode], **_: object) -> list[str]:
         """Put nodes in; their documents are replaced as a whole.
 
         Raises:
@@ -104,18 +104,18 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             self.client.ingest(self.index_name, self._make_documents(nodes))
         return [node.node_id for node in nodes]
 
-    async def async_add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+    async def async_add(self, nodes: Sequence[BaseNode], **_: object) -> list[str]:
         """As `add`, without blocking."""
         if nodes:
             await self.client.aensure(self.index_name, **self._make_index(nodes))
             await self.client.aingest(self.index_name, self._make_documents(nodes))
         return [node.node_id for node in nodes]
 
-    def delete(self, ref_doc_id: str, **_: Any) -> None:
+    def delete(self, ref_doc_id: str, **_: object) -> None:
         """Delete a document's nodes; an absent one is no error."""
         self.client.delete_documents(self.index_name, [ref_doc_id])
 
-    async def adelete(self, ref_doc_id: str, **_: Any) -> None:
+    async def adelete(self, ref_doc_id: str, **_: object) -> None:
         """As `delete`, without blocking."""
         await self.client.adelete_documents(self.index_name, [ref_doc_id])
 
@@ -148,7 +148,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
 
     # searching -------------------------------------------------------------------------------------------------
 
-    def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
+    def query(self, query: VectorStoreQuery, **_: object) -> VectorStoreQueryResult:
         """Search by vector (`DEFAULT`), words (`SPARSE`, `TEXT_SEARCH`) or both (`HYBRID`).
 
         Raises:
@@ -157,7 +157,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         """
         return _make_result(self.client.search(self.index_name, self._make_retriever(query)))
 
-    async def aquery(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:
+    async def aquery(self, query: VectorStoreQuery, **_: object) -> VectorStoreQueryResult:
         """As `query`, without blocking."""
         return _make_result(await self.client.asearch(self.index_name, self._make_retriever(query)))
 

@@ -5,9 +5,9 @@ Names are loaded when first used, so that importing one room does not import all
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mistral_agents._lazy import offer_names
 from mistral_agents._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -68,13 +68,5 @@ _HOMES = {
     "translate_tools": "tools",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # a checker shall know the names above only
+    __getattr__, __dir__ = offer_names(__name__, _HOMES)

@@ -26,3 +26,13 @@ def digest(*parts: object) -> str:
     """A short digest of JSON-like values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def text_or_none(value: object) -> str | None:
+    """A value of the wire where it is text."""
+    return value if isinstance(value, str) else None
+
+
+def count_of(value: object) -> int:
+    """A value of the wire where it is a whole number; else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -21,10 +21,10 @@ def show_text(text: str, *, one_line: bool = False) -> str:
     kept = "" if one_line else "\n\t"
     if text.isprintable():
         return text
-    return "".join(char if char in kept or char.isprintable() else _show(char) for char in text)
+    return "".join(char if char in kept or char.isprintable() else _show_character(char) for char in text)
 
 
-def _show(char: str) -> str:
+def _show_character(char: str) -> str:
     code = ord(char)
     if code < 0x20:
         return chr(_PICTURES + code)

@@ -105,23 +105,25 @@ class Agents:
     def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
         body, policy = self._new(model, name, options)
-        return self._make_agent(self._transport.send(calls.create_call(run(self._guard_body(body)))), policy)
+        return self._make_agent(self._transport.send(calls.create_agent_call(run(self._guard_body(body)))), policy)
 
     async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """As `create`, without blocking."""
         body, policy = self._new(model, name, options)
         return self._make_agent(
-            await self._transport.asend(calls.create_call(await arun(self._guard_body(body)))), policy
+            await self._transport.asend(calls.create_agent_call(await arun(self._guard_body(body)))), policy
         )
 
     def get(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """Read an agent, at a version (they start at 0) or alias where given."""
-        return self._learn_policy(self._transport.send(calls.get_call(agent_id, agent_version)).json(), agent_version)
+        return self._learn_policy(
+            self._transport.send(calls.get_agent_call(agent_id, agent_version)).json(), agent_version
+        )
 
     async def aget(self, agent_id: str, *, agent_version: int | str | None = None) -> Agent:
         """As `get`, without blocking."""
         return self._learn_policy(
-            (await self._transport.asend(calls.get_call(agent_id, agent_version))).json(), agent_version
+            (await self._transport.asend(calls.get_agent_call(agent_id, agent_version))).json(), agent_version
         )
 
     def list(
@@ -140,7 +142,7 @@ class Agents:
             search: Part of a name or id.
             metadata: Passed to the service; that it filters reliably is unverified, so check the result.
         """
-        call = calls.list_call(page_size, name, search, metadata)
+        call = calls.list_agents_call(page_size, name, search, metadata)
         return Listing(map(self._learn_policy, walk(self._transport.send, call, by_token, "data")))
 
     async def alist(
@@ -152,7 +154,7 @@ class Agents:
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Agent]:
         """As `list`, without blocking."""
-        call = calls.list_call(page_size, name, search, metadata)
+        call = calls.list_agents_call(page_size, name, search, metadata)
         async for row in awalk(self._transport.asend, call, by_token, "data"):
             yield self._learn_policy(row)
 
@@ -162,7 +164,7 @@ class Agents:
         body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = run(self._guard_body(body))
-        return self._make_agent(self._transport.send(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(self._transport.send(calls.update_agent_call(agent_id, ready)), policy)
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
@@ -170,7 +172,7 @@ class Agents:
         body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
         ready = await arun(self._guard_body(body))
-        return self._make_agent(await self._transport.asend(calls.update_call(agent_id, ready)), policy)
+        return self._make_agent(await self._transport.asend(calls.update_agent_call(agent_id, ready)), policy)
 
     # agents as code --------------------------------------------------------------------------------------------
 
@@ -263,11 +265,11 @@ class Agents:
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""
-        self._transport.send(calls.delete_call(agent_id))
+        self._transport.send(calls.delete_agent_call(agent_id))
 
     async def adelete(self, agent_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(agent_id))
+        await self._transport.asend(calls.delete_agent_call(agent_id))
 
     @contextmanager
     def ephemeral(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Iterator[Agent]:
@@ -309,11 +311,11 @@ class Agents:
 
     def switch_version(self, agent_id: str, version: int) -> Agent:
         """Have the agent's id stand for a version."""
-        return self._learn_policy(self._transport.send(calls.switch_call(agent_id, version)).json())
+        return self._learn_policy(self._transport.send(calls.switch_version_call(agent_id, version)).json())
 
     async def aswitch_version(self, agent_id: str, version: int) -> Agent:
         """As `switch_version`, without blocking."""
-        return self._learn_policy((await self._transport.asend(calls.switch_call(agent_id, version))).json())
+        return self._learn_policy((await self._transport.asend(calls.switch_version_call(agent_id, version))).json())
 
     def aliases(self, agent_id: str) -> builtins.list[Alias]:
         """The names given to versions of an agent."""

@@ -20,11 +20,11 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.sdk import Operation
 from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, count_of
+from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
 from mistral_agents.files import Files
-from mistral_agents.retrieval.progress import counting
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Usage
 
@@ -66,7 +66,7 @@ class BatchJob(Record):
     @property
     def progress(self) -> tuple[int, int]:
         """How many requests are done, and how many there are."""
-        return _count(self.get("completed_requests")), _count(self.get("total_requests"))
+        return count_of(self.get("completed_requests")), count_of(self.get("total_requests"))
 
 
 class BatchFailedError(MistralAgentsError):
@@ -104,34 +104,32 @@ class BatchResult:
         return Usage.from_wire(self.body.get("usage")) if self.body is not None else Usage()
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
+def _make_batch_call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
     return Call(what, method, path, Operation(f"jobs_api_routes_batch_{operation}", "batch.jobs"), **facts)
 
 
-def _get(job_id: str, *, inline: bool = False) -> Call:
+def _get_job(job_id: str, *, inline: bool = False) -> Call:
     params = {"inline": "true"} if inline else {}
-    return _call("Reading the batch job", "GET", path_of(_ONE, job_id=job_id), "get_batch_job", params=params)
+    return _make_batch_call(
+        "Reading the batch job", "GET", path_of(_ONE, job_id=job_id), "get_batch_job", params=params
+    )
 
 
 def _cancel(job_id: str) -> Call:
     path = path_of(_ONE, job_id=job_id) + "/cancel"
-    return _call("Cancelling the batch job", "POST", path, "cancel_batch_job")
+    return _make_batch_call("Cancelling the batch job", "POST", path, "cancel_batch_job")
 
 
-def _delete(job_id: str) -> Call:
-    return _call("Deleting the batch job", "DELETE", path_of(_ONE, job_id=job_id), "delete_batch_job")
+def _delete_job(job_id: str) -> Call:
+    return _make_batch_call("Deleting the batch job", "DELETE", path_of(_ONE, job_id=job_id), "delete_batch_job")
 
 
 def _page(page_size: int, metadata: Mapping[str, str] | None) -> Call:
     params = given(page=0, page_size=page_size, metadata=json.dumps(dict(metadata)) if metadata is not None else None)
-    return _call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
+    return _make_batch_call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
 
 
-def _lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
+def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
     if not requests:
         raise ConfigurationError("A batch job needs at least one request.")
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
@@ -240,10 +238,12 @@ class Batches:
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
         check_ids(options)
-        part, files = ("batch.jsonl", _lines(requests)), self._files
+        part, files = ("batch.jsonl", _write_lines(requests)), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}
-        call = _call("Starting the batch job", "POST", "/v1/batch/jobs", "create_batch_job", body=body, once=True)
+        call = _make_batch_call(
+            "Starting the batch job", "POST", "/v1/batch/jobs", "create_batch_job", body=body, once=True
+        )
         reply: Reply = yield self._job(call)
         return as_record(BatchJob, reply.json())
 
@@ -251,11 +251,11 @@ class Batches:
 
     def get(self, job_id: str) -> BatchJob:
         """Read a job."""
-        return as_record(BatchJob, self._transport.send(_get(job_id)).json())
+        return as_record(BatchJob, self._transport.send(_get_job(job_id)).json())
 
     async def aget(self, job_id: str) -> BatchJob:
         """As `get`, without blocking."""
-        return as_record(BatchJob, (await self._transport.asend(_get(job_id))).json())
+        return as_record(BatchJob, (await self._transport.asend(_get_job(job_id))).json())
 
     def list(self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None) -> Iterator[BatchJob]:
         """All jobs of this key, newest first."""
@@ -288,7 +288,7 @@ class Batches:
         deadline = time.monotonic() + timeout if timeout is not None else None
         pause = _FIRST_PAUSE
         while True:
-            reply: Reply = yield self._job(_get(job_id))
+            reply: Reply = yield self._job(_get_job(job_id))
             job = as_record(BatchJob, reply.json())
             if tick is not None:
                 tick(*job.progress)
@@ -315,7 +315,7 @@ class Batches:
         return await arun(self._results(job_id))
 
     def _results(self, job_id: str) -> Steps[builtins.list[BatchResult]]:
-        reply: Reply = yield self._job(_get(job_id))
+        reply: Reply = yield self._job(_get_job(job_id))
         job = as_record(BatchJob, reply.json())
         if job.is_running:
             raise ConfigurationError(f"The batch job is {job.get('status')}; wait for its end first.")
@@ -343,8 +343,8 @@ class Batches:
 
     def delete(self, job_id: str) -> None:
         """Forget a job that has ended; its files stay."""
-        self._transport.send(_delete(job_id))
+        self._transport.send(_delete_job(job_id))
 
     async def adelete(self, job_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(_delete(job_id))
+        await self._transport.asend(_delete_job(job_id))

@@ -162,7 +162,7 @@ def _write_columns(left: list[str], right: list[str], width: int) -> list[str]:
     return [f"{textwrap.shorten(one, width) if len(one) > width else one:<{width}} │ {other}" for one, other in rows]
 
 
-def _is_same(one: Event, other: Event) -> bool:
+def _say_the_same(one: Event, other: Event) -> bool:
     return (one.kind, one.role, one.text) == (other.kind, other.role, other.text)
 
 
@@ -170,7 +170,9 @@ def compare_histories(left: History, right: History) -> Comparison:
     """Two histories side by side. Entries are equal when they say the same: whether branches keep ids is not told."""
     one, other = left.events, right.events
     pairs = enumerate(zip(one, other, strict=False))
-    shared = next((place for place, (mine, theirs) in pairs if not _is_same(mine, theirs)), min(len(one), len(other)))
+    shared = next(
+        (place for place, (mine, theirs) in pairs if not _say_the_same(mine, theirs)), min(len(one), len(other))
+    )
     return Comparison(left.conversation_id, right.conversation_id, one[:shared], one[shared:], other[shared:])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mistral_agents._api.records import ConversationInfo
 from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
+from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, NotFoundError
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
     from mistral_agents.conversations import Conversations
 
+_CLEANING = "Deleting conversations"
 Done = Literal["would delete", "deleted", "failed"]
-Progress = Callable[[int, int], None]
-"""Called with how many conversations are done and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,7 @@ def cleanup(
     files: bool = False,
     dry_run: bool = True,
     on_progress: Progress | None = None,
+    show_progress: bool = False,
 ) -> CleanupReport:
     """Delete old conversations, each after its export was written and read back.
 
@@ -126,6 +127,7 @@ def cleanup(
         files: Whether the exports hold the files made, too.
         dry_run: Only say what would be deleted.
         on_progress: Called after each conversation with (done, all).
+        show_progress: Show a bar.
 
     Raises:
         ConfigurationError: `older_than` is no `timedelta`.
@@ -135,7 +137,8 @@ def cleanup(
     plan = _plan(older_than, dry_run)
     for info in found:
         plan.look(info)
-    return run(_clean(client, plan, archive_to, on_progress, files=files))
+    with counting(_CLEANING, show_progress, on_progress) as tick:
+        return run(_delete_planned(client, plan, archive_to, tick, files=files))
 
 
 async def acleanup(
@@ -148,16 +151,18 @@ async def acleanup(
     files: bool = False,
     dry_run: bool = True,
     on_progress: Progress | None = None,
+    show_progress: bool = False,
 ) -> CleanupReport:
     """As `cleanup`, without blocking."""
     plan = _plan(older_than, dry_run)
     found: AsyncIterator[ConversationInfo] = client.conversations.alist(agent_id=agent_id, metadata=metadata)
     async for info in found:
         plan.look(info)
-    return await arun(_clean(client, plan, archive_to, on_progress, files=files))
+    with counting(_CLEANING, show_progress, on_progress) as tick:
+        return await arun(_delete_planned(client, plan, archive_to, tick, files=files))
 
 
-def _clean(
+def _delete_planned(
     client: MistralAgents,
     plan: _Plan,
     archive_to: str | os.PathLike[str] | None,

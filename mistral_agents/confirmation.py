@@ -34,7 +34,7 @@ def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) ->
     return rules.get("*")
 
 
-def _read_decisions(call: FunctionCall, answer: object) -> JsonDict:
+def _parse_decision(call: FunctionCall, answer: object) -> JsonDict:
     if isinstance(answer, bool):
         answer = "allow" if answer else "deny"
     if answer not in ("allow", "deny"):
@@ -65,7 +65,7 @@ def decide(
             if inspect.iscoroutine(answer):
                 answer.close()
             raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
-        found.append(_read_decisions(call, answer))
+        found.append(_parse_decision(call, answer))
     return found
 
 
@@ -82,7 +82,7 @@ async def adecide(
         if callable(rule):
             answer = await asyncio.to_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
             answer = await answer if inspect.isawaitable(answer) else answer
-        found.append(_read_decisions(call, answer))
+        found.append(_parse_decision(call, answer))
     return found
 
 

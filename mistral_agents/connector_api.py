@@ -122,7 +122,7 @@ class ConnectorResult:
         return "\n".join(text for item in self.content if (text := chunk_text(item)))
 
 
-def _read_result(call: Call, reply: Reply) -> ConnectorResult:
+def _read_tool_result(call: Call, reply: Reply) -> ConnectorResult:
     data = reply.json()
     if not isinstance(data, dict):
         raise ResponseFormatError("The service sent no result of the tool.", body=data)
@@ -151,20 +151,22 @@ class Connectors:
 
     def list(self, *, page_size: int = 100) -> Iterator[ConnectorInfo]:
         """All connectors this key can see (`page_size` is 1 to 1000)."""
-        return map(ConnectorInfo, walk(self._transport.send, calls.list_call(page_size), calls.by_cursor, "items"))
+        return map(
+            ConnectorInfo, walk(self._transport.send, calls.list_connectors_call(page_size), calls.by_cursor, "items")
+        )
 
     async def alist(self, *, page_size: int = 100) -> AsyncIterator[ConnectorInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, calls.list_call(page_size), calls.by_cursor, "items"):
+        async for row in awalk(self._transport.asend, calls.list_connectors_call(page_size), calls.by_cursor, "items"):
             yield ConnectorInfo(row)
 
     def get(self, connector: str) -> ConnectorInfo:
         """Read a connector."""
-        return as_record(ConnectorInfo, self._transport.send(calls.get_call(connector)).json())
+        return as_record(ConnectorInfo, self._transport.send(calls.get_connector_call(connector)).json())
 
     async def aget(self, connector: str) -> ConnectorInfo:
         """As `get`, without blocking."""
-        return as_record(ConnectorInfo, (await self._transport.asend(calls.get_call(connector))).json())
+        return as_record(ConnectorInfo, (await self._transport.asend(calls.get_connector_call(connector))).json())
 
     def tools(self, connector: str, *, page_size: int = 100) -> builtins.list[ConnectorTool]:
         """The tools of a connector."""
@@ -191,14 +193,14 @@ class Connectors:
             ConnectorToolError: The tool itself failed.
         """
         call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
-        return _read_result(call, self._transport.send(call))
+        return _read_tool_result(call, self._transport.send(call))
 
     async def acall(
         self, connector: str, tool: str, arguments: Mapping[str, Any] | None = None, *, credentials: str | None = None
     ) -> ConnectorResult:
         """As `call`, without blocking."""
         call = calls.run_call(connector, tool, arguments if arguments is not None else {}, credentials)
-        return _read_result(call, await self._transport.asend(call))
+        return _read_tool_result(call, await self._transport.asend(call))
 
     # making, changing, sharing ---------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class Connectors:
             options: See `ConnectorOptions`.
         """
         return as_record(
-            ConnectorInfo, self._transport.send(calls.create_call(name, server, description, options)).json()
+            ConnectorInfo, self._transport.send(calls.create_connector_call(name, server, description, options)).json()
         )
 
     async def acreate(
@@ -220,59 +222,62 @@ class Connectors:
     ) -> ConnectorInfo:
         """As `create`, without blocking."""
         return as_record(
-            ConnectorInfo, (await self._transport.asend(calls.create_call(name, server, description, options))).json()
+            ConnectorInfo,
+            (await self._transport.asend(calls.create_connector_call(name, server, description, options))).json(),
         )
 
     def update(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
         """Change a connector by its id (a UUID); None leaves a field as it is."""
-        return as_record(ConnectorInfo, self._transport.send(calls.update_call(connector_id, changes)).json())
+        return as_record(ConnectorInfo, self._transport.send(calls.update_connector_call(connector_id, changes)).json())
 
     async def aupdate(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
         """As `update`, without blocking."""
-        return as_record(ConnectorInfo, (await self._transport.asend(calls.update_call(connector_id, changes))).json())
+        return as_record(
+            ConnectorInfo, (await self._transport.asend(calls.update_connector_call(connector_id, changes))).json()
+        )
 
     def delete(self, connector_id: str) -> None:
         """Delete a connector by its id (a UUID)."""
-        self._transport.send(calls.delete_call(connector_id))
+        self._transport.send(calls.delete_connector_call(connector_id))
 
     async def adelete(self, connector_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(connector_id))
+        await self._transport.asend(calls.delete_connector_call(connector_id))
 
     def share(self, connector_id: str, *, organization: bool = False) -> None:
         """Share your private connector with the workspace, or with the whole organization.
 
         Authorizations that rest on the owner's identity must be made again afterwards.
         """
-        self._transport.send(calls.share_call("PUT", connector_id, organization=organization))
+        self._transport.send(calls.share_connector_call("PUT", connector_id, organization=organization))
 
     async def ashare(self, connector_id: str, *, organization: bool = False) -> None:
         """As `share`, without blocking."""
-        await self._transport.asend(calls.share_call("PUT", connector_id, organization=organization))
+        await self._transport.asend(calls.share_connector_call("PUT", connector_id, organization=organization))
 
     def unshare(self, connector_id: str, *, organization: bool = False) -> None:
         """Make a shared connector private again."""
-        self._transport.send(calls.share_call("DELETE", connector_id, organization=organization))
+        self._transport.send(calls.share_connector_call("DELETE", connector_id, organization=organization))
 
     async def aunshare(self, connector_id: str, *, organization: bool = False) -> None:
         """As `unshare`, without blocking."""
-        await self._transport.asend(calls.share_call("DELETE", connector_id, organization=organization))
+        await self._transport.asend(calls.share_connector_call("DELETE", connector_id, organization=organization))
 
     def activate(self, connector_id: str, scope: Scope = "user") -> None:
         """Switch a connector on for the user, the workspace or the organization."""
-        self._transport.send(calls.switch_call(connector_id, scope, active=True))
+        self._transport.send(calls.switch_connector_call(connector_id, scope, active=True))
 
     async def aactivate(self, connector_id: str, scope: Scope = "user") -> None:
         """As `activate`, without blocking."""
-        await self._transport.asend(calls.switch_call(connector_id, scope, active=True))
+        await self._transport.asend(calls.switch_connector_call(connector_id, scope, active=True))
 
     def deactivate(self, connector_id: str, scope: Scope = "user") -> None:
         """Switch a connector off; see `activate`."""
-        self._transport.send(calls.switch_call(connector_id, scope, active=False))
+        self._transport.send(calls.switch_connector_call(connector_id, scope, active=False))
 
     async def adeactivate(self, connector_id: str, scope: Scope = "user") -> None:
         """As `deactivate`, without blocking."""
-        await self._transport.asend(calls.switch_call(connector_id, scope, active=False))
+        await self._transport.asend(calls.switch_connector_call(connector_id, scope, active=False))
 
     # authorization -----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing_extensions import Self, Unpack
 
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
-from mistral_agents._conversation.exchange import Exchanges, Settings, split_options
+from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, split_options
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
@@ -89,7 +89,7 @@ class Conversation(Shown):
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
             raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
-        settings = Settings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
+        settings = ExchangeSettings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
         dialog = settings.new_dialog(conversation_id)
         dialog.unsure = conversation_id is not None
         self._client = client
@@ -111,6 +111,11 @@ class Conversation(Shown):
     def usage(self) -> Usage:
         """Tokens and connector calls of all turns made through this object."""
         return self._exchanges.usage
+
+    @property
+    def meter(self) -> Meter | None:
+        """What counts its turns; None where none was given."""
+        return self._exchanges.settings.meter
 
     @property
     def last_turn(self) -> Turn | None:

@@ -14,7 +14,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from mistral_agents._api import conversations as calls
-from mistral_agents._api.agents import get_call as get_agent_call
+from mistral_agents._api.agents import get_agent_call as get_agent_call
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, Listing, as_record, rows_of
@@ -459,11 +459,11 @@ class Conversations:
 
     def get(self, conversation_id: str) -> ConversationInfo:
         """What the service tells of a conversation: times, model or agent, metadata."""
-        return self._read_known(self._transport.send(calls.get_call(conversation_id)).json())
+        return self._read_known(self._transport.send(calls.get_conversation_call(conversation_id)).json())
 
     async def aget(self, conversation_id: str) -> ConversationInfo:
         """As `get`, without blocking."""
-        return self._read_known((await self._transport.asend(calls.get_call(conversation_id))).json())
+        return self._read_known((await self._transport.asend(calls.get_conversation_call(conversation_id))).json())
 
     def get_history(self, conversation_id: str, *, cache: EntryCache | None = None) -> History:
         """Every entry of a conversation, in one request (the service does not page them).
@@ -490,11 +490,11 @@ class Conversations:
 
     def delete(self, conversation_id: str) -> None:
         """Delete a conversation."""
-        self._transport.send(calls.delete_call(conversation_id))
+        self._transport.send(calls.delete_conversation_call(conversation_id))
 
     async def adelete(self, conversation_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(conversation_id))
+        await self._transport.asend(calls.delete_conversation_call(conversation_id))
 
     def archive(self, conversation_id: str, archive_to: str | os.PathLike[str], *, files: bool = False) -> Path:
         """Export a conversation into a folder, read the export back, and only then delete the conversation.

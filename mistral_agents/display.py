@@ -6,21 +6,30 @@ for lists and iterators. HTML needs the extra `notebook` or `cli` (Jinja2 and ma
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mistral_agents._display.shown import Display
+
+if TYPE_CHECKING:
+    from mistral_agents.client import MistralAgents
+    from mistral_agents.usage import Prices
 
 __all__ = ["Display", "show"]
 
 
-def show(value: object) -> Display:
+def show(value: object, *, client: MistralAgents | None = None, prices: Prices | None = None) -> Display:
     """Anything of this package to look at.
 
     Args:
         value: A turn, a conversation, records, hits, ...; a list or an iterator of records, of which the first 200 are
             read.
+        client: Reads the pictures that a turn or a history names, so that they are drawn; one that can't be read is
+            named.
+        prices: Your price table: a turn tells what it cost.
 
     Raises:
         ConfigurationError: There is no drawing of it.
     """
     from mistral_agents._display.views import show_value
 
-    return show_value(value)
+    return show_value(value, client.files if client is not None else None, prices)

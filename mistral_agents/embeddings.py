@@ -78,7 +78,7 @@ class Embeddings:
         Raises:
             ResponseFormatError: The service sent no vector for a text.
         """
-        return run(self._steps(_checked(inputs, model, output_dimension), model, output_dimension, timeout))
+        return run(self._steps(_check_texts(inputs, model, output_dimension), model, output_dimension, timeout))
 
     async def acreate(
         self,
@@ -89,7 +89,7 @@ class Embeddings:
         timeout: float | None = None,
     ) -> Vectors:
         """As `create`, without blocking."""
-        return await arun(self._steps(_checked(inputs, model, output_dimension), model, output_dimension, timeout))
+        return await arun(self._steps(_check_texts(inputs, model, output_dimension), model, output_dimension, timeout))
 
     def _steps(
         self, texts: list[str], model: str, output_dimension: int | None, timeout: float | None
@@ -115,7 +115,7 @@ class Embeddings:
         return vectors
 
 
-def _checked(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
+def _check_texts(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
     texts: list[Any] = [inputs] if isinstance(inputs, str) else list(inputs)
     for place, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
@@ -166,7 +166,7 @@ class EmbeddingModel:
     """
 
     def __init__(self, embeddings: Embeddings, model: str = DEFAULT_MODEL, batch_size: int | None = None) -> None:
-        _checked([], model, None)
+        _check_texts([], model, None)
         if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
             raise ConfigurationError(f"batch_size must be a whole number from 1, or None, not {batch_size!r}.")
         self._embeddings = embeddings

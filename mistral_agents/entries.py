@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mistral_agents._border.text import mend_text
-from mistral_agents._json import JsonDict, load_json
+from mistral_agents._json import JsonDict, load_json, text_or_none
 from mistral_agents._turn.content import (
     as_json_text,
     chunk_text,
@@ -53,10 +53,6 @@ ERROR_MARK = "Error executing tool"
 """How the text of a failed hosted tool begins, inside an HTTP 200 (seen in recordings)."""
 
 
-def _read_text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 @dataclass(slots=True)
 class Entry:
     """What every entry of a conversation has.
@@ -89,7 +85,7 @@ class Entry:
 
 def _read_common(data: JsonDict) -> dict[str, Any]:
     names = ("id", "created_at", "completed_at", "model", "agent_id")
-    return {"type": str(data.get("type", "")), "raw": data, **{name: _read_text(data.get(name)) for name in names}}
+    return {"type": str(data.get("type", "")), "raw": data, **{name: text_or_none(data.get(name)) for name in names}}
 
 
 @dataclass(slots=True)
@@ -227,7 +223,7 @@ class UnknownEntry(Entry):
 
 
 def _read_message(kind: type[Message], data: JsonDict) -> Message:
-    role = _read_text(data.get("role")) or ("user" if kind is MessageInput else "assistant")
+    role = text_or_none(data.get("role")) or ("user" if kind is MessageInput else "assistant")
     return kind(**_read_common(data), role=role, content=data.get("content"), prefix=data.get("prefix") is True)
 
 
@@ -235,8 +231,8 @@ def _read_tool_execution(data: JsonDict) -> ToolExecution:
     info = data.get("info")
     return ToolExecution(
         **_read_common(data),
-        name=_read_text(data.get("name")) or "",
-        function=_read_text(data.get("function")),
+        name=text_or_none(data.get("name")) or "",
+        function=text_or_none(data.get("function")),
         arguments=as_json_text(data.get("arguments")),
         info=info if isinstance(info, dict) else {},
     )
@@ -245,24 +241,24 @@ def _read_tool_execution(data: JsonDict) -> ToolExecution:
 def _read_function_call(data: JsonDict) -> FunctionCall:
     return FunctionCall(
         **_read_common(data),
-        name=_read_text(data.get("name")) or "",
-        tool_call_id=_read_text(data.get("tool_call_id")) or "",
+        name=text_or_none(data.get("name")) or "",
+        tool_call_id=text_or_none(data.get("tool_call_id")) or "",
         arguments=as_json_text(data.get("arguments")),
-        confirmation_status=_read_text(data.get("confirmation_status")),
+        confirmation_status=text_or_none(data.get("confirmation_status")),
     )
 
 
 def _read_function_result(data: JsonDict) -> FunctionResult:
     return FunctionResult(
         **_read_common(data),
-        tool_call_id=_read_text(data.get("tool_call_id")) or "",
+        tool_call_id=text_or_none(data.get("tool_call_id")) or "",
         result=as_json_text(data.get("result")),
     )
 
 
 def _read_handoff(data: JsonDict) -> Handoff:
     names = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
-    agents: dict[str, Any] = {name: _read_text(data.get(name)) for name in names}
+    agents: dict[str, Any] = {name: text_or_none(data.get(name)) for name in names}
     return Handoff(**_read_common(data), **agents)
 
 
@@ -327,11 +323,11 @@ def replayable(entries: Iterable[Entry]) -> list[JsonDict]:
     """
     sent: list[JsonDict] = []
     for entry in entries:
-        sent.extend(_replay(entry))
+        sent.extend(_replay_entry(entry))
     return sent
 
 
-def _replay(entry: Entry) -> list[JsonDict]:
+def _replay_entry(entry: Entry) -> list[JsonDict]:
     if isinstance(entry, MessageInput):
         return [user_message(entry.content if isinstance(entry.content, str) else entry.chunks)]
     if isinstance(entry, MessageOutput):
@@ -423,7 +419,7 @@ def _check_input(item: object, place: int) -> JsonDict:
     if isinstance(item, Mapping):
         return dict(item)
     if isinstance(item, Entry):
-        found = _replay(item)
+        found = _replay_entry(item)
         if len(found) == 1:
             return found[0]
     raise ConfigurationError(

@@ -313,7 +313,7 @@ _MODEL_MARKS = ("invalid model:", "is currently not in use")
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
-def message_of(body: object) -> tuple[str | None, int | str | None]:
+def read_error_message(body: object) -> tuple[str | None, int | str | None]:
     """The human message and the server's code in an error body, whichever of its four shapes it has."""
     if isinstance(body, str):
         return (body.strip()[:500] or None), None
@@ -326,7 +326,7 @@ def message_of(body: object) -> tuple[str | None, int | str | None]:
         found = _flatten(body.get(key))
         if found:
             return found, code if isinstance(code, (int, str)) else None
-    return _shorten(body), code if isinstance(code, (int, str)) else None
+    return _shorten_json(body), code if isinstance(code, (int, str)) else None
 
 
 def _flatten(value: object) -> str | None:
@@ -334,13 +334,13 @@ def _flatten(value: object) -> str | None:
         return value or None
     if isinstance(value, dict):
         inner = next((value[key] for key in ("detail", "message") if value.get(key)), None)
-        return (inner if isinstance(inner, str) else _flatten(inner)) or (_shorten(value) if value else None)
+        return (inner if isinstance(inner, str) else _flatten(inner)) or (_shorten_json(value) if value else None)
     if isinstance(value, list):
         return "; ".join(filter(None, (_write_detail(item) for item in value))) or None
     return None
 
 
-def _shorten(value: object) -> str:
+def _shorten_json(value: object) -> str:
     try:
         return json.dumps(value)[:500]
     except (ValueError, RecursionError):
@@ -352,7 +352,7 @@ def _write_detail(item: object) -> str | None:
         return str(item)
     loc = item.get("loc")
     place = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
-    text = item.get("msg") or item.get("type") or _shorten(item)
+    text = item.get("msg") or item.get("type") or _shorten_json(item)
     return f"{place}: {text}" if place else str(text)
 
 
@@ -374,7 +374,7 @@ def error_for_status(
     Decided by status and, within 400 and 422, by the message; never by `type` or `code`, which the service uses for
     unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
     """
-    message, code = message_of(body)
+    message, code = read_error_message(body)
     violations = _find_violations(body)
     blocked = violations or (isinstance(body, dict) and "guardrails" in body) or str(code) == _CHECK_FAILED
     kind = GuardrailBlockedError if status == 403 and blocked else _find_kind(status, message or "")

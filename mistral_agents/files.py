@@ -41,11 +41,11 @@ def _read_signed_url(file_id: str, hours: int) -> Call:
     return _make_file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
 
 
-def _get(file_id: str) -> Call:
+def _get_file(file_id: str) -> Call:
     return _make_file("GET", file_id, "retrieve_file", "Reading the file's facts")
 
 
-def _delete(file_id: str) -> Call:
+def _delete_file(file_id: str) -> Call:
     return _make_file("DELETE", file_id, "delete_file", "Deleting the file")
 
 
@@ -62,7 +62,7 @@ FileSource = Turn | FileRef | str | Iterable[FileRef | str]
 """What to save: the files of a turn, a file of one, a file's id, or several of these."""
 
 
-def _list(page_size: int, search: str | None) -> Call:
+def _list_files(page_size: int, search: str | None) -> Call:
     params = {"page": 0, "page_size": page_size, "search": search}
     operation = Operation("files_api_routes_list_files", _TAG)
     return Call("Listing files", "GET", "/v1/files", operation, params=params)
@@ -215,25 +215,25 @@ class Files:
 
     def get(self, file_id: str) -> FileInfo:
         """What is known of a file."""
-        return as_record(FileInfo, self._transport.send(_get(file_id)).json())
+        return as_record(FileInfo, self._transport.send(_get_file(file_id)).json())
 
     async def aget(self, file_id: str) -> FileInfo:
         """As `get`, without blocking."""
-        return as_record(FileInfo, (await self._transport.asend(_get(file_id))).json())
+        return as_record(FileInfo, (await self._transport.asend(_get_file(file_id))).json())
 
     def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[FileInfo]:
         """All files this key can see, page after page."""
-        return Listing(map(FileInfo, walk(self._transport.send, _list(page_size, search), by_number, "data")))
+        return Listing(map(FileInfo, walk(self._transport.send, _list_files(page_size, search), by_number, "data")))
 
     async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[FileInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _list(page_size, search), by_number, "data"):
+        async for row in awalk(self._transport.asend, _list_files(page_size, search), by_number, "data"):
             yield FileInfo(row)
 
     def delete(self, file_id: str) -> None:
         """Delete a file."""
-        self._transport.send(_delete(file_id))
+        self._transport.send(_delete_file(file_id))
 
     async def adelete(self, file_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(_delete(file_id))
+        await self._transport.asend(_delete_file(file_id))

@@ -53,10 +53,12 @@ class Event:
     def of(cls, entry: Entry) -> Event:
         """An entry in this form."""
         agent = entry.agent_id if entry.agent_id is not None else entry.model
-        return cls(entry.type, entry.role, parse_time(entry.created_at), agent, text_of(entry), entry.id, entry.raw)
+        return cls(
+            entry.type, entry.role, parse_time(entry.created_at), agent, read_event_text(entry), entry.id, entry.raw
+        )
 
 
-def text_of(entry: Entry) -> str:
+def read_event_text(entry: Entry) -> str:
     """What an entry says, in one line of thought."""
     if isinstance(entry, Message):
         return entry.text

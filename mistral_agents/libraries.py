@@ -22,9 +22,10 @@ from mistral_agents._api.libraries import Level, ShareWith
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
 from mistral_agents._api.shared_files import SharedFile, split_id
-from mistral_agents._api.waiting import DocumentOutcome, Progress, Waiting, checked, seconds_of, state_of
+from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of, state_of
 from mistral_agents._api.writing import Writer, plain_upload
 from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.embeddings import Embeddings
 from mistral_agents.errors import ResponseFormatError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from mistral_agents.retrieval.folder import FolderOptions, FolderReport
     from mistral_agents.retrieval.searching import Searches, SearchOptions
     from mistral_agents.retrieval.snapshot import Hit
+
+_WAITING = "Processing documents"
 
 __all__ = ["DocumentOutcome", "DocumentStatus", "FileContent", "Libraries"]
 
@@ -56,7 +59,7 @@ class Sharing(Record):
     org_id: str | None
 
 
-def _read_text(reply: Reply) -> str:
+def _read_document_text(reply: Reply) -> str:
     data = reply.json()
     text = data.get("text") if isinstance(data, dict) else None
     if not isinstance(text, str):
@@ -101,50 +104,50 @@ class Libraries:
             description: What it holds.
             chunk_size: Characters per chunk, 256 to 32768; the service's default where None.
         """
-        call = calls.create_call(name, description, chunk_size)
+        call = calls.create_library_call(name, description, chunk_size)
         return as_record(Library, self._transport.send(call).json())
 
     async def acreate(self, name: str, *, description: str | None = None, chunk_size: int | None = None) -> Library:
         """As `create`, without blocking."""
-        call = calls.create_call(name, description, chunk_size)
+        call = calls.create_library_call(name, description, chunk_size)
         return as_record(Library, (await self._transport.asend(call)).json())
 
     def get(self, library_id: str) -> Library:
         """Read a library."""
-        return as_record(Library, self._transport.send(calls.get_call(library_id)).json())
+        return as_record(Library, self._transport.send(calls.get_library_call(library_id)).json())
 
     async def aget(self, library_id: str) -> Library:
         """As `get`, without blocking."""
-        return as_record(Library, (await self._transport.asend(calls.get_call(library_id))).json())
+        return as_record(Library, (await self._transport.asend(calls.get_library_call(library_id))).json())
 
     def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[Library]:
         """All libraries this key can see, page after page (`page_size` is 1 to 100)."""
-        rows = walk(self._transport.send, calls.list_call(page_size, search), by_token, "data")
+        rows = walk(self._transport.send, calls.list_libraries_call(page_size, search), by_token, "data")
         return Listing(map(Library, rows))
 
     async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[Library]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, calls.list_call(page_size, search), by_token, "data"):
+        async for row in awalk(self._transport.asend, calls.list_libraries_call(page_size, search), by_token, "data"):
             yield Library(row)
 
     def update(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
         """Change a library's name or description; None keeps it."""
-        call = calls.update_call(library_id, name, description)
+        call = calls.update_library_call(library_id, name, description)
         return as_record(Library, self._transport.send(call).json())
 
     async def aupdate(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
         """As `update`, without blocking."""
-        call = calls.update_call(library_id, name, description)
+        call = calls.update_library_call(library_id, name, description)
         return as_record(Library, (await self._transport.asend(call)).json())
 
     def delete(self, library_id: str) -> None:
         """Delete a library and all its documents."""
-        self._transport.send(calls.delete_call(library_id))
+        self._transport.send(calls.delete_library_call(library_id))
         self.changes.note(library_id)
 
     async def adelete(self, library_id: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(calls.delete_call(library_id))
+        await self._transport.asend(calls.delete_library_call(library_id))
         self.changes.note(library_id)
 
     # documents -------------------------------------------------------------------------------------------------
@@ -177,6 +180,7 @@ class Libraries:
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
         wait: bool | float = False,
+        show_progress: bool = False,
     ) -> Document:
         """Upload a document; a search finds it once it is processed (see `wait_until_ready`).
 
@@ -190,6 +194,7 @@ class Libraries:
             attributes: Your own values, kept with the document; they and `expires_at` cost a second request.
             expires_at: When the service deletes it.
             wait: Wait until it is processed: True for up to 600 seconds, or the seconds to wait.
+            show_progress: Show a bar while waiting.
 
         Raises:
             DocumentProcessingError: With `wait`: the service could not process it.
@@ -197,7 +202,9 @@ class Libraries:
         """
         document = run(self._uploading(library_id, *named_bytes(file, name), attributes, expires_at))
         if wait is not False:
-            checked(self.wait_until_ready(library_id, [document["id"]], timeout=seconds_of(wait)), [document])
+            seconds, ids = seconds_of(wait), [document["id"]]
+            found = self.wait_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
+            checked(found, [document])
         return document
 
     async def aupload(
@@ -209,12 +216,14 @@ class Libraries:
         attributes: Mapping[str, Any] | None = None,
         expires_at: datetime | str | None = None,
         wait: bool | float = False,
+        show_progress: bool = False,
     ) -> Document:
         """As `upload`, without blocking."""
         found = await asyncio.to_thread(named_bytes, file, name)
         document = await arun(self._uploading(library_id, *found, attributes, expires_at))
         if wait is not False:
-            outcomes = await self.await_until_ready(library_id, [document["id"]], timeout=seconds_of(wait))
+            seconds, ids = seconds_of(wait), [document["id"]]
+            outcomes = await self.await_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(outcomes, [document])
         return document
 
@@ -325,6 +334,7 @@ class Libraries:
         *,
         timeout: float = 600.0,
         on_progress: Progress | None = None,
+        show_progress: bool = False,
     ) -> builtins.list[DocumentOutcome]:
         """Wait until documents are processed; returns what became of each, and raises for none of them.
 
@@ -333,17 +343,19 @@ class Libraries:
             document_ids: The documents; None takes every document that is not finished yet.
             timeout: Seconds to wait; what is unfinished then comes back as `pending`.
             on_progress: Called after each round with (finished, total).
+            show_progress: Show a bar.
         """
         ids = document_ids if document_ids is not None else _find_unfinished(builtins.list(self.documents(library_id)))
-        waiting = Waiting(ids, timeout, on_progress)
-        while True:
-            for key in waiting.pending:
-                waiting.take(key, self.status(library_id, key))
-            pause = waiting.pause()
-            if pause is None:
-                self.changes.note(library_id)
-                return waiting.outcomes
-            time.sleep(pause)
+        with counting(_WAITING, show_progress, on_progress) as tick:
+            waiting = Waiting(ids, timeout, tick)
+            pause: float | None = 0.0
+            while pause is not None:
+                time.sleep(pause)
+                for key in waiting.pending:
+                    waiting.take(key, self.status(library_id, key))
+                pause = waiting.pause()
+        self.changes.note(library_id)
+        return waiting.outcomes
 
     async def await_until_ready(
         self,
@@ -352,31 +364,35 @@ class Libraries:
         *,
         timeout: float = 600.0,
         on_progress: Progress | None = None,
+        show_progress: bool = False,
     ) -> builtins.list[DocumentOutcome]:
         """As `wait_until_ready`, without blocking."""
         if document_ids is None:
             document_ids = _find_unfinished([document async for document in self.adocuments(library_id)])
-        waiting = Waiting(document_ids, timeout, on_progress)
-        while True:
-            for key in waiting.pending:
-                waiting.take(key, await self.astatus(library_id, key))
-            pause = waiting.pause()
-            if pause is None:
-                self.changes.note(library_id)
-                return waiting.outcomes
-            await asyncio.sleep(pause)
+        with counting(_WAITING, show_progress, on_progress) as tick:
+            waiting = Waiting(document_ids, timeout, tick)
+            pause: float | None = 0.0
+            while pause is not None:
+                await asyncio.sleep(pause)
+                for key in waiting.pending:
+                    waiting.take(key, await self.astatus(library_id, key))
+                pause = waiting.pause()
+        self.changes.note(library_id)
+        return waiting.outcomes
 
     def text(
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """The text that the service took from a document; `page_start` and `page_end` as the service counts pages."""
-        return _read_text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_document_text(self._transport.send(calls.text_call(library_id, document_id, page_start, page_end)))
 
     async def atext(
         self, library_id: str, document_id: str, *, page_start: int | None = None, page_end: int | None = None
     ) -> str:
         """As `text`, without blocking."""
-        return _read_text(await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end)))
+        return _read_document_text(
+            await self._transport.asend(calls.text_call(library_id, document_id, page_start, page_end))
+        )
 
     def update_document(
         self,
@@ -443,14 +459,16 @@ class Libraries:
     ) -> Sharing:
         """Let a user, a workspace or the organisation (by its UUID) use a library."""
         body = calls.share_body(share_with, share_with_type, level)
-        return as_record(Sharing, self._transport.send(calls.share_call("PUT", library_id, "create", body)).json())
+        return as_record(
+            Sharing, self._transport.send(calls.share_library_call("PUT", library_id, "create", body)).json()
+        )
 
     async def ashare(
         self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
     ) -> Sharing:
         """As `share`, without blocking."""
         body = calls.share_body(share_with, share_with_type, level)
-        reply = await self._transport.asend(calls.share_call("PUT", library_id, "create", body))
+        reply = await self._transport.asend(calls.share_library_call("PUT", library_id, "create", body))
         return as_record(Sharing, reply.json())
 
     def unshare(
@@ -458,21 +476,21 @@ class Libraries:
     ) -> None:
         """Withdraw a right; `level` names the right."""
         body = calls.share_body(share_with, share_with_type, level)
-        self._transport.send(calls.share_call("DELETE", library_id, "delete", body))
+        self._transport.send(calls.share_library_call("DELETE", library_id, "delete", body))
 
     async def aunshare(
         self, library_id: str, share_with: str, *, share_with_type: ShareWith = "User", level: Level = "Viewer"
     ) -> None:
         """As `unshare`, without blocking."""
         body = calls.share_body(share_with, share_with_type, level)
-        await self._transport.asend(calls.share_call("DELETE", library_id, "delete", body))
+        await self._transport.asend(calls.share_library_call("DELETE", library_id, "delete", body))
 
     def list_accesses(self, library_id: str) -> builtins.list[Sharing]:
         """Who may use a library."""
-        rows = rows_of(self._transport.send(calls.share_call("GET", library_id, "list")).json(), "data")
+        rows = rows_of(self._transport.send(calls.share_library_call("GET", library_id, "list")).json(), "data")
         return [Sharing(row) for row in rows]
 
     async def alist_accesses(self, library_id: str) -> builtins.list[Sharing]:
         """As `list_accesses`, without blocking."""
-        reply = await self._transport.asend(calls.share_call("GET", library_id, "list"))
+        reply = await self._transport.asend(calls.share_library_call("GET", library_id, "list"))
         return [Sharing(row) for row in rows_of(reply.json(), "data")]

@@ -60,11 +60,11 @@ class ModelInfo(Record):
         return isinstance(known, dict) and known.get(capability) is True
 
 
-def _list() -> Call:
+def _list_models() -> Call:
     return Call("Listing models", "GET", "/v1/models", Operation("list_models_v1_models_get", "models"))
 
 
-def _get(model: str) -> Call:
+def _get_model(model: str) -> Call:
     # A slash is part of the names of fine-tuned models and of other endpoints' models, and stays one.
     path = "/v1/models/" + quote(check_id("model", model), safe="/:")
     return Call(
@@ -72,7 +72,7 @@ def _get(model: str) -> Call:
     )
 
 
-def _unknown(model: str, error: NotFoundError) -> UnknownModelError:
+def _explain_unknown(model: str, error: NotFoundError) -> UnknownModelError:
     return UnknownModelError(
         f"There is no model {model!r} that this key can use.",
         status_code=error.status_code,
@@ -108,11 +108,11 @@ class Models:
 
     def list(self) -> builtins.list[ModelInfo]:
         """All models that this key can use."""
-        return self._take_all(self._transport.send(_list()))
+        return self._take_all(self._transport.send(_list_models()))
 
     async def alist(self) -> builtins.list[ModelInfo]:
         """As `list`, without blocking."""
-        return self._take_all(await self._transport.asend(_list()))
+        return self._take_all(await self._transport.asend(_list_models()))
 
     def get(self, model: str) -> ModelInfo:
         """Read a model, by its id or an alias.
@@ -124,17 +124,17 @@ class Models:
             ModelDeprecationWarning: It will be retired; once per client.
         """
         try:
-            found = self._take(self._transport.send(_get(model)).json())
+            found = self._take(self._transport.send(_get_model(model)).json())
         except NotFoundError as error:
-            raise _unknown(model, error) from error
+            raise _explain_unknown(model, error) from error
         self._notes.warn_of(found.get("id"))
         return found
 
     async def aget(self, model: str) -> ModelInfo:
         """As `get`, without blocking."""
         try:
-            found = self._take((await self._transport.asend(_get(model))).json())
+            found = self._take((await self._transport.asend(_get_model(model))).json())
         except NotFoundError as error:
-            raise _unknown(model, error) from error
+            raise _explain_unknown(model, error) from error
         self._notes.warn_of(found.get("id"))
         return found

@@ -7,19 +7,29 @@ An option of None counts as not given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from mistral_agents._api.conversations import HandoffExecution, StartOptions
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-__all__ = ["CallOptions", "ClientOptions", "CompletionOptions", "ConversationOptions", "ModelOptions"]
+__all__ = [
+    "BoundOptions",
+    "CallOptions",
+    "ClientOptions",
+    "CompletionOptions",
+    "ConversationOptions",
+    "ModelOptions",
+    "ToolChoice",
+]
 
 
-class CompletionOptions(TypedDict, total=False):
-    """How an answer is made; the service's `completion_args`, and their names elsewhere."""
+ToolChoice: TypeAlias = str | bool | Mapping[str, Any]
+"""`auto`, `none`, `any`, `required`, a function's name, or a choice as a dict of any provider."""
 
+
+class _Sampling(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
@@ -34,9 +44,14 @@ class CompletionOptions(TypedDict, total=False):
     response_format: Mapping[str, Any] | None
     prediction: Mapping[str, Any] | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str | None
-    tool_choice: str | bool | Mapping[str, Any] | None
     n: Literal[1] | None
     stream_usage: Literal[True] | None
+
+
+class CompletionOptions(_Sampling, total=False):
+    """How an answer is made; the service's `completion_args`, and their names elsewhere."""
+
+    tool_choice: ToolChoice | None
 
 
 class ClientOptions(TypedDict, total=False):
@@ -69,7 +84,7 @@ class ClientOptions(TypedDict, total=False):
     async_http_client: Any
 
 
-class _Shared(CompletionOptions, total=False):
+class _Request(TypedDict, total=False):
     parallel_tool_calls: bool | None
     model_name: str | None
     conversation_id: str | None
@@ -83,7 +98,7 @@ class _Shared(CompletionOptions, total=False):
     additional_kwargs: Mapping[str, Any] | None
 
 
-class ModelOptions(_Shared, ClientOptions, total=False):
+class ModelOptions(CompletionOptions, _Request, ClientOptions, total=False):
     """What the models of both wings take, beside `model`."""
 
     agent_id: str | None
@@ -91,19 +106,25 @@ class ModelOptions(_Shared, ClientOptions, total=False):
     on_divergence: Literal["restart", "new", "raise"] | None
 
 
-class CallOptions(_Shared, total=False):
-    """What one call of a model takes, in both wings."""
+class BoundOptions(_Sampling, _Request, total=False):
+    """What one call of a model takes beside its tools, in both wings."""
 
     model: str | None
     name: str | None
     description: str | None
-    tools: Sequence[Any] | None
     tool_confirmations: Sequence[Mapping[str, Any]] | None
-    strict: bool | None
     timeout: float | None
     request_timeout: float | None
     headers: Mapping[str, str] | None
     default_headers: Mapping[str, str] | None
+
+
+class CallOptions(BoundOptions, total=False):
+    """What one call of a model takes, in both wings."""
+
+    tools: Sequence[Any] | None
+    tool_choice: ToolChoice | None
+    strict: bool | None
 
 
 class ConversationOptions(StartOptions, CompletionOptions, total=False):

@@ -93,7 +93,7 @@ class Change(Shown):
     def __str__(self) -> str:
         lines = [f"{self.action} {self.name}" + (f" ({self.agent_id})" if self.agent_id is not None else "")]
         for key, (now, wanted) in self.differences.items():
-            lines += [f"  {key}", f"  - {_shorten(now)}", f"  + {_shorten(wanted)}"]
+            lines += [f"  {key}", f"  - {_write_value(now)}", f"  + {_write_value(wanted)}"]
         return show_text("\n".join(lines))
 
 
@@ -112,7 +112,7 @@ class Plan(Shown):
         return "\n".join(map(str, self.changes))
 
 
-def _shorten(value: object) -> str:
+def _write_value(value: object) -> str:
     return json.dumps(masked(value), ensure_ascii=False, default=str, sort_keys=True)
 
 
@@ -189,18 +189,18 @@ def differences(wanted: Mapping[str, Any], agent: Mapping[str, Any]) -> dict[str
     return {
         key: (agent.get(key), value)
         for key, value in wanted.items()
-        if not _is_same(value, agent.get(key), partly=key == "completion_args")
+        if not _are_equal(value, agent.get(key), partly=key == "completion_args")
     }
 
 
-def _is_same(wanted: object, found: object, *, partly: bool = False) -> bool:
+def _are_equal(wanted: object, found: object, *, partly: bool = False) -> bool:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         if partly:
-            return all(_is_same(value, found.get(key)) for key, value in wanted.items())
+            return all(_are_equal(value, found.get(key)) for key, value in wanted.items())
         names = {key for one in (wanted, found) for key, value in one.items() if value is not None}
-        return all(_is_same(wanted.get(key), found.get(key)) for key in names)
+        return all(_are_equal(wanted.get(key), found.get(key)) for key in names)
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
-        return len(wanted) == len(found) and all(map(_is_same, wanted, found))
+        return len(wanted) == len(found) and all(map(_are_equal, wanted, found))
     if not wanted and wanted != 0 and wanted is not False:
         return not found
     return bool(wanted == found)
@@ -220,7 +220,7 @@ def _find_oldest(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, A
 
 
 def _find(name: str) -> Ask:
-    return Ask(calls.list_call(100, name, None, None), rows=True)
+    return Ask(calls.list_agents_call(100, name, None, None), rows=True)
 
 
 def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
@@ -240,15 +240,15 @@ def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any,
     options = spec.options(ids)
     found = _find_oldest((yield _find(spec.name)), spec.name)
     if found is None:
-        made = yield Ask(calls.create_call(agent_body(options)[0]))
+        made = yield Ask(calls.create_agent_call(agent_body(options)[0]))
         found = _find_oldest((yield _find(spec.name)), spec.name)
         if found is None or found["id"] == made["id"]:
             return dict(made)
-        yield Ask(calls.delete_call(made["id"]))
+        yield Ask(calls.delete_agent_call(made["id"]))
     body, changed = _find_changes(options, found)
     if not changed:
         return found
-    return dict((yield Ask(calls.update_call(found["id"], {key: body[key] for key in changed}))))
+    return dict((yield Ask(calls.update_agent_call(found["id"], {key: body[key] for key in changed}))))
 
 
 def plan_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Change]:

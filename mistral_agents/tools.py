@@ -54,7 +54,7 @@ def _list_function_names(kind: str, given: Names, option: str) -> list[str] | No
     return list(given)
 
 
-def _drop_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _omit_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None} if values is not None else {}
 
 
@@ -82,14 +82,14 @@ class HostedTool(dict[str, Any]):
         include: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
     ) -> None:
-        super().__init__({"type": kind, **_drop_none(fields)})
+        super().__init__({"type": kind, **_omit_none(fields)})
         configuration = {
             "requires_confirmation": _list_function_names(kind, requires_confirmation, "requires_confirmation"),
             "include": _list_function_names(kind, include, "include"),
             "exclude": _list_function_names(kind, exclude, "exclude"),
         }
         for key, values in (("tool_configuration", configuration), ("config", config)):
-            said = _drop_none(values)
+            said = _omit_none(values)
             if said:
                 self[key] = said
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._display.shown import Shown
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, text_or_none
 from mistral_agents._tools.policy import Policy
 from mistral_agents._turn.content import parse_time
 from mistral_agents._turn.sources import (
@@ -22,7 +22,6 @@ from mistral_agents._turn.sources import (
     search_hits,
     search_of,
     search_origin,
-    text_or_none,
     with_footnotes,
 )
 from mistral_agents._turn.timeline import Explanation, explain
@@ -245,7 +244,7 @@ class Turn(Shown):
     @property
     def files(self) -> list[FileRef]:
         """Files made during the turn, over all messages, in order."""
-        found = [_read_file(chunk) for m in self.messages for chunk in m.chunks if chunk.get("type") == "tool_file"]
+        found = [_read_file_ref(chunk) for m in self.messages for chunk in m.chunks if chunk.get("type") == "tool_file"]
         made = {ref.tool for ref in found}
         return found + ([] if "image_generation" in made else self._find_linked_images())
 
@@ -311,7 +310,7 @@ def _read_code_run(entry: ToolExecution) -> CodeRun:
     )
 
 
-def _read_file(chunk: JsonDict) -> FileRef:
+def _read_file_ref(chunk: JsonDict) -> FileRef:
     file_id = text_or_none(chunk.get("file_id"))
     return FileRef(
         file_id=file_id,

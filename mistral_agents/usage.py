@@ -8,12 +8,9 @@ from typing import Any
 
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_headers
+from mistral_agents._json import count_of
 
 __all__ = ["WINDOW_SECONDS", "Prices", "Quota", "Usage", "quotas_from_headers"]
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +40,15 @@ class Usage(Shown):
         """Read a usage object; anything missing or null counts as zero."""
         if not isinstance(data, dict):
             return cls()
-        prompt, completion = _count(data.get("prompt_tokens")), _count(data.get("completion_tokens"))
-        connector, calls = _count(data.get("connector_tokens")), data.get("connectors")
+        prompt, completion = count_of(data.get("prompt_tokens")), count_of(data.get("completion_tokens"))
+        connector, calls = count_of(data.get("connector_tokens")), data.get("connectors")
         total = data.get("total_tokens")
         return cls(
             prompt_tokens=prompt,
             completion_tokens=completion,
             connector_tokens=connector,
-            total_tokens=_count(total) if total is not None else prompt + completion + connector,
-            connectors={str(k): _count(v) for k, v in calls.items()} if isinstance(calls, dict) else {},
+            total_tokens=count_of(total) if total is not None else prompt + completion + connector,
+            connectors={str(k): count_of(v) for k, v in calls.items()} if isinstance(calls, dict) else {},
             raw=data,
         )
 

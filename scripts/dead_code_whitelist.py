@@ -20,6 +20,8 @@ _.api_base, _.endpoint, _.max_completion_tokens, _.max_output_tokens, _.mistral_
 _.callbacks, _.completion_to_prompt, _.custom_get_token_ids, _.disable_streaming, _.messages_to_prompt
 _.output_parser, _.output_version, _.profile, _.query_wrapper_prompt, _.rate_limiter, _.system_prompt, _.tags
 _.request_timeout, _.seed, _.server_url, _.stop_sequences, _.stream_usage, _.conversation_metadata, _.default_headers
+_.can_handoff_to, _.early_stopping_method, _.initial_state, _.state_prompt, _.structured_output_fn, _.tool_retriever
+_.parallel_tool_calls
 
 # Fields of the stand-in's requests: pydantic checks them, whether or not the stand-in does something about them.
 _.auth_methods, _.block_on_error, _.custom_category_thresholds, _.icon_url, _.ignore_other_categories, _.method_type
@@ -39,7 +41,8 @@ _.frequency_penalty, _.indexed, _.json_schema, _.org_id, _.prediction, _.presenc
 _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
 # Commands of the command line, under other names.
-_.list_agents, _.pull, _.list_conversations
+_.list_agents, _.list_jobs, _.pull, _.list_conversations, _.list_libraries, _.show_agent, _.show_conversation
+_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding

@@ -37,6 +37,7 @@ FURTHER = {
         "HandoffGraph": "graph",
         "Usage": "usage",
         "Rules": "confirmation",
+        "EventReader": "events",
     },
     "langchain_mistral_agents": {
         "handoff_command": "handoffs",

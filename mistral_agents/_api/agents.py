@@ -47,14 +47,11 @@ _TAG = "beta.agents"
 _ONE = "/v1/agents/{agent_id}"
 
 
-class AgentOptions(TypedDict, total=False):
-    """What an agent has, beside its model and name.
+class AgentSetup(TypedDict, total=False):
+    """What an agent has, beside its model, name and tools.
 
     Attributes:
         instructions: System prompt.
-        tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
-            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
-            the metadata.
         description: What the agent is for; other agents decide by it whether to hand over.
         completion_args: Sampling and format options by the service's names (`temperature`, `stop`, ...).
         handoffs: Ids of agents it may hand over to.
@@ -64,13 +61,24 @@ class AgentOptions(TypedDict, total=False):
     """
 
     instructions: str | None
-    tools: Sequence[Mapping[str, Any]] | None
     description: str | None
     completion_args: Mapping[str, Any] | None
     handoffs: Sequence[str] | None
     guardrails: Sequence[Mapping[str, Any]] | None
     metadata: Mapping[str, Any] | None
     version_message: str | None
+
+
+class AgentOptions(AgentSetup, total=False):
+    """What an agent has, beside its model and name.
+
+    Attributes:
+        tools: Tools as dicts, builders or in the guide's vocabulary; they are translated (see
+            `mistral_agents.tools`), hints are added to the instructions, and what this package enforces is kept in
+            the metadata.
+    """
+
+    tools: Sequence[Mapping[str, Any]] | None
 
 
 class AgentChanges(AgentOptions, total=False):
@@ -94,7 +102,7 @@ def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> Jso
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
+def _make_agent_call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
     return Call(what, method, path, Operation(f"agents_api_v1_agents_{operation}", _TAG), **facts)
 
 
@@ -102,46 +110,46 @@ def _fill_path(agent_id: str, suffix: str = "") -> str:
     return path_of(_ONE, agent_id=agent_id) + suffix
 
 
-def create_call(body: JsonDict) -> Call:
+def create_agent_call(body: JsonDict) -> Call:
     """A new agent."""
     for name in ("model", "name"):
         if not isinstance(body.get(name), str) or not body[name].strip():
             raise ConfigurationError(f"{name} must be a non-empty text, not {body.get(name)!r}.")
     check_ids(body)
-    return _call("Creating the agent", "POST", "/v1/agents", "create", body=body, once=True)
+    return _make_agent_call("Creating the agent", "POST", "/v1/agents", "create", body=body, once=True)
 
 
-def get_call(agent_id: str, agent_version: int | str | None = None) -> Call:
+def get_agent_call(agent_id: str, agent_version: int | str | None = None) -> Call:
     """One agent, at a version or alias."""
     params = {"agent_version": agent_version}
-    return _call("Reading the agent", "GET", _fill_path(agent_id), "get", params=params)
+    return _make_agent_call("Reading the agent", "GET", _fill_path(agent_id), "get", params=params)
 
 
-def list_call(page_size: int, name: str | None, search: str | None, metadata: Mapping[str, Any] | None) -> Call:
+def list_agents_call(page_size: int, name: str | None, search: str | None, metadata: Mapping[str, Any] | None) -> Call:
     """The first page of the agents."""
     # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
     wanted = json.dumps(dict(metadata) if metadata is not None else {})
     params = {"page_size": page_size, "name": name, "search": search, "metadata": wanted}
-    return _call("Listing agents", "GET", "/v1/agents/pages", "list_pages", params=params)
+    return _make_agent_call("Listing agents", "GET", "/v1/agents/pages", "list_pages", params=params)
 
 
-def update_call(agent_id: str, body: JsonDict) -> Call:
+def update_agent_call(agent_id: str, body: JsonDict) -> Call:
     """A new version of an agent."""
     path = _fill_path(agent_id)
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the agent", "PATCH", path, "update", body=body, once=True)
+    return _make_agent_call("Updating the agent", "PATCH", path, "update", body=body, once=True)
 
 
-def delete_call(agent_id: str) -> Call:
+def delete_agent_call(agent_id: str) -> Call:
     """Deleting."""
-    return _call("Deleting the agent", "DELETE", _fill_path(agent_id), "delete")
+    return _make_agent_call("Deleting the agent", "DELETE", _fill_path(agent_id), "delete")
 
 
 def versions_call(agent_id: str, page_size: int) -> Call:
     """The first page of an agent's versions."""
     params = {"page": 0, "page_size": page_size}
-    return _call(
+    return _make_agent_call(
         "Listing the agent's versions", "GET", _fill_path(agent_id, "/versions"), "list_versions", params=params
     )
 
@@ -149,30 +157,34 @@ def versions_call(agent_id: str, page_size: int) -> Call:
 def version_call(agent_id: str, version: int | str) -> Call:
     """An agent at a version."""
     path = path_of(_ONE + "/versions/{version}", agent_id=agent_id, version=str(version))
-    return _call("Reading the agent's version", "GET", path, "get_version")
+    return _make_agent_call("Reading the agent's version", "GET", path, "get_version")
 
 
-def switch_call(agent_id: str, version: int) -> Call:
+def switch_version_call(agent_id: str, version: int) -> Call:
     """Which version an agent's id stands for."""
     params = {"version": version}
-    return _call(
+    return _make_agent_call(
         "Switching the agent's version", "PATCH", _fill_path(agent_id, "/version"), "update_version", params=params
     )
 
 
 def aliases_call(agent_id: str) -> Call:
     """An agent's aliases."""
-    return _call("Listing the agent's aliases", "GET", _fill_path(agent_id, "/aliases"), "list_version_aliases")
+    return _make_agent_call(
+        "Listing the agent's aliases", "GET", _fill_path(agent_id, "/aliases"), "list_version_aliases"
+    )
 
 
 def set_alias_call(agent_id: str, alias: str, version: int) -> Call:
     """A name for a version."""
     params = {"alias": alias, "version": version}
-    return _call("Setting the alias", "PUT", _fill_path(agent_id, "/aliases"), "create_or_update_alias", params=params)
+    return _make_agent_call(
+        "Setting the alias", "PUT", _fill_path(agent_id, "/aliases"), "create_or_update_alias", params=params
+    )
 
 
 def delete_alias_call(agent_id: str, alias: str) -> Call:
     """Deleting an alias."""
-    return _call(
+    return _make_agent_call(
         "Deleting the alias", "DELETE", _fill_path(agent_id, "/aliases"), "delete_alias", params={"alias": alias}
     )

@@ -71,21 +71,21 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
         ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name.
     """
     if isinstance(file, tuple):
-        found, data = file[0], file[1] if isinstance(file[1], bytes) else _encode_key(file[1])
+        found, data = file[0], file[1] if isinstance(file[1], bytes) else _load_bytes(file[1])
     elif isinstance(file, (str, os.PathLike)):
-        found, data = _read(Path(file).expanduser())
+        found, data = _read_path(Path(file).expanduser())
     elif isinstance(file, bytes):
         found, data = "", file
     else:
         own = getattr(file, "name", "")  # a number for files opened by descriptor, nothing for BytesIO
-        found, data = Path(own).name if isinstance(own, str) else "", _encode_key(file)
+        found, data = Path(own).name if isinstance(own, str) else "", _load_bytes(file)
     chosen = name if name is not None else found
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
     return chosen, data
 
 
-def _encode_key(file: object) -> bytes:
+def _load_bytes(file: object) -> bytes:
     if isinstance(file, (bytearray, memoryview)):
         return bytes(file)
     read = getattr(file, "read", None)
@@ -96,7 +96,7 @@ def _encode_key(file: object) -> bytes:
     return data
 
 
-def _read(path: Path) -> tuple[str, bytes]:
+def _read_path(path: Path) -> tuple[str, bytes]:
     try:
         return path.name, path.read_bytes()
     except OSError as error:

@@ -65,32 +65,34 @@ class ConnectorOptions(TypedDict, total=False):
     oauth2_server_metadata_url: str | None
 
 
-def _call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
+def _make_connector_call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
     return Call(what, method, path, Operation(f"connector_{operation}_v1", "beta.connectors"), **facts)
 
 
-def list_call(page_size: int) -> Call:
+def list_connectors_call(page_size: int) -> Call:
     """The first page of the connectors."""
-    return _call("Listing connectors", "GET", "/v1/connectors", "list", params={"page_size": page_size})
+    return _make_connector_call("Listing connectors", "GET", "/v1/connectors", "list", params={"page_size": page_size})
 
 
-def get_call(connector: str) -> Call:
+def get_connector_call(connector: str) -> Call:
     """One connector."""
-    return _call("Reading the connector", "GET", path_of(_ONE, connector=connector), "get")
+    return _make_connector_call("Reading the connector", "GET", path_of(_ONE, connector=connector), "get")
 
 
 def tools_call(connector: str, page_size: int) -> Call:
     """The first page of a connector's tools."""
     path = path_of(_ONE + "/tools", connector=connector)
     params = {"page": 1, "page_size": page_size}
-    return _call("Listing the connector's tools", "GET", path, "list_tools", params=params)
+    return _make_connector_call("Listing the connector's tools", "GET", path, "list_tools", params=params)
 
 
 def run_call(connector: str, tool: str, arguments: Mapping[str, Any], credentials: str | None) -> Call:
     """Running a tool."""
     path = path_of(_ONE + "/tools/{tool}/call", connector=connector, tool=tool)
     body, params = {"arguments": dict(arguments)}, {"credentials_name": credentials}
-    return _call(f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True)
+    return _make_connector_call(
+        f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True
+    )
 
 
 def by_cursor(call: Call, data: object, _: list[JsonDict]) -> Call | None:
@@ -106,7 +108,7 @@ def by_page(call: Call, _: object, rows: list[JsonDict]) -> Call | None:
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None
 
 
-def _known(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
+def _check_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
     unknown = sorted(set(options) - set(known.__annotations__))
     if unknown:
         names = ", ".join(sorted(known.__annotations__))
@@ -124,61 +126,65 @@ def _scoped(connector: str, scope: str, suffix: str) -> str:
     return path_of(_ONE, connector=connector) + f"/{scope}/{suffix}"
 
 
-def create_call(name: str, server: str, description: str, options: Mapping[str, Any]) -> Call:
+def create_connector_call(name: str, server: str, description: str, options: Mapping[str, Any]) -> Call:
     """A new connector."""
     needed = {"name": name, "server": server, "description": description}
     for key, value in needed.items():
         if not value.strip():
             raise ConfigurationError(f"{key} must be a non-empty text, not {value!r}.")
-    body = {**needed, **_known(options, ConnectorOptions, "create")}
-    return _call("Creating the connector", "POST", "/v1/connectors", "create", body=body, once=True)
+    body = {**needed, **_check_options(options, ConnectorOptions, "create")}
+    return _make_connector_call("Creating the connector", "POST", "/v1/connectors", "create", body=body, once=True)
 
 
-def update_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
+def update_connector_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
     """Changing a connector."""
-    path, body = _changed(connector_id), _known(changes, ConnectorChanges, "update")
+    path, body = _changed(connector_id), _check_options(changes, ConnectorChanges, "update")
     if not body:
         raise ConfigurationError("update was given nothing to change.")
-    return _call("Updating the connector", "PATCH", path, "update", body=body, once=True)
+    return _make_connector_call("Updating the connector", "PATCH", path, "update", body=body, once=True)
 
 
-def delete_call(connector_id: str) -> Call:
+def delete_connector_call(connector_id: str) -> Call:
     """Deleting."""
-    return _call("Deleting the connector", "DELETE", _changed(connector_id), "delete")
+    return _make_connector_call("Deleting the connector", "DELETE", _changed(connector_id), "delete")
 
 
-def share_call(method: Literal["PUT", "DELETE"], connector_id: str, *, organization: bool) -> Call:
+def share_connector_call(method: Literal["PUT", "DELETE"], connector_id: str, *, organization: bool) -> Call:
     """Sharing, or taking it back."""
     path = _changed(connector_id, "/organization/share" if organization else "/share")
     name = "share" if method == "PUT" else "unshare"
     end = {("share", True): "_to_organization", ("unshare", True): "_from_organization"}.get((name, organization), "")
-    return _call("Sharing the connector", method, path, name + end, once=True)
+    return _make_connector_call("Sharing the connector", method, path, name + end, once=True)
 
 
-def switch_call(connector_id: str, scope: str, *, active: bool) -> Call:
+def switch_connector_call(connector_id: str, scope: str, *, active: bool) -> Call:
     """Switching on or off for a scope."""
     name = "activate" if active else "deactivate"
     path = _scoped(uuid_text("connector_id", connector_id), scope, name)
-    return _call("Switching the connector", "POST", path, f"{name}_for_consumer")
+    return _make_connector_call("Switching the connector", "POST", path, f"{name}_for_consumer")
 
 
 def auth_methods_call(connector: str) -> Call:
     """Ways of authorizing."""
     path = path_of(_ONE, connector=connector) + "/authentication_methods"
-    return _call("Reading the connector's ways of authorizing", "GET", path, "get_authentication_methods")
+    return _make_connector_call(
+        "Reading the connector's ways of authorizing", "GET", path, "get_authentication_methods"
+    )
 
 
 def auth_url_call(connector: str, app_return_url: str | None, method_type: str | None) -> Call:
     """Where a user authorizes."""
     path = path_of(_ONE, connector=connector) + "/auth_url"
     params = {"app_return_url": app_return_url, "method_type": method_type}
-    return _call("Asking where to authorize the connector", "GET", path, "get_auth_url", params=params)
+    return _make_connector_call("Asking where to authorize the connector", "GET", path, "get_auth_url", params=params)
 
 
 def credentials_call(connector: str, scope: str, auth_type: str | None) -> Call:
     """The stored credentials."""
     path, params = _scoped(connector, scope, "credentials"), {"auth_type": auth_type}
-    return _call("Listing the connector's credentials", "GET", path, f"list_{scope}_credentials", params=params)
+    return _make_connector_call(
+        "Listing the connector's credentials", "GET", path, f"list_{scope}_credentials", params=params
+    )
 
 
 def set_credentials_call(
@@ -191,10 +197,10 @@ def set_credentials_call(
         raise ConfigurationError("Give bearer_token= or headers=, not both.")
     body = {**facts, "credentials": secrets} if secrets else facts
     name = f"create_or_update_{scope}_credentials"
-    return _call("Storing the connector's credentials", "POST", path, name, body=body, once=True)
+    return _make_connector_call("Storing the connector's credentials", "POST", path, name, body=body, once=True)
 
 
 def delete_credentials_call(connector: str, scope: str, name: str) -> Call:
     """Deleting the credentials of a name."""
     path = _scoped(connector, scope, "credentials") + "/" + path_of("{name}", name=name)
-    return _call("Deleting the connector's credentials", "DELETE", path, f"delete_{scope}_credentials")
+    return _make_connector_call("Deleting the connector's credentials", "DELETE", path, f"delete_{scope}_credentials")

@@ -174,7 +174,7 @@ def _write_plain(method: str, conversation_id: str, operation: str, what: str, s
     return Call(what, method, path, _name_operation(operation), conversation_id=conversation_id)
 
 
-def get_call(conversation_id: str) -> Call:
+def get_conversation_call(conversation_id: str) -> Call:
     """Reading what the service tells of a conversation."""
     return _write_plain("GET", conversation_id, "get", "Reading the conversation")
 
@@ -189,7 +189,7 @@ def get_messages_call(conversation_id: str) -> Call:
     return _write_plain("GET", conversation_id, "messages", "Reading the conversation's messages", "/messages")
 
 
-def delete_call(conversation_id: str) -> Call:
+def delete_conversation_call(conversation_id: str) -> Call:
     """Deleting."""
     return _write_plain("DELETE", conversation_id, "delete", "Deleting the conversation")
 

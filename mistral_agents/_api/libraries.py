@@ -26,7 +26,7 @@ def _call_library(
     return Call(what, method, path, Operation(f"libraries_{operation}_v1", _TAG), body=body)
 
 
-def create_call(name: str, description: str | None, chunk_size: int | None) -> Call:
+def create_library_call(name: str, description: str | None, chunk_size: int | None) -> Call:
     """A new library."""
     if not name.strip():
         raise ConfigurationError("name must not be empty.")
@@ -37,25 +37,25 @@ def create_call(name: str, description: str | None, chunk_size: int | None) -> C
     return Call("Creating the library", "POST", "/v1/libraries", operation, body=body, once=True)
 
 
-def list_call(page_size: int, search: str | None) -> Call:
+def list_libraries_call(page_size: int, search: str | None) -> Call:
     """The first page of the libraries."""
     params = {"page_size": page_size, "search": search}
     return Call("Listing libraries", "GET", "/v1/libraries", Operation("libraries_list_v1", _TAG), params=params)
 
 
-def get_call(library_id: str) -> Call:
+def get_library_call(library_id: str) -> Call:
     """One library."""
     return _call_library("GET", library_id, "get", "Reading the library")
 
 
-def update_call(library_id: str, name: str | None, description: str | None) -> Call:
+def update_library_call(library_id: str, name: str | None, description: str | None) -> Call:
     """A new name or description."""
     return _call_library(
         "PATCH", library_id, "patch", "Updating the library", given(name=name, description=description)
     )
 
 
-def delete_call(library_id: str) -> Call:
+def delete_library_call(library_id: str) -> Call:
     """Deleting, documents included."""
     return _call_library("DELETE", library_id, "delete", "Deleting the library")
 
@@ -174,7 +174,7 @@ def signed_url_call(library_id: str, document_id: str, *, extracted_text: bool) 
     return _make_document_call("GET", library_id, document_id, operation, "Reading the document's link", f"/{kind}")
 
 
-def share_call(method: str, library_id: str, operation: str, body: Mapping[str, Any] | None = None) -> Call:
+def share_library_call(method: str, library_id: str, operation: str, body: Mapping[str, Any] | None = None) -> Call:
     """The list of who may use a library (GET), a new right (PUT) or a right withdrawn (DELETE)."""
     path = path_of("/v1/libraries/{library_id}/share", library_id=uuid_text("library_id", library_id))
     operation_of = Operation(f"libraries_share_{operation}_v1", f"{_TAG}.accesses")

@@ -70,7 +70,7 @@ def find_turn(
     sent = sent_entries(inputs)
     if not (sent or confirms) or [_read_words(entry) for entry in new[: len(sent)]] != [_read_words(e) for e in sent]:
         raise unknown_outcome(conversation_id, "The history holds something else than what was sent behind that entry.")
-    return _answer(conversation_id, new[len(sent) :])
+    return _build_turn(conversation_id, new[len(sent) :])
 
 
 def was_said(entries: Sequence[Entry], after_entry_id: str | None, inputs: Inputs | None) -> bool:
@@ -96,7 +96,7 @@ def find_last_turn(conversation_id: str, entries: Sequence[Entry], inputs: Input
     if not sent or [_read_words(entry) for entry in entries[max(end - len(sent), 0) : end]] != sent:
         return None
     is_finished = bool(entries[end:]) and isinstance(entries[-1], (MessageOutput, FunctionCall))
-    return _answer(conversation_id, entries[end:]) if is_finished else None
+    return _build_turn(conversation_id, entries[end:]) if is_finished else None
 
 
 def recovered_turn(
@@ -132,7 +132,7 @@ def _find_inputs_after(entries: Sequence[Entry], after_entry_id: str) -> list[Js
     return found
 
 
-def _answer(conversation_id: str, new: Sequence[Entry]) -> Turn:
+def _build_turn(conversation_id: str, new: Sequence[Entry]) -> Turn:
     """The outputs up to the next input, which is somebody else's."""
     end = next((place for place, entry in enumerate(new) if is_input(entry)), len(new))
     outputs = new[:end]
@@ -144,7 +144,7 @@ def _answer(conversation_id: str, new: Sequence[Entry]) -> Turn:
 def _read_words(entry: Entry) -> Any:
     """What an entry says, whatever fields the service adds and in whichever of its forms the text came."""
     if isinstance(entry, Message):
-        return (entry.type, entry.role, _read_content(entry.content))
+        return (entry.type, entry.role, _normalise_content(entry.content))
     if isinstance(entry, FunctionResult):
         return (entry.type, entry.tool_call_id, entry.result)
     if isinstance(entry, FunctionCall):
@@ -152,7 +152,7 @@ def _read_words(entry: Entry) -> Any:
     return (entry.type, entry.raw)
 
 
-def _read_content(content: object) -> list[Any]:
+def _normalise_content(content: object) -> list[Any]:
     """Content as chunks without what is not told; texts that follow one another count as one."""
     found: list[Any] = []
     for chunk in content_chunks(content):

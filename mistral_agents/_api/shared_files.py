@@ -76,7 +76,7 @@ class SharedFile:
         """Read a record; a table that can't be read is left alone, as a value of the user's."""
         given = record.get("attributes")
         attributes = dict(given) if isinstance(given, Mapping) else None
-        lines = _lines(attributes.get(TABLE)) if attributes is not None else []
+        lines = _read_rows(attributes.get(TABLE)) if attributes is not None else []
         if attributes is not None and lines:
             del attributes[TABLE]
         rows = {"": Row(str(record.get("name")), attributes, record.get("expires_at"))}
@@ -146,7 +146,7 @@ class SharedFile:
         """What to send so that the service's record holds these documents."""
         own, others = self.rows[""], {tag: row for tag, row in self.rows.items() if tag}
         lasting = _latest([row.expires_at for row in self.rows.values()])
-        table = [_line(tag, row) for tag, row in others.items()]
+        table = [_write_row(tag, row) for tag, row in others.items()]
         if self.former or own.expires_at != lasting:
             table.append(json.dumps({"tag": "", "expires_at": own.expires_at, "former": list(self.former)}))
         attributes = {**(own.attributes if own.attributes is not None else {}), **({TABLE: table} if table else {})}
@@ -155,7 +155,7 @@ class SharedFile:
         return {key: value for key, value in changed.items() if value != before.get(key)}
 
 
-def _lines(found: Any) -> list[JsonDict]:
+def _read_rows(found: Any) -> list[JsonDict]:
     """The table's lines; none where it is no table."""
     try:
         lines = [load_json(line) for line in found]
@@ -167,7 +167,7 @@ def _lines(found: Any) -> list[JsonDict]:
 _FIELDS = {True: {"expires_at", "former"}, False: {"name", "attributes", "expires_at"}}
 
 
-def _line(tag: str, row: Row) -> str:
+def _write_row(tag: str, row: Row) -> str:
     line = {"tag": tag, "name": row.name, "attributes": row.attributes, "expires_at": row.expires_at}
     return json.dumps(line, ensure_ascii=False)
 

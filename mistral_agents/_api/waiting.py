@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._http.transport import check_ids
+from mistral_agents._progress import Progress
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
 
 State = Literal["ready", "failed", "pending"]
-Progress = Callable[[int, int], None]
-"""Called with how many documents are finished and how many there are."""
 _READY = frozenset({"done", "self_managed", "noop", "completed"})
 _FAILED = frozenset({"error", "missing_content", "failed"})
 WAIT = 600.0

@@ -68,7 +68,7 @@ def make_chunk(part: Part) -> JsonDict:
         ConfigurationError: The service takes no such thing, or the part is incomplete or damaged; it names the block.
     """
     if part.kind == "text":
-        return {"type": "text", "text": _read_text(part)}
+        return {"type": "text", "text": _read_block_text(part)}
     if part.kind == "image":
         return _make_image(part)
     if part.kind == "document":
@@ -78,7 +78,7 @@ def make_chunk(part: Part) -> JsonDict:
     raise ConfigurationError(f"The service takes no {part.label!r} content; it takes text, images and documents.")
 
 
-def _read_text(part: Part) -> str:
+def _read_block_text(part: Part) -> str:
     if not isinstance(part.text, str):
         raise ConfigurationError(f"The text of a {part.label!r} block must be a text, not {type(part.text).__name__}.")
     return part.text
@@ -102,7 +102,7 @@ def _make_document(part: Part) -> JsonDict:
     if part.file_id is not None:
         return _make_tool_file(part)
     if part.text is not None:
-        return {"type": "text", "text": _label_text(_read_text(part), part.name)}
+        return {"type": "text", "text": _label_text(_read_block_text(part), part.name)}
     named = {"document_name": part.name} if part.name else {}
     if part.url is not None and not part.url.startswith("data:"):
         return {"type": "document_url", "document_url": part.url, **named}

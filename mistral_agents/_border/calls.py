@@ -118,17 +118,40 @@ def answer_unrun(calls: Sequence[FunctionCall], skipped: Collection[str] = ()) -
     ]
 
 
+def find_undecided(waiting: Sequence[FunctionCall], decided: Collection[Any], *, speaks: bool) -> list[FunctionCall]:
+    """Calls whose decision may come later: the service takes decisions one by one, as long as nothing is said.
+
+    Where none is decided yet, nothing could be sent for them, so none is left. That the service takes them so is
+    unverified (probe `confirm-one-of-two` of `python -m mistral_agents.verify`); where it refuses, nothing was decided.
+
+    Args:
+        waiting: The calls that wait for a decision.
+        decided: The ids of those that are decided now.
+        speaks: Whether the turn says something, which the service takes only when no call waits.
+    """
+    left = [call for call in waiting if call.tool_call_id not in decided]
+    return left if not speaks and len(left) < len(waiting) else []
+
+
+def is_said(entry: JsonDict) -> bool:
+    """Whether an input says something, and is no answer to a call."""
+    return entry.get("type") != "function.result"
+
+
 def close_calls(
     calls: Sequence[FunctionCall],
     inputs: Sequence[JsonDict],
     confirmations: Sequence[JsonDict],
     skipped: Collection[str] = (),
-) -> tuple[list[JsonDict], list[JsonDict]]:
-    """Inputs and confirmations that answer all calls a conversation waits for, since it takes nothing before."""
+) -> tuple[list[JsonDict], list[JsonDict], list[FunctionCall]]:
+    """Inputs and confirmations that answer the calls a conversation waits for, and the calls that go on waiting."""
     given = {entry.get("tool_call_id") for entry in (*inputs, *confirmations)}
     left = [call for call in calls if call.tool_call_id not in given]
     results = answer_unrun([call for call in left if not call.needs_confirmation], skipped)
-    return [*results, *inputs], [*confirmations, *denied([call for call in left if call.needs_confirmation])]
+    waiting = [call for call in calls if call.needs_confirmation]
+    undecided = find_undecided(waiting, given, speaks=any(map(is_said, inputs)))
+    refused = [call for call in left if call.needs_confirmation and call not in undecided]
+    return [*results, *inputs], [*confirmations, *denied(refused)], undecided
 
 
 def _answer_unrun(call_id: str, fault: str | None) -> JsonDict:
@@ -177,9 +200,9 @@ def close_history(
                 refused.append(call_id)
             else:
                 closed.append(_answer_unrun(call_id, fault))
-    _refuse("tool calls have no result", refused, "Add the result of each of them before the next message.")
+    _refuse_pending("tool calls have no result", refused, "Add the result of each of them before the next message.")
     hint = "Keep a call and its result together when a history is shortened, or leave both out."
-    _refuse("tool results belong to no open call", pairs.orphans, hint)
+    _refuse_pending("tool results belong to no open call", pairs.orphans, hint)
     return closed
 
 
@@ -231,7 +254,7 @@ def _order_results(entries: Sequence[JsonDict], pairs: _Pairs) -> Iterator[int]:
             due.append(pairs.results[place])
 
 
-def _refuse(what: str, call_ids: list[str], hint: str) -> None:
+def _refuse_pending(what: str, call_ids: list[str], hint: str) -> None:
     if call_ids:
         raise PendingCallsError(f"These {what}: {', '.join(call_ids)}.", call_ids=call_ids, hint=hint)
 

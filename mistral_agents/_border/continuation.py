@@ -320,13 +320,14 @@ class Continuation:
                 hint=_CONFIRM,
             )
         inputs, confirmations = say(position)
+        undecided: list[FunctionCall] = []
         if not inputs and not confirmations:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)
         if position.operation == "start":
             kept = {call_id for item in self.items if item.kept for call_id, _, _ in item.calls}
             inputs = shorten_ids(close_history(inputs, left_open=kept))
         else:
-            inputs, confirmations = self._close(position, history, inputs, confirmations)
+            inputs, confirmations, undecided = self._close(position, history, inputs, confirmations)
         options = {**target.options_at(position, self.wanted), "tool_confirmations": confirmations or None}
         known = {name: value for name, value in options.items() if value is not None}
         return TurnRequest(
@@ -337,6 +338,7 @@ class Continuation:
             position.entry_id,
             position.reason,
             closes_calls=position.operation == "append" and self._is_blind(position, history),
+            undecided=tuple(call.tool_call_id for call in undecided),
             resumes=self.wanted.resumes,
         )
 
@@ -346,14 +348,14 @@ class Continuation:
 
     def _close(
         self, position: Position, history: History | None, inputs: list[JsonDict], confirmations: list[JsonDict]
-    ) -> tuple[list[JsonDict], list[JsonDict]]:
+    ) -> tuple[list[JsonDict], list[JsonDict], list[FunctionCall]]:
         """Answer the calls that a conversation waits for and that nothing given answers: it takes nothing before."""
         anchor = self.items[position.first - 1] if position.first > 0 else None
         calls = _find_waiting(position, history, anchor)
         skipped = anchor.mark.skipped if anchor is not None and anchor.mark is not None else ()
-        inputs, confirmations = close_calls(calls, inputs, confirmations, skipped)
+        inputs, confirmations, undecided = close_calls(calls, inputs, confirmations, skipped)
         held = None if self._is_blind(position, history) else {call.tool_call_id for call in calls}
-        return close_history(inputs, held=held), confirmations
+        return close_history(inputs, held=held), confirmations, undecided
 
     def _find_lost(self, history: History, inputs: list[JsonDict], confirmations: list[JsonDict]) -> Turn | None:
         """The answer to an earlier request of the same words, which was paid for and did not arrive.
@@ -399,11 +401,13 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
         return replace(request, found=found)
     said = [user_message(request.inputs)] if isinstance(request.inputs, str) else request.inputs or []
     decisions = request.options.get("tool_confirmations") or []
-    inputs, confirmations = close_calls(history.open_calls, said, decisions)
+    inputs, confirmations, undecided = close_calls(history.open_calls, said, decisions)
     if len(inputs) + len(confirmations) == len(said) + len(decisions):
         return None
     options = {**request.options, "tool_confirmations": confirmations or None}
-    return replace(request, inputs=inputs, options=options, entry_id=history.last_entry_id, closes_calls=False)
+    left = tuple(call.tool_call_id for call in undecided)
+    again = replace(request, inputs=inputs, options=options, entry_id=history.last_entry_id, closes_calls=False)
+    return replace(again, undecided=left)
 
 
 def find_paused_turn(history: History, inputs: Inputs | None) -> Turn | None:
@@ -416,7 +420,10 @@ def _find_waiting(position: Position, history: History | None, anchor: Item | No
     """The calls that a conversation waits for where a turn goes on, as its history tells, or the answer before."""
     if history is None:
         calls = [function_call(*call) for call in (anchor.calls if anchor is not None else ())]
-        calls += [function_call(call_id, "", "") for call_id in (anchor.mark.skipped if anchor and anchor.mark else ())]
+        mark = anchor.mark if anchor is not None else None
+        calls += [function_call(call_id, "", "") for call_id in (mark.skipped if mark is not None else ())]
+        waiting = mark.waiting if mark is not None and position.operation == "append" else ()
+        calls += [{**function_call(call_id, "", ""), "confirmation_status": "pending"} for call_id in waiting]
         return open_calls(parse_entries(calls))
     if position.operation == "append":
         return history.open_calls

@@ -110,6 +110,7 @@ class Mark:
         covers: Whether it stands for everything before it, whatever messages are shown there.
         branch: Whether the next turn must branch, since what follows was cut off.
         skipped: The ids of its calls that were left out, since one at a time was asked for.
+        waiting: The ids of hosted calls that wait for a decision after it.
     """
 
     conversation_id: str
@@ -120,6 +121,7 @@ class Mark:
     covers: bool = False
     branch: bool = False
     skipped: Sequence[str] = ()
+    waiting: Sequence[str] = ()
 
 
 Call = tuple[str, str, Any]

@@ -124,8 +124,8 @@ TABLE: tuple[Option, ...] = (
     _sampling("frequency_penalty", "Against words that came often.", fault=_check_number),
     _sampling(
         "stop",
-        "Texts that end the answer. Beside `agent_id` the LangChain wing cuts the answer itself; the LlamaIndex wing "
-        "and `Conversation` refuse it there.",
+        "Texts that end the answer. Beside `agent_id` both wings cut the answer themselves; `Conversation` refuses it "
+        "there.",
         "stop_sequences",
         beside_agent="enforced",
         fault=_check_words,
@@ -339,6 +339,12 @@ _BY_NAME: dict[str, Option] = {name: option for option in TABLE for name in (opt
 _COMPLETION = frozenset(
     option.name for option in TABLE if option.goes == "completion_args" and option.name != "completion_args"
 )
+COMPLETION_OPTIONS = tuple(option.name for option in TABLE if option.name in _COMPLETION)
+"""Options of an answer, which a model may be set to and a call may give."""
+MODEL_OPTIONS = (*COMPLETION_OPTIONS, "completion_args", "parallel_tool_calls", "guardrails")
+"""Settings of a model that the options of the same name of a call win over."""
+CLIENT_OPTIONS = tuple(option.name for option in TABLE if option.goes == "client")
+"""Settings of a model that are its client's."""
 _HINT = "All options, their other names and where they go: docs/options.md."
 _FIXED: dict[Where, str] = {
     "constructor": "it is given per call",
@@ -371,7 +377,7 @@ def resolve_options(
             found[name] = value
             continue
         if option is None or option.name in refused:
-            raise _unknown(name, what, where, passed, refused)
+            raise _explain_unknown_name(name, what, where, passed, refused)
         if value is None:
             continue
         _check_value(option, name, value, what, where)
@@ -399,7 +405,9 @@ def _check_value(option: Option, name: str, value: object, what: str, where: Whe
         raise ConfigurationError(f"{what}: {name}={value!r} can't be honoured: {fault}.", hint=_HINT)
 
 
-def _unknown(name: str, what: str, where: Where, others: frozenset[str], refused: frozenset[str]) -> ConfigurationError:
+def _explain_unknown_name(
+    name: str, what: str, where: Where, others: frozenset[str], refused: frozenset[str]
+) -> ConfigurationError:
     known = [n for n, option in _BY_NAME.items() if where in option.given and option.name not in refused]
     return refuse_unknown(name, what, [n for n in known if _BY_NAME[n].goes != "refused"], others)
 

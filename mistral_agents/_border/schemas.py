@@ -73,6 +73,32 @@ class Form:
             value = value[FIELD]
         return self.load(value)
 
+    def parse(self, text: str) -> Any:
+        """The value that an answer's text says.
+
+        Raises:
+            ResponseFormatError: It is no such value; `.body` keeps the text.
+        """
+        return self.check(read_json(text), text)
+
+    def check(self, value: Any, text: str) -> Any:
+        """As `read`, of an answer whose text was this.
+
+        Raises:
+            ResponseFormatError: It does not fit; `.body` keeps the text.
+        """
+        try:
+            return self.read(value)
+        except (ValueError, TypeError) as error:
+            raise ResponseFormatError(f"The answer can't be read as {self.name}: {error}", body=text) from error
+
+    def read_partly(self, value: Any) -> Any:
+        """As `read`, of a value that is still being written; None where that does not fit yet."""
+        try:
+            return self.read(value) if value is not None else None
+        except (ValueError, TypeError):
+            return None
+
 
 def describe_form(given: object, *, strict: bool | None = None) -> Form:
     """The form of a type or of a JSON schema.
@@ -130,7 +156,9 @@ def make_tool(name: object, description: object, parameters: Any, *, strict: boo
     schema = dict(parameters) if parameters else {"type": "object", "properties": {}}
     wrapped, schema = _find_root_object(schema)
     if wrapped:
-        raise ConfigurationError(f"The arguments of the tool {name} must be an object, not {_name_kind(parameters)}.")
+        raise ConfigurationError(
+            f"The arguments of the tool {name} must be an object, not {_name_schema_kind(parameters)}."
+        )
     _check_sayable(schema, name)
     if strict:
         fault = next(_find_open_objects(schema), None)
@@ -151,7 +179,9 @@ def check_tool(tool: Mapping[str, Any], *, strict: bool | None = None) -> JsonDi
     """
     name, parameters, description, own, _ = _read_mapping(tool)
     if name == _UNNAMED:
-        raise ConfigurationError(f"This tool has no name: {_shorten(tool)}.", hint='A JSON schema needs a "title".')
+        raise ConfigurationError(
+            f"This tool has no name: {_shorten_repr(tool)}.", hint='A JSON schema needs a "title".'
+        )
     return make_tool(name, description, parameters, strict=strict if strict is not None else own)
 
 
@@ -171,7 +201,7 @@ def _read_given(given: object) -> _Read:
     return str(name), schema, about if isinstance(about, str) else None, None, load
 
 
-def _is_same(value: object) -> Any:
+def _keep_value(value: object) -> Any:
     return value
 
 
@@ -191,7 +221,7 @@ def _read_mapping(given: Mapping[str, Any]) -> _Read:
         if "name" in given:
             return _read_named(given, None)
         raise ConfigurationError(
-            f"This is no JSON schema: {_shorten(given)}.",
+            f"This is no JSON schema: {_shorten_repr(given)}.",
             hint='Give a type, a JSON schema, or {"name": ..., "schema": {...}}.',
         )
     schema = copy.deepcopy(dict(given))
@@ -201,14 +231,14 @@ def _read_mapping(given: Mapping[str, Any]) -> _Read:
         schema,
         about if isinstance(about, str) else None,
         None,
-        _is_same,
+        _keep_value,
     )
 
 
 def _read_named(given: Mapping[str, Any], schema: object) -> _Read:
     """A schema under a name; a pydantic class or another type may stand there too."""
     name, about, strict = given["name"], given.get("description"), given.get("strict")
-    load: Callable[[Any], Any] = _is_same
+    load: Callable[[Any], Any] = _keep_value
     if schema is None:
         schema = {"type": "object", "properties": {}}
     elif isinstance(schema, Mapping):
@@ -226,12 +256,12 @@ def _has_types(kind: object) -> bool:
     return bool(kinds) and all(isinstance(one, str) and one in _TYPES for one in kinds)
 
 
-def _shorten(value: object) -> str:
+def _shorten_repr(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _name_kind(schema: object) -> str:
+def _name_schema_kind(schema: object) -> str:
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     return str(kind) if kind is not None else "a union"
 

@@ -36,6 +36,7 @@ class TurnRequest:
         found: The turn itself, where an earlier request of it was applied and only its answer was lost.
         closes_calls: Whether the conversation may wait for calls that nobody here knows: where it refuses the turn
             because of them, they are answered and it is sent again.
+        undecided: The ids of hosted calls that go on waiting for a decision.
         resumes: Whether, in that case, the same words said before are taken for this turn: it was paid, and whoever
             runs its functions can go on.
     """
@@ -48,6 +49,7 @@ class TurnRequest:
     reason: str | None = None
     found: Turn | None = None
     closes_calls: bool = False
+    undecided: tuple[str, ...] = ()
     resumes: bool = False
 
     @property

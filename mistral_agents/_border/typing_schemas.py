@@ -42,10 +42,10 @@ def python_schema(given: object) -> tuple[JsonDict, Callable[[Any], Any]]:
         raise ConfigurationError(f"{name} can't be said as a JSON schema: {error}") from error
     if not is_typeddict(given):
         return schema, lambda value: adapter.validate_json(json.dumps(value))
-    return schema, lambda value: _checked(adapter, value)
+    return schema, lambda value: _validate_value(adapter, value)
 
 
-def _checked(adapter: Any, value: object) -> Any:
+def _validate_value(adapter: Any, value: object) -> Any:
     """A typed dict stays the dict that came, so that nothing is added or changed."""
     adapter.validate_json(json.dumps(value))
     return value
@@ -130,7 +130,7 @@ def _rebuild_field(annotation: object, about: str | None, known: dict[Any, Any])
     if extras and isinstance(extras[-1], str):
         about, extras = extras[-1], extras[:-1]
     default: Any = ...
-    if extras and _is_plain(extras[0]):
+    if extras and _is_json_value(extras[0]):
         default, extras = extras[0], extras[1:]
     kept = tuple(extra for extra in extras if extra is not ...)
     told = {"default": default} if default is not ... else {}
@@ -146,7 +146,7 @@ def _annotate(given: object, extras: tuple[Any, ...]) -> Any:
     return annotated[items] if extras else given
 
 
-def _is_plain(value: object) -> bool:
+def _is_json_value(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float, bool, list, dict))
 
 

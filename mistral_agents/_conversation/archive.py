@@ -91,14 +91,14 @@ def start_options(info: Mapping[str, Any]) -> JsonDict:
     return found
 
 
-def file_refs(entries: Iterable[Entry]) -> list[FileRef]:
+def collect_file_refs(entries: Iterable[Entry]) -> list[FileRef]:
     """The files made in a conversation that have an id."""
     return [ref for ref in Turn(None, list(entries)).files if ref.file_id is not None]
 
 
 def read_files(reader: Files, history: History) -> Steps[list[FileData]]:
     """Download the files made in a conversation, in order."""
-    refs = file_refs(history.entries)
+    refs = collect_file_refs(history.entries)
     found: dict[int, FileData] = {}
     jobs = ((place, Job(partial(reader.read, ref), partial(reader.aread, ref))) for place, ref in enumerate(refs))
     yield Many(jobs, _FILES_AT_ONCE, found.__setitem__)

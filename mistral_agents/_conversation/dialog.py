@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
-from mistral_agents._border.calls import answer_unrun, close_history
+from mistral_agents._border.calls import answer_unrun, close_history, find_undecided
 from mistral_agents._border.continuation import find_paused_turn
 from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.functions import Results
@@ -253,7 +253,8 @@ class Dialog:
 
     def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
         results = [self._answers.get(c.tool_call_id) or answer_unrun([c])[0] for c in self._open if not _waits(c)]
-        left = [] if said else self._find_undecided()
+        waiting = [call for call in self._open if _waits(call)]
+        left = find_undecided(waiting, self._answers, speaks=bool(said))
         decided = [call for call in self._open if _waits(call) and call not in left]
         confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in decided]
         sent = [*self.seed, *results, *said]
@@ -279,15 +280,6 @@ class Dialog:
             turns.append(Turn(turn.conversation_id, parse_entries(results)))
         turns.append(turn)
         return turn
-
-    def _find_undecided(self) -> list[FunctionCall]:
-        """Calls whose decision may come later: the service takes decisions one by one, as long as nothing is said.
-
-        Where none is decided yet, nothing could be sent for them, so none is left.
-        """
-        waiting = [call for call in self._open if _waits(call)]
-        left = [call for call in waiting if call.tool_call_id not in self._answers]
-        return left if len(left) < len(waiting) else []
 
     def note_begun(self, conversation_id: str | None) -> None:
         """Keep the id of a new conversation as soon as its stream tells it, whatever becomes of the stream."""

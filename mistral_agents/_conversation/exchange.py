@@ -33,7 +33,7 @@ _PER_TURN = ("timeout", "headers", "handoff_execution")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ExchangeSettings:
     """How the exchanges of a conversation are held.
 
     Attributes:
@@ -95,7 +95,7 @@ class Exchanges:
     def __init__(
         self,
         client: MistralAgents,
-        settings: Settings,
+        settings: ExchangeSettings,
         dialog: Dialog,
         start_options: JsonDict,
         origin: tuple[str, str] | None = None,

@@ -21,7 +21,7 @@ Results = dict[str, JsonDict]
 _WORKERS = 8
 
 
-def _answer(call: FunctionCall, value: object) -> JsonDict:
+def _pair_result(call: FunctionCall, value: object) -> JsonDict:
     try:
         return function_result(call.tool_call_id, value)
     except (TypeError, ValueError):
@@ -29,7 +29,7 @@ def _answer(call: FunctionCall, value: object) -> JsonDict:
         return function_result(call.tool_call_id, write_json(value) if plain else str(value))
 
 
-def _answer_failure(call: FunctionCall, error: Exception) -> JsonDict:
+def _pair_failure(call: FunctionCall, error: Exception) -> JsonDict:
     return function_result(call.tool_call_id, {"error": f"{type(error).__name__}: {error}"})
 
 
@@ -43,17 +43,17 @@ def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDic
     return None
 
 
-def _run(call: FunctionCall, functions: Functions) -> JsonDict:
+def _run_function(call: FunctionCall, functions: Functions) -> JsonDict:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
     try:
         value = functions[call.name](**parse_call_arguments(call.arguments))
-        return _answer(call, asyncio.run(_await(value)) if inspect.isawaitable(value) else value)
+        return _pair_result(call, asyncio.run(_await(value)) if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
             raise
-        return _answer_failure(call, error)
+        return _pair_failure(call, error)
 
 
 async def _await(value: Any) -> Any:
@@ -79,7 +79,7 @@ def run_functions(
     missing = [call for call in calls if call.tool_call_id not in done]
     if len(missing) < 2:
         for call in missing:
-            done[call.tool_call_id] = _run(call, functions)
+            done[call.tool_call_id] = _run_function(call, functions)
     else:
         _run_together(missing, functions, done)
     return [done[call.tool_call_id] for call in calls]
@@ -89,7 +89,7 @@ def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Res
     pool = ThreadPoolExecutor(min(len(calls), _WORKERS), thread_name_prefix="mistral-agents-function")
     try:
         running: list[tuple[FunctionCall, Future[JsonDict]]] = [
-            (call, pool.submit(contextvars.copy_context().run, _run, call, functions)) for call in calls
+            (call, pool.submit(contextvars.copy_context().run, _run_function, call, functions)) for call in calls
         ]
         stopped: BaseException | None = None
         for call, future in running:
@@ -103,20 +103,20 @@ def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Res
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _arun(call: FunctionCall, functions: Functions) -> JsonDict:
+async def _arun_function(call: FunctionCall, functions: Functions) -> JsonDict:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
     try:
         function, arguments = functions[call.name], parse_call_arguments(call.arguments)
         if inspect.iscoroutinefunction(function):
-            return _answer(call, await function(**arguments))
+            return _pair_result(call, await function(**arguments))
         value = await asyncio.to_thread(function, **arguments)
-        return _answer(call, await value if inspect.isawaitable(value) else value)
+        return _pair_result(call, await value if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
             raise
-        return _answer_failure(call, error)
+        return _pair_failure(call, error)
 
 
 async def arun_functions(
@@ -125,7 +125,9 @@ async def arun_functions(
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    found = await asyncio.gather(*(_arun(call, functions) for call in missing), return_exceptions=len(missing) > 1)
+    found = await asyncio.gather(
+        *(_arun_function(call, functions) for call in missing), return_exceptions=len(missing) > 1
+    )
     stopped: BaseException | None = None
     for call, result in zip(missing, found, strict=True):
         if isinstance(result, BaseException):

@@ -112,10 +112,10 @@ _closing: set[asyncio.Task[None]] = set()
 
 
 def _close_later(loop: asyncio.AbstractEventLoop, events: AsyncGenerator[Any, None]) -> None:
-    task = loop.create_task(_close(events))
+    task = loop.create_task(_close_events(events))
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
 
-async def _close(events: AsyncGenerator[Any, None]) -> None:
+async def _close_events(events: AsyncGenerator[Any, None]) -> None:
     await events.aclose()

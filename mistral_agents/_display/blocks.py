@@ -26,7 +26,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Excerpt:
     """A text cut into pieces, each with whether it is marked."""
 
     pieces: tuple[tuple[str, bool], ...]
@@ -106,7 +106,7 @@ class Columns:
     columns: tuple[tuple[str, Sequence[Block]], ...]
 
 
-Block = Prose | Words | Passage | Table | Sources | Picture | Drawing | Diff | Fold | Bubble | Columns
+Block = Prose | Words | Excerpt | Table | Sources | Picture | Drawing | Diff | Fold | Bubble | Columns
 
 
 @dataclass(frozen=True, slots=True)

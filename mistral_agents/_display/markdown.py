@@ -38,30 +38,30 @@ def fence_text(text: str, language: str = "") -> str:
 
 def draw_markdown(view: View) -> str:
     """A view as Markdown."""
-    return "\n\n".join(filter(None, map(_draw, view.blocks)))
+    return "\n\n".join(filter(None, map(_write_block, view.blocks)))
 
 
-def _draw(block: Block) -> str:
+def _write_block(block: Block) -> str:
     if isinstance(block, blocks.Prose):
-        return _draw_prose(block.text)
+        return _write_prose(block.text)
     if isinstance(block, blocks.Words):
         return escape_markdown(block.text) if block.role == "note" else fence_text(block.text)
-    if isinstance(block, blocks.Passage):
+    if isinstance(block, blocks.Excerpt):
         return "> " + "".join(f"**{escape_markdown(t)}**" if m else _escape_inner(t) for t, m in block.pieces)
     if isinstance(block, blocks.Table):
-        return _draw_table(block)
+        return _write_table(block)
     if isinstance(block, blocks.Sources):
-        return "\n".join(_draw_source(row.number, row.title, row.url, row.detail) for row in block.rows)
+        return "\n".join(_write_source(row.number, row.title, row.url, row.detail) for row in block.rows)
     if isinstance(block, blocks.Picture):
         return f"*{escape_markdown(block.name)}*"
     if isinstance(block, blocks.Drawing):
         return fence_text(block.text)
     if isinstance(block, blocks.Diff):
         return fence_text("\n".join(f"{sign} {line}" for sign, line in block.lines), "diff")
-    return _draw_group(block)
+    return _write_group(block)
 
 
-def _draw_prose(text: str) -> str:
+def _write_prose(text: str) -> str:
     """Markdown of others; in a quotation where it has fences: one that is left open ends with it, not in our own."""
     shown = defuse_markdown(text)
     if "```" not in shown and "~~~" not in shown:
@@ -69,13 +69,14 @@ def _draw_prose(text: str) -> str:
     return "\n".join(f"> {line}" for line in shown.splitlines())
 
 
-def _draw_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> str:
+def _write_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> str:
     if isinstance(block, blocks.Columns):
         parts = [(title, inner) for title, inner in block.columns]
     else:
         parts = [(block.title if isinstance(block, blocks.Fold) else block.who, block.blocks)]
     return "\n\n".join(
-        "\n\n".join([f"**{escape_markdown(title)}**", *filter(None, map(_draw, inner))]) for title, inner in parts
+        "\n\n".join([f"**{escape_markdown(title)}**", *filter(None, map(_write_block, inner))])
+        for title, inner in parts
     )
 
 
@@ -85,13 +86,13 @@ def _escape_inner(text: str) -> str:
     return f"{head}{escape_markdown(text)}{tail}"
 
 
-def _draw_table(table: blocks.Table) -> str:
+def _write_table(table: blocks.Table) -> str:
     rows = [table.head, ("---",) * len(table.head)]
     lines = ["| " + " | ".join(rows[0]) + " |", "|" + "|".join(rows[1]) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows)])
 
 
-def _draw_source(number: int, title: str, url: str | None, detail: str) -> str:
+def _write_source(number: int, title: str, url: str | None, detail: str) -> str:
     link = safe_link(url)
     label = escape_markdown(title)
     where = f"[{label}](<{link.replace('>', '%3E').replace('<', '%3C')}>)" if link is not None else label

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mistral_agents._conversation.archive import file_refs
+from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import View, Words
 from mistral_agents._display.html import draw_page
 from mistral_agents._display.talk import view_history
@@ -29,7 +29,7 @@ def conversation_page(info: Mapping[str, Any], history: History, files: Sequence
     Raises:
         ConfigurationError: Jinja2 is not installed.
     """
-    refs = file_refs(history.entries)
+    refs = collect_file_refs(history.entries)
     pictures = {str(ref.file_id): file for ref, file in zip(refs, files, strict=False)}
     name = info.get("name")
     view = view_history(history, name if isinstance(name, str) and name else None, pictures)

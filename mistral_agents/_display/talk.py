@@ -19,7 +19,7 @@ from mistral_agents._display.blocks import (
     View,
     Words,
 )
-from mistral_agents._display.words import shorten, write_seconds, write_usage
+from mistral_agents._display.words import shorten, write_price, write_seconds, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import thinking_text
@@ -37,32 +37,33 @@ from mistral_agents.entries import (
 )
 from mistral_agents.history import History
 from mistral_agents.turn import Turn
+from mistral_agents.usage import Prices
 
 Pictures = Mapping[str, FileData]
 """Files of a conversation that were downloaded, by their id."""
 
 
-def view_turn(turn: Turn, pictures: Pictures | None = None) -> View:
-    """A turn: the answer, what tools did, the sources, what it cost."""
+def view_turn(turn: Turn, pictures: Pictures | None = None, prices: Prices | None = None) -> View:
+    """A turn: the answer, what tools did, the sources, what it cost (in money where there is a price for its model)."""
     files = pictures if pictures is not None else {}
     answer: list[Block] = []
     runs: list[Block] = []
     offset = 0
     for entry in turn.entries:
         if isinstance(entry, Message):
-            answer += _message_blocks(entry, files, turn.citations, offset)
+            answer += _view_message(entry, files, turn.citations, offset)
             offset += len(entry.text)
         else:
             runs += _deed_blocks(entry)
     waiting = [f"{call.name} waits for its result" for call in turn.function_calls]
     waiting += [f"{call.name} waits for a decision" for call in turn.pending_confirmations]
     state = [] if turn.complete else ["the stream broke off here"]
-    notes = [*state, *waiting, _foot(turn)]
+    notes = [*state, *waiting, _make_footer(turn), write_price(turn.usage, turn.model, prices)]
     blocks = [*answer, *runs, *source_blocks(turn.citations), Words(" · ".join(filter(None, notes)))]
     return View(f"Turn of {turn.conversation_id or 'an unknown conversation'}", blocks, _plain_turn(turn, notes))
 
 
-def _foot(turn: Turn) -> str:
+def _make_footer(turn: Turn) -> str:
     who = turn.agent_id if turn.agent_id is not None else turn.model
     return " · ".join(part for part in (who, turn.conversation_id, write_usage(turn.usage)) if part)
 
@@ -79,7 +80,7 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     offset = 0
     for entry in history.entries:
         if isinstance(entry, Message):
-            blocks.append(_bubble(entry, files, citations, offset))
+            blocks.append(_make_bubble(entry, files, citations, offset))
             offset += len(entry.text)
         elif isinstance(entry, Handoff):
             blocks.append(Bubble("handoff", "middle", _deed_blocks(entry)))
@@ -91,15 +92,15 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     return View(title if title is not None else f"Conversation {history.conversation_id}", blocks, str(history))
 
 
-def _bubble(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> Bubble:
+def _make_bubble(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> Bubble:
     mine = isinstance(entry, MessageInput)
     answered = entry.agent_id if entry.agent_id is not None else entry.model
     who = "you" if mine else answered if answered is not None else "assistant"
     when = f" · {entry.created_at}" if entry.created_at is not None else ""
-    return Bubble(who + when, "right" if mine else "left", _message_blocks(entry, files, citations, offset))
+    return Bubble(who + when, "right" if mine else "left", _view_message(entry, files, citations, offset))
 
 
-def _message_blocks(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> list[Block]:
+def _view_message(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> list[Block]:
     blocks: list[Block] = []
     thoughts = "".join(map(thinking_text, entry.chunks))
     if thoughts:
@@ -212,10 +213,10 @@ def source_blocks(citations: Sequence[Citation]) -> list[Block]:
     """The numbered sources, if there are any."""
     if not citations:
         return []
-    return [Sources(tuple(_source(number, citation) for number, citation in enumerate(citations, 1)))]
+    return [Sources(tuple(_view_source(number, citation) for number, citation in enumerate(citations, 1)))]
 
 
-def _source(number: int, citation: Citation) -> Source:
+def _view_source(number: int, citation: Citation) -> Source:
     pages = f"p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
     detail = " · ".join(filter(None, [citation.origin, citation.document_id, pages]))
     return Source(number, citation.title or citation.url or citation.document_id or "untitled", citation.url, detail)

@@ -19,10 +19,10 @@ def draw_terminal(view: View) -> Any:
     """A view as `rich` prints it."""
     from rich.console import Group
 
-    return Group(*(_draw(block) for block in view.blocks))
+    return Group(*(_render_block(block) for block in view.blocks))
 
 
-def _draw(block: Block) -> RenderableType:
+def _render_block(block: Block) -> RenderableType:
     from rich.markdown import Markdown
     from rich.text import Text
 
@@ -30,10 +30,10 @@ def _draw(block: Block) -> RenderableType:
         return Markdown(show_text(block.text), hyperlinks=False)
     if isinstance(block, blocks.Words):
         return Text(show_text(block.text), style=_STYLES[block.role])
-    if isinstance(block, blocks.Passage):
+    if isinstance(block, blocks.Excerpt):
         return Text.assemble(*((show_text(text), "bold yellow" if marked else "") for text, marked in block.pieces))
     if isinstance(block, blocks.Table):
-        return _draw_table(block)
+        return _render_table(block)
     if isinstance(block, blocks.Sources):
         rows = (f"[{r.number}] {r.title} {r.url if r.url is not None else ''} {r.detail}" for r in block.rows)
         return Text("\n".join(show_text(row, one_line=True).rstrip() for row in rows))
@@ -43,10 +43,10 @@ def _draw(block: Block) -> RenderableType:
         return Text(show_text(block.text))
     if isinstance(block, blocks.Diff):
         return Text.assemble(*((f"{sign} {show_text(line)}\n", _SIGNS[sign]) for sign, line in block.lines))
-    return _draw_group(block)
+    return _render_group(block)
 
 
-def _draw_table(table: blocks.Table) -> RenderableType:
+def _render_table(table: blocks.Table) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
@@ -58,15 +58,15 @@ def _draw_table(table: blocks.Table) -> RenderableType:
     return grid
 
 
-def _draw_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> RenderableType:
+def _render_group(block: blocks.Fold | blocks.Bubble | blocks.Columns) -> RenderableType:
     from rich.columns import Columns as Sides
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
     if isinstance(block, blocks.Columns):
-        return Sides([_draw_group(blocks.Bubble(title, "left", inner)) for title, inner in block.columns], equal=True)
+        return Sides([_render_group(blocks.Bubble(title, "left", inner)) for title, inner in block.columns], equal=True)
     title = block.title if isinstance(block, blocks.Fold) else block.who
     failed = isinstance(block, blocks.Fold) and block.failed
-    inner = Group(*map(_draw, block.blocks))
+    inner = Group(*map(_render_block, block.blocks))
     return Panel(inner, title=Text(show_text(title, one_line=True)), title_align="left", style="red" if failed else "")

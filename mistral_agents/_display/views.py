@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
 
 from mistral_agents._api.records import Record, Records, masked
+from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import (
     PICTURES,
     Block,
     Columns,
     Diff,
     Drawing,
-    Passage,
+    Excerpt,
     Sign,
     Table,
     View,
@@ -33,7 +35,9 @@ from mistral_agents.branches import Branch, Comparison
 from mistral_agents.cleanup import CleanupReport
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.entries import Entry
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.files import Files
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.history import Event, History
 from mistral_agents.retrieval.folder import FolderReport
@@ -41,10 +45,11 @@ from mistral_agents.retrieval.marks import Hits, mark_words
 from mistral_agents.retrieval.snapshot import Hit
 from mistral_agents.specs import Change, Plan
 from mistral_agents.turn import Turn
-from mistral_agents.usage import Quota, Usage
+from mistral_agents.usage import Prices, Quota, Usage
 
 __all__ = ["draw_forms", "draw_fragment", "draw_markdown", "draw_terminal", "show_value", "view_of"]
 
+log = logging.getLogger("mistral_agents")
 _MOST_ROWS = 200
 _MOST_COLUMNS = 7
 _FIRST = (
@@ -67,13 +72,30 @@ def view_of(value: object) -> View:
     raise ConfigurationError(f"There is no drawing of a {type(value).__name__}; show what this package returns.")
 
 
-def show_value(value: object) -> Display:
+def show_value(value: object, files: Files | None = None, prices: Prices | None = None) -> Display:
     """A value's view as an object; of an iterator the first rows are read."""
+    if isinstance(value, Turn):
+        return Display(view_turn(value, _read_pictures(value.entries, files), prices))
+    if isinstance(value, History):
+        return Display(view_history(value, pictures=_read_pictures(value.entries, files)))
     if isinstance(value, Iterable) and not isinstance(value, (Shown, str, list, tuple, dict)):
         value = list(islice(value, _MOST_ROWS))
         if not value:
             return Display(View("nothing", [Words("nothing")], "nothing"))
     return Display(view_of(value))
+
+
+def _read_pictures(entries: list[Entry], files: Files | None) -> dict[str, FileData]:
+    """The files that entries name, by their id; what can't be read is left to be named."""
+    found: dict[str, FileData] = {}
+    if files is None:
+        return found
+    for ref in collect_file_refs(entries):
+        try:
+            found[str(ref.file_id)] = files.read(ref)
+        except MistralAgentsError as error:
+            log.warning("The file %s is named and not drawn: %s", ref.file_id, error)
+    return found
 
 
 def draw_forms(view: View, include: Container[str] | None, exclude: Container[str] | None) -> dict[str, object]:
@@ -105,7 +127,15 @@ view_of.register(History, view_history)
 def _view_conversation(conversation: Conversation) -> View:
     if conversation.id is None:
         return View("A new conversation", [Words("nothing was said yet")], "Conversation (nothing was said yet)")
-    return view_history(conversation.history())
+    history = conversation.history()
+    made = view_history(history, pictures=_read_pictures(history.entries, conversation._client.files))
+    used = conversation.usage
+    if not used.total_tokens:
+        return made
+    meter = conversation.meter
+    cost = f" · {meter.cost:.4f} {meter.prices.currency}" if meter is not None and meter.prices.tokens else ""
+    note = f"through this object: {write_usage(used)}{cost}"
+    return View(made.title, [*made.blocks, Words(note)], f"{made.plain}\n{note}", made.other)
 
 
 @view_of.register
@@ -215,7 +245,7 @@ def _view_hits(hits: Hits) -> View:
     for number, hit in enumerate(hits, 1):
         page = f", p. {hit.chunk.page}" if hit.chunk.page is not None else ""
         label = f"{number}. {hit.document.name}{page} · score {hit.score:.3f}"
-        blocks += [Words(label), Passage(tuple(mark_words(hit.text, hits.terms, hits.language)))]
+        blocks += [Words(label), Excerpt(tuple(mark_words(hit.text, hits.terms, hits.language)))]
         lines.append(f"{label}\n   {shorten(hit.text, 300)}")
     return View("Hits", blocks if blocks else [Words("nothing found")], "\n".join(lines) if lines else "nothing found")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mistral_agents._api.records import masked
 from mistral_agents._display.blocks import Table
-from mistral_agents.usage import Usage
+from mistral_agents.usage import Prices, Usage
 
 _LONGEST = 200  # characters of a table's cell
 _WIDE = 40  # characters of a column in plain text
@@ -43,6 +43,12 @@ def write_usage(usage: Usage) -> str:
     parts = f"{usage.prompt_tokens} in, {usage.completion_tokens} out"
     tools = f", {usage.connector_tokens} by tools" if usage.connector_tokens else ""
     return f"{usage.total_tokens} tokens ({parts}{tools}){calls}"
+
+
+def write_price(usage: Usage, model: str | None, prices: Prices | None) -> str:
+    """What a turn cost by the caller's table; nothing where that is not known."""
+    price = prices.of(usage, model) if prices is not None else None
+    return f"{price:.4f} {prices.currency}" if prices is not None and price is not None else ""
 
 
 def write_table(table: Table) -> str:

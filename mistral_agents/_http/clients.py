@@ -100,7 +100,7 @@ def check_headers(headers: object) -> ConcealedHeaders:
     return wanted
 
 
-def _check_count(name: str, value: object, least: int = 0) -> int:
+def _check_whole_number(name: str, value: object, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name} must be a whole number from {least}, not {value!r}.")
     return value
@@ -168,9 +168,9 @@ class Clients:
         self.stream_idle_timeout = check_seconds("stream_idle_timeout", idle) if idle is not None else None
         event = stream_event_timeout
         self.stream_event_timeout = check_seconds("stream_event_timeout", event) if event is not None else EVENT_TIMEOUT
-        self.max_retries = _check_count("max_retries", max_retries) if max_retries is not None else 2
+        self.max_retries = _check_whole_number("max_retries", max_retries) if max_retries is not None else 2
         most = max_body_bytes
-        self.max_body_bytes = _check_count("max_body_bytes", most, 1) if most is not None else MAX_BODY_BYTES
+        self.max_body_bytes = _check_whole_number("max_body_bytes", most, 1) if most is not None else MAX_BODY_BYTES
         self.headers = check_headers(headers if headers is not None else {})
         self._api_key = key if key is not None or sdk is None else conceal(sdk_layer.sdk_api_key(sdk))
         if address is None and sdk is not None:

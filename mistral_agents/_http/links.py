@@ -31,7 +31,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LinkTarget:
     """Where a step of a link leads.
 
     Attributes:
@@ -47,7 +47,7 @@ class Target:
     trusted: bool
 
 
-def read_target(url: Any, base_url: str) -> Target:
+def read_target(url: Any, base_url: str) -> LinkTarget:
     """An address that a link may have, as far as it can be told without a look-up.
 
     Raises:
@@ -60,7 +60,7 @@ def read_target(url: Any, base_url: str) -> Target:
     trusted = (parts.scheme, host, _find_port(parts)) == (base.scheme, base.hostname, _find_port(base))
     if parts.scheme == "http" and not trusted and not (local and _is_loopback_name(host)):
         raise ConfigurationError(f"The link {show_address(url)} is no https address.")
-    target = Target(url, host, _find_port(parts), trusted or (local and _is_loopback_name(host)))
+    target = LinkTarget(url, host, _find_port(parts), trusted or (local and _is_loopback_name(host)))
     address = _read_address(host)
     if not target.trusted and (_is_loopback_name(host) or (address is not None and not _is_public(address))):
         raise _make_refusal(target)
@@ -117,14 +117,14 @@ def _is_public(address: _Address) -> bool:
     return inner.is_global and not inner.is_multicast and not inner.is_unspecified
 
 
-def _make_refusal(target: Target) -> ConfigurationError:
+def _make_refusal(target: LinkTarget) -> ConfigurationError:
     return ConfigurationError(
         f"The link leads to {target.host!r}, which is this machine or an address of its network, and is not asked.",
         hint="Links of the service are public; this one was perhaps written by the model or a page it read.",
     )
 
 
-def check_addresses(target: Target, addresses: Iterable[str]) -> None:
+def check_addresses(target: LinkTarget, addresses: Iterable[str]) -> None:
     """Refuse a name that resolves to an address which is not public.
 
     Raises:
@@ -136,11 +136,11 @@ def check_addresses(target: Target, addresses: Iterable[str]) -> None:
             raise _make_refusal(target)
 
 
-def _needs_look_up(target: Target) -> bool:
+def _needs_look_up(target: LinkTarget) -> bool:
     return not target.trusted and _read_address(target.host) is None
 
 
-def _check_name(target: Target) -> None:
+def _check_name(target: LinkTarget) -> None:
     if _needs_look_up(target):
         try:
             addresses = resolve(target.host, target.port)
@@ -149,7 +149,7 @@ def _check_name(target: Target) -> None:
         check_addresses(target, addresses)
 
 
-async def _acheck_name(target: Target) -> None:
+async def _acheck_name(target: LinkTarget) -> None:
     if _needs_look_up(target):
         try:
             addresses = await aresolve(target.host, target.port)
@@ -190,7 +190,7 @@ class LinkReader:
             target = found
         raise _make_endless_error(call)
 
-    def _fetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
+    def _fetch(self, client: Any, call: Call, target: LinkTarget) -> bytes | LinkTarget:
         response = client.send(self._request(client, target, call), stream=True, follow_redirects=False, auth=None)
         try:
             content = self._transport.read_body(response, call, Deadline(None))
@@ -213,7 +213,7 @@ class LinkReader:
             target = found
         raise _make_endless_error(call)
 
-    async def _afetch(self, client: Any, call: Call, target: Target) -> bytes | Target:
+    async def _afetch(self, client: Any, call: Call, target: LinkTarget) -> bytes | LinkTarget:
         request = self._request(client, target, call)
         response = await client.send(request, stream=True, follow_redirects=False, auth=None)
         try:
@@ -222,14 +222,14 @@ class LinkReader:
             await aclose_surely(response)
         return self._decide(call, response, target, content)
 
-    def _request(self, client: Any, target: Target, call: Call) -> Any:
+    def _request(self, client: Any, target: LinkTarget, call: Call) -> Any:
         seconds = self._transport.seconds_of(call)
         request = client.build_request("GET", target.url, timeout=sdk_layer.make_timeout(seconds))
         for name in _HIDDEN:
             request.headers.pop(name, None)
         return request
 
-    def _decide(self, call: Call, response: Any, target: Target, content: bytes) -> bytes | Target:
+    def _decide(self, call: Call, response: Any, target: LinkTarget, content: bytes) -> bytes | LinkTarget:
         """The content, or where the link leads on to."""
         if response.status_code < 300:
             return content
@@ -239,7 +239,7 @@ class LinkReader:
         sdk_layer.keep_content(response, content)
         raise status_error(call, reply_of(response, call.what))
 
-    def _type_error(self, call: Call, error: Exception, client: object, target: Target) -> MistralAgentsError:
+    def _type_error(self, call: Call, error: Exception, client: object, target: LinkTarget) -> MistralAgentsError:
         return self._transport.type_failure(call, error, client, Deadline(None), place=target.host)
 
 

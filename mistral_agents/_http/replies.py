@@ -15,7 +15,7 @@ from mistral_agents.errors import (
     ServerFailureError,
     TurnFailedError,
     error_for_status,
-    message_of,
+    read_error_message,
 )
 
 _SHOWN = 200
@@ -108,10 +108,10 @@ class Reply:
         """
         value = self._value if self._value is not _UNREAD else _fold_events(self.content)
         value = self._parse() if value is None else value
-        if not is_answer(value) or is_failure(value):
+        if not is_turn_reply(value) or is_failure(value):
             if isinstance(value, dict) and (value.keys() & {"error", "detail", "message"} or is_failure(value)):
                 raise failure_in(value, self, turn=True)
-            message = f"{self.what}: the service sent no conversation response but {_show(self.content)}."
+            message = f"{self.what}: the service sent no conversation response but {_quote_content(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
         self._value = value
         return value
@@ -120,9 +120,8 @@ class Reply:
         try:
             return parse_json(self.content)
         except ValueError as error:
-            message = (
-                f"{self.what}: the service answered {self.status} with something that is no JSON: {_show(self.content)}"
-            )
+            told = f"answered {self.status} with something that is no JSON: {_quote_content(self.content)}"
+            message = f"{self.what}: the service {told}"
             raise ResponseFormatError(message, **self.facts()) from error
 
     def facts(self) -> JsonDict:
@@ -153,12 +152,12 @@ def reply_of(response: Any, what: str = "The request", conversation_id: str | No
     return Reply(response.status_code, headers_of(response), response.content, response, what, conversation_id)
 
 
-def _show(content: bytes) -> str:
+def _quote_content(content: bytes) -> str:
     text = content[: _SHOWN + 1].decode("utf-8", "replace")
     return repr(text if len(content) <= _SHOWN else text[:_SHOWN] + "…") if content else "nothing"
 
 
-def is_answer(value: object) -> bool:
+def is_turn_reply(value: object) -> bool:
     """Whether some JSON is a conversation response: it has outputs, or says what it is."""
     if not isinstance(value, dict):
         return False
@@ -209,7 +208,7 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
             response=reply.response,
             conversation_id=reply.conversation_id,
         )
-    message, code = message_of(failed_output(body) or body)
+    message, code = read_error_message(failed_output(body) or body)
     kind = TurnFailedError if turn else ServerFailureError
     text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
     return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})

@@ -22,9 +22,9 @@ from mistral_agents._http.replies import (
     Reply,
     failure_in,
     headers_of,
-    is_answer,
     is_error_object,
     is_failure,
+    is_turn_reply,
     is_whole_answer,
     named_status,
     parse_json,
@@ -42,7 +42,7 @@ from mistral_agents.errors import (
     TimeoutExceededError,
     ToolBudgetExceededError,
     TurnFailedError,
-    message_of,
+    read_error_message,
 )
 from mistral_agents.turn import Turn
 
@@ -156,7 +156,7 @@ class _Reading:
             value = parse_json(content)
         except ValueError:
             value = None
-        if is_answer(value) and not is_failure(value):
+        if is_turn_reply(value) and not is_failure(value):
             self._whole = value
             self._pending.extend(reply_events(value))
         elif isinstance(value, dict):
@@ -263,7 +263,7 @@ class _Reading:
     def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
         if self._fold.conversation_id is None and named_status(event) is not None:
             return self._add_facts(failure_in(event, self._reply()))  # refused before anything began
-        message, code = message_of({key: value for key, value in event.items() if key != "type"} or event)
+        message, code = read_error_message({key: value for key, value in event.items() if key != "type"} or event)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
@@ -305,7 +305,7 @@ class _Reading:
 
 
 def _add_reason(message: str, event: JsonDict) -> str:
-    told = message_of(event)[0] if event else None
+    told = read_error_message(event)[0] if event else None
     return f"{message} The service had told of an error: {told}" if told is not None else message
 
 

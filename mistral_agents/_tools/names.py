@@ -60,7 +60,7 @@ def check_hosted_names(tool: Mapping[str, Any]) -> None:
     names = configured_names(tool)
     known = FUNCTIONS.get(str(tool.get("type")))
     if known is not None:
-        _check(tool, names, {*known, str(tool["type"])}, known)
+        _check_named_tools(tool, names, {*known, str(tool["type"])}, known)
 
 
 def is_configured_connector(tool: Mapping[str, Any]) -> bool:
@@ -83,7 +83,7 @@ def with_bare_names(tool: Mapping[str, Any], known: Collection[str], titles: Ite
         TranslationWarning: `include` or `exclude` does.
     """
     names = _bare_names(tool, known, titles)
-    _check(tool, names, known, sorted(known))
+    _check_named_tools(tool, names, known, sorted(known))
     return {**tool, "tool_configuration": {**tool["tool_configuration"], **names}}
 
 
@@ -114,7 +114,7 @@ def _bare(name: str, known: Collection[str], prefixes: list[str]) -> str:
     return next((bare for bare in found if bare in known), name)
 
 
-def _check(tool: Mapping[str, Any], names: JsonDict, known: Collection[str], shown: Iterable[str]) -> None:
+def _check_named_tools(tool: Mapping[str, Any], names: JsonDict, known: Collection[str], shown: Iterable[str]) -> None:
     for place, given in names.items():
         unknown = [name for name in given if name not in known]
         if not unknown:

@@ -26,7 +26,7 @@ POLICY_KEY = "mistral_agents_policy"
 _KEPT = 10_000  # conversations of one client whose policy is remembered
 
 
-def _check_number(name: str, value: object, least: float, most: float | None = None, *, whole: bool = False) -> None:
+def _check_limit(name: str, value: object, least: float, most: float | None = None, *, whole: bool = False) -> None:
     wanted = "a whole number" if whole else "a number"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ConfigurationError(f"{name} must be {wanted}, not {value!r}.")
@@ -58,14 +58,14 @@ class Policy:
 
     def __post_init__(self) -> None:
         for tool, seconds in self.tool_seconds.items():
-            _check_number(f"{tool}: seconds", seconds, 0.001)
+            _check_limit(f"{tool}: seconds", seconds, 0.001)
         for tool, runs in self.tool_runs.items():
-            _check_number(f"{tool}: runs", runs, 1, whole=True)
+            _check_limit(f"{tool}: runs", runs, 1, whole=True)
         for name in ("max_citations", "max_documents"):
             if getattr(self, name) is not None:
-                _check_number(name, getattr(self, name), 1, whole=True)
+                _check_limit(name, getattr(self, name), 1, whole=True)
         if self.similarity_threshold is not None:
-            _check_number("similarity_threshold", self.similarity_threshold, 0, 1)
+            _check_limit("similarity_threshold", self.similarity_threshold, 0, 1)
 
     def __bool__(self) -> bool:
         return self != Policy()

@@ -122,7 +122,7 @@ def safe_name(name: str, data: bytes = b"") -> str:
     stem = clean.rpartition(".")[0] if "." in clean else clean
     if not extension or _find_extension(clean) == extension:
         stem, extension = (stem, clean.rpartition(".")[2]) if "." in clean else (clean, "")
-    elif _find_extension(clean) and not _known(_find_extension(clean)):
+    elif _find_extension(clean) and not _knows_extension(_find_extension(clean)):
         stem = clean
     extension = _cut(extension, _LONGEST_EXTENSION)
     stem = _cut(stem, _LONGEST_NAME - len(extension.encode()) - 1)
@@ -142,7 +142,7 @@ def _cut(text: str, most: int) -> str:
     return text.encode()[:most].decode(errors="ignore").rstrip(" .")
 
 
-def _known(extension: str) -> bool:
+def _knows_extension(extension: str) -> bool:
     return extension in _TEXT or extension in _ZIPPED or any(extension == magic[2] for magic in _MAGIC)
 
 

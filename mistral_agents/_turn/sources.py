@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, text_or_none
 from mistral_agents._tools.policy import Policy
 from mistral_agents.entries import Entry, Message, ToolExecution, chunk_text
 
@@ -89,11 +89,6 @@ def _read_hit(key: str, data: JsonDict) -> SearchHit:
         metadata=metadata if isinstance(metadata, dict) else {},
         raw=data,
     )
-
-
-def text_or_none(value: object) -> str | None:
-    """The value where it is text."""
-    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ _KEYS = ("code", "query", "prompt", "url", "document_id", "document_name_contain
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimelineStep:
     """One entry of a timeline.
 
     Attributes:
@@ -49,7 +49,7 @@ class Explanation(Shown):
         overlap: Seconds during which hosted tools ran at the same time, by their timestamps.
     """
 
-    steps: list[Step]
+    steps: list[TimelineStep]
     usage: Usage = field(default_factory=Usage)
     price: float | None = None
     currency: str = ""
@@ -66,7 +66,7 @@ class Explanation(Shown):
         return show_text("\n".join([*lines, total]))
 
 
-def _write_line(step: Step) -> str:
+def _write_line(step: TimelineStep) -> str:
     at = f"{step.at:7.2f} s" if step.at is not None else "        –"
     took = f" [{step.seconds:.2f} s]" if step.seconds is not None else ""
     mark = " FAILED" if step.failed else ""
@@ -108,11 +108,11 @@ def overlap_of(spans: list[tuple[datetime, datetime]]) -> float:
     return total
 
 
-def _make_step(entry: Entry, start: datetime | None, end: datetime | None, begun: datetime | None) -> Step:
+def _make_step(entry: Entry, start: datetime | None, end: datetime | None, begun: datetime | None) -> TimelineStep:
     what, detail, failed = _describe_entry(entry)
     at = (start - begun).total_seconds() if start is not None and begun is not None else None
     seconds = (end - start).total_seconds() if start is not None and end is not None else None
-    return Step(at, entry.agent_id or entry.model, what, detail, seconds, failed)
+    return TimelineStep(at, entry.agent_id or entry.model, what, detail, seconds, failed)
 
 
 def _describe_entry(entry: Entry) -> tuple[str, str, bool]:

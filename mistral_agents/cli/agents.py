@@ -13,7 +13,7 @@ import typer
 from mistral_agents._api.records import Agent, masked
 from mistral_agents._json import JsonDict
 from mistral_agents.cli.exits import DIFFERS, OK
-from mistral_agents.cli.session import Session, session_of
+from mistral_agents.cli.session import CommandSession, find_session
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.specs import AgentSpec, Plan, load_specs
@@ -56,7 +56,7 @@ def plan(
     detailed_exitcode: Annotated[bool, typer.Option(help="End with 2 where there is something to do.")] = False,
 ) -> None:
     """Say what `apply` would do."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.agents.plan(_specs(file, label))
     session.emit(_plan_json(found), found)
     raise typer.Exit(DIFFERS if detailed_exitcode and not found.nothing_to_do else OK)
@@ -71,7 +71,7 @@ def apply(
     yes: Yes = False,
 ) -> None:
     """Have the service hold what a file says. With --prune nothing is changed without --yes."""
-    session = session_of(context)
+    session = find_session(context)
     if prune and label is None:
         raise ConfigurationError("--prune needs --set NAME: only agents that were applied with that name are deleted.")
     specs = _specs(file, label)
@@ -87,7 +87,7 @@ def apply(
     session.emit({**_plan_json(found, gone), "agents": {name: agent["id"] for name, agent in agents.items()}}, found)
 
 
-def _pruned(session: Session, specs: Sequence[AgentSpec], label: str) -> list[Agent]:
+def _pruned(session: CommandSession, specs: Sequence[AgentSpec], label: str) -> list[Agent]:
     named = {spec.name for spec in specs}
     return [
         agent
@@ -101,19 +101,19 @@ def list_agents(
     context: typer.Context, name: Annotated[str | None, typer.Option(help="Only this name.")] = None
 ) -> None:
     """List the agents."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.agents.list(name=name).all()
     session.emit(list(found), found)
 
 
-@app.command()
-def show(
+@app.command(name="show")
+def show_agent(
     context: typer.Context,
     agent: Key,
     version: Annotated[str | None, typer.Option(help="A version's number or alias.")] = None,
 ) -> None:
     """Show an agent."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.agents.get(agent, agent_version=version)
     session.emit(found, found)
 
@@ -121,7 +121,7 @@ def show(
 @app.command()
 def versions(context: typer.Context, agent: Key) -> None:
     """List an agent's versions."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.agents.versions(agent).all()
     session.emit(list(found), found)
 
@@ -136,7 +136,7 @@ def alias(
     yes: Yes = False,
 ) -> None:
     """List, set or delete names of an agent's versions."""
-    session = session_of(context)
+    session = find_session(context)
     agents = session.client.agents
     if name is None:
         found = agents.aliases(agent)
@@ -160,16 +160,18 @@ def graph(
     mermaid: Annotated[bool, typer.Option(help="As Mermaid.")] = False,
 ) -> None:
     """Draw who hands over to whom."""
-    session = session_of(context)
+    session = find_session(context)
     found = HandoffGraph.of(load_specs(file) if file is not None else session.client.agents.list())
     drawn = found.to_svg() if svg else found.to_mermaid() if mermaid else str(found)
     session.emit({"names": found.names, "arrows": found.arrows}, drawn)
 
 
-@app.command()
-def delete(context: typer.Context, agents: Annotated[list[str], typer.Argument(help="Ids.")], yes: Yes = False) -> None:
+@app.command(name="delete")
+def delete_agents(
+    context: typer.Context, agents: Annotated[list[str], typer.Argument(help="Ids.")], yes: Yes = False
+) -> None:
     """Delete agents."""
-    session = session_of(context)
+    session = find_session(context)
     rows = [session.client.agents.get(key) for key in agents]
     if session.agrees((f"delete {row.get('name')} ({row['id']})" for row in rows), yes):
         for row in rows:
@@ -184,7 +186,7 @@ def pull(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it (YAML, or .json).")] = None,
 ) -> None:
     """Write agents of the service as a file that `plan` and `apply` take."""
-    session = session_of(context)
+    session = find_session(context)
     found = [agent for agent in session.client.agents.list() if not names or agent.get("name") in names]
     lacking = sorted(set(names or ()) - {str(agent.get("name")) for agent in found})
     if lacking:

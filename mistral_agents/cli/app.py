@@ -15,16 +15,16 @@ import typer
 from typer.core import TyperGroup
 
 from mistral_agents._version import __version__
-from mistral_agents.cli import agents, conversations, libraries
+from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
-from mistral_agents.cli.session import Session, read_key, session_of, set_logging
+from mistral_agents.cli.session import CommandSession, find_session, read_key, set_logging
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 _FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "-vv", "--verbose"})
 _KILLED = 128  # and the number of the signal, as shells tell it
-_VALUED = frozenset({"--api-key-file", "--base-url"})
+_VALUED = frozenset({"--api-key-file", "--base-url", "--prices"})
 _OWN_OPTIONS = frozenset({"serve", "verify"})
 """Commands that hand their arguments on as they are."""
 _EPILOG = (
@@ -61,13 +61,13 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (MistralAgentsError, OSError) as error:
-            session_of(ctx).report(str(error))
+            find_session(ctx).report(str(error))
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
-            session_of(ctx).report("interrupted")
+            find_session(ctx).report("interrupted")
             ctx.exit(INTERRUPTED)
         finally:
-            session_of(ctx).close()
+            find_session(ctx).close()
 
 
 app = typer.Typer(
@@ -81,6 +81,7 @@ app = typer.Typer(
 app.add_typer(agents.app, name="agents", help="Agents: as code, versions, aliases.")
 app.add_typer(conversations.app, name="conversations", help="Stored conversations.")
 app.add_typer(libraries.app, name="libraries", help="Document libraries.")
+app.add_typer(batch.app, name="batch", help="Batch jobs: many requests at another price.")
 app.command()(chat)
 
 
@@ -96,13 +97,17 @@ def start(
     as_json: Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; all else goes to stderr.")] = False,
     key_file: Annotated[Path | None, typer.Option("--api-key-file", help="A file with the key.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The service's address, without /v1.")] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(envvar="MISTRAL_AGENTS_PRICES", help="Your price table (JSON); turns tell a cost."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Tell what is sent; -vv more.")] = 0,
     _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     """Keep what all commands need."""
     set_logging(verbose)
-    context.obj = Session(as_json, key_file, base_url, quiet)
+    context.obj = CommandSession(as_json, key_file, base_url, quiet, prices)
 
 
 _AS_THEY_ARE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -128,16 +133,16 @@ def doctor(
     offline: Annotated[bool, typer.Option(help="Send nothing.")] = False,
 ) -> None:
     """Look at the set-up and say what is broken and what to do."""
-    session = session_of(context)
+    session = find_session(context)
     found = examine(os.environ, session.key_file, session.base_url, offline=offline)
     session.emit([row.to_dict() for row in found], report_findings(found))
     raise typer.Exit(ERROR if any(row.state == "broken" for row in found) else OK)
 
 
-@app.command(context_settings=_AS_THEY_ARE, add_help_option=False)
-def verify(context: typer.Context) -> None:
+@app.command(name="verify", context_settings=_AS_THEY_ARE, add_help_option=False)
+def run_verify(context: typer.Context) -> None:
     """Settle what is unverified about the service; options as of `python -m mistral_agents.verify`."""
-    session = session_of(context)
+    session = find_session(context)
     if importlib.util.find_spec("mistral_agents.verify") is None:
         raise ConfigurationError("This version has no verification: install one that has `mistral_agents.verify`.")
     if session.base_url is not None:

@@ -9,23 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_agents._display.words import write_usage
+from mistral_agents._display.words import write_price, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import as_unsure
-from mistral_agents.cli.session import Session, session_of
+from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
 from mistral_agents.entries import chunk_text, content_chunks
 from mistral_agents.errors import MistralAgentsError
-
-_MODEL = "mistral-medium-latest"
+from mistral_agents.turn import Turn
 
 
 def chat(
     context: typer.Context,
     message: Annotated[str | None, typer.Argument(help="What to say; without it, lines are read.")] = None,
-    model: Annotated[str | None, typer.Option(help=f"The model (default: {_MODEL}).")] = None,
+    model: Annotated[str | None, typer.Option(help=f"The model (default: {DEFAULT_MODEL}).")] = None,
     agent: Annotated[str | None, typer.Option(help="An agent's id.")] = None,
     conversation: Annotated[str | None, typer.Option(help="A conversation's id, to go on with it.")] = None,
     tool: Annotated[list[str] | None, typer.Option(help="A hosted tool, such as web_search (repeatable).")] = None,
@@ -33,10 +32,10 @@ def chat(
     max_tokens: Annotated[int | None, typer.Option(help="Send no more after so many tokens (exit code 7).")] = None,
 ) -> None:
     """Talk to a model or an agent. Stays until the end of the input; the conversation is kept by the service."""
-    session = session_of(context)
+    session = find_session(context)
     options: JsonDict = {} if conversation is not None else {"model": model} if agent is None else {"agent_id": agent}
     if conversation is None and agent is None and model is None:
-        options["model"] = _MODEL
+        options["model"] = DEFAULT_MODEL
     if tool:
         options["tools"] = [{"type": name} for name in tool]
     if instructions is not None:
@@ -45,10 +44,10 @@ def chat(
         options["model"] = model
     talk = Conversation(session.client, conversation, meter=Meter(max_tokens=max_tokens), **options)
     for said in [message] if message is not None else _read_lines(session):
-        _answer(session, talk, said)
+        _print_answer(session, talk, said)
 
 
-def _read_lines(session: Session) -> Iterator[str]:
+def _read_lines(session: CommandSession) -> Iterator[str]:
     asks = sys.stdin.isatty()
     while True:
         if asks:
@@ -60,7 +59,7 @@ def _read_lines(session: Session) -> Iterator[str]:
             yield line.strip()
 
 
-def _answer(session: Session, talk: Conversation, said: str) -> None:
+def _print_answer(session: CommandSession, talk: Conversation, said: str) -> None:
     try:
         for event in talk.stream(said):
             if not session.as_json:
@@ -74,14 +73,23 @@ def _answer(session: Session, talk: Conversation, said: str) -> None:
     if turn is None:
         return
     if session.as_json:
-        session.write(json.dumps({**turn.raw, "text": turn.text}, ensure_ascii=True))
+        told = {"cost": price_of(session, turn)} if session.prices is not None else {}
+        session.write(json.dumps({**turn.raw, "text": turn.text, **told}, ensure_ascii=True))
         return
     session.write("")
     for number, source in enumerate(turn.citations, 1):
         session.note(f"[{number}] {source.title or ''} {source.url or source.document_id or ''}")
     for file in turn.files:
         session.note(f"file {file.name} {file.file_id or ''}")
-    session.note(f"({turn.conversation_id} · {write_usage(turn.usage)})")
+    cost = write_price(turn.usage, turn.model, session.prices)
+    session.note(f"({' · '.join(filter(None, [turn.conversation_id, write_usage(turn.usage), cost]))})")
+
+
+def price_of(session: CommandSession, turn: Turn) -> JsonDict | None:
+    """What a turn cost, by the price table; None where that is not known."""
+    prices = session.prices
+    price = prices.of(turn.usage, turn.model) if prices is not None else None
+    return {"amount": price, "currency": prices.currency} if prices is not None and price is not None else None
 
 
 def _event_text(event: JsonDict) -> str:

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from mistral_agents._api.records import Records
+from mistral_agents._display.views import show_value
 from mistral_agents._json import JsonDict
 from mistral_agents.branches import Branch
 from mistral_agents.cleanup import cleanup
 from mistral_agents.cli.exits import PartlyFailedError, as_unsure
-from mistral_agents.cli.session import Session, session_of
+from mistral_agents.cli.session import CommandSession, find_session
 from mistral_agents.conversation import Conversation
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.options import ConversationOptions
@@ -33,15 +34,15 @@ def list_conversations(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
 ) -> None:
     """List the conversations of this key."""
-    session = session_of(context)
+    session = find_session(context)
     found = Records(islice(session.client.conversations.list(agent_id=agent), limit))
     session.emit(list(found), found)
 
 
-@app.command()
-def show(context: typer.Context, conversation: Key) -> None:
+@app.command(name="show")
+def show_conversation(context: typer.Context, conversation: Key) -> None:
     """Show what was said."""
-    session = session_of(context)
+    session = find_session(context)
     history = session.client.conversations.get_history(conversation)
     session.emit(history.raw, history)
 
@@ -55,7 +56,7 @@ def export(
     html: Annotated[bool, typer.Option(help="As a page to look at, not as JSON to import.")] = False,
 ) -> None:
     """Export a conversation."""
-    session = session_of(context)
+    session = find_session(context)
     talk = Conversation(session.client, conversation)
     if html:
         page = talk.to_html(path, files=files)
@@ -64,7 +65,7 @@ def export(
         return
     document = talk.export(path, files=files)
     if path is None:
-        Session(as_json=True).emit(document, "")
+        CommandSession(as_json=True).emit(document, "")
     else:
         session.emit({"path": str(path), "entries": len(document["entries"])}, str(path))
 
@@ -77,18 +78,18 @@ def import_(
     model: Annotated[str | None, typer.Option(help="Another model than it had.")] = None,
 ) -> None:
     """Go on with an exported conversation, in a new one."""
-    session = session_of(context)
+    session = find_session(context)
     options: ConversationOptions = {"model": model} if model is not None else {}
     talk = Conversation.import_(session.client, path, **options)
     _say(session, talk, message)
 
 
-def _say(session: Session, talk: Conversation, message: str | None) -> None:
+def _say(session: CommandSession, talk: Conversation, message: str | None) -> None:
     try:
         turn = talk.append(message)
     except MistralAgentsError as error:
         raise as_unsure(error) from error
-    session.emit(_turn_json(turn), turn)
+    session.emit(_turn_json(turn), show_value(turn, prices=session.prices))
 
 
 def _turn_json(turn: Turn) -> JsonDict:
@@ -105,7 +106,7 @@ def branch(
     ] = None,
 ) -> None:
     """Go on from an earlier entry, in a conversation of its own."""
-    session = session_of(context)
+    session = find_session(context)
     place = int(at) if at is not None and at.lstrip("-").isdigit() else at
     _say(session, Conversation(session.client, conversation).branch(place), message)
 
@@ -113,7 +114,7 @@ def branch(
 @app.command()
 def tree(context: typer.Context, conversation: Key, svg: Annotated[bool, typer.Option(help="As SVG.")] = False) -> None:
     """Draw the conversations that belong together."""
-    session = session_of(context)
+    session = find_session(context)
     session.client.conversations.get(conversation)
     found = Conversation(session.client, conversation).tree()
     session.emit(_branch_json(found), found.to_svg() if svg else str(found))
@@ -132,7 +133,7 @@ def _branch_json(found: Branch) -> JsonDict:
 @app.command()
 def repair(context: typer.Context, conversation: Key, yes: Yes = False) -> None:
     """Answer calls that were left open and keep a conversation from going on: as not run."""
-    session = session_of(context)
+    session = find_session(context)
     talk = Conversation(session.client, conversation)
     calls = talk.repair()
     rows = [{"name": call.name, "tool_call_id": call.tool_call_id} for call in calls]
@@ -144,15 +145,15 @@ def repair(context: typer.Context, conversation: Key, yes: Yes = False) -> None:
         session.emit({"open_calls": rows, "repaired": False}, "")
 
 
-@app.command()
-def delete(
+@app.command(name="delete")
+def delete_conversations(
     context: typer.Context,
     conversations: Annotated[list[str], typer.Argument(help="Ids.")],
     archive_to: Archive = None,
     yes: Yes = False,
 ) -> None:
     """Delete conversations."""
-    session = session_of(context)
+    session = find_session(context)
     client = session.client.conversations
     rows = [client.get(key) for key in conversations]
     if session.agrees((f"delete {row.conversation_id} {row.get('name') or ''}" for row in rows), yes):
@@ -173,9 +174,16 @@ def clean(
     yes: Yes = False,
 ) -> None:
     """Delete old conversations."""
-    session = session_of(context)
+    session = find_session(context)
     age = timedelta(days=older_than)
-    report = cleanup(session.client, older_than=age, agent_id=agent, archive_to=archive_to, dry_run=not yes)
+    report = cleanup(
+        session.client,
+        older_than=age,
+        agent_id=agent,
+        archive_to=archive_to,
+        dry_run=not yes,
+        show_progress=session.shows_progress,
+    )
     rows = [
         {"conversation_id": row.conversation_id, "days": row.age.days, "done": row.done, "error": row.error}
         for row in report.rows

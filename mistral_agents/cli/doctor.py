@@ -39,7 +39,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """What one look found.
 
     Attributes:
@@ -61,7 +61,7 @@ class Finding:
 
 def examine(
     environment: Mapping[str, str], key_file: Path | None = None, base_url: str | None = None, *, offline: bool = False
-) -> list[Finding]:
+) -> list[Diagnosis]:
     """Look at a set-up; the service is asked only where all before it is in order.
 
     Args:
@@ -76,7 +76,7 @@ def examine(
     try:
         key = read_key(key_file) if key_file is not None else environment.get("MISTRAL_API_KEY")
     except ConfigurationError as error:
-        found.append(Finding("key", "broken", error.message, "Name a file that holds the key in one line."))
+        found.append(Diagnosis("key", "broken", error.message, "Name a file that holds the key in one line."))
         return found
     found.append(check_key(key, address))
     if not offline and all(row.state != "broken" for row in found):
@@ -95,84 +95,86 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def check_python(version: tuple[int, ...]) -> Finding:
+def check_python(version: tuple[int, ...]) -> Diagnosis:
     """Whether this Python is supported."""
     seen = ".".join(map(str, version))
     if version < _PYTHONS:
-        return Finding("python", "broken", f"Python {seen}", "Use Python 3.10 or later.")
-    return Finding("python", "ok", f"Python {seen}")
+        return Diagnosis("python", "broken", f"Python {seen}", "Use Python 3.10 or later.")
+    return Diagnosis("python", "ok", f"Python {seen}")
 
 
-def check_sdk(version: str | None) -> Finding:
+def check_sdk(version: str | None) -> Diagnosis:
     """Whether the service's SDK is there in a version that fits."""
     if version is None:
-        return Finding("mistralai", "broken", "not installed", "pip install 'mistralai>=2.10,<4'")
+        return Diagnosis("mistralai", "broken", "not installed", "pip install 'mistralai>=2.10,<4'")
     if not (2, 10) <= _numbers(version) < (4,):
-        return Finding("mistralai", "broken", version, "pip install 'mistralai>=2.10,<4'")
-    return Finding("mistralai", "ok", version)
+        return Diagnosis("mistralai", "broken", version, "pip install 'mistralai>=2.10,<4'")
+    return Diagnosis("mistralai", "ok", version)
 
 
-def check_wings(version_of: Callable[[str], str | None]) -> Iterator[Finding]:
+def check_wings(version_of: Callable[[str], str | None]) -> Iterator[Diagnosis]:
     """Which frameworks are there, and whether they fit; one that is not there is no fault."""
     for extra, (distribution, major) in _WINGS.items():
         version = version_of(distribution)
         if version is None:
-            yield Finding(extra, "ok", f"no {distribution}", f"For this wing: pip install 'mistral-agents[{extra}]'")
+            yield Diagnosis(extra, "ok", f"no {distribution}", f"For this wing: pip install 'mistral-agents[{extra}]'")
         elif _numbers(version)[:1] != (major,):
             advice = f"pip install --upgrade 'mistral-agents[{extra}]'"
-            yield Finding(extra, "broken", f"{distribution} {version}, where {major}.x is needed", advice)
+            yield Diagnosis(extra, "broken", f"{distribution} {version}, where {major}.x is needed", advice)
         else:
-            yield Finding(extra, "ok", f"{distribution} {version}")
+            yield Diagnosis(extra, "ok", f"{distribution} {version}")
 
 
-def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
+def check_environment(environment: Mapping[str, str]) -> Iterator[Diagnosis]:
     """Certificates and proxies that HTTP libraries take from the environment."""
     for name in _FILES:
         path = environment.get(name)
         if path and not Path(path).exists():
-            yield Finding(name, "broken", f"{path} is not there", f"Unset {name}, or name a file that exists.")
+            yield Diagnosis(name, "broken", f"{path} is not there", f"Unset {name}, or name a file that exists.")
     for name in _PROXIES:
         proxy = environment.get(name)
         if proxy and urlsplit(proxy).scheme not in ("http", "https", "socks5", "socks5h"):
-            yield Finding(name, "broken", "no address of a proxy", f"Write {name} as http://host:port, or unset it.")
+            yield Diagnosis(name, "broken", "no address of a proxy", f"Write {name} as http://host:port, or unset it.")
 
 
-def check_address(address: str) -> Finding:
+def check_address(address: str) -> Diagnosis:
     """Whether the address can be one of the service."""
     name = "address"
     try:
         parts = urlsplit(address)
     except ValueError:
-        return Finding(name, "broken", "unreadable", "Write it as https://host, without /v1.")
+        return Diagnosis(name, "broken", "unreadable", "Write it as https://host, without /v1.")
     shown = f"{parts.scheme}://{parts.hostname}" if parts.hostname else repr(address)
     if not address:
-        return Finding(name, "broken", "MISTRAL_BASE_URL is empty", "Unset it, or give the address.")
+        return Diagnosis(name, "broken", "MISTRAL_BASE_URL is empty", "Unset it, or give the address.")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return Finding(name, "broken", f"{shown} is no http or https address", "Write it as https://host, without /v1.")
+        return Diagnosis(
+            name, "broken", f"{shown} is no http or https address", "Write it as https://host, without /v1."
+        )
     if parts.path.rstrip("/").endswith("/v1"):
-        return Finding(name, "broken", f"{shown} ends in /v1", "Leave /v1 out: it is added to every call.")
+        return Diagnosis(name, "broken", f"{shown} ends in /v1", "Leave /v1 out: it is added to every call.")
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        return Finding(name, "warning", f"{shown} is not encrypted", "The key is sent in the clear: use https.")
-    return Finding(name, "ok", shown)
+        return Diagnosis(name, "warning", f"{shown} is not encrypted", "The key is sent in the clear: use https.")
+    return Diagnosis(name, "ok", shown)
 
 
-def check_key(key: str | None, address: str) -> Finding:
+def check_key(key: str | None, address: str) -> Diagnosis:
     """Whether the key can be one; it is never shown."""
     advice = "Set MISTRAL_API_KEY, or give --api-key-file; the stand-in (`mistral-agents serve`) takes any word."
     if key is None or not key:
-        return Finding("key", "broken", "no key" if key is None else "MISTRAL_API_KEY is empty", advice)
+        return Diagnosis("key", "broken", "no key" if key is None else "MISTRAL_API_KEY is empty", advice)
     if key != key.strip() or len(key.split()) != 1:
-        return Finding("key", "broken", "it has blanks or line ends in it", "Copy the key again, without blanks.")
+        return Diagnosis("key", "broken", "it has blanks or line ends in it", "Copy the key again, without blanks.")
     if key[0] in "\"'" or key[-1] in "\"'":
-        return Finding("key", "broken", "it has quotation marks around it", "Take the quotation marks away.")
+        return Diagnosis("key", "broken", "it has quotation marks around it", "Take the quotation marks away.")
     if key.lower().startswith("bearer"):
-        return Finding("key", "broken", "it begins with Bearer", "Give the key alone.")
+        return Diagnosis("key", "broken", "it begins with Bearer", "Give the key alone.")
     if not key.isascii() or not key.isprintable():
-        return Finding("key", "broken", "it has characters that no key has", "Copy the key again.")
+        return Diagnosis("key", "broken", "it has characters that no key has", "Copy the key again.")
     if address.rstrip("/") == _LIVE and len(key) < 16:
         seen = "it is short for a key of the live service"
-        return Finding("key", "warning", seen, "For the stand-in set MISTRAL_BASE_URL to its address, too.")
-    return Finding("key", "ok", f"{len(key)} characters")
+        return Diagnosis("key", "warning", seen, "For the stand-in set MISTRAL_BASE_URL to its address, too.")
+    return Diagnosis("key", "ok", f"{len(key)} characters")
 
 
 _ADVICE: tuple[tuple[type[MistralAgentsError], str], ...] = (
@@ -188,7 +190,7 @@ _ADVICE: tuple[tuple[type[MistralAgentsError], str], ...] = (
 )
 
 
-def check_service(key: str | None, address: str) -> Finding:
+def check_service(key: str | None, address: str) -> Diagnosis:
     """Ask for one agent, and say what the answer means."""
     try:
         with MistralAgents(api_key=key, base_url=address, timeout=_SECONDS, max_retries=0) as client:
@@ -196,14 +198,14 @@ def check_service(key: str | None, address: str) -> Finding:
     except MistralAgentsError as error:
         advice = next((text for kind, text in _ADVICE if isinstance(error, kind)), "See the message.")
         state: State = "warning" if isinstance(error, RateLimitedError) else "broken"
-        return Finding("service", state, error.message, advice)
-    return Finding("service", "ok", "it answers, and takes the key")
+        return Diagnosis("service", state, error.message, advice)
+    return Diagnosis("service", "ok", "it answers, and takes the key")
 
 
 _SIGNS: dict[State, Sign] = {"ok": " ", "warning": "~", "broken": "-"}
 
 
-def report_findings(found: list[Finding]) -> Display:
+def report_findings(found: list[Diagnosis]) -> Display:
     """The findings to look at."""
     lines: list[tuple[Sign, str]] = []
     for row in found:

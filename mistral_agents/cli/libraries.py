@@ -13,7 +13,7 @@ import typer
 from mistral_agents._api.records import Records
 from mistral_agents._api.waiting import state_of
 from mistral_agents.cli.exits import PartlyFailedError
-from mistral_agents.cli.session import Session, session_of
+from mistral_agents.cli.session import CommandSession, find_session
 from mistral_agents.errors import ConfigurationError, NotFoundError
 
 app = typer.Typer(no_args_is_help=True)
@@ -21,7 +21,7 @@ Key = Annotated[str, typer.Argument(help="The library's id, or its name where on
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
 
 
-def _find_id(session: Session, library: str) -> str:
+def _find_id(session: CommandSession, library: str) -> str:
     """The id of a library that is named by id or name.
 
     Raises:
@@ -42,7 +42,7 @@ def _find_id(session: Session, library: str) -> str:
 @app.command(name="list")
 def list_libraries(context: typer.Context) -> None:
     """List the libraries."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.libraries.list().all()
     session.emit(list(found), found)
 
@@ -54,7 +54,7 @@ def create(
     description: Annotated[str | None, typer.Option(help="What is in it.")] = None,
 ) -> None:
     """Create a library."""
-    session = session_of(context)
+    session = find_session(context)
     made = session.client.libraries.create(name, description=description)
     session.emit(made, str(made["id"]))
 
@@ -70,13 +70,16 @@ def sync(
     yes: Yes = False,
 ) -> None:
     """Make a library like a folder."""
-    session = session_of(context)
+    session = find_session(context)
     key = _find_id(session, library)
     libraries = session.client.libraries
-    report = libraries.sync_folder(key, folder, pattern=pattern, delete=not keep, dry_run=not yes)
+    bars = session.shows_progress
+    report = libraries.sync_folder(
+        key, folder, pattern=pattern, delete=not keep, dry_run=not yes, show_progress=bars and yes
+    )
     session.emit(asdict(report), report)
     session.agrees([], yes)
-    outcomes = libraries.wait_until_ready(key, report.document_ids) if wait and yes else []
+    outcomes = libraries.wait_until_ready(key, report.document_ids, show_progress=bars) if wait and yes else []
     bad = [outcome for outcome in outcomes if outcome.state != "ready"]
     if report.failed or bad:
         raise PartlyFailedError(f"{len(report.failed)} files were not sent, {len(bad)} documents are not ready.")
@@ -95,7 +98,7 @@ def search(
     from mistral_agents.retrieval.settings import Settings, checked_library_ids
     from mistral_agents.retrieval.snapshot import Query
 
-    session = session_of(context)
+    session = find_session(context)
     settings = Settings(checked_library_ids(_find_id(session, library)), language=language, refresh="on_start")
     hits = LibraryEngine(session.client, settings).search(Query(question, top_k))
     session.emit([{"score": hit.score, "text": hit.text, **hit.metadata} for hit in hits], hits)
@@ -108,10 +111,10 @@ def status(
     wait: Annotated[bool, typer.Option(help="Wait until all are processed.")] = False,
 ) -> None:
     """Say how far a library's documents are processed."""
-    session = session_of(context)
+    session = find_session(context)
     key = _find_id(session, library)
     if wait:
-        session.client.libraries.wait_until_ready(key)
+        session.client.libraries.wait_until_ready(key, show_progress=session.shows_progress)
     session.client.libraries.get(key)
     rows: Records = Records(session.client.libraries.documents(key))  # type: ignore[type-arg]
     states = Counter(state_of(row)[0] for row in rows)
@@ -121,10 +124,10 @@ def status(
         raise PartlyFailedError(f"{states['failed']} documents could not be processed.")
 
 
-@app.command()
-def delete(context: typer.Context, library: Key, yes: Yes = False) -> None:
+@app.command(name="delete")
+def delete_library(context: typer.Context, library: Key, yes: Yes = False) -> None:
     """Delete a library and all its documents."""
-    session = session_of(context)
+    session = find_session(context)
     found = session.client.libraries.get(_find_id(session, library))
     what = f"delete {found.get('name')} ({found['id']}) with {found.get('nb_documents', '?')} documents"
     if session.agrees([what], yes):

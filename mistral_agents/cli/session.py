@@ -20,7 +20,9 @@ from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import NoKeyError
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.usage import Prices
 
+DEFAULT_MODEL = "mistral-medium-latest"
 _NO_KEY = (
     "No API key: set MISTRAL_API_KEY or give --api-key-file; or start the local stand-in with `mistral-agents serve` "
     "and take any word as the key."
@@ -28,7 +30,7 @@ _NO_KEY = (
 
 
 @dataclass
-class Session:
+class CommandSession:
     """One run of the command.
 
     Attributes:
@@ -36,12 +38,14 @@ class Session:
         key_file: The file that holds the key.
         base_url: The service's address; None takes MISTRAL_BASE_URL.
         quiet: Whether notes are left out.
+        price_file: The file that holds the price table.
     """
 
     as_json: bool = False
     key_file: Path | None = None
     base_url: str | None = None
     quiet: bool = False
+    price_file: Path | None = None
 
     @cached_property
     def client(self) -> MistralAgents:
@@ -62,6 +66,20 @@ class Session:
         if not sys.stdin.isatty():
             raise NoKeyError(_NO_KEY)
         return str(typer.prompt("API key", hide_input=True, err=True)).strip()
+
+    @cached_property
+    def prices(self) -> Prices | None:
+        """The price table; None where none was given.
+
+        Raises:
+            ConfigurationError: Its file is no price table.
+        """
+        return read_prices(self.price_file) if self.price_file is not None else None
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether bars are shown: on a terminal, unless it shall be quiet."""
+        return not self.quiet and sys.stderr.isatty()
 
     def close(self) -> None:
         """Close the client's connections, if there is a client."""
@@ -115,13 +133,29 @@ def read_key(path: Path) -> str:
     return key
 
 
+def read_prices(path: Path) -> Prices:
+    """A price table: `{"currency": "EUR", "tokens": {"*": [0.4, 2.0]}, "calls": {"web_search": 0.03}}`.
+
+    Raises:
+        ConfigurationError: The file can't be read, or is none.
+    """
+    try:
+        data = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        tokens = {str(name): (float(read), float(written)) for name, (read, written) in data["tokens"].items()}
+        calls = {str(name): float(price) for name, price in data.get("calls", {}).items()}
+        return Prices(tokens, calls, str(data.get("currency", "USD")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        wanted = '{"currency": "EUR", "tokens": {"*": [0.4, 2.0]}}, prices of a million tokens read and written'
+        raise ConfigurationError(f"--prices {path} is no price table ({error}); it must be like {wanted}.") from error
+
+
 def set_logging(verbose: int) -> None:
     """Log records go to stderr: warnings, with -v what happens, with -vv all."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
 
 
-def session_of(context: typer.Context) -> Session:
+def find_session(context: typer.Context) -> CommandSession:
     """The session of a command."""
-    found = context.find_object(Session)
-    return found if found is not None else Session()
+    found = context.find_object(CommandSession)
+    return found if found is not None else CommandSession()

@@ -94,15 +94,15 @@ class LibraryDocument:
         return cls(
             library_id=library_id,
             document_id=str(record["id"]),
-            name=_read_text(record.get("name")) or str(record["id"]),
-            mime_type=_read_text(record.get("mime_type")),
+            name=_read_filled_text(record.get("name")) or str(record["id"]),
+            mime_type=_read_filled_text(record.get("mime_type")),
             size=size if isinstance(size, int) else None,
             pages=pages if isinstance(pages, int) else None,
             created_at=_read_utc(record.get("created_at")),
             processed_at=_read_utc(record.get("last_processed_at")),
             expires_at=_read_utc(record.get("expires_at")),
-            summary=_read_text(record.get("summary")),
-            file_hash=_read_text(record.get("hash")),
+            summary=_read_filled_text(record.get("summary")),
+            file_hash=_read_filled_text(record.get("hash")),
             status=state_of(record)[1],
             attributes=dict(attributes) if isinstance(attributes, dict) else {},
         )
@@ -227,7 +227,7 @@ def flat(metadata: Metadata) -> Metadata:
     }
 
 
-def _read_text(value: object) -> str | None:
+def _read_filled_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 

@@ -60,6 +60,8 @@ class Group:
 
 
 Filter = Condition | Group
+AnyFilter = Filter | Mapping[str, Any]
+"""A filter as a user gives it: a tree, or a dict whose values must all be equal."""
 
 
 def refused(condition: Condition, mode: str, reason: str) -> UnsupportedFilterError:

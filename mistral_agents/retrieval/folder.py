@@ -17,6 +17,7 @@ from mistral_agents._api.records import Document
 from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
 from mistral_agents._display.shown import Shown
+from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Job, Many, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
 from mistral_agents.retrieval.documents import SYNC_HASH as HASH
@@ -33,7 +34,6 @@ from mistral_agents.retrieval.folder_plan import (
 )
 from mistral_agents.retrieval.service import LibraryApi
 
-Progress = Callable[[int, int], None]
 Delete = bool | Literal["all"]
 _ROUNDS = 3
 """How often folder and library are compared while files change under the sync."""
@@ -100,6 +100,7 @@ class FolderOptions(TypedDict, total=False):
     source: str | None
     max_concurrency: int
     on_progress: Progress | None
+    show_progress: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class FolderSync:
             its resolved path.
         max_concurrency: How many files are sent at once.
         on_progress: Called with how many files are done and how many there are.
+        show_progress: Show a bar.
 
     Raises:
         ConfigurationError: A value is wrong.
@@ -137,6 +139,7 @@ class FolderSync:
     source: str | None = None
     max_concurrency: int = 4
     on_progress: Progress | None = None
+    show_progress: bool = False
 
     def __post_init__(self) -> None:
         if self.delete not in (True, False, "all"):
@@ -224,15 +227,16 @@ class _Run:
             groups.setdefault(task.digest, []).append(task)
         self._unsettled.clear()
         done = 0
+        with counting("Uploading", self._settings.show_progress, self._settings.on_progress) as tick:
 
-        def take(group: list[Task], _: object) -> None:
-            nonlocal done
-            done += len(group)
-            if self._settings.on_progress is not None:
-                self._settings.on_progress(done, len(tasks))
+            def take(group: list[Task], _: object) -> None:
+                nonlocal done
+                done += len(group)
+                if tick is not None:
+                    tick(done, len(tasks))
 
-        jobs = ((group, _job_of(partial(self._send_all, group))) for group in groups.values())
-        yield Many(jobs, self._settings.max_concurrency, take)
+            jobs = ((group, _job_of(partial(self._send_all, group))) for group in groups.values())
+            yield Many(jobs, self._settings.max_concurrency, take)
 
     def _send_all(self, group: list[Task]) -> Steps[None]:
         for task in group:

@@ -125,7 +125,7 @@ def make_plan(files: Mapping[str, str], documents: Iterable[Document], origin: O
             row = pool[digest].pop(0) if pool.get(digest) else None
             kind = "updated" if path in old_of else "moved" if row is not None else "added"
         now = _given(path, given, bad)
-        wanted = _attributes(path, digest, row if row is not None else old_of.get(path), origin, now)
+        wanted = _collect_attributes(path, digest, row if row is not None else old_of.get(path), origin, now)
         plan.unchanged += kind == "kept"
         if kind != "kept" or row is None or wanted != attributes_of(row):
             plan.tasks.append(Task(path, digest, kind, row, wanted))
@@ -203,7 +203,7 @@ def _given(path: str, given: Attributes, bad: list[str]) -> JsonDict | None:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in own.items()}
 
 
-def _attributes(path: str, digest: str, old: Document | None, origin: Origin, now: JsonDict | None) -> JsonDict:
+def _collect_attributes(path: str, digest: str, old: Document | None, origin: Origin, now: JsonDict | None) -> JsonDict:
     """A document's attributes: those of the user's hand stay, those of earlier syncs give way to those given now."""
     before = attributes_of(old) if old is not None else {}
     kept = {key: value for key, value in before.items() if key not in _OWN}

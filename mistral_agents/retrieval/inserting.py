@@ -18,6 +18,7 @@ from mistral_agents._api.waiting import DocumentOutcome, checked, seconds_of
 from mistral_agents._api.writing import Upload
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
+from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError, NotFoundError
@@ -31,7 +32,6 @@ from mistral_agents.retrieval.documents import (
     SYNC_PATH,
     LibraryDocument,
 )
-from mistral_agents.retrieval.progress import counting
 
 if TYPE_CHECKING:
     from mistral_agents.libraries import Libraries

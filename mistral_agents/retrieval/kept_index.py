@@ -92,7 +92,7 @@ def load_index(path: Path, vocabulary: Vocabulary, preparation: str) -> KeptInde
         if found is None:
             return None
         terms = json.loads(found["terms"].tobytes())
-        _check(found, terms)
+        _check_arrays(found, terms)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The kept index %s can't be used (%s); the texts are analysed anew.", path, error)
         return None
@@ -122,7 +122,7 @@ def _map_arrays(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     return found
 
 
-def _check(found: dict[str, Any], terms: list[str]) -> None:
+def _check_arrays(found: dict[str, Any], terms: list[str]) -> None:
     """Refuse arrays that do not fit one another, as in a file that was damaged.
 
     Raises:

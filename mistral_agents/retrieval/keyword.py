@@ -23,7 +23,7 @@ _RERANKED = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _TermPart:
     """What one term of a question adds: to which passages (ascending), how much, and how often it is asked for."""
 
     passages: Any
@@ -103,10 +103,10 @@ class KeywordIndex:
         places, scores = best(places[order], scores[order] + _changes(parts, change, places[order]), count)
         if others is None:
             return Ranking(places, scores)
-        whole = _Part(matching, base, 1)
+        whole = _TermPart(matching, base, 1)
         return Ranking(places, scores, whole.at(others) + _changes(parts, change, others))
 
-    def _scored(self, parts: Sequence[_Part]) -> tuple[Any, Any]:
+    def _scored(self, parts: Sequence[_TermPart]) -> tuple[Any, Any]:
         """The passages that hold a term, ascending, and their scores.
 
         A document's score sums, over the terms, the best that any of its passages reaches, so that a passage of a
@@ -125,10 +125,10 @@ class KeywordIndex:
         places = numpy.flatnonzero(own)
         return places, own[places] + DOCUMENT_WEIGHT * whole[self.document_of[places]]
 
-    def _parts(self, terms: Sequence[QueryTerm]) -> list[_Part]:
+    def _parts(self, terms: Sequence[QueryTerm]) -> list[_TermPart]:
         asked = Counter(self.vocabulary.find(terms, self._count))
         postings = self._postings_of(asked)
-        return [_Part(*_merge_ways(postings, ways), times) for ways, times in asked.items()]
+        return [_TermPart(*_merge_ways(postings, ways), times) for ways, times in asked.items()]
 
     def _postings_of(self, asked: Counter[tuple[KnownWay, ...]]) -> Postings:
         """The postings of a question's terms; stop words have their own, made when a question has nothing else.
@@ -143,7 +143,7 @@ class KeywordIndex:
         return self._common_postings
 
 
-def _feedback(parts: Sequence[_Part], places: object) -> list[float]:
+def _feedback(parts: Sequence[_TermPart], places: object) -> list[float]:
     """How much more or less each term counts, given what the best passages hold."""
     if len(parts) < 2:
         return [0.0] * len(parts)
@@ -154,7 +154,7 @@ def _feedback(parts: Sequence[_Part], places: object) -> list[float]:
     return [FEEDBACK_WEIGHT * (asked * share / total - part.times) for part, share in zip(parts, shares, strict=True)]
 
 
-def _changes(parts: Sequence[_Part], change: Sequence[float], places: Any) -> Any:
+def _changes(parts: Sequence[_TermPart], change: Sequence[float], places: Any) -> Any:
     """What the changed weights of the terms add to passages, term by term so that equal passages stay equal."""
     total = load("numpy").zeros(len(places), dtype="float32")
     for part, more in zip(parts, change, strict=True):
@@ -193,7 +193,7 @@ def _merge_terms(postings: Postings, numbers: Sequence[int], together: bool) -> 
         shared = found[0][0]
         for passages, _ in found[1:]:
             shared = numpy.intersect1d(shared, passages, assume_unique=True)
-        found = [(shared, _Part(*one, 1).at(shared)) for one in found]
+        found = [(shared, _TermPart(*one, 1).at(shared)) for one in found]
     return _merge(found, numpy.add)
 
 

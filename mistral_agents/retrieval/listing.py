@@ -39,7 +39,7 @@ TextKey = Callable[[LibraryDocument], str]
 
 
 @dataclass(slots=True)
-class Plan:
+class ReadingPlan:
     """Which documents to read and which to keep.
 
     Attributes:
@@ -55,7 +55,7 @@ class Plan:
     listed: Listed = field(default_factory=dict)
 
 
-def list_libraries(
+def list_documents(
     libraries: LibraryApi, library_ids: Sequence[str], known: Known, report: SyncReport
 ) -> Steps[Listed]:
     """List the documents of all libraries.
@@ -101,9 +101,11 @@ def _library_not_found(library_id: str, error: NotFoundError) -> LibraryNotFound
     return LibraryNotFoundError(f"Library {library_id} was not found.", hint=hint, **facts)
 
 
-def compare(listed: Listed, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")) -> Plan:
+def plan_reading(
+    listed: Listed, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")
+) -> ReadingPlan:
     """Decide what to do with each document, and note it in the report; `key` gives a listed document's text key."""
-    plan = Plan(listed=listed)
+    plan = ReadingPlan(listed=listed)
     for document_id, document in listed.items():
         if document.state != "ready":
             where = report.pending if document.state == "pending" else report.failed
@@ -118,7 +120,9 @@ def compare(listed: Listed, known: Known, report: SyncReport, key: TextKey = att
     return plan
 
 
-def _compare_one(plan: Plan, document: LibraryDocument, text_key: str, old: Signed | None, report: SyncReport) -> None:
+def _compare_one(
+    plan: ReadingPlan, document: LibraryDocument, text_key: str, old: Signed | None, report: SyncReport
+) -> None:
     key = document.document_id
     if old is None or old.text_key != text_key:
         plan.read.append(document)

@@ -130,7 +130,7 @@ def build_postings(documents: Sequence[TermRows], wanted: Any) -> Postings:
         wanted: For each term number, whether it counts.
     """
     numpy = load("numpy")
-    groups = list(_groups(documents))
+    groups = list(_group_documents(documents))
     holders, lengths = numpy.zeros(len(wanted), dtype="int64"), []
     block: _Block | None = None
     for first, group in groups:
@@ -165,7 +165,7 @@ class _Block:
     lengths: Any
 
 
-def _groups(documents: Sequence[TermRows]) -> Iterator[tuple[int, list[TermRows]]]:
+def _group_documents(documents: Sequence[TermRows]) -> Iterator[tuple[int, list[TermRows]]]:
     """Documents in groups of bounded size, each with the number of its first passage."""
     group: list[TermRows] = []
     first, size, at = 0, 0, 0

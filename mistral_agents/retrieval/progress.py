@@ -1,11 +1,10 @@
-"""Progress bars for whoever asks for them."""
+"""The stages of a sync as bars."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from mistral_agents._progress import open_bar
 from mistral_agents.retrieval.events import Event, Notify, SnapshotStale, SyncEnded, SyncProgress
 
 _LABELS = {"texts": "Reading texts", "chunks": "Embedding chunks"}
@@ -34,31 +33,12 @@ class Bars:
         self._then(event)
 
     def _advance(self, event: SyncProgress) -> None:
-        from tqdm.auto import tqdm
-
         bar = self._bars.get(event.stage)
         if bar is None or bar.total != event.total:
-            bar = self._bars[event.stage] = tqdm(total=event.total, desc=_LABELS[event.stage])
+            bar = self._bars[event.stage] = open_bar(_LABELS[event.stage], event.total)
         bar.update(event.done - bar.n)
 
     def _close(self) -> None:
         for bar in self._bars.values():
             bar.close()
         self._bars.clear()
-
-
-@contextmanager
-def counting(label: str, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar that is told (done, total); None where none is wanted."""
-    if not shown:
-        yield None
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=label) as bar:
-
-        def tick(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield tick

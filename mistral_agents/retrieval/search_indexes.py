@@ -70,7 +70,9 @@ def document_id_of(source_id: str) -> str:
     return str(uuid5(NAMESPACE_DNS, source_id))
 
 
-def _call(method: str, name: str | None, suffix: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+def _make_index_call(
+    method: str, name: str | None, suffix: str, what: str, body: Mapping[str, Any] | None = None
+) -> Call:
     path = _BASE if name is None else path_of(f"{_BASE}/{{name}}", name=checked_name(name)) + suffix
     operation = Operation(f"context_search_indexes_{method.lower()}{suffix.replace('/', '_')}", "beta.context")
     return Call(what, method, path, operation, body=body)
@@ -99,20 +101,22 @@ class SearchIndexes:
 
     def get(self, name: str) -> SearchIndex:
         """Read an index."""
-        return as_record(SearchIndex, self._transport.send(_call("GET", name, "", "Reading the index")).json())
+        return as_record(
+            SearchIndex, self._transport.send(_make_index_call("GET", name, "", "Reading the index")).json()
+        )
 
     async def aget(self, name: str) -> SearchIndex:
         """As `get`, without blocking."""
-        reply = await self._transport.asend(_call("GET", name, "", "Reading the index"))
+        reply = await self._transport.asend(_make_index_call("GET", name, "", "Reading the index"))
         return as_record(SearchIndex, reply.json())
 
     def delete(self, name: str) -> None:
         """Have an index deleted, with all it holds."""
-        self._transport.send(_call("DELETE", name, "", "Deleting the index"))
+        self._transport.send(_make_index_call("DELETE", name, "", "Deleting the index"))
 
     async def adelete(self, name: str) -> None:
         """As `delete`, without blocking."""
-        await self._transport.asend(_call("DELETE", name, "", "Deleting the index"))
+        await self._transport.asend(_make_index_call("DELETE", name, "", "Deleting the index"))
 
     def wait_until_ready(self, name: str, *, timeout: float = 300.0) -> SearchIndex:
         """Wait for an index that is being made.
@@ -181,28 +185,30 @@ class SearchIndexes:
 
     def search(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
         """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
-        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of(self._transport.send(call).json(), "hits")
 
     async def asearch(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
         """As `search`, without blocking."""
-        call = _call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
+        call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of((await self._transport.asend(call)).json(), "hits")
 
 
 def _make_creation_call(name: str, embedding: Mapping[str, Any], schema: Mapping[str, Any]) -> Call:
     body = {"name": checked_name(name), "config": {"embedding": dict(embedding)}, "schema": dict(schema)}
-    return _call("POST", None, "", "Creating the index", body)
+    return _make_index_call("POST", None, "", "Creating the index", body)
 
 
 def _make_ingestion_call(name: str, documents: Sequence[Mapping[str, Any]]) -> Call:
-    return _call("POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]})
+    return _make_index_call(
+        "POST", name, "/documents", "Filling the index", {"documents": [dict(one) for one in documents]}
+    )
 
 
 def _make_deletion_call(name: str, source_ids: Sequence[str]) -> Call:
     check_ids({"source_ids": source_ids})
     body = {"document_ids": [document_id_of(one) for one in source_ids]}
-    return _call("DELETE", name, "/documents", "Deleting documents of the index", body)
+    return _make_index_call("DELETE", name, "/documents", "Deleting documents of the index", body)
 
 
 def _is_ready(index: SearchIndex, deadline: float) -> bool:

@@ -194,7 +194,7 @@ class Preparation:
         return StoredText(document, text, tuple(pages), chunks, rows, vectors)
 
 
-def in_order(stored: StoredText) -> tuple[str, str]:
+def sort_key_of(stored: StoredText) -> tuple[str, str]:
     """What the documents of a snapshot are sorted by."""
     return stored.document.name, stored.document.document_id
 
@@ -213,7 +213,7 @@ class Snapshot:
         self, texts: Iterable[StoredText], vocabulary: Vocabulary, settings: str = "", postings: Postings | None = None
     ) -> None:
         numpy = load("numpy")
-        ordered = sorted(texts, key=in_order)
+        ordered = sorted(texts, key=sort_key_of)
         self.settings = settings
         matrix = _joined(ordered)
         self.texts = {stored.document.document_id: stored for stored in ordered}

@@ -22,7 +22,7 @@ from mistral_agents.retrieval.errors import SnapshotError
 from mistral_agents.retrieval.kept_index import KeptIndex, forget_indexes, load_index, save_index
 from mistral_agents.retrieval.postings import Postings
 from mistral_agents.retrieval.reading import ReadText
-from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText, in_order
+from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText, sort_key_of
 
 FORMAT, VERSION = "mistral-agents-snapshot", 1
 _UNREADABLE = (
@@ -119,7 +119,7 @@ class Store:
         }
         temporary = self.path.with_name(f"snapshot.{os.getpid()}.tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            for line in [header, *map(_line, snapshot.texts.values())]:
+            for line in [header, *map(_write_document, snapshot.texts.values())]:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -253,7 +253,7 @@ class Store:
             path.unlink(missing_ok=True)
 
 
-def _line(stored: StoredText) -> dict[str, Any]:
+def _write_document(stored: StoredText) -> dict[str, Any]:
     return {
         "document": asdict(stored.document),
         "text": stored.text,
@@ -276,7 +276,7 @@ def _indexed(
     """The documents with the kept arrays, where these are of the same passages; else analysed anew."""
     lines = [replace(line, vectors=vectors.get(line.document.document_id)) for line in lines]
     sizes = [len(line.chunks) for line in lines if line.chunks]
-    if kept is None or sizes != [len(rows) for rows in kept.rows] or lines != sorted(lines, key=in_order):
+    if kept is None or sizes != [len(rows) for rows in kept.rows] or lines != sorted(lines, key=sort_key_of):
         restore = preparation.restore
         return [restore(line.document, line.text, line.pages, line.chunks, line.vectors) for line in lines], None
     rows = iter(kept.rows)

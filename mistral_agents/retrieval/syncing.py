@@ -14,7 +14,7 @@ from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryEmptyError, LibraryNotReadyError
 from mistral_agents.retrieval.events import DocumentSkipped, Notify, SyncProgress, SyncReport
-from mistral_agents.retrieval.listing import Known, Listed, Plan, TextKey, compare, list_libraries
+from mistral_agents.retrieval.listing import Known, Listed, ReadingPlan, TextKey, list_documents, plan_reading
 from mistral_agents.retrieval.reading import PageReader, ReadText, reason_of
 from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import Settings
@@ -85,7 +85,7 @@ class Sync:
 
     # listing ---------------------------------------------------------------------------------------------------
 
-    def plan(self, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")) -> Steps[Plan]:
+    def plan(self, known: Known, report: SyncReport, key: TextKey = attrgetter("text_key")) -> Steps[ReadingPlan]:
         """List the libraries and compare them with what is known, as `on_pending` and `on_failed` say.
 
         Raises:
@@ -93,13 +93,13 @@ class Sync:
             DocumentProcessingError: `on_failed="error"`.
         """
         ids = self.settings.library_ids
-        listed = yield from list_libraries(self.libraries, ids, known, report)
+        listed = yield from list_documents(self.libraries, ids, known, report)
         waiting = [document for document in listed.values() if document.state == "pending"]
         if waiting and self.settings.on_pending == "wait":
             for library_id in ids:
                 yield self._wait(library_id, [d.document_id for d in waiting if d.library_id == library_id])
-            listed = yield from list_libraries(self.libraries, ids, known, report)
-        return self._check_pending(listed, compare(listed, known, report, key), report)
+            listed = yield from list_documents(self.libraries, ids, known, report)
+        return self._check_pending(listed, plan_reading(listed, known, report, key), report)
 
     def _wait(self, library_id: str, ids: list[str]) -> Job:
         seconds = self.settings.wait_timeout
@@ -108,7 +108,7 @@ class Sync:
             lambda: self.libraries.await_until_ready(library_id, ids, timeout=seconds),
         )
 
-    def _check_pending(self, listed: Listed, plan: Plan, report: SyncReport) -> Plan:
+    def _check_pending(self, listed: Listed, plan: ReadingPlan, report: SyncReport) -> ReadingPlan:
         if report.pending and self.settings.on_pending != "skip":
             names = ", ".join(listed[key].name for key in list(report.pending)[:5])
             message = f"{len(report.pending)} document(s) are still being processed: {names}."
@@ -173,7 +173,7 @@ class Sync:
     # preparing -------------------------------------------------------------------------------------------------
 
     def _prepare_texts(
-        self, plan: Plan, old: dict[str, StoredText], read: dict[str, tuple[LibraryDocument, ReadText]]
+        self, plan: ReadingPlan, old: dict[str, StoredText], read: dict[str, tuple[LibraryDocument, ReadText]]
     ) -> list[StoredText]:
         kept = [old[key] for key in plan.keep]
         renewed = [self._renewed(old[document.document_id], document) for document in plan.renew]

@@ -36,7 +36,7 @@ def _interrupt(signum: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt(signum)
 
 
-def _show(name: str, found: Finding) -> None:
+def _print_finding(name: str, found: Finding) -> None:
     print(f"{name}: {found.verdict}", flush=True)
 
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        report = _run(options)
+        report = _run_probes(options)
     except MistralAgentsError as error:
         print(str(error), file=sys.stderr)
         return 2
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if "does not hold" in verdicts else 0
 
 
-def _run(options: argparse.Namespace) -> Report:
+def _run_probes(options: argparse.Namespace) -> Report:
     most = parse_costs(options.max_cost)
     late = read_state(options.out, options.recheck) if options.recheck else {}
     with MistralAgents() as client:
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> Report:
         if options.recheck:
             report = recheck(bench, PROBES, late)
         else:
-            report = verify(bench, PROBES, max_cost=most, only=options.only, tell=_show)
+            report = verify(bench, PROBES, max_cost=most, only=options.only, tell=_print_finding)
         write_reports(options.out, report, PROBES, [os.environ.get("MISTRAL_API_KEY", "")])
     if options.recheck and not report.late:
         state_path(options.out, options.recheck).unlink()

@@ -28,12 +28,12 @@ def redact(text: str, secrets: Sequence[str] = ()) -> str:
     return _ADDRESSES.sub("<address>", _IDS.sub("<id>", text))
 
 
-def _clean(value: object, secrets: Sequence[str]) -> Any:
+def _shorten_value(value: object, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
-        return {str(key): _clean(item, secrets) for key, item in value.items()}
-    return [_clean(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): _shorten_value(item, secrets) for key, item in value.items()}
+    return [_shorten_value(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def as_json(report: Report, probes: Sequence[Probe], secrets: Sequence[str] = ()) -> JsonDict:
@@ -41,7 +41,7 @@ def as_json(report: Report, probes: Sequence[Probe], secrets: Sequence[str] = ()
     known = {probe.name: probe for probe in probes}
     rows = [_row(known[name], found) for name, found in report.findings.items()]
     facts = {"spent": report.spent, "left": report.left, "stopped": report.stopped}
-    cleaned: JsonDict = _clean({"version": __version__, "run": report.run_id, "probes": rows, **facts}, secrets)
+    cleaned: JsonDict = _shorten_value({"version": __version__, "run": report.run_id, "probes": rows, **facts}, secrets)
     return cleaned
 
 

@@ -138,7 +138,7 @@ class Workbench:
                 self.left.append(f"{what}: {type(error).__name__}")
 
 
-def is_ours(row: JsonDict, run_id: str) -> bool:
+def belongs_to_run(row: JsonDict, run_id: str) -> bool:
     """Whether a row of a list belongs to the run."""
     metadata = row.get("metadata")
     return isinstance(metadata, dict) and metadata.get(RUN_KEY) == run_id

@@ -173,7 +173,7 @@ def test_ends_have_their_numbers(cli, monkeypatch, standin_factory):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mistral_agents.cli.session.Session.find_key", interrupt)
+    monkeypatch.setattr("mistral_agents.cli.session.CommandSession.find_key", interrupt)
     cli("agents", "list", code=130)
 
 

@@ -15,6 +15,7 @@ import mistral_agents
 from mistral_agents import Conversation, MistralAgents, show
 from mistral_agents._api.records import Agent, Records
 from mistral_agents._display import html
+from mistral_agents.costs import Meter, Prices
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.specs import Plan
@@ -139,6 +140,36 @@ def test_rich_prints_every_kind(kind):
 def test_show_refuses_what_it_does_not_know():
     with pytest.raises(ConfigurationError, match="no drawing of a int"):
         show(5)
+
+
+def test_a_turn_tells_its_cost_by_a_price_table():
+    prices = Prices({"*": (1e6, 2e6)}, currency="EUR")
+    view = show(turn_of("x"), prices=prices)
+    assert "17.0000 EUR" in str(view)
+    assert "17.0000 EUR" in look_at(view._repr_html_()).text
+    assert "EUR" not in str(show(turn_of("x"), prices=Prices({"another": (1.0, 1.0)}, currency="EUR")))
+
+
+def test_pictures_of_a_turn_are_read_where_a_client_is_given(client):
+    conversation = Conversation(client, model="mistral-small-latest", tools=[{"type": "code_interpreter"}])
+    turn = conversation.append("Plot the numbers 3, 4, 8 and 9.")
+    assert look_at(turn._repr_html_()).tags.count("img") == 0
+    assert look_at(show(turn, client=client)._repr_html_()).tags.count("img") == 1
+    assert look_at(show(conversation.history(), client=client)._repr_html_()).tags.count("img") == 1
+    assert look_at(conversation._repr_html_()).tags.count("img") == 1
+    client.files.delete(turn.files[0].file_id)
+    assert look_at(show(turn, client=client)._repr_html_()).tags.count("img") == 0
+    conversation.delete()
+
+
+def test_a_conversation_tells_what_it_used_and_cost(client):
+    meter = Meter(Prices({"*": (1000.0, 1000.0)}, currency="EUR"))
+    conversation = Conversation(client, model="mistral-small-latest", meter=meter)
+    conversation.append("Hello")
+    text = look_at(conversation._repr_html_()).text
+    assert f"through this object: {conversation.usage.total_tokens} tokens" in text
+    assert f"{meter.cost:.4f} EUR" in text
+    conversation.delete()
 
 
 def test_without_the_template_library_there_is_text(monkeypatch):

@@ -6,7 +6,7 @@ from itertools import islice
 
 from mistral_agents.errors import MistralAgentsError, UnknownModelError
 from mistral_agents.verify.plan import Finding, Probe, judge, skip
-from mistral_agents.verify.workbench import Workbench, is_ours
+from mistral_agents.verify.workbench import Workbench, belongs_to_run
 
 _ROWS = 100
 """The most rows of the account's lists that a probe reads."""
@@ -37,7 +37,7 @@ def _list_by_metadata(bench: Workbench) -> Finding:
     bench.wait()
     # The raw page: the client itself drops rows that do not fit.
     rows = bench.read_page(_ROWS, bench.metadata)
-    ours = sum(is_ours(row, bench.run_id) for row in rows)
+    ours = sum(belongs_to_run(row, bench.run_id) for row in rows)
     return judge(ours > 0 and ours == len(rows), f"{ours} rows of ours, {len(rows) - ours} others", rows=len(rows))
 
 
@@ -45,7 +45,7 @@ def _list_without_metadata(bench: Workbench) -> Finding:
     bench.plain_turn()
     bench.wait()
     rows = bench.read_page(_ROWS)
-    ours = sum(is_ours(row, bench.run_id) for row in rows)
+    ours = sum(belongs_to_run(row, bench.run_id) for row in rows)
     return judge(ours > 0, f"{ours} rows of ours, {len(rows) - ours} others", rows=len(rows))
 
 

@@ -76,7 +76,7 @@ def _restart_from_result(bench: Workbench) -> Finding:
     return _restart(bench, turn, _entry_of(bench, turn, "function.result"), "And in words?")
 
 
-def _replay(bench: Workbench) -> Finding:
+def _probe_replay(bench: Workbench) -> Finding:
     """Each kind of entry as an input of a conversation that is not kept."""
     user: JsonDict = {"type": "message.input", "role": "user", "content": "How warm is it in Rome?"}
     answer: JsonDict = {"type": "message.output", "role": "assistant", "content": "It is warm."}
@@ -196,7 +196,7 @@ TURNS = (
         "a conversation that is not kept, with each kind of entry as input",
         "which kinds are taken",
         "Answers, function calls with results and tool runs are taken as input.",
-        _replay,
+        _probe_replay,
     ),
     Probe(
         "left-early",

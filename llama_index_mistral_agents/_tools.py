@@ -1,0 +1,40 @@
+"""LlamaIndex's tools as the service takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llama_index.core.tools.types import BaseTool
+
+from mistral_agents._border.schemas import check_tool, make_tool
+from mistral_agents._border.typing_schemas import python_schema
+from mistral_agents._json import JsonDict
+from mistral_agents.errors import ConfigurationError
+
+
+def describe_tool(tool: object, strict: bool | None = None) -> JsonDict:
+    """A tool of LlamaIndex, or one as a dict, as the service takes it.
+
+    Raises:
+        ConfigurationError: The service would refuse its name, or its schema can't be sent.
+    """
+    if isinstance(tool, BaseTool):
+        about = tool.metadata
+        given = python_schema(about.fn_schema)[0] if about.fn_schema is not None else about.get_parameters_dict()
+        return make_tool(about.name, about.description, given, strict=strict)
+    if not isinstance(tool, Mapping):
+        raise ConfigurationError(f"A tool must be a tool of LlamaIndex or a dict, not {type(tool).__name__}.")
+    return check_tool(tool, strict=strict) if tool.get("type") in (None, "function") else dict(tool)
+
+
+def check_hosted(tool: object) -> JsonDict:
+    """A hosted tool of a model's own.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(tool, Mapping):
+        raise ConfigurationError(
+            f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
+        )
+    return dict(tool)

@@ -1,0 +1,58 @@
+"""An answer of a given form that hosted tools were used for: one turn with the tools, then one that writes the form.
+
+Whether the service mixes words, tool runs and JSON in one turn is not known, and nobody could tell them apart there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from mistral_agents._border.options import function_name
+from mistral_agents._json import JsonDict
+from mistral_agents.entries import parse_entry
+from mistral_agents.turn import Turn
+
+FORM_QUESTION = "Now give that answer in the required format, with nothing else."
+"""What the second turn asks."""
+_OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "strict", "tool_confirmations")
+_OF_CONVERSATION = ("store", "conversation_id", "metadata", "conversation_metadata")
+
+
+def takes_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> bool:
+    """Whether an answer of a form (a `response_format`) takes two turns; an agent answers by its own options."""
+    asks = isinstance(form, Mapping) and form.get("type") != "text"
+    return asks and not is_agent and any(function_name(tool) is None for tool in tools)
+
+
+def thinking_options(given: Mapping[str, Any]) -> JsonDict:
+    """The options of the turn that uses the tools."""
+    return {name: value for name, value in given.items() if name != "response_format"}
+
+
+def writing_options(given: Mapping[str, Any], form: Any) -> JsonDict:
+    """The options of the turn that writes the form: it has no tools and is not kept."""
+    left = {name: value for name, value in given.items() if name not in (*_OF_TOOLS, *_OF_CONVERSATION)}
+    return {**left, "response_format": form}
+
+
+def is_finished(turn: Turn) -> bool:
+    """Whether nothing has to be run or decided before the form can be written."""
+    return not turn.function_calls and not turn.pending_confirmations
+
+
+def join_form(found: Turn, written: Turn) -> Turn:
+    """The form as the text of the turn that used the tools, behind what these did; the tokens of both.
+
+    It stands for the first turn, which is the one that may be kept, so that the conversation goes on from it.
+    """
+    chunks = [chunk for message in found.messages for chunk in message.chunks]
+    sources = [chunk for chunk in chunks if chunk.get("type") == "tool_reference"]
+    others = [chunk for chunk in chunks if chunk.get("type") not in ("text", "tool_reference")]
+    content: Any = [*others, {"type": "text", "text": written.text}, *sources]
+    last: JsonDict = found.messages[-1].raw if found.messages else {"type": "message.output"}
+    raw = {**last, "id": found.last_entry_id, "content": content if others or sources else written.text}
+    done = [entry for entry in found.entries if entry not in found.messages]
+    usage = replace(found.usage + written.usage, raw={**found.usage.raw, **written.usage.raw})
+    return replace(found, entries=[*done, parse_entry(raw)], usage=usage)

@@ -1,0 +1,111 @@
+"""An answer of a given form with hosted tools: one turn uses them, one writes the form, in each way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from mistral_agents import CodeInterpreter
+from mistral_agents._border.forms import is_finished, join_form, takes_two_turns
+from mistral_agents._border.schemas import describe_form
+from mistral_agents.errors import ResponseFormatError
+from mistral_agents.turn import Turn
+from tests.contract.conftest import World
+from tests.contract.test_calls import NOTE
+from tests.contract.ways import Way, each_way
+from tests.support.scripted import call, say
+
+JSON = {"type": "json_object"}
+FORM = '{"name": "Ada"}'
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+
+
+def facts(way: Way, answer: Any) -> dict[str, Any]:
+    return dict(answer.response_metadata if way.wing == "langchain" else answer.additional_kwargs)
+
+
+@each_way
+def test_hosted_tools_and_a_form_are_two_turns(way: Way, world: World) -> None:
+    world.mind.script(call("code_interpreter", {"code": "print('Ada')"}), say("It is Ada."), say(FORM), say("Again."))
+    model, messages = way.model(world.client, [CodeInterpreter()]), [way.user("Who?")]
+    answer = way.ask(model, messages, response_format=JSON)
+    (_, thought), (_, written) = world.turns
+    assert "response_format" not in thought.get("completion_args", {})
+    assert (written["completion_args"]["response_format"], "tools" in written, written["store"]) == (JSON, False, False)
+    assert (way.text(answer), facts(way, answer)["draft"]) == (FORM, "It is Ada.")
+    last = way.ask(model, [*messages, answer, way.user("And now?")])
+    assert way.text(last) == "Again."
+    if way.stored:
+        assert way.conversation(last) == way.conversation(answer), "the turn that used the tools is the one kept"
+
+
+@each_way
+def test_a_call_comes_before_the_form(way: Way, world: World) -> None:
+    world.mind.script(call("note", {"text": "a"}))
+    model = way.model(world.client, [CodeInterpreter()])
+    way.ask(model, [way.user("q")], tools=[NOTE], response_format=JSON)
+    assert len(world.turns) == 1
+
+
+@each_way
+def test_without_hosted_tools_a_form_is_one_turn(way: Way, world: World) -> None:
+    world.mind.script(say(FORM))
+    assert way.text(way.ask(way.model(world.client), [way.user("q")], response_format=JSON)) == FORM
+    assert len(world.turns) == 1
+
+
+@pytest.mark.parametrize("wing", ["langchain", "langchain function_calling", "llama_index"])
+def test_an_object_is_made_with_hosted_tools(wing: str, world: World) -> None:
+    world.mind.script(say("It is Ada."), say(FORM))
+    if wing == "llama_index":
+        from llama_index.core.prompts import PromptTemplate
+
+        from llama_index_mistral_agents import MistralAgentLLM
+
+        llm = MistralAgentLLM("mistral-medium-latest", tools=[CodeInterpreter()], client=world.client)
+        assert llm.structured_predict(Person, PromptTemplate("Who?")) == Person(name="Ada")
+    else:
+        from langchain_mistral_agents import ChatMistralAgent
+
+        model = ChatMistralAgent(model="mistral-medium-latest", connectors=[CodeInterpreter()], client=world.client)
+        method = "function_calling" if wing.endswith("calling") else "json_schema"
+        assert model.with_structured_output(Person, method=method).invoke("Who?") == Person(name="Ada")
+    assert len(world.turns) == 2
+
+
+def test_a_form_of_plain_text_is_none() -> None:
+    hosted = [{"type": "web_search"}]
+    assert takes_two_turns(JSON, hosted, is_agent=False)
+    assert not takes_two_turns({"type": "text"}, hosted, is_agent=False)
+    assert not takes_two_turns(JSON, hosted, is_agent=True)
+    assert not takes_two_turns(JSON, [NOTE], is_agent=False)
+
+
+def test_the_joined_turn_has_the_form_and_what_the_tools_did() -> None:
+    run = {"type": "tool.execution", "id": "t1", "name": "web_search", "arguments": "{}", "info": {}}
+    reference = {"type": "tool_reference", "tool": "web_search", "title": "t", "url": "https://e.org"}
+    message = {"type": "message.output", "id": "m1", "content": [{"type": "text", "text": "Ada."}, reference]}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    found = Turn.from_response({"conversation_id": "c", "outputs": [run, message], "usage": usage})
+    written = Turn.from_response({"outputs": [{"type": "message.output", "content": FORM}], "usage": usage})
+    joined = join_form(found, written)
+    assert is_finished(found)
+    assert (joined.text, joined.conversation_id, joined.last_entry_id) == (FORM, "c", "m1")
+    assert (len(joined.tool_executions), len(joined.citations), joined.usage.total_tokens) == (1, 1, 6)
+
+
+def test_an_answer_that_does_not_fit_keeps_its_text() -> None:
+    form = describe_form(Person)
+    assert form.parse(f"Here: {FORM}") == Person(name="Ada")
+    assert form.read_partly({}) is None
+    for text in ('{"name": 3}', "no JSON"):
+        with pytest.raises(ResponseFormatError) as caught:
+            form.parse(text)
+        assert caught.value.body == text

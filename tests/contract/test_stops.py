@@ -1,0 +1,84 @@
+"""Stop sequences beside an agent, which takes none: both wings cut the answer themselves, in each way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mistral_agents._border.stops import TextCut, cut_turn
+from mistral_agents.turn import Turn
+from tests.contract.conftest import World
+from tests.contract.ways import Way, each_way
+from tests.support.scripted import say
+
+
+@pytest.fixture
+def agent_id(world: World) -> str:
+    return str(world.client.agents.create(model="mistral-medium-latest", name="stops")["id"])
+
+
+@each_way
+def test_an_answer_of_an_agent_ends_before_the_stop(way: Way, world: World, agent_id: str) -> None:
+    world.mind.script(say("One. STOP Two."))
+    model = way.model(world.client, model=None, agent_id=agent_id, stop=["STOP"])
+    answer = way.ask(model, [way.user("q")])
+    assert way.text(answer) == "One. "
+    assert "stop" not in str(world.turns[-1][1].get("completion_args"))
+
+
+@each_way
+def test_a_beginning_of_a_stop_is_no_stop(way: Way, world: World, agent_id: str) -> None:
+    world.mind.script(say("One. STO"))
+    model = way.model(world.client, model=None, agent_id=agent_id)
+    assert way.text(way.ask(model, [way.user("q")], stop=["STOP"])) == "One. STO"
+
+
+@each_way
+def test_a_kept_conversation_goes_on_behind_a_cut_answer(way: Way, world: World, agent_id: str) -> None:
+    world.mind.script(say("One. STOP Two."), say("Three."))
+    model = way.model(world.client, model=None, agent_id=agent_id, stop="STOP")
+    first = way.ask(model, [way.user("q")])
+    second = way.ask(model, [way.user("q"), first, way.user("more")])
+    assert way.text(second) == "Three."
+    if way.stored:
+        assert way.conversation(second) == way.conversation(first)
+
+
+@each_way
+def test_a_model_is_asked_to_stop(way: Way, world: World) -> None:
+    world.mind.script(say("One."))
+    way.ask(way.model(world.client, stop=["STOP"]), [way.user("q")])
+    assert world.turns[-1][1]["completion_args"]["stop"] == ["STOP"]
+
+
+@pytest.mark.parametrize("pieces", [["a STOP b"], ["a ST", "OP b"], list("a STOP b"), ["a S", "", "TOP"]])
+def test_a_text_is_cut_however_it_comes(pieces: list[str]) -> None:
+    cut = TextCut(["STOP", "END"])
+    assert "".join([*map(cut.add, pieces), cut.end()]) == "a " == cut.shown
+    assert cut.hit
+
+
+def test_llama_indexs_deltas_add_up_to_the_answer(world: World, agent_id: str) -> None:
+    from llama_index.core.llms import ChatMessage
+
+    from llama_index_mistral_agents import MistralAgentLLM
+
+    world.mind.script(say("One. STO"), say("One. STOP Two."))
+    llm = MistralAgentLLM(agent_id=agent_id, client=world.client, stop=["STOP"])
+    for text in ("One. STO", "One. "):
+        responses = list(llm.stream_chat([ChatMessage(content="q")]))
+        assert "".join(response.delta or "" for response in responses) == text == responses[-1].message.content
+
+
+def test_what_follows_the_stop_in_a_turn_is_left_out() -> None:
+    def message(content: Any) -> dict[str, Any]:
+        return {"type": "message.output", "id": f"m{content}"[:9], "content": content}
+
+    reference = {"type": "tool_reference", "tool": "web_search", "title": "t", "url": "https://e.org"}
+    call = {"type": "function.call", "id": "c", "tool_call_id": "c", "name": "f", "arguments": "{}"}
+    content = [{"type": "text", "text": "One "}, reference, {"type": "text", "text": "two STOP three"}, reference]
+    turn = Turn.from_response({"outputs": [message("Zero. "), message(content), call, message("four")]})
+    cut = cut_turn(turn, ["STOP"])
+    assert (cut.text, len(cut.citations), cut.function_calls) == ("Zero. One two ", 1, [])
+    assert cut_turn(turn, ["nowhere"]) is turn
