@@ -230,7 +230,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         return self._make_output(state, response)
 
     async def _decide(
-        self, ctx: Any, state: AgentState, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
+        self, ctx: AgentContext, state: AgentState, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
     ) -> ChatResponse:
         """The answer to confirmations; it is there already where a run that was cut off sent them."""
         try:

@@ -330,6 +330,9 @@ async def ask_user(ctx: Context) -> str:
     return str(response.response)
 
 
+ask_user.__annotations__["ctx"] = Context  # LlamaIndex looks for the class, not for its name
+
+
 @pytest.mark.parametrize("kind", [FunctionAgent, MistralWorkflowAgent])
 async def test_a_function_that_waits_is_saved_with_the_memory(llm: Any, service: Any, scripted: Any, kind: Any) -> None:
     scripted.script(call("ask_user", {}), say("Fine."), say("You were."))
