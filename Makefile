@@ -100,8 +100,8 @@ $(VENV)/.docs: $(VENV)/.done
 	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
 	@touch $@
 
-docs: $(VENV)/.docs  ## Build the documentation site into site/; broken links fail
-	$(BIN)/mkdocs build --strict --quiet
+docs: $(VENV)/.docs  ## Build the documentation site into site/ (Python 3.11 on); broken links and anchors fail
+	$(BIN)/zensical build --strict --clean
 
 $(VENV)/.dist: $(VENV)/.done
 	$(BIN)/python -m pip install --quiet --group dist --constraint constraints.txt
@@ -114,8 +114,8 @@ dist: $(VENV)/.dist  ## Build the wheel, the source archive and the alias distri
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents --ignore W009 dist/mistral_agents-*.whl
 
-smoke: setup  ## Install the built wheel with each extra alone and use it (needs a package index)
-	$(BIN)/python -m scripts.smoke
+smoke: dist  ## Build the wheel, install it with each extra alone and use it (EXTRA=langchain for one; needs a package index)
+	$(BIN)/python -m scripts.smoke $(if $(EXTRA),--extra $(EXTRA),) $(if $(WRITE),--write,)
 
 verify: setup  ## Settle what is unverified (LIVE=1 with a key: on the live service; else rehearse it on a stand-in)
 	$(BIN)/python -m $(if $(LIVE),mistral_agents.verify,pytest -q tests/verify)

@@ -107,7 +107,7 @@ class ChatMistralAgent(AgentSettings):
         ConfigurationError: A name is unknown, or an option can't be honoured; nothing was sent.
         MistralAgentsError: The service or the connection failed; also one of LangChain's `Model…Error` kinds.
 
-    Example:
+    Examples:
         >>> model = ChatMistralAgent(model="mistral-medium-latest", connectors=[WebSearch()])
         >>> model.invoke("Who won the Tour de France this year?").content_blocks
     """

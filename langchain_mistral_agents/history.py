@@ -51,7 +51,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
     Raises:
         ConfigurationError: An argument is wrong. Nothing is sent before messages are read.
 
-    Example:
+    Examples:
         >>> history = MistralConversationHistory()
         >>> model = ChatMistralAgent(model="mistral-small-latest", store=True)
         >>> chat = RunnableWithMessageHistory(model, lambda: history)

@@ -73,7 +73,7 @@ class MistralConversationMiddleware(AgentMiddleware[MistralAgentState, Any]):
         ConfigurationError: The agent's model is no `ChatMistralAgent`.
         DivergenceError: The messages no longer continue the conversation and the model's policy is to raise.
 
-    Example:
+    Examples:
         >>> agent = create_agent(
         ...     ChatMistralAgent(model="mistral-medium-latest"),
         ...     tools=[CodeInterpreter(requires_confirmation=True)],
@@ -161,7 +161,7 @@ class MistralPortableMiddleware(AgentMiddleware[AgentState[Any], Any]):
     Our answers hold blocks of hosted tools that nobody else knows; see `to_portable_messages`. Settings that only
     `ChatMistralAgent` takes are left out too. Calls of a `ChatMistralAgent` pass as they are.
 
-    Example:
+    Examples:
         >>> create_agent(model, tools, middleware=[ModelFallbackMiddleware(other), MistralPortableMiddleware()])
     """
 

@@ -106,7 +106,7 @@ class MistralLibraryRetriever(BaseRetriever):
 
     The libraries' texts are copied here when first needed, and again when they changed; the service is not asked to
     search, and no model tokens are spent. The service's own search, which reports no scores, is the hosted tool
-    `DocumentLibrary` of `ChatMistralAgent`. Needs the extra `llama-index` or `server` for the ranking (bm25s, numpy).
+    `DocumentLibrary` of `ChatMistralAgent`. Needs the extra `retrieval`.
 
     Args:
         library_ids: One library id or several; several form one corpus, so that scores compare.
@@ -140,7 +140,7 @@ class MistralLibraryRetriever(BaseRetriever):
     Raises:
         ValidationError: An argument is wrong. Nothing is sent before the first search.
 
-    Example:
+    Examples:
         >>> retriever = MistralLibraryRetriever(library_ids=library.id, k=3)
         >>> [(d.metadata["file_name"], d.metadata["score"]) for d in retriever.invoke("How long is the warranty?")]
     """

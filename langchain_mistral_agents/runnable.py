@@ -92,7 +92,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         ToolBudgetExceededError: The functions were answered `max_rounds` times and the agent asked again.
         MistralAgentsError: As `ChatMistralAgent`.
 
-    Example:
+    Examples:
         >>> agent = MistralAgentRunnable(agent_id="ag_...", tools=[get_weather])
         >>> agent.invoke("Weather in Paris?", {"configurable": {"thread_id": "ada"}}).text
     """
@@ -161,8 +161,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             args_schema: The schema of its arguments.
             name: Its name; the agent's by default.
             description: What it does, for the model that calls it.
-            arg_types: The arguments and their types, where they are few.
+            arg_types: The arguments and their types, where they are few; without a schema too it is one text, `input`.
         """
+        if args_schema is None and arg_types is None:
+            arg_types = {"input": str}
         tool = super().as_tool(args_schema, name=name, description=description, arg_types=arg_types)
         return answer_with_text(tool)
 

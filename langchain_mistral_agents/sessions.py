@@ -97,7 +97,7 @@ class MistralSessionHistories:
         base_url: The service's address; None reads MISTRAL_BASE_URL.
         client: Your own client, instead of `api_key` and `base_url`.
 
-    Example:
+    Examples:
         >>> histories = MistralSessionHistories(SqliteConversations("sessions.sqlite"))
         >>> chat = RunnableWithMessageHistory(ChatMistralAgent(model="mistral-small-latest", store=True), histories)
         >>> chat.invoke("My name is Ada.", {"configurable": {"session_id": "ada"}})

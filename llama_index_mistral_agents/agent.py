@@ -107,7 +107,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     Raises:
         ConfigurationError: `llm` is of another provider.
 
-    Example:
+    Examples:
         >>> agent = MistralWorkflowAgent(llm=MistralAgentLLM("mistral-medium-latest"), tools=[weather])
         >>> print(await agent.run("What is the weather in Paris?"))
     """

@@ -82,7 +82,7 @@ class MistralLibraryIndex(BaseManagedIndex):
     Raises:
         ConfigurationError: An argument is wrong. Nothing is sent.
 
-    Example:
+    Examples:
         >>> index = MistralLibraryIndex.create("Handbook")
         >>> document = index.upload("handbook.pdf", wait=True)
         >>> answer = index.as_query_engine().query("How long is the warranty?")

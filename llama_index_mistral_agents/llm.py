@@ -164,7 +164,7 @@ class MistralAgentLLM(FunctionCallingLLM):
     Raises:
         ConfigurationError: The settings contradict one another.
 
-    Example:
+    Examples:
         >>> from mistral_agents import CodeInterpreter
         >>> llm = MistralAgentLLM(model="mistral-medium-latest", tools=[CodeInterpreter()])
         >>> print(llm.complete("What is the variance of 3, 4 and 9?"))

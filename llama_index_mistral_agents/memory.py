@@ -80,7 +80,7 @@ class MistralConversationMemory(BaseMemory):
         api_key: The key, else MISTRAL_API_KEY.
         base_url: Address of the service, else MISTRAL_BASE_URL, else the service's own.
 
-    Example:
+    Examples:
         >>> memory = MistralConversationMemory()
         >>> engine = SimpleChatEngine.from_defaults(llm=MistralAgentLLM("mistral-medium-latest"), memory=memory)
         >>> engine.chat("My name is Ada.")

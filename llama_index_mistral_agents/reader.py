@@ -23,7 +23,7 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         api_key: The key; None reads MISTRAL_API_KEY.
         base_url: The service's address; None reads MISTRAL_BASE_URL.
 
-    Example:
+    Examples:
         >>> documents = MistralLibraryReader(library_id).load_data()
     """
 

@@ -90,7 +90,7 @@ class MistralLibraryRetriever(BaseRetriever):
     Raises:
         ConfigurationError: An argument is wrong. Nothing is sent before the first retrieval.
 
-    Example:
+    Examples:
         >>> retriever = MistralLibraryRetriever(library_id, similarity_top_k=3)
         >>> [(n.score, n.metadata["file_name"]) for n in retriever.retrieve("How long is the warranty?")]
     """

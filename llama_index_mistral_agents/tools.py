@@ -21,7 +21,7 @@ class MistralLibraryToolSpec(BaseToolSpec):
         retriever: Searches.
         max_characters: Longest text that `read_document` gives at once.
 
-    Example:
+    Examples:
         >>> tools = MistralLibraryToolSpec(retriever).to_tool_list()
     """
 

@@ -16,7 +16,8 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Agent, Listing, Record, as_record, rows_of
-from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents._tools.policy import Policy

@@ -18,8 +18,9 @@ from typing import Any, Literal
 from mistral_agents._api.arguments import given
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, check_ids, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, path_of
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, count_of
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run

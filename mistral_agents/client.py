@@ -57,7 +57,7 @@ class MistralAgents:
     Raises:
         ConfigurationError: A setting is wrong.
 
-    Example:
+    Examples:
         >>> client = MistralAgents()
         >>> turn = client.conversations.start("Hello", model="mistral-small-latest")
         >>> turn.text, turn.conversation_id

@@ -15,7 +15,9 @@ from mistral_agents._api.arguments import given
 from mistral_agents._api.connectors import ConnectorChanges, ConnectorOptions, Scope
 from mistral_agents._api.paging import awalk, walk
 from mistral_agents._api.records import Record, as_record, rows_of
-from mistral_agents._http.transport import Call, Reply, Transport
+from mistral_agents._http.calls import Call
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import chunk_text
 from mistral_agents.errors import MistralAgentsError, ResponseFormatError

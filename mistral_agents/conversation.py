@@ -14,7 +14,7 @@ from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, s
 from mistral_agents._conversation.functions import Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.transport import check_ids
+from mistral_agents._http.calls import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -65,7 +65,7 @@ class Conversation(Shown):
         ConfigurationError: The arguments don't fit together.
         MistralAgentsError: See `mistral_agents.errors`; `.turn` holds what had been answered, `.conversation_id` where.
 
-    Example:
+    Examples:
         >>> conversation = Conversation(client, model="mistral-small-latest")
         >>> conversation.append("My name is Ada.").text
         >>> Conversation(client, conversation.id).append("Who am I?").text
@@ -132,11 +132,6 @@ class Conversation(Shown):
         """Tokens of the conversation so far, by its last turn's usage; None before one. See `compact`."""
         last = self.last_turn
         return last.usage.prompt_tokens + last.usage.completion_tokens if last is not None else None
-
-    @property
-    def converted(self) -> int:
-        """Entries of histories turned into objects so far; reading again converts only those not seen before."""
-        return self._exchanges.cache.converted
 
     # one exchange ----------------------------------------------------------------------------------------------
 

@@ -23,8 +23,10 @@ from mistral_agents._border.continuation import answer_waiting
 from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
+from mistral_agents._http.calls import check_ids
+from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
-from mistral_agents._http.transport import Reply, Transport, check_ids
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, check_id
+from mistral_agents._http.calls import Call, Operation, check_id
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, ResponseFormatError
@@ -51,7 +52,7 @@ class Embeddings:
         ConfigurationError: An argument is wrong; nothing was sent.
         MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
 
-    Example:
+    Examples:
         >>> vectors = client.embeddings.create(["How long is the warranty?"])
         >>> len(vectors), vectors.usage
     """

@@ -13,9 +13,10 @@ from typing import Any
 from mistral_agents._api.arguments import FileContent, file_part
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import FileInfo, Listing, as_record
+from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._http.links import LinkReader
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, path_of
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._turn.media import FileData
 from mistral_agents._warnings import warn_user

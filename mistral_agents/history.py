@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mistral_agents._api.records import make_dataframe
 from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
@@ -23,7 +24,6 @@ from mistral_agents.entries import (
     ToolExecution,
     parse_entry,
 )
-from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import open_calls
 
 
@@ -178,27 +178,18 @@ class History(Shown):
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
-        names = ("kind", "role", "time", "agent", "text", "id")
-        return pd.DataFrame([[getattr(event, name) for name in names] for event in self.events], columns=list(names))
+        rows = [(event.kind, event.role, event.time, event.agent, event.text, event.id) for event in self.events]
+        return make_dataframe(rows, ["kind", "role", "time", "agent", "text", "id"])
 
     def __str__(self) -> str:
         return show_text("\n".join(f"{event.role or event.kind}: {event.text}" for event in self.events))
 
 
 class EntryCache:
-    """Entries already turned into objects, by id, so that a history read again costs only what is new.
-
-    Attributes:
-        converted: How many were turned into objects so far.
-    """
+    """Entries already turned into objects, by id, so that a history read again costs only what is new."""
 
     def __init__(self) -> None:
         self._known: dict[str, Entry] = {}
-        self.converted = 0
 
     def entries(self, rows: Iterable[JsonDict]) -> list[Entry]:
         """The rows as entries; one that changed since (a confirmation, say) is read anew."""
@@ -209,7 +200,6 @@ class EntryCache:
         known = self._known.get(key) if isinstance(key, str) else None
         if known is not None and known.raw == row:
             return known
-        self.converted += 1
         entry = parse_entry(row)
         if isinstance(key, str):
             self._known[key] = entry

@@ -20,11 +20,12 @@ from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import Level, ShareWith
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
-from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of
+from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of, state_of
 from mistral_agents._api.shared_files import SharedFile, split_id
-from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of, state_of
+from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of
 from mistral_agents._api.writing import Writer, plain_upload
-from mistral_agents._http.transport import Reply, Transport
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.embeddings import Embeddings
@@ -243,8 +244,8 @@ class Libraries:
     ) -> builtins.list[Hit]:
         """Find passages of libraries, ranked in this process; no framework and no model is needed.
 
-        The texts are read at the first search, and again when they changed. Needs the extra `llama-index` or `server`
-        for the ranking (bm25s, numpy).
+        The texts are read at the first search, and again when they changed. Needs the extra `retrieval`, which
+        `llama-index` and `server` bring along.
 
         Args:
             library_ids: One library id or several, which form one corpus.
@@ -255,7 +256,7 @@ class Libraries:
         Returns:
             Hits, best first: `hit.text`, `hit.score`, `hit.metadata`, `hit.document`.
 
-        Example:
+        Examples:
             >>> [(hit.score, hit.document.name) for hit in client.libraries.search(library.id, "warranty period")]
         """
         return self._searches.find(library_ids, query, top_k, options)

@@ -9,8 +9,9 @@ from urllib.parse import quote
 from mistral_agents._api.model_facts import ModelFacts, facts_of_card
 from mistral_agents._api.planner import ModelDeprecationWarning, ModelNotes
 from mistral_agents._api.records import Record, as_record, rows_of
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Reply, Transport, check_id
+from mistral_agents._http.calls import Call, Operation, check_id
+from mistral_agents._http.replies import Reply
+from mistral_agents._http.transport import Transport
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import NotFoundError, UnknownModelError
 

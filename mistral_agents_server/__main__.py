@@ -28,10 +28,8 @@ PACKAGES = {
     "selectolax": "selectolax",
     "webencodings": "webencodings",
     "chardet": "chardet",
-    "pandas": "pandas",
-    "matplotlib": "matplotlib",
 }
-"""What the extra `server` brings, by import name."""
+"""What the extra `server-core` brings, by import name; `server` adds pandas and matplotlib for code that is run."""
 
 API_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_API_KEY"
 MODEL_KEY_VARIABLE = "MISTRAL_AGENTS_SERVER_MODEL_KEY"
@@ -157,7 +155,7 @@ def require_packages() -> None:
     if lacking:
         _fail(
             f"the stand-in needs packages that are not installed ({', '.join(lacking)}): "
-            'pip install "mistral-agents[server]"'
+            'pip install "mistral-agents[server]", or [server-core] without pandas and matplotlib'
         )
 
 

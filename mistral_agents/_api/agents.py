@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, check_ids, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools

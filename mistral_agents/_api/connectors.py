@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
 from mistral_agents._api.arguments import given, uuid_text
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, path_of
+from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

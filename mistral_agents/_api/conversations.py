@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, check_id, path_of
+from mistral_agents._http.calls import Call, Operation, check_id, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from mistral_agents._api.arguments import given, media_type_of, time_text, uuid_text
 from mistral_agents._api.shared_files import split_id
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, path_of
+from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

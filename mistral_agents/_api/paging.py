@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api.records import rows_of
-from mistral_agents._http.transport import Call, Reply
+from mistral_agents._http.calls import Call
 from mistral_agents._json import JsonDict
+
+if TYPE_CHECKING:
+    from mistral_agents._http.replies import Reply
 
 NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
 

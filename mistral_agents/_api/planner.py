@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api import conversations as calls
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.transport import Call, check_id, check_ids
+from mistral_agents._http.calls import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names

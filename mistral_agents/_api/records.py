@@ -6,9 +6,9 @@ declared with `None` may be left out by the service, and then reads as None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mistral_agents._display.shown import Shown
 from mistral_agents._json import JsonDict
@@ -77,6 +77,19 @@ def _read_time(value: object) -> datetime | Any:
 R = TypeVar("R", bound=Record)
 
 
+def make_dataframe(rows: Sequence[Any], columns: list[str] | None = None) -> Any:
+    """A pandas DataFrame.
+
+    Raises:
+        ConfigurationError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
+    return pd.DataFrame(rows, columns=columns)
+
+
 class Records(list[R], Shown):
     """Records in a list that is a table to look at."""
 
@@ -86,11 +99,7 @@ class Records(list[R], Shown):
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ConfigurationError("to_dataframe needs pandas: pip install pandas") from error
-        return pd.DataFrame([masked(dict(row)) for row in self])
+        return make_dataframe([masked(dict(row)) for row in self])
 
 
 class Listing(Iterator[R]):
@@ -206,6 +215,24 @@ class Document(Record):
     tokens_processing_main_content: int | None
     tokens_processing_summary: int | None
     tokens_processing_total: int | None
+
+
+State = Literal["ready", "failed", "pending"]
+_READY = frozenset({"done", "self_managed", "noop", "completed"})
+_FAILED = frozenset({"error", "missing_content", "failed"})
+
+
+def state_of(status: Mapping[str, Any]) -> tuple[State, str | None]:
+    """What a document's or a status' `process_status` means; words not known yet count as pending."""
+    word = status.get("process_status")
+    if not isinstance(word, str):
+        word = status.get("processing_status")  # the only field of older replies
+    if not isinstance(word, str):
+        return "pending", None
+    lowered = word.lower()
+    if lowered in _READY:
+        return "ready", word
+    return ("failed" if lowered in _FAILED else "pending"), word
 
 
 class FileInfo(Record):

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from mistral_agents._api.records import Document
-from mistral_agents._http.transport import check_id
+from mistral_agents._http.calls import check_id
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import NotFoundError

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from mistral_agents._http.transport import check_ids
+from mistral_agents._api.records import State, state_of
+from mistral_agents._http.calls import check_ids
 from mistral_agents._progress import Progress
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
 
-State = Literal["ready", "failed", "pending"]
-_READY = frozenset({"done", "self_managed", "noop", "completed"})
-_FAILED = frozenset({"error", "missing_content", "failed"})
 WAIT = 600.0
 """Seconds that are waited for documents by default."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
@@ -39,19 +37,6 @@ class DocumentOutcome:
     def ready(self) -> bool:
         """Whether a search finds it."""
         return self.state == "ready"
-
-
-def state_of(status: Any) -> tuple[State, str | None]:
-    """What a document's or a status' `process_status` means; words not known yet count as pending."""
-    word = status.get("process_status")
-    if not isinstance(word, str):
-        word = status.get("processing_status")  # the only field of older replies
-    if not isinstance(word, str):
-        return "pending", None
-    lowered = word.lower()
-    if lowered in _READY:
-        return "ready", word
-    return ("failed" if lowered in _FAILED else "pending"), word
 
 
 def seconds_of(wait: bool | float) -> float:
@@ -109,7 +94,7 @@ class Waiting:
         """What is known of each document, in the order given."""
         return list(self._outcomes.values())
 
-    def take(self, document_id: str, status: object) -> None:
+    def take(self, document_id: str, status: Mapping[str, Any]) -> None:
         """Note a document's status."""
         state, word = state_of(status)
         self._outcomes[document_id] = DocumentOutcome(document_id, state, word)

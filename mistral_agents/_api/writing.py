@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mistral_agents._api import libraries as calls
 from mistral_agents._api.arguments import given, time_text
@@ -13,10 +13,14 @@ from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.records import Document, as_record
 from mistral_agents._api.shared_files import Row, SharedFile, split_id
 from mistral_agents._conversation.lock import Hold, lock_of
-from mistral_agents._http.transport import Call, Reply, Transport
+from mistral_agents._http.calls import Call
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import InvalidRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from mistral_agents._http.replies import Reply
+    from mistral_agents._http.transport import Transport
 
 T = TypeVar("T")
 _TRIES = 3

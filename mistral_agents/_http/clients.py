@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import re
 import threading
 import weakref
 from base64 import b64encode
@@ -14,9 +13,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.calls import check_headers
 from mistral_agents._http.concealed import (
     Concealed,
-    ConcealedHeaders,
     clean_key,
     conceal,
     mask_credentials,
@@ -41,10 +40,6 @@ _FOREIGN = (
     "{} was made in process {} and this is process {}: connections can't be shared by processes (fork). "
     "Make the client, and what is given to it, after the fork."
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
-"""What says where a request ends, which the HTTP client writes (RFC 9112, section 6)."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -73,31 +68,6 @@ def _is_http_address(url: Any) -> bool:
         return False
     readable = isinstance(url, str) and url.isprintable() and not any(mark.isspace() for mark in url)
     return readable and parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def check_headers(headers: object) -> ConcealedHeaders:
-    """Headers that HTTP can carry; a value of None is left out.
-
-    Raises:
-        ConfigurationError: A name or value can't be sent; the value is not shown, for it may be a secret.
-    """
-    if not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers must be a mapping of names to texts, not {type(headers).__name__}.")
-    wanted = ConcealedHeaders()
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"headers: {name!r} is no name of a header (letters, digits and hyphens).")
-        if name.lower() in _FRAMING:
-            raise ConfigurationError(f"headers: {name!r} is written by the HTTP client; leave it out.")
-        if value is None:
-            continue
-        value = value.strip(" \t") if isinstance(value, str) else value  # blanks around a value are not part of it
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            raise ConfigurationError(
-                f"headers: the value of {name!r} must be a text of printable ASCII characters in one line."
-            )
-        wanted[name] = value
-    return wanted
 
 
 def _check_whole_number(name: str, value: object, least: int = 0) -> int:

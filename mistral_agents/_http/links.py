@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.calls import Call
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.network import Deadline, aresolve, resolve
 from mistral_agents._http.replies import reply_of
-from mistral_agents._http.transport import Call, Transport, show_address, status_error
+from mistral_agents._http.transport import Transport, show_address, status_error
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError
 
 _MOST_HOPS = 5

@@ -22,10 +22,10 @@ import asyncio
 import contextvars
 import json
 import logging
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from mistral_agents._http.calls import Operation
 from mistral_agents._http.concealed import Concealed
 from mistral_agents._http.network import LONGEST, install_backend, own_workers
 from mistral_agents._json import JsonDict
@@ -39,14 +39,6 @@ _SPAN = "_tracing_span"
 """Where the SDK's tracing hook keeps the span of a request (`mistralai.client._hooks.tracing`)."""
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "content-type"})
 _USAGE = {"gen_ai.usage.input_tokens": "prompt_tokens", "gen_ai.usage.output_tokens": "completion_tokens"}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What the SDK's hooks are told about a request: the names that its own methods use."""
-
-    id: str
-    tag: str
 
 
 @lru_cache(maxsize=1)

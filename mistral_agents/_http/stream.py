@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from mistral_agents._border.events import ERROR, FRAME, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.calls import Call
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import mask_credentials
 from mistral_agents._http.fold import EventFold
@@ -31,7 +32,7 @@ from mistral_agents._http.replies import (
     unreadable,
 )
 from mistral_agents._http.sse import UNREADABLE, EventDecoder
-from mistral_agents._http.transport import Call, Opened, Transport, reason
+from mistral_agents._http.transport import Opened, Transport, reason
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._turn.replay import reply_events

@@ -12,18 +12,19 @@ import json
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from mistral_agents._border.text import mend_json, mend_parts, mend_word
 from mistral_agents._http import sdk as sdk_layer
+from mistral_agents._http.calls import Call
 from mistral_agents._http.cancelling import run_to_a_safe_end
-from mistral_agents._http.clients import Clients, check_headers
+from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import mask_credentials
-from mistral_agents._http.network import Deadline, check_seconds
+from mistral_agents._http.network import Deadline
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
 from mistral_agents.errors import (
@@ -39,103 +40,11 @@ from mistral_agents.errors import (
     error_for_status,
 )
 
-__all__ = ["Call", "Reply", "Transport", "headers_of", "path_of", "reply_of"]
-
 MAX_WAIT = 60.0
 """The longest pause between two tries, in seconds; a longer Retry-After is given to the caller instead."""
 _FIRST_WAIT = 0.5
 _MAYBE = "It may have been applied and was not sent again; {} before sending it once more."
 _log = logging.getLogger("mistral_agents")
-
-
-def path_of(template: str, **parts: object) -> str:
-    """A path with its parts percent-encoded; the SDK itself does not encode them.
-
-    Raises:
-        ConfigurationError: A part is empty, no text, or can't be part of an address.
-    """
-    return template.format(**{name: quote(check_id(name, value), safe="") for name, value in parts.items()})
-
-
-def check_id(name: str, value: object) -> str:
-    """An id that can stand in an address.
-
-    Raises:
-        ConfigurationError: It is empty or no text, names another address (`.`, `..`), or holds control characters.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{name} must be a non-empty text, not {value!r}.")
-    if value.strip() in (".", ".."):
-        raise ConfigurationError(f"{name} must be an id, not {value!r}, which names another address.")
-    if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
-        raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
-    return value
-
-
-_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
-_LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
-
-
-def check_ids(options: Mapping[str, Any]) -> None:
-    """Check the options that hold an id or a list of ids; None is not given.
-
-    Raises:
-        ConfigurationError: One of them can't be an id.
-    """
-    for name, value in options.items():
-        if name in _IDS and value is not None:
-            check_id(name, value)
-        elif name in _LISTS_OF_IDS and value is not None:
-            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-                raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
-            for place, one in enumerate(value):
-                check_id(f"{name}[{place}]", one)
-
-
-@dataclass(slots=True)
-class Call:
-    """One request.
-
-    Attributes:
-        what: What it does, for error messages.
-        method: The HTTP method.
-        path: The path, from `path_of`.
-        operation: The SDK's name of the operation, for its hooks.
-        body: JSON to send; None sends no body.
-        params: Query parameters; a value of None is left out.
-        files: Multipart parts, as the HTTP library takes them.
-        once: Whether a second application would do harm, so that only what surely did not arrive is sent again.
-        conversation_id: The conversation concerned, for errors.
-        timeout: Seconds for the whole call; None takes the client's setting.
-        headers: Further headers.
-        transfer: Whether a file is fetched: then `timeout` bounds each silence, not the whole, as it does with `files`.
-        turn: Whether the reply must be a conversation response.
-        advice: What to do where nobody knows whether it was carried out; None for what that is as a rule.
-
-    Raises:
-        ConfigurationError: `timeout` or `headers` can't be used.
-    """
-
-    what: str
-    method: str
-    path: str
-    operation: sdk_layer.Operation
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    params: Mapping[str, Any] = field(default_factory=dict)
-    files: Any = field(default=None, repr=False)
-    once: bool = False
-    conversation_id: str | None = None
-    timeout: float | None = None
-    headers: Mapping[str, str] | None = None
-    transfer: bool = False
-    turn: bool = False
-    advice: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.timeout is not None:
-            self.timeout = check_seconds("timeout", self.timeout)
-        if self.headers is not None:
-            self.headers = check_headers(self.headers)
 
 
 def _advise_once(call: Call) -> str:

@@ -10,8 +10,7 @@ from uuid import UUID
 
 import typer
 
-from mistral_agents._api.records import Records
-from mistral_agents._api.waiting import state_of
+from mistral_agents._api.records import Records, state_of
 from mistral_agents.cli.exits import PartlyFailedError
 from mistral_agents.cli.session import CommandSession, find_session
 from mistral_agents.errors import ConfigurationError, NotFoundError

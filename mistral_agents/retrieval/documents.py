@@ -9,8 +9,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import Any
 
-from mistral_agents._api.records import Document
-from mistral_agents._api.waiting import State, state_of
+from mistral_agents._api.records import Document, State, state_of
 from mistral_agents._turn.content import parse_time
 
 Metadata = dict[str, Any]

@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from mistral_agents._api.waiting import state_of
+from mistral_agents._api.records import state_of
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, NotFoundError
@@ -50,7 +50,7 @@ class LibraryEngine:
         notify: Told what a sync does; called on whichever thread does it.
         clock: Seconds; for tests.
 
-    Example:
+    Examples:
         >>> engine = LibraryEngine(MistralAgents(), Settings(checked_library_ids(library_id)))
         >>> [(hit.document.name, hit.score) for hit in engine.search(Query("warranty period"))]
     """

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from uuid import NAMESPACE_DNS, uuid5
 
 from mistral_agents._api.records import Record, as_record, rows_of
-from mistral_agents._http.sdk import Operation
-from mistral_agents._http.transport import Call, Transport, check_ids, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, path_of
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from mistral_agents_server.tools.calls import HostedFunction
-from mistral_agents_server.tools.limited.job import Report
+from mistral_agents_server.tools.limited.job import DATA_LIBRARIES, Report
 from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner
 from mistral_agents_server.tools.results import MadeFile, ToolError, ToolResult, text_items
 from mistral_agents_server.uploads import extension_of, safe_name
@@ -37,7 +38,9 @@ class CodeInterpreter:
 
     def functions(self) -> list[HostedFunction[Any]]:
         """The functions it offers."""
-        what = "Run Python code in a fresh process. numpy, pandas and matplotlib are there; the network is not."
+        missing = missing_libraries()
+        there = ", ".join(["numpy", *(name for name in DATA_LIBRARIES if name not in missing)])
+        what = f"Run Python code in a fresh process. Libraries: {there}. There is no network."
         return [HostedFunction("code_interpreter", what, Code, self._run)]
 
     def _run(self, arguments: Code, _: Wire) -> ToolResult:
@@ -52,6 +55,11 @@ class CodeInterpreter:
         output = "".join([report.output, *(f"[{note}]\n" for note in report.notes)])
         info = {"result": text_items(output), "code": arguments.code, "code_output": output}
         return ToolResult(info, files=_files(report))
+
+
+def missing_libraries() -> list[str]:
+    """The libraries for data that code finds on the service and not here."""
+    return [name for name in DATA_LIBRARIES if find_spec(name) is None]
 
 
 def _reason(report: Report) -> str:

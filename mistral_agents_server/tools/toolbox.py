@@ -8,7 +8,7 @@ from typing import Any
 
 from mistral_agents_server.libraries import LibraryStore
 from mistral_agents_server.tools.calls import HostedFunction
-from mistral_agents_server.tools.code import CodeInterpreter
+from mistral_agents_server.tools.code import CodeInterpreter, missing_libraries
 from mistral_agents_server.tools.image import ImageGeneration
 from mistral_agents_server.tools.library import DocumentLibrary
 from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner
@@ -51,9 +51,11 @@ class Toolbox:
         if self._runner is None:
             return "off (--allow-code turns it on)"
         try:
-            return self._runner.description
+            described = self._runner.description
         except CodeUnavailableError as error:
             return f"off ({error})"
+        missing = missing_libraries()
+        return f"{described}, without {' or '.join(missing)}" if missing else described
 
     def schemas(self, tools: list[Wire]) -> list[Wire]:
         """The functions that the declared tools offer, in OpenAI's form."""

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from mistral_agents_server.__main__ import parser
+from tests.support.docs import python_blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def blocks_of(name: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)\n```\n", (DOCS / name).read_text(), flags=re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +70,9 @@ def blocks_of(name: str) -> list[str]:
                 "False True",
             ],
         ),
-        ("operations.md", ["42", "POST /v1/conversations: status 200 False"]),
+        ("operations.md", ["42", "POST /v1/conversations: status 200 False", "'invoke_agent']"]),
         ("cli.md", ["0 True\n4"]),
+        ("seed-guide.md", ["code_interpreter timeout 30 enforced", "code_interpreter max_iterations 5 enforced"]),
         ("server.md", ["Starlette", "stand-in:mistral-small-latest", "18", "15.5"]),
     ],
 )
@@ -83,7 +81,7 @@ def test_a_guide_runs(standin_factory, monkeypatch, tmp_path, capsys, name, prin
     monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory().base_url)
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     names: dict[str, object] = {}
-    for block in blocks_of(name):
+    for block in python_blocks(DOCS / name):
         exec(compile(block, name, "exec"), names)
     out = capsys.readouterr().out
     for word in printed:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents._api.waiting import state_of
+from mistral_agents._api.records import state_of
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError, ServerFailureError
 from mistral_agents.turn import FileRef, Turn
 from tests.wire.conftest import Wire

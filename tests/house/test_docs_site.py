@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 import mistral_agents
 from mistral_agents.errors import MistralAgentsError
 from scripts.reference_pages import render_all
+from tests.support.docs import python_blocks, read_blocks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -113,3 +115,42 @@ def _exists(place, function, files, functions):
     if function:
         return function in files.get(stem, ())
     return stem in functions or (stem in files and ("/" not in place or any(ROOT.rglob(f"{place}.py"))))
+
+
+RUNS = {
+    "README.md": "tests/test_readme.py::test_the_readme_runs",
+    "docs/testing.md": "tests/kit/test_kit.py::test_the_guide_runs",
+    "docs/connectors.md": "tests/langchain/test_connector_tools.py::test_the_page_about_connectors_runs",
+    "docs/langchain/*.md": "tests/langchain/test_docs.py::test_a_page_runs",
+    "docs/llama-index/[ks]*.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/library-index.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/retriever.md": "tests/llama_index/test_docs.py::run",
+    "docs/llama-index/*.md": "tests/llama_index/models/test_docs.py::run",
+    "docs/*.md": "tests/examples/test_docs.py::test_a_guide_runs",
+}
+"""Which function runs the Python of a page; the first pattern that fits counts."""
+LANGUAGES = {"python", "bash", "text", "mermaid", "yaml", "json", "toml"}
+NOT_RUN = re.compile(r"<!-- not run: .{15,} -->")
+
+
+def _pages_with_code():
+    found = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "packaging").rglob("*.md")]
+    return [page for page in found if read_blocks(page)]
+
+
+@pytest.mark.parametrize("page", _pages_with_code(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_python_on_a_page_is_left_out(page):
+    blocks = read_blocks(page)
+    assert {block.language for block in blocks} <= LANGUAGES
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks) + sum(b.text.count("```") for b in blocks)
+    for block in blocks:
+        if block.language != "python" and re.search(r"^\s*(import \w|from [\w.]+ import )", block.text, flags=re.M):
+            assert NOT_RUN.match(block.before), f"Python that no test runs, and no reason why: {block.text}"
+    if not python_blocks(page):
+        return
+    name = page.relative_to(ROOT).as_posix()
+    file, _, function = next(runs for pattern, runs in RUNS.items() if fnmatch(name, pattern)).partition("::")
+    source = (ROOT / file).read_text(encoding="utf-8")
+    assert f"def {function}(" in source
+    assert "python_blocks(" in source
+    assert page.name in source or f'run("{page.stem}")' in source or '.glob("*.md")' in source

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import yaml
+
+from scripts.smoke import JOBS, MARKS, readme_blocks
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -29,6 +37,27 @@ def test_every_supported_python_is_in_the_matrix() -> None:
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert matrix == named
+
+
+def test_every_extra_is_smoked_and_weighed() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {"", *settings["optional-dependencies"]}
+    assert set(JOBS) == extras
+    assert {name.replace("base", "") for name in workflow["jobs"]["smoke"]["strategy"]["matrix"]["extra"]} == extras
+    install = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    what, sizes = install.split(MARKS[0])
+    for name in sorted(extras):
+        row = f"| `[{name}]` |" if name else "| none |"
+        assert row in what, name
+        assert row in sizes, name
+    assert "FAILED" not in sizes
+
+
+def test_every_block_of_the_readme_says_what_it_needs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert readme_blocks("all") == blocks
+    assert sorted(block for extra in JOBS if extra != "all" for block in readme_blocks(extra)) == sorted(blocks)
 
 
 def test_versions_agree() -> None:

@@ -15,6 +15,8 @@ from mistral_agents import MistralAgents
 from mistral_agents.errors import RateLimitedError
 from mistral_agents_server import testing
 from mistral_agents_server.testing import FrozenClock, ScriptedModel, Standin, cassette_settings, fail, say
+from scripts.smoke import outsider_file
+from tests.support.docs import python_blocks
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = "mistral_agents_server.testing.plugin"
@@ -51,7 +53,7 @@ def run_pytest(file: Path) -> str:
 
 
 def test_an_outsider_scripts_a_call_a_429_and_a_broken_stream(tmp_path):
-    text = (ROOT / "tests" / "kit" / "outsider.py").read_text(encoding="utf-8")
+    text = outsider_file()
     assert len(text.splitlines()) <= 40
     file = tmp_path / "test_outsider.py"
     file.write_text(text, encoding="utf-8")
@@ -59,7 +61,7 @@ def test_an_outsider_scripts_a_call_a_429_and_a_broken_stream(tmp_path):
 
 
 def test_the_guide_runs(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(), flags=re.DOTALL)
+    blocks = python_blocks(ROOT / "docs" / "testing.md")
     file = tmp_path / "test_guide.py"
     file.write_text("\n\n".join(blocks), encoding="utf-8")
     tests = len(re.findall(r"^def test_", file.read_text(), flags=re.MULTILINE))

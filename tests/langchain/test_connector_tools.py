@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from langchain_mistral_agents import ChatMistralAgent, MistralMeterHandler, aloa
 from mistral_agents import WebSearch
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from tests.support.connectors import WEATHER
+from tests.support.docs import python_blocks
 
 
 async def test_a_connectors_tools_are_langchain_tools(meteo):
@@ -63,7 +63,7 @@ async def test_streams_are_counted_and_other_providers_are_not(standin):
 
 def test_the_page_about_connectors_runs(standin_factory, monkeypatch, capsys):
     page = Path(__file__).parents[2] / "docs" / "connectors.md"
-    connector, *blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    connector, *blocks = python_blocks(page)
     names = {}
     exec(compile(connector, "meteo.py", "exec"), names)
     monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory(connectors=[names["METEO"]]).base_url)

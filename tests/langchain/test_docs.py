@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.docs import python_blocks
 from tests.support.running import Standin
 
 PAGES = Path(__file__).parents[2] / "docs" / "langchain"
@@ -32,7 +33,7 @@ def test_a_page_runs(
     monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory(allow_code=True).base_url)
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)\n```\n", (PAGES / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = python_blocks(PAGES / name)
     assert blocks
     names: dict[str, Any] = {}
     for number, block in enumerate(blocks, 1):

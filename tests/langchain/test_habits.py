@@ -305,13 +305,12 @@ async def test_an_agent_as_a_tool_gives_text(agent: MistralAgentRunnable, script
     scripted.always(say("Sunny."))
     tool = agent.as_tool(description="Knows the weather.", **form)
     assert tool.name == "weather"
-    given: Any = {"input": "Bern?"} if form else {"messages": "Bern?"}
-    if form:
-        assert tool.invoke(given) == "Sunny."
-        assert await tool.ainvoke(given) == "Sunny."
-        result = tool.invoke({"type": "tool_call", "name": "weather", "args": given, "id": "c"})
-        assert isinstance(result.artifact, AIMessage)
-        assert (result.content, result.artifact.text) == ("Sunny.", "Sunny.")
+    given: Any = {"input": "Bern?"}
+    assert tool.invoke(given) == "Sunny."
+    assert await tool.ainvoke(given) == "Sunny."
+    result = tool.invoke({"type": "tool_call", "name": "weather", "args": given, "id": "c"})
+    assert isinstance(result.artifact, AIMessage)
+    assert (result.content, result.artifact.text) == ("Sunny.", "Sunny.")
     await agent.model.mistral.aclose()
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.docs import python_blocks
+
 PAGES = Path(__file__).parents[2] / "docs" / "llama-index"
-BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 WEB = "<html><head><title>Industry standards</title></head><body><p>Authentication system industry standards ask for passkeys.</p></body></html>"
 
 
@@ -26,7 +26,7 @@ def run(
 
     def execute(page: str) -> dict[str, Any]:
         names: dict[str, Any] = {}
-        blocks = BLOCK.findall((PAGES / f"{page}.md").read_text(encoding="utf-8"))
+        blocks = python_blocks(PAGES / f"{page}.md")
         assert blocks
         for number, block in enumerate(blocks):
             exec(compile(block, f"{page}.md, block {number + 1}", "exec"), names)

@@ -22,6 +22,7 @@ else:
 from mistral_agents_server import serving
 from mistral_agents_server.__main__ import PACKAGES, main, parser, settings_from, start_line
 from mistral_agents_server.settings import Quota, package_version
+from mistral_agents_server.tools.limited.job import DATA_LIBRARIES
 
 
 def test_it_prints_where_it_is_and_serves(tmp_path):
@@ -175,9 +176,22 @@ def test_each_missing_package_is_said_before_anything_else(module, monkeypatch, 
 
 def test_the_packages_are_those_of_the_extra():
     extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    listed = [*extras["optional-dependencies"]["server"], *extras["optional-dependencies"]["retrieval"]]
+    listed = [*extras["optional-dependencies"]["server-core"], *extras["optional-dependencies"]["retrieval"]]
     names = {re.split(r"[\[>=<;! ]", one)[0].lower() for one in listed}
     assert {package.lower() for package in PACKAGES.values()} == names - {"mistral-agents"}
+    whole = {re.split(r"[>=<;! ]", one)[0] for one in extras["optional-dependencies"]["server"]}
+    assert whole == {"mistral-agents[server-core]", *DATA_LIBRARIES}
+
+
+def test_it_starts_without_the_libraries_for_data_and_says_so(tmp_path):
+    absent = "import sys; sys.modules.update(pandas=None, matplotlib=None)"
+    code = f"{absent}; from mistral_agents_server.__main__ import main; main(['--port', '0'])"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert "without pandas or matplotlib" in process.stdout.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def test_help_and_version_need_no_packages():

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mistral_agents_server.tools.limited.job import LANDLOCK, NAMESPACES, Limits, Report
+from mistral_agents_server.tools.limited.job import DATA_LIBRARIES, LANDLOCK, NAMESPACES, Limits, Report
 from mistral_agents_server.tools.limited.runner import CodeUnavailableError, LimitedRunner, _kinds, _readable
 
 MEGABYTE = 1024**2
@@ -138,6 +138,19 @@ def test_libraries_are_there_and_figures_become_files(runner: LimitedRunner) -> 
     assert sorted(made) == ["own.png", "plot_0.png", "plot_1.png", "table.csv"]
     assert made["plot_0.png"].startswith(b"\x89PNG\r\n")
     assert made["table.csv"].decode().splitlines()[0] == "x,y"
+
+
+@pytest.mark.parametrize("name", DATA_LIBRARIES)
+def test_what_the_light_extra_leaves_out_is_named_with_what_to_install(runner: LimitedRunner, name: str) -> None:
+    report = run(runner, f"import sys\nsys.modules['{name}'] = None\nimport {name}")
+    assert report.failed
+    assert report.output.strip().splitlines()[-1].startswith(f"{name} is not installed beside this stand-in")
+    assert report.output.strip().endswith('pip install "mistral-agents[server]"')
+
+
+def test_another_module_that_is_missing_is_an_ordinary_error(runner: LimitedRunner) -> None:
+    report = run(runner, "import nowhere_to_be_found")
+    assert report.output.strip().endswith("No module named 'nowhere_to_be_found'")
 
 
 def test_runs_share_nothing(runner: LimitedRunner) -> None:

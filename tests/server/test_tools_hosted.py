@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -114,6 +115,15 @@ def test_code_that_fails_says_so_in_the_services_words(box: Toolbox) -> None:
     assert result.info["result"].endswith("ZeroDivisionError: division by zero")
     assert result.connector == "code_interpreter"
     assert result.tokens > 0
+
+
+def test_the_model_is_told_which_libraries_there_are(libraries: LibraryStore, monkeypatch) -> None:
+    def told() -> str:
+        return Toolbox(libraries, str).schemas(CODE)[0]["function"]["description"]
+
+    assert "numpy, pandas, matplotlib." in told()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "numpy, pandas." in told()
 
 
 def test_a_plot_is_a_file(box: Toolbox) -> None:

@@ -10,8 +10,8 @@ import traceback
 import pytest
 
 from mistral_agents import MistralAgents
+from mistral_agents._http.calls import Call
 from mistral_agents._http.concealed import Concealed, mask_credentials
-from mistral_agents._http.transport import Call
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 from .conftest import WAYS, take_turn

@@ -9,6 +9,8 @@ from typing import Any
 NAMESPACES = "namespaces"
 LANDLOCK = "landlock"
 NONE = "none"
+DATA_LIBRARIES = ("pandas", "matplotlib")
+"""What the extra `server` has for the code that is run, and `server-core` leaves out."""
 
 
 @dataclass(slots=True, frozen=True)

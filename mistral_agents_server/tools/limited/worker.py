@@ -13,7 +13,7 @@ import types
 from typing import Any
 
 from mistral_agents_server.tools.limited import kernel, landlock, namespaces, seccomp
-from mistral_agents_server.tools.limited.job import LANDLOCK, NAMESPACES, Job, Limits
+from mistral_agents_server.tools.limited.job import DATA_LIBRARIES, LANDLOCK, NAMESPACES, Job, Limits
 
 FILE_NAME = "<cell>"
 FIGURES = "mistral_agents_server.tools.limited.figures"
@@ -145,3 +145,9 @@ def _print_traceback(error: BaseException) -> None:
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace)
+    if isinstance(error, ModuleNotFoundError) and error.name in DATA_LIBRARIES:
+        print(  # noqa: T201
+            f"{error.name} is not installed beside this stand-in, which has only the extra [server-core]: "
+            'pip install "mistral-agents[server]"',
+            file=sys.stderr,
+        )

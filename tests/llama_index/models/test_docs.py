@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.docs import python_blocks
+
 PAGES = Path(__file__).parents[3] / "docs" / "llama-index"
-BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def run(standin_factory: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         server = standin_factory()
         monkeypatch.setenv("MISTRAL_BASE_URL", server.base_url)
         names: dict[str, Any] = {}
-        for number, block in enumerate(BLOCK.findall((PAGES / f"{page}.md").read_text(encoding="utf-8"))):
+        for number, block in enumerate(python_blocks(PAGES / f"{page}.md")):
             exec(compile(block, f"{page}.md, block {number + 1}", "exec"), names)
         posts = [seen for seen in server.faults.requests if seen.method == "POST" and seen.body]
         return {**names, "turns": [seen for seen in posts if seen.path.startswith("/v1/conversations")]}

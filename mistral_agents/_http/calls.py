@@ -1,0 +1,145 @@
+"""One request as it is described before it is sent: where it goes, what it carries, and ids that may stand in it.
+
+Each call of a resource is a pure function that builds a `Call`; what sends it is `transport`, of which nothing is known
+here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from mistral_agents._http.concealed import ConcealedHeaders
+from mistral_agents._http.network import check_seconds
+from mistral_agents.errors import ConfigurationError
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""What says where a request ends, which the HTTP client writes (RFC 9112, section 6)."""
+
+
+def path_of(template: str, **parts: object) -> str:
+    """A path with its parts percent-encoded; the SDK itself does not encode them.
+
+    Raises:
+        ConfigurationError: A part is empty, no text, or can't be part of an address.
+    """
+    return template.format(**{name: quote(check_id(name, value), safe="") for name, value in parts.items()})
+
+
+def check_id(name: str, value: object) -> str:
+    """An id that can stand in an address.
+
+    Raises:
+        ConfigurationError: It is empty or no text, names another address (`.`, `..`), or holds control characters.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{name} must be a non-empty text, not {value!r}.")
+    if value.strip() in (".", ".."):
+        raise ConfigurationError(f"{name} must be an id, not {value!r}, which names another address.")
+    if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
+        raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
+    return value
+
+
+_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Check the options that hold an id or a list of ids; None is not given.
+
+    Raises:
+        ConfigurationError: One of them can't be an id.
+    """
+    for name, value in options.items():
+        if name in _IDS and value is not None:
+            check_id(name, value)
+        elif name in _LISTS_OF_IDS and value is not None:
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ConfigurationError(f"{name} must be a list of ids, not {value!r}.")
+            for place, one in enumerate(value):
+                check_id(f"{name}[{place}]", one)
+
+
+def check_headers(headers: object) -> ConcealedHeaders:
+    """Headers that HTTP can carry; a value of None is left out.
+
+    Raises:
+        ConfigurationError: A name or value can't be sent; the value is not shown, for it may be a secret.
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers must be a mapping of names to texts, not {type(headers).__name__}.")
+    wanted = ConcealedHeaders()
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"headers: {name!r} is no name of a header (letters, digits and hyphens).")
+        if name.lower() in _FRAMING:
+            raise ConfigurationError(f"headers: {name!r} is written by the HTTP client; leave it out.")
+        if value is None:
+            continue
+        value = value.strip(" \t") if isinstance(value, str) else value  # blanks around a value are not part of it
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(
+                f"headers: the value of {name!r} must be a text of printable ASCII characters in one line."
+            )
+        wanted[name] = value
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the SDK's hooks are told about a request: the names that its own methods use."""
+
+    id: str
+    tag: str
+
+
+@dataclass(slots=True)
+class Call:
+    """One request.
+
+    Attributes:
+        what: What it does, for error messages.
+        method: The HTTP method.
+        path: The path, from `path_of`.
+        operation: The SDK's name of the operation, for its hooks.
+        body: JSON to send; None sends no body.
+        params: Query parameters; a value of None is left out.
+        files: Multipart parts, as the HTTP library takes them.
+        once: Whether a second application would do harm, so that only what surely did not arrive is sent again.
+        conversation_id: The conversation concerned, for errors.
+        timeout: Seconds for the whole call; None takes the client's setting.
+        headers: Further headers.
+        transfer: Whether a file is fetched: then `timeout` bounds each silence, not the whole, as it does with `files`.
+        turn: Whether the reply must be a conversation response.
+        advice: What to do where nobody knows whether it was carried out; None for what that is as a rule.
+
+    Raises:
+        ConfigurationError: `timeout` or `headers` can't be used.
+    """
+
+    what: str
+    method: str
+    path: str
+    operation: Operation
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    files: Any = field(default=None, repr=False)
+    once: bool = False
+    conversation_id: str | None = None
+    timeout: float | None = None
+    headers: Mapping[str, str] | None = None
+    transfer: bool = False
+    turn: bool = False
+    advice: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            self.timeout = check_seconds("timeout", self.timeout)
+        if self.headers is not None:
+            self.headers = check_headers(self.headers)
