@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv/lowest-$(VERSION)
 BENCH := .venv/bench-$(VERSION)
 PEERS := .venv/peers-$(VERSION)
+SEEN := .venv/observability-$(VERSION)
 THIRD := .venv/third-party-$(VERSION)
 ENGINE := .venv/engine-$(VERSION)
 export UV_LINK_MODE = copy
@@ -14,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 DOCS ?= examples/library
 TESTS ?= tests
 
-.PHONY: setup demo test test-lowest test-model lint format bench soak peers third-party docs dist smoke verify record lock notebook clean
+.PHONY: setup demo test test-lowest test-model lint format bench soak peers third-party observability docs dist smoke verify record lock notebook clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.done: pyproject.toml constraints.txt
@@ -35,6 +36,12 @@ $(PEERS)/.done: pyproject.toml constraints-peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --editable ".[langchain]" langchain-openai langchain-mistralai --constraint constraints-peers.txt
 	@touch $@
 
+$(SEEN)/.done: pyproject.toml constraints-observability.txt
+	$(PYTHON) -m venv $(SEEN)
+	$(SEEN)/bin/python -m pip install --quiet "pip>=25.1"
+	$(SEEN)/bin/python -m pip install --quiet --editable ".[langchain,llama-index,server-core]" --group observability --constraint constraints-observability.txt
+	@touch $@
+
 $(THIRD)/.done: pyproject.toml constraints-third-party.txt
 	$(PYTHON) -m venv $(THIRD)
 	$(THIRD)/bin/python -m pip install --quiet "pip>=25.1"
@@ -50,7 +57,7 @@ test: setup  ## Run all tests offline
 	$(BIN)/python -m pytest $(TESTS) -n auto --cov --cov-report=term
 
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
-	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto
+	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto -W default  # old versions warn inside their own code
 
 $(ENGINE)/.done:
 	$(PYTHON) -m venv $(ENGINE)
@@ -68,6 +75,8 @@ lint: setup  ## ruff, strict types, import arrows, dead code, unused dependencie
 	$(BIN)/python -m scripts.dead_code
 	$(BIN)/deptry .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/fact.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -93,6 +102,9 @@ soak: setup  ## Turns through faults, judged by the stand-in's record (10 minute
 peers: $(PEERS)/.done  ## What ChatOpenAI and ChatMistralAI keep and lose, beside ours (an environment of its own)
 	$(PEERS)/bin/python -m benchmarks.peers
 
+observability: $(SEEN)/.done  ## What LangSmith, Langfuse, Phoenix and MLflow get of turns (an environment of its own, Python 3.11 on; WRITE=1: into its page)
+	$(SEEN)/bin/python -m scripts.observability $(if $(WRITE),--write,)
+
 third-party: $(THIRD)/.done  ## Packages of others on both wings: which work (an environment of its own, 1.3 GB; Python 3.11 or later)
 	$(THIRD)/bin/python -m scripts.third_party
 
@@ -101,6 +113,7 @@ $(VENV)/.docs: $(VENV)/.done
 	@touch $@
 
 docs: $(VENV)/.docs  ## Build the documentation site into site/ (Python 3.11 on); broken links and anchors fail
+	$(BIN)/python -m scripts.notebook_pages
 	$(BIN)/zensical build --strict --clean
 
 $(VENV)/.dist: $(VENV)/.done
@@ -123,7 +136,7 @@ verify: setup  ## Settle what is unverified (LIVE=1 with a key: on the live serv
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
 
-notebook: setup  ## Execute the notebook again against a stand-in and keep its outputs
+notebook: setup  ## Make the notebooks of examples/ of their sources, run them, and keep their outputs
 	$(BIN)/python -m scripts.notebook
 
 lock: setup  ## Recompute the pinned sets (needs a package index)
@@ -132,6 +145,7 @@ lock: setup  ## Recompute the pinned sets (needs a package index)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --resolution lowest-direct --output-file constraints-lowest.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group bench --group bench-vectors --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-bench.txt --upgrade
 	$(BIN)/uv pip compile pyproject.toml --extra all --group third-party --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-third-party.txt --upgrade
+	$(BIN)/uv pip compile pyproject.toml --extra langchain --extra llama-index --extra server-core --group observability --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file constraints-observability.txt --upgrade
 	printf 'langchain-openai\nlangchain-mistralai\n' | $(BIN)/uv pip compile - pyproject.toml --extra langchain --constraint constraints.txt --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --output-file constraints-peers.txt --upgrade
 
 clean:

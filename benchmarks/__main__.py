@@ -11,6 +11,7 @@ from benchmarks._table import Missing, Section
 
 SECTIONS = {
     "turns": "benchmarks.turns",
+    "speed": "benchmarks.speed",
     "retrieval": "benchmarks.retrieval",
     "cost": "benchmarks.retrieval_cost",
     "memory": "benchmarks.retrieval_memory",

@@ -120,7 +120,8 @@ _ROADS: tuple[tuple[str, str, Callable[[str], Road]], ...] = (
 )
 
 
-def _roads(base_url: str) -> tuple[list[Road], list[str]]:
+def list_roads(base_url: str) -> tuple[list[Road], list[str]]:
+    """The ways to the service that are installed, and a note for each that is not."""
     roads: list[Road] = []
     notes: list[str] = []
     for name, module, build in _ROADS:
@@ -146,7 +147,8 @@ def _calls(road: Road, count: int) -> int:
     return count
 
 
-def _measure(roads: list[Road], rounds: int, calls: int) -> None:
+def measure_roads(roads: list[Road], rounds: int, calls: int) -> None:
+    """Measure all roads, round by round, one right after the other."""
     jobs: dict[str, Callable[[Road], int]] = {
         "call": lambda road: _calls(road, calls),
         LARGE: lambda road: road.stream(LARGE),
@@ -168,8 +170,8 @@ def section(*, events: int = EVENTS, rounds: int = ROUNDS, calls: int = CALLS) -
     """CPU milliseconds per short call and per streamed event, and each road's ratio to the SDK's own methods."""
     with prepared_server(events) as base_url, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        roads, notes = _roads(base_url)
-        _measure(roads, rounds, calls)
+        roads, notes = list_roads(base_url)
+        measure_roads(roads, rounds, calls)
     base = roads[0]
     rows = [[road.name, *(_cell(road, base, column) for column in ("call", LARGE, SINGLE))] for road in roads]
     ours = next(road for road in roads if road.name == "mistral_agents")

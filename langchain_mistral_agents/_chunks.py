@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -17,6 +16,7 @@ from langchain_mistral_agents._messages import Sent, closing_metadata, message_o
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
+from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import Record, StreamStart
 from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
@@ -38,7 +38,7 @@ class ChunkWriter:
 
         Each field of a block stands in one chunk only, since repeated text concatenates.
         """
-        text = _read_text(steps) if self._plain else None
+        text = _join_text(steps) if self._plain else None
         if text is not None:
             if not text:
                 return None
@@ -72,9 +72,9 @@ _GENERATION = ChatGenerationChunk(message=_BLANK)
 
 
 def write_text(text: str, message_id: str | None, metadata: JsonDict) -> AnswerChunk:
-    """A chunk of text. A stream has thousands, and a copy costs half of what the checks of a new one do."""
-    chunk = copy.copy(_BLANK)
-    chunk.__dict__.update(
+    """A chunk of text. A stream has thousands, and a copy costs a third of what the checks of a new one do."""
+    return copy_with(
+        _BLANK,
         content=text,
         id=message_id,
         response_metadata=metadata,
@@ -83,17 +83,16 @@ def write_text(text: str, message_id: str | None, metadata: JsonDict) -> AnswerC
         invalid_tool_calls=[],
         tool_call_chunks=[],
     )
-    return chunk
 
 
 def generation_of(message: AIMessageChunk) -> ChatGenerationChunk:
     """The generation of a chunk, copied as in `write_text`."""
-    generation = copy.copy(_GENERATION)
-    generation.__dict__.update(message=message, text=message.text)
-    return generation
+    content = message.content
+    text = content if isinstance(content, str) else str(message.text)
+    return copy_with(_GENERATION, message=message, text=text)
 
 
-def _read_text(steps: Sequence[Step]) -> str | None:
+def _join_text(steps: Sequence[Step]) -> str | None:
     """What steps add to an answer that is text alone; None where it is more from here on."""
     text = ""
     for step in steps:

@@ -89,7 +89,8 @@ class ChatOptions(ModelOptions, total=False):
 class AgentSettings(BaseChatModel):
     """What `ChatMistralAgent` is set up with; see there."""
 
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True)
+    # The checks of forty fields are built when the first model is made, not at import.
+    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, defer_build=True)
 
     model: str | None = None
     agent_id: str | None = None

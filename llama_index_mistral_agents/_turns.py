@@ -19,6 +19,7 @@ from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
+from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import CallDelta, Record, TextDelta, ThinkingDelta, arguments_text, name_of
 from mistral_agents._border.stops import TextCut
 from mistral_agents._border.turns import TurnRequest
@@ -54,6 +55,11 @@ def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse
         request.session.turn_applied(turn.conversation_id, request.sent, message, request.marks)
     usage = message.additional_kwargs["usage"]
     return ChatResponse(message=message, raw=turn.raw, delta="", additional_kwargs=dict(usage))
+
+
+_TEXT = TextBlock(text="")
+_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_kwargs={})
+_RESPONSE = ChatResponse(message=_MESSAGE, delta="", raw=None, additional_kwargs={})
 
 
 def give_one(response: ChatResponse) -> ChatResponseGen:
@@ -120,7 +126,7 @@ class Progress:
     def _make_response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
         if self._text:
-            blocks.append(TextBlock(text=self._text))
+            blocks.append(copy_with(_TEXT, text=self._text))
         calls = [
             (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
             for entry in list(self._calls.values())[: 1 if self._request.first_call_only else None]
@@ -133,6 +139,6 @@ class Progress:
                 {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
                 for call_id, name, arguments in calls
             ]
-        message = ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs)
+        message = copy_with(_MESSAGE, blocks=blocks, additional_kwargs=kwargs)
         extra = {"thinking_delta": thinking} if thinking else {}
-        return ChatResponse(message=message, delta=delta, raw=event, additional_kwargs=extra)
+        return copy_with(_RESPONSE, message=message, delta=delta, raw=event, additional_kwargs=extra)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
@@ -13,17 +13,19 @@ from mistral_agents._http.clients import ApiKey, Clients
 from mistral_agents._http.concealed import conceal
 from mistral_agents._http.transport import Transport
 from mistral_agents._tools.policy import PolicyBook
-from mistral_agents.agents import Agents
-from mistral_agents.batches import Batches
-from mistral_agents.connector_api import Connectors
 from mistral_agents.conversations import Conversations
-from mistral_agents.embeddings import Embeddings
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.files import Files
-from mistral_agents.libraries import Libraries
-from mistral_agents.models import Models
-from mistral_agents.retrieval.search_indexes import SearchIndexes
 from mistral_agents.security import Safeguards
+
+if TYPE_CHECKING:
+    from mistral_agents.agents import Agents
+    from mistral_agents.batches import Batches
+    from mistral_agents.connector_api import Connectors
+    from mistral_agents.embeddings import Embeddings
+    from mistral_agents.files import Files
+    from mistral_agents.libraries import Libraries
+    from mistral_agents.models import Models
+    from mistral_agents.retrieval.search_indexes import SearchIndexes
 
 
 class MistralAgents:
@@ -100,6 +102,8 @@ class MistralAgents:
         given = safeguards if safeguards is not None else Safeguards()
         self._planner = Planner(PolicyBook(), given, retry_stateless=retry_stateless)
 
+    # Rooms that a turn does not pass are loaded when they are first used.
+
     @cached_property
     def conversations(self) -> Conversations:
         """Conversations: start, append, restart, history, list, delete."""
@@ -108,41 +112,57 @@ class MistralAgents:
     @cached_property
     def agents(self) -> Agents:
         """Agents: create, ensure, update, versions, aliases."""
+        from mistral_agents.agents import Agents
+
         return Agents(self._transport, self._planner)
 
     @cached_property
     def libraries(self) -> Libraries:
         """Document libraries: create, upload, wait until ready, texts, sharing."""
+        from mistral_agents.libraries import Libraries
+
         return Libraries(self._transport)
 
     @cached_property
     def files(self) -> Files:
         """Files: what tools made, and uploads."""
+        from mistral_agents.files import Files
+
         return Files(self._transport)
 
     @cached_property
     def embeddings(self) -> Embeddings:
         """Embeddings: vectors of texts."""
+        from mistral_agents.embeddings import Embeddings
+
         return Embeddings(self._transport)
 
     @cached_property
     def search_indexes(self) -> SearchIndexes:
         """Search indexes: made, filled and searched; a preview of the service, experimental here."""
+        from mistral_agents.retrieval.search_indexes import SearchIndexes
+
         return SearchIndexes(self._transport)
 
     @cached_property
     def models(self) -> Models:
         """Models: context, capabilities, and which go when."""
+        from mistral_agents.models import Models
+
         return Models(self._transport, self._planner.notes)
 
     @cached_property
     def batches(self) -> Batches:
         """Batch jobs: many requests at once, results in their order."""
+        from mistral_agents.batches import Batches
+
         return Batches(self._transport)
 
     @cached_property
     def connectors(self) -> Connectors:
         """Connectors registered with the service: list, tools, call."""
+        from mistral_agents.connector_api import Connectors
+
         return Connectors(self._transport)
 
     @property

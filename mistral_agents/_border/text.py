@@ -51,7 +51,7 @@ def mend_word(value: object) -> Any:
 
 def may_hold_surrogates(content: bytes) -> bool:
     """Whether some JSON names a surrogate, paired or not."""
-    return _ESCAPED.search(content) is not None
+    return (b"\\u" in content or b"\xed" in content) and _ESCAPED.search(content) is not None
 
 
 class DeltaMender:

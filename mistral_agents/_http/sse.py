@@ -122,7 +122,6 @@ class EventDecoder:
 
     def _take_event(self) -> list[JsonDict]:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        name = self._name.decode("utf-8", "replace")
         self._data = []
         if not data or data.strip() == _END_OF_CHAT:
             return []
@@ -130,9 +129,12 @@ class EventDecoder:
             value = load_json(data)
         except ValueError:
             self.damaged += 1
-            return [{"type": UNREADABLE, "event": name, "data": data.decode("utf-8", "replace")}]
+            return [{"type": UNREADABLE, "event": self._read_name(), "data": data.decode("utf-8", "replace")}]
         if not isinstance(value, dict):
-            return [{"type": name, "data": value}]
-        if "type" not in value and name:
-            value["type"] = name
+            return [{"type": self._read_name(), "data": value}]
+        if "type" not in value and self._name:
+            value["type"] = self._read_name()
         return self._mender.mend(value) if self._mender.holds or may_hold_surrogates(data) else [value]
+
+    def _read_name(self) -> str:
+        return self._name.decode("utf-8", "replace")

@@ -60,6 +60,15 @@ def test_every_block_of_the_readme_says_what_it_needs() -> None:
     assert sorted(block for extra in JOBS if extra != "all" for block in readme_blocks(extra)) == sorted(blocks)
 
 
+def test_links_of_the_readme_survive_on_a_package_index() -> None:
+    hooks = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["metadata"]["hooks"]
+    (rule,) = hooks["fancy-pypi-readme"]["substitutions"]
+    shown = re.sub(rule["pattern"], rule["replacement"], (ROOT / "README.md").read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)]+)\)", shown)
+    assert len(links) > 3
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
 def test_versions_agree() -> None:
     import mistral_agents
 

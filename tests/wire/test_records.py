@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from mistral_agents.errors import MistralAgentsError
+from mistral_agents._http import sdk as sdk_layer
+from mistral_agents.errors import ConnectionFailedError, MistralAgentsError
 
 from .conftest import DONE, REPLY, STARTED, WAYS, delta, sse, take_turn
 
@@ -50,3 +51,21 @@ def test_a_stream_is_noted_once(make_client, wire, caplog):
     stream.close()
     texts = [record.getMessage() for record in caplog.records if record.name == "mistral_agents.requests"]
     assert [text.split(":")[1].split(" after")[0].strip() for text in texts] == ["status 200", "stream left"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refused_connection_and_each_retry_leave_records(make_client, wire, caplog, way):
+    caplog.set_level(logging.DEBUG, "mistral_agents")
+    refused, busy = sdk_layer.http().ConnectError("refused"), (429, {"message": "private"}, {"retry-after": "0"})
+    wire.answer(refused, busy, ANSWERS["good"]("stream" in way))
+    take_turn(make_client(max_retries=2), way)
+    again = [record for record in caplog.records if record.name == "mistral_agents"]
+    assert [record.levelno for record in again] == [logging.INFO] * 2
+    assert "sent again" in again[0].getMessage()
+    assert "status 429" in again[1].getMessage()
+    wire.answer(refused)
+    with pytest.raises(ConnectionFailedError):
+        take_turn(make_client(max_retries=0), way)
+    last = [record for record in caplog.records if record.name == "mistral_agents.requests"][-1]
+    assert (last.levelno, "ConnectionFailedError" in last.getMessage()) == (logging.INFO, True)
+    assert "private" not in caplog.text

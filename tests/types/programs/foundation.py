@@ -42,6 +42,8 @@ def use_records(client: MistralAgents) -> list[str]:
     client.agents.create(model="mistral-medium-latest")  # error
     client.agents.create(model="mistral-medium-latest", name="Ada", instruction="Be brief.")  # error
     library = client.libraries.create(name="Handbook")
+    agent.nmae  # error
+    library.ident  # error
     names: list[str] = [each.id for each in client.agents.list()]
     return [agent.id, library.id, library.name, *names]
 
