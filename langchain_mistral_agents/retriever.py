@@ -24,7 +24,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import AnyFilter, as_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of, is_question
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 _BATCH = 64
@@ -235,10 +235,11 @@ class MistralLibraryRetriever(BaseRetriever):
             on_failed=self.on_failed,
             on_empty=self.on_empty,
         )
-        self._engine = LibraryEngine(client, settings, embedder=self._embedder(client), persist_dir=self.persist_dir)
+        embedder = self._choose_embedder(client)
+        self._engine = LibraryEngine(client, settings, embedder=embedder, persist_dir=self.persist_dir)
         return self
 
-    def _embedder(self, client: MistralAgents) -> Embedder | None:
+    def _choose_embedder(self, client: MistralAgents) -> Embedder | None:
         if self.strategy == "bm25":
             return None
         if self.embed_model is not None:
@@ -255,7 +256,7 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not query.strip():
+        if not is_question(query):
             return []
         embedder = self._engine.embedder
         vector = embedder.query(query) if embedder is not None else None
@@ -271,7 +272,7 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not query.strip():
+        if not is_question(query):
             return []
         embedder = self._engine.embedder
         vector = await embedder.aquery(query) if embedder is not None else None

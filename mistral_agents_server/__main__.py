@@ -20,7 +20,6 @@ PACKAGES = {
     "pydantic": "pydantic",
     "python_multipart": "python-multipart",
     "numpy": "numpy",
-    "bm25s": "bm25s",
     "regex": "regex",
     "Stemmer": "PyStemmer",
     "PIL": "pillow",

@@ -1,14 +1,16 @@
 """One turn at a time per conversation, for threads and event loops of this process together.
 
-Who waits does not wait for a stream that nobody reads any more: a stream that the waiting reader itself has left is
-closed at once, one that another reader left when the wait grew too long. A turn that is at work is waited for as long
-as it takes, unless one and the same turn outlasts the patience of who waits.
+Who waits does not wait for a stream that nobody reads any more: one that can't be read on while somebody waits (its
+reader is who waits, or runs in the thread that the wait stops) is closed at once, any other when it was not read for
+`ABANDONED_AFTER` seconds. A turn that is at work is waited for as long as it takes, unless one and the same turn
+outlasts the patience of who waits; one that waits for this very call is told at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,17 +18,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
 
-from mistral_agents.errors import TimeoutExceededError
+from mistral_agents.errors import ConfigurationError, TimeoutExceededError
 
-_BUSY = "Another turn of this conversation has been at work for {:.0f} seconds; this one was not sent."
+ABANDONED_AFTER = 5.0
+"""Seconds without a reader after which a stream counts as left, where another turn waits for its conversation."""
+_BUSY = "Another turn of this conversation has been at work for {:g} seconds; this one was not sent."
+_KNOT = "A turn of this conversation is at work that can't go on while this call waits for it; this one was not sent."
 
 
 class Leavable(Protocol):
     """A stream that holds locks while it is read."""
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether it waits for its reader, not for the service."""
+    def unread_seconds(self) -> float | None:
+        """For how long it has been waiting for its reader; None while it waits for the service."""
 
     def leave(self) -> None:
         """Close it for its reader."""
@@ -35,7 +40,21 @@ class Leavable(Protocol):
         """As `leave`, on an event loop."""
 
 
-Reader = tuple[int, ReferenceType[Any] | None]
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a stream, or called.
+
+    Attributes:
+        thread: The thread.
+        task: The task where there is one.
+    """
+
+    thread: int
+    task: ReferenceType[Any] | None
+
+    def is_stopped_by(self, other: Reader, *, blocking: bool) -> bool:
+        """Whether this one can't go on while the other waits, which stops its thread or only its task."""
+        return self.thread == other.thread and (blocking or self.task is None or self.task == other.task)
 
 
 def current_reader() -> Reader:
@@ -44,7 +63,7 @@ def current_reader() -> Reader:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    return threading.get_ident(), ref(task) if task is not None else None
+    return Reader(threading.get_ident(), ref(task) if task is not None else None)
 
 
 @dataclass(eq=False, slots=True)
@@ -66,10 +85,62 @@ class Hold:
         while self.locks:
             self.locks[-1].release(self)
 
-    def suspended_stream(self) -> Leavable | None:
-        """The stream, where it waits for its reader."""
+    def unread_stream(self, seconds: float) -> Leavable | None:
+        """The stream, where it has been waiting for its reader for so long."""
         stream = self.stream()
-        return stream if stream is not None and stream.is_suspended else None
+        unread = stream.unread_seconds if stream is not None else None
+        return stream if unread is not None and unread >= seconds else None
+
+
+class Wait:
+    """Watches for whom a turn waits, and says which stream to close, or that the wait is over."""
+
+    def __init__(self, lock: TurnLock, hold: Hold, patience: float | None) -> None:
+        self._lock = lock
+        self._hold = hold
+        self._patience = patience
+        self._note_holder(lock.holder)
+
+    def _note_holder(self, holder: Hold | None) -> None:
+        self._holder, self._since = holder, time.monotonic()
+
+    @property
+    def step(self) -> float | None:
+        """Seconds until it is time to look again; None for never."""
+        return min(self._patience, ABANDONED_AFTER) if self._patience is not None else None
+
+    def find_knot(self, *, blocking: bool) -> Leavable | None:
+        """The stream that can't be read on while this turn waits.
+
+        Raises:
+            ConfigurationError: What can't go on is no stream that could be closed.
+        """
+        holder = self._holder
+        if holder is None or not holder.reader.is_stopped_by(self._hold.reader, blocking=blocking):
+            return None
+        stream = holder.unread_stream(0.0)
+        if stream is None and self._lock.holder is holder:
+            raise ConfigurationError(
+                _KNOT,
+                hint="On an event loop use the asynchronous methods (aappend, astream); a function of a conversation "
+                "must not ask the same conversation.",
+            )
+        return stream
+
+    def find_abandoned(self) -> Leavable | None:
+        """After a step in vain: the stream that nobody reads.
+
+        Raises:
+            TimeoutExceededError: One and the same turn outlasts the patience.
+        """
+        holder = self._lock.holder
+        if holder is None or holder is not self._holder or self._patience is None:
+            self._note_holder(holder)
+            return None
+        stream = holder.unread_stream(min(self._patience, ABANDONED_AFTER))
+        if stream is None and time.monotonic() - self._since >= self._patience:
+            raise TimeoutExceededError(_BUSY.format(self._patience), hint="Send it again when the other turn is done.")
+        return stream
 
 
 class TurnLock:
@@ -116,9 +187,10 @@ class TurnLock:
             if wake():
                 return
 
-    def _stream_of_same_reader(self, hold: Hold) -> Leavable | None:
-        holder = self._holder
-        return holder.suspended_stream() if holder is not None and holder.reader == hold.reader else None
+    @property
+    def holder(self) -> Hold | None:
+        """Who holds it now."""
+        return self._holder
 
     def acquire(self, hold: Hold, patience: float | None = None) -> None:
         """Wait for the lock.
@@ -128,6 +200,7 @@ class TurnLock:
             patience: Seconds to wait for one and the same turn; None waits for ever.
 
         Raises:
+            ConfigurationError: That turn can't go on while this call waits.
             TimeoutExceededError: That turn is still at work.
         """
         gate = threading.Event()
@@ -139,12 +212,12 @@ class TurnLock:
         if self._take_or_queue(hold, wake):
             return
         try:
-            stream = self._stream_of_same_reader(hold)
+            wait = Wait(self, hold, patience)
+            stream = wait.find_knot(blocking=True)
             if stream is not None:
                 stream.leave()
-            waited_for = self._holder
-            while not gate.wait(patience):
-                stream, waited_for = self._stream_to_leave(waited_for, patience)
+            while not gate.wait(wait.step):
+                stream = wait.find_abandoned()
                 if stream is not None:
                     stream.leave()
         except BaseException:
@@ -170,27 +243,17 @@ class TurnLock:
         if self._take_or_queue(hold, wake):
             return
         try:
-            stream = self._stream_of_same_reader(hold)
+            wait = Wait(self, hold, patience)
+            stream = wait.find_knot(blocking=False)
             if stream is not None:
                 await stream.aleave()
-            waited_for = self._holder
-            while not (await asyncio.wait([gate], timeout=patience))[0]:
-                stream, waited_for = self._stream_to_leave(waited_for, patience)
+            while not (await asyncio.wait([gate], timeout=wait.step))[0]:
+                stream = wait.find_abandoned()
                 if stream is not None:
                     await stream.aleave()
         except BaseException:
             self._leave_queue(hold)
             raise
-
-    def _stream_to_leave(self, waited_for: Hold | None, patience: float | None) -> tuple[Leavable | None, Hold | None]:
-        """After a wait in vain: the stream that nobody reads, and whom to wait for next."""
-        holder = self._holder
-        if holder is None or holder is not waited_for:
-            return None, holder
-        stream = holder.suspended_stream()
-        if stream is None:
-            raise TimeoutExceededError(_BUSY.format(patience), hint="Send it again when the other turn is done.")
-        return stream, None
 
     @contextmanager
     def held(self, hold: Hold | None = None, patience: float | None = None) -> Iterator[None]:

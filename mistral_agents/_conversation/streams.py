@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
 from weakref import ref
@@ -26,34 +28,41 @@ class LeavableStream(Iterator[T]):
     def __init__(self, generate: Callable[[Hold], Generator[T, None, None]]) -> None:
         self._hold = Hold(stream=ref(self))
         self._events = generate(self._hold)
-        self._left = self._running = False
+        self._left = False
+        self._at_work = threading.Lock()
+        self._read_at = time.monotonic()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        if self._left:
-            raise StreamInterruptedError(_LEFT)
-        self._hold.reader, self._running = current_reader(), True
-        try:
-            return next(self._events)
-        finally:
-            self._running = False
+        with self._at_work:
+            if self._left:
+                raise StreamInterruptedError(_LEFT)
+            self._hold.reader = current_reader()
+            try:
+                return next(self._events)
+            finally:
+                self._read_at = time.monotonic()
 
     def close(self) -> None:
         """Leave the stream."""
         self._events.close()
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether it waits for its reader."""
-        return not self._running
+    def unread_seconds(self) -> float | None:
+        """For how long it has been waiting for its reader; None while it waits for the service."""
+        return None if self._at_work.locked() else time.monotonic() - self._read_at
 
     def leave(self) -> None:
-        """Close it for its reader."""
-        self._left = True
-        self.close()
-        self._hold.release()
+        """Close it for its reader, unless that one has just come back."""
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._left = True
+                self.close()
+                self._hold.release()
+            finally:
+                self._at_work.release()
 
     async def aleave(self) -> None:
         """As `leave`, which needs no event loop."""
@@ -68,6 +77,7 @@ class AsyncLeavableStream(AsyncIterator[T]):
         self._events = generate(self._hold)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._left = self._running = False
+        self._read_at = time.monotonic()
 
     def __aiter__(self) -> Self:
         return self
@@ -79,16 +89,16 @@ class AsyncLeavableStream(AsyncIterator[T]):
         try:
             return await anext(self._events)
         finally:
-            self._running = False
+            self._running, self._read_at = False, time.monotonic()
 
     async def aclose(self) -> None:
         """Leave the stream."""
         await self._events.aclose()
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether it waits for its reader."""
-        return not self._running
+    def unread_seconds(self) -> float | None:
+        """For how long it has been waiting for its reader; None while it waits for the service."""
+        return None if self._running else time.monotonic() - self._read_at
 
     def leave(self) -> None:
         """Close it for its reader; its connection is closed by its own event loop, where that still runs."""

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import check_headers
+from mistral_agents._http.closing import IdleCloser
 from mistral_agents._http.concealed import (
     Concealed,
     clean_key,
@@ -84,6 +85,7 @@ class _Opened:
         self.lock = threading.Lock()
         self.sync_sdk: Any = None
         self.loop_sdks: dict[asyncio.AbstractEventLoop, Any] = {}
+        self.closers: dict[asyncio.AbstractEventLoop, IdleCloser] = {}
 
 
 _inherited: list[_Opened] = []
@@ -282,8 +284,11 @@ class Clients:
         with opened.lock:
             for old in [known for known in opened.loop_sdks if known.is_closed()]:
                 del opened.loop_sdks[old]
+                opened.closers.pop(old, None)
             given = self._async_http_client
             client = given if given is not None else sdk_layer.make_http_client(asynchronous=True)
+            if given is None:
+                opened.closers[loop] = IdleCloser(client)
             return opened.loop_sdks.setdefault(loop, self._make(sdk_layer.AbsentClient("sdk"), client))
 
     # closing ---------------------------------------------------------------------------------------------------
@@ -299,8 +304,11 @@ class Clients:
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and the synchronous ones."""
         opened = self._own()
+        loop = asyncio.get_running_loop()
         with opened.lock:
-            sdk = opened.loop_sdks.pop(asyncio.get_running_loop(), None)
+            sdk, closer = opened.loop_sdks.pop(loop, None), opened.closers.pop(loop, None)
+        if closer is not None:
+            await closer.aclose()
         if sdk is not None and self._async_http_client is None:
             await sdk.sdk_configuration.async_client.aclose()
         self.close()

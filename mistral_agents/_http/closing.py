@@ -8,6 +8,9 @@ Three things can happen to an open response that nobody closes by hand:
 - The loop ends (`asyncio.run`) while the stream is still held. The loop closes asynchronous generators all at once;
   those of the HTTP library are nested, get in each other's way and print errors. So a task per loop, which lives while
   streams are open, closes them when the loop cancels its tasks, which comes first.
+
+A loop that ends also leaves the idle connections of its client. `IdleCloser` closes them: one asynchronous generator
+per client, around nothing, which the loop closes with all others (`shutdown_asyncgens`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from mistral_agents._http.network import pools_of
 from mistral_agents._http.sdk import loses_cancelled_requests
 
 
@@ -150,6 +154,30 @@ class LoopKeeper:
         finally:
             for opened in list(self._open):
                 await opened.finish()
+
+
+class IdleCloser:
+    """Closes the idle connections of a client when its event loop ends; what is under way then is left alone."""
+
+    def __init__(self, client: Any) -> None:
+        self._waiting = _wait_for_the_end(client)
+        with contextlib.suppress(StopIteration):  # that is how a step without waiting ends
+            self._waiting.asend(None).send(None)
+
+    async def aclose(self) -> None:
+        """Close them now."""
+        await self._waiting.aclose()
+
+
+async def _wait_for_the_end(client: Any) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        for pool in pools_of(client):
+            for connection in pool.connections:
+                if connection.is_idle():
+                    with contextlib.suppress(Exception):  # it is dropped anyway
+                        await connection.aclose()
 
 
 async def aclose_surely(response: Any) -> None:

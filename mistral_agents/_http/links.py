@@ -3,8 +3,10 @@
 A link comes out of an answer, so a model, a page or a tool may have written it. It must not make this machine ask its
 own network (OWASP, server-side request forgery): link-local, private, unspecified and loopback addresses are refused,
 in every spelling, also where a name resolves to one. Where the service itself is on this machine (the stand-in),
-loopback is allowed, and the service's own address always is. Between the check and the connection a name may change its
-address; who must exclude that gives an `http_client` with a proxy that filters.
+loopback is allowed, and the service's own address always is. Our own clients connect to the addresses that were
+checked, so that a name which changes its address in between leads nowhere else; a name that can't be looked up here is
+asked for at a proxy only. A proxy looks names up itself, and so does a client given by the user: there the check is
+made, but nothing is pinned, and what must not be reached has to be refused by that proxy or client.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import Call
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
-from mistral_agents._http.network import Deadline, aresolve, resolve
+from mistral_agents._http.network import Deadline, aresolve, pin_addresses, resolve
 from mistral_agents._http.replies import reply_of
 from mistral_agents._http.transport import Transport, show_address, status_error
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError
@@ -141,22 +143,27 @@ def _needs_look_up(target: LinkTarget) -> bool:
     return not target.trusted and _read_address(target.host) is None
 
 
-def _check_name(target: LinkTarget) -> None:
-    if _needs_look_up(target):
-        try:
-            addresses = resolve(target.host, target.port)
-        except OSError:
-            return  # a proxy may know it; else the connection fails with the reason
-        check_addresses(target, addresses)
+def _find_addresses(target: LinkTarget) -> list[str] | None:
+    """The checked addresses of a name, empty where it can't be looked up; None for what may be asked as it is."""
+    if not _needs_look_up(target):
+        return None
+    try:
+        addresses = resolve(target.host, target.port)
+    except OSError:
+        return []  # a proxy may know it; else the connection fails with the reason
+    check_addresses(target, addresses)
+    return addresses
 
 
-async def _acheck_name(target: LinkTarget) -> None:
-    if _needs_look_up(target):
-        try:
-            addresses = await aresolve(target.host, target.port)
-        except OSError:
-            return
-        check_addresses(target, addresses)
+async def _afind_addresses(target: LinkTarget) -> list[str] | None:
+    if not _needs_look_up(target):
+        return None
+    try:
+        addresses = await aresolve(target.host, target.port)
+    except OSError:
+        return []
+    check_addresses(target, addresses)
+    return addresses
 
 
 class LinkReader:
@@ -181,9 +188,9 @@ class LinkReader:
             read_target(call.path, self._clients.base_url),
         )
         for _ in range(_MOST_HOPS):
-            _check_name(target)
+            addresses = _find_addresses(target)
             try:
-                found = self._fetch(client, call, target)
+                found = self._fetch(client, call, target, addresses)
             except Exception as error:
                 raise self._type_error(call, error, client, target) from error
             if isinstance(found, bytes):
@@ -191,8 +198,10 @@ class LinkReader:
             target = found
         raise _make_endless_error(call)
 
-    def _fetch(self, client: Any, call: Call, target: LinkTarget) -> bytes | LinkTarget:
-        response = client.send(self._request(client, target, call), stream=True, follow_redirects=False, auth=None)
+    def _fetch(self, client: Any, call: Call, target: LinkTarget, addresses: list[str] | None) -> bytes | LinkTarget:
+        request = self._request(client, target, call)
+        with pin_addresses(request.url.raw_host.decode("ascii"), addresses):
+            response = client.send(request, stream=True, follow_redirects=False, auth=None)
         try:
             content = self._transport.read_body(response, call, Deadline(None))
         finally:
@@ -204,9 +213,9 @@ class LinkReader:
         client = self._clients.loop_sdk().sdk_configuration.async_client
         target = read_target(call.path, self._clients.base_url)
         for _ in range(_MOST_HOPS):
-            await _acheck_name(target)
+            addresses = await _afind_addresses(target)
             try:
-                found = await self._afetch(client, call, target)
+                found = await self._afetch(client, call, target, addresses)
             except Exception as error:
                 raise self._type_error(call, error, client, target) from error
             if isinstance(found, bytes):
@@ -214,9 +223,12 @@ class LinkReader:
             target = found
         raise _make_endless_error(call)
 
-    async def _afetch(self, client: Any, call: Call, target: LinkTarget) -> bytes | LinkTarget:
+    async def _afetch(
+        self, client: Any, call: Call, target: LinkTarget, addresses: list[str] | None
+    ) -> bytes | LinkTarget:
         request = self._request(client, target, call)
-        response = await client.send(request, stream=True, follow_redirects=False, auth=None)
+        with pin_addresses(request.url.raw_host.decode("ascii"), addresses):
+            response = await client.send(request, stream=True, follow_redirects=False, auth=None)
         try:
             content = await self._transport.aread_body(response, call, Deadline(None))
         finally:

@@ -9,6 +9,9 @@ looks names up in its default executor, whose threads an application may have ta
 the library's own network backend (`httpcore.NetworkBackend`, a documented interface). That it is put in place through
 private names of the client is what a test watches; a client where they are missing works, with the bounds of the
 library. Clients given by the user are left as they are.
+
+Who has checked the addresses of a name (`links`) pins them for what he then asks, so that a name which changes its
+address in between leads nowhere else. The name itself stays in the request and in the handshake of TLS.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,6 +37,33 @@ _current: ContextVar[Deadline | None] = ContextVar("mistral_agents_deadline", de
 _WORKERS = 4
 _FIRST_TRY = 3.0
 """Seconds that an address may take to answer while another one is left to try."""
+
+
+_pins: ContextVar[tuple[str, Sequence[str]] | None] = ContextVar("mistral_agents_pins", default=None)
+
+
+@contextmanager
+def pin_addresses(host: str, addresses: Sequence[str] | None) -> Iterator[None]:
+    """Connect to a host at these addresses only; at none, where the list is empty; None pins nothing."""
+    token = _pins.set((host, addresses) if addresses is not None else None)
+    try:
+        yield
+    finally:
+        _pins.reset(token)
+
+
+def _pinned_addresses(host: str, connect_error: type[Exception]) -> Sequence[str] | None:
+    """Where a host is to be connected to; None where that is open."""
+    pin = _pins.get()
+    if pin is None or pin[0] != host:
+        return None
+    if not pin[1]:
+        raise connect_error(f"the name {host} is not known here")
+    return pin[1]
+
+
+def _first_wait(timeout: float | None) -> float:
+    return _FIRST_TRY if timeout is None else min(timeout, _FIRST_TRY)
 
 
 def check_seconds(name: str, value: Any) -> float:
@@ -139,12 +169,25 @@ class DeadlineStream:
 class DeadlineBackend:
     """Opens connections that end with the deadline of the call."""
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, connect_error: type[Exception]) -> None:
         self._backend = backend
+        self._connect_error = connect_error
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
-        """As the backend's own."""
-        return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
+        """As the backend's own; at the pinned addresses, where there are such."""
+        addresses = _pinned_addresses(host, self._connect_error)
+        if addresses is None:
+            return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
+        *others, last = addresses
+        for address in others:
+            try:
+                stream = self._backend.connect_tcp(address, port, timeout=bound_wait(_first_wait(timeout)), **options)
+            except Exception as error:
+                if not _leaves_others(error):
+                    raise
+            else:
+                return DeadlineStream(stream)
+        return DeadlineStream(self._backend.connect_tcp(last, port, timeout=bound_wait(timeout), **options))
 
     def connect_unix_socket(self, path: str, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own."""
@@ -164,19 +207,21 @@ class ResolvingBackend:
 
     async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own, address after address."""
-        if is_address(host):
-            return await self._backend.connect_tcp(host, port, timeout=timeout, **options)
         *others, last = await self._look_up(host, port)
         for address in others:
-            short = _FIRST_TRY if timeout is None else min(timeout, _FIRST_TRY)
             try:
-                return await self._backend.connect_tcp(address, port, timeout=short, **options)
+                return await self._backend.connect_tcp(address, port, timeout=_first_wait(timeout), **options)
             except Exception as error:
-                if not isinstance(error, self._connect_error) and "Timeout" not in type(error).__name__:
+                if not _leaves_others(error):
                     raise
         return await self._backend.connect_tcp(last, port, timeout=timeout, **options)
 
-    async def _look_up(self, host: str, port: int) -> list[str]:
+    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+        pinned = _pinned_addresses(host, self._connect_error)
+        if pinned is not None:
+            return pinned
+        if is_address(host):
+            return [host]
         try:
             return await aresolve(host, port)
         except OSError as error:
@@ -189,6 +234,11 @@ class ResolvingBackend:
     async def sleep(self, seconds: float) -> None:
         """As the backend's own."""
         await self._backend.sleep(seconds)
+
+
+def _leaves_others(error: Exception) -> bool:
+    """Whether another address of the same name may do better (the error is of the library below the HTTP library)."""
+    return type(error).__name__ in ("ConnectError", "ConnectTimeout")
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -211,15 +261,19 @@ async def aresolve(host: str, port: int) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
 
 
-def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:
-    """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
+def pools_of(client: object) -> list[Any]:
+    """The connection pools of an HTTP client, as far as they can be found."""
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]
+    return [pool for pool in pools if pool is not None]
+
+
+def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:
+    """Put our layer into every connection pool of a client that was just made; how many pools have it now."""
     done = 0
-    for pool in pools:
+    for pool in pools_of(client):
         backend = getattr(pool, "_network_backend", None)
         if backend is not None:
-            layer = ResolvingBackend(backend, connect_error) if asynchronous else DeadlineBackend(backend)
-            pool._network_backend = layer  # type: ignore[union-attr]
+            pool._network_backend = (ResolvingBackend if asynchronous else DeadlineBackend)(backend, connect_error)
             done += 1
     return done

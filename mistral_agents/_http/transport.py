@@ -356,6 +356,7 @@ class Transport:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
             if response.status_code >= 300 or not stream:
+                self._shorten_waits(request, deadline)  # again, for a client whose network is not ours
                 sdk_layer.keep_content(response, self.read_body(response, call, deadline))
             if response.status_code >= 300:
                 self._refuse(hooks.run_after_error(response, None), call, response)

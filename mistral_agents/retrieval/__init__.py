@@ -1,5 +1,5 @@
 """Retrieval over document libraries in this process: texts synced, chunked, ranked. Knows no framework.
 
 The service has no search call for libraries, so the wings rank here: `engine.LibraryEngine` is the entrance.
-numpy, bm25s and PyStemmer are loaded when first needed (extra `retrieval`, part of `llama-index` and `server`).
+numpy, regex and PyStemmer are loaded when first needed (extra `retrieval`, part of `llama-index` and `server`).
 """

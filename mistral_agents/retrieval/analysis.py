@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 2
+VERSION = 3
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _JOINTS = r"_\-‐‑/.·'’ʼ`&@"
 _PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
@@ -28,20 +30,6 @@ COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
 _LONGEST_JOINED = 40  # characters; longer joined names are addresses and paths, found by their parts
 _MOST_PARTS = 6
-_STOP_WORDS = {
-    "danish": "STOPWORDS_DANISH",
-    "dutch": "STOPWORDS_DUTCH",
-    "english": "STOPWORDS_EN_PLUS",
-    "french": "STOPWORDS_FRENCH",
-    "german": "STOPWORDS_GERMAN",
-    "italian": "STOPWORDS_ITALIAN",
-    "norwegian": "STOPWORDS_NORWEGIAN",
-    "portuguese": "STOPWORDS_PORTUGUESE",
-    "russian": "STOPWORDS_RUSSIAN",
-    "spanish": "STOPWORDS_SPANISH",
-    "swedish": "STOPWORDS_SWEDISH",
-    "turkish": "STOPWORDS_TURKISH",
-}
 
 
 LANGUAGES = (
@@ -49,7 +37,7 @@ LANGUAGES = (
     *("greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian"),
     *("portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish", "none"),
 )
-"""Languages with a Snowball stemmer; those without a list of stop words in the installed bm25s go without one."""
+"""Languages with a Snowball stemmer; those without a list in `stop_words.json` go without stop words."""
 
 
 def check_language(language: str) -> None:
@@ -79,10 +67,11 @@ def _compile_patterns() -> _Patterns:
     words = r"[\p{L}\p{M}\p{N}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
-        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?"),
+        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
+            r"|\p{Extended_Pictographic}"
         ),
         unspaced=compile_(rf"(?:[{scripts}]\p{{M}}*)+"),
         character=compile_(r"\X"),
@@ -112,6 +101,7 @@ class Analyzer:
 
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
     - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
+    - A pictograph (an emoji) is a word of its own.
     - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
     - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
       (`IT`, `WHO`).
@@ -121,7 +111,7 @@ class Analyzer:
             and no stop words.
 
     Raises:
-        ConfigurationError: The language is unknown, or bm25s is not installed.
+        ConfigurationError: The language is unknown.
     """
 
     language: str = "english"
@@ -273,9 +263,14 @@ def _stem_word(language: str, word: str) -> str:
 
 @cache
 def _stop_words(language: str) -> frozenset[str]:
-    name = _STOP_WORDS.get(language)
-    words = getattr(load("bm25s.stopwords"), name, ()) if name is not None else ()
-    return frozenset(_fold_case(language, word) for word in words)
+    return frozenset(_fold_case(language, word) for word in _read_stop_words().get(language, ()))
+
+
+@cache
+def _read_stop_words() -> dict[str, list[str]]:
+    """The lists of bm25s, with its licence beside them (`stop_words.LICENSE`)."""
+    found: dict[str, list[str]] = json.loads(Path(__file__).with_name("stop_words.json").read_text(encoding="utf-8"))
+    return found
 
 
 _HEADING = re.compile(r"\s*(?:#{1,6}\s+)?(\S[^\n]{0,200})(?:\n|$)")

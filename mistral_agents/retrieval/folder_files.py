@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,6 +13,23 @@ from mistral_agents.errors import ConfigurationError
 _BLOCK = 1 << 20  # bytes read at once
 _OUTSIDE = "a link that leads out of the folder"
 _LOCK = "a lock file of an office program"
+
+
+_UNWRITABLE = "its name holds bytes that are no text (UTF-8), so no document can bear it; rename the file"
+
+
+def as_folder(folder: object) -> Path:
+    """A path that a user gave for a folder.
+
+    Raises:
+        ConfigurationError: It is no path, or empty, which would be the folder of the process.
+    """
+    if isinstance(folder, (str, os.PathLike)) and str(folder).strip():
+        try:
+            return Path(folder)
+        except TypeError:  # a path of bytes
+            pass
+    raise ConfigurationError(f"folder must be the path of a folder, not {folder!r}.")
 
 
 @dataclass(slots=True)
@@ -66,6 +84,8 @@ class FolderFiles:
             reason = self.reason(name)
             if reason is not None:
                 found.skipped[name] = reason
+            elif not _is_text(name):
+                found.unreadable[os.fsencode(name).decode("utf-8", "backslashreplace")] = _UNWRITABLE
             elif path.is_file():
                 try:
                     found.files[name] = self._digest(path)
@@ -113,6 +133,14 @@ class FolderFiles:
                     digest.update(block)
             self._digests[key] = digest.hexdigest()
         return self._digests[key]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_hidden(path: PurePath) -> bool:

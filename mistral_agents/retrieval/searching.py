@@ -13,7 +13,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter, as_filter
 from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, is_question
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 
@@ -87,16 +87,16 @@ class Searches:
             ConfigurationError: An option is wrong.
         """
         engine = self._engine(library_ids, options)
-        vector = engine.embedder.query(text) if engine.embedder is not None and text.strip() else None
+        vector = engine.embedder.query(text) if is_question(text) and engine.embedder is not None else None
         query = _query_of(text, top_k, options, vector)
-        return engine.search(query) if text.strip() else []
+        return engine.search(query) if is_question(text) else []
 
     async def afind(self, library_ids: str | Sequence[str], text: str, top_k: int, options: SearchOptions) -> list[Hit]:
         """As `find`, without blocking."""
         engine = self._engine(library_ids, options)
-        vector = await engine.embedder.aquery(text) if engine.embedder is not None and text.strip() else None
+        vector = await engine.embedder.aquery(text) if is_question(text) and engine.embedder is not None else None
         query = _query_of(text, top_k, options, vector)
-        return await engine.asearch(query) if text.strip() else []
+        return await engine.asearch(query) if is_question(text) else []
 
     def _engine(self, library_ids: str | Sequence[str], options: SearchOptions) -> LibraryEngine:
         unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())

@@ -85,6 +85,17 @@ class Hit(Shown):
         return self.stored.chunks[place] if 0 <= place < len(self.stored.chunks) else None
 
 
+def is_question(text: object) -> bool:
+    """Whether a text asks for anything.
+
+    Raises:
+        ConfigurationError: It is no text.
+    """
+    if not isinstance(text, str):
+        raise ConfigurationError(f"A search needs a text to search for, not {text!r}.")
+    return bool(text.strip())
+
+
 def check_top_k(count: object, name: str = "top_k") -> None:
     """Refuse a number of hits that is none.
 
@@ -124,6 +135,7 @@ class Query:
     fusion: Fusion = EVEN
 
     def __post_init__(self) -> None:
+        is_question(self.text)
         check_top_k(self.top_k)
         if self.strategy not in ("bm25", "vector", "hybrid"):
             raise ConfigurationError(f"strategy must be bm25, vector or hybrid, not {self.strategy!r}.")

@@ -37,22 +37,24 @@ from scripts.soak.spoil import FAULTS, MARK, serve
 
 MODEL = "mistral-medium-latest"
 TIMEOUT = 20.0  # seconds a turn may take; more is a hang
+SAMPLE = 100  # turns between two looks at the memory
 LANES = 6  # threads, and as many tasks on one event loop
 VERDICTS = ("answered", "typed error", "lost", "doubled", "foreign", "text missing", "untyped", "hang")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one turn."""
+    """What became of one turn: the verdict and little else, since an error would hold the reply that it is about.
+
+    Attributes:
+        told: The error or the answer, in short, where it may have to be shown.
+    """
 
     number: int
     fault: str
     surface: str
-    text: str | None = None
-    error: BaseException | None = None
-    conversation_id: str | None = None
-    seconds: float = 0.0
     verdict: str = ""
+    told: str = ""
 
 
 @dataclass(slots=True)
@@ -75,16 +77,16 @@ def _answer_of(number: int) -> str:
 # surfaces ---------------------------------------------------------------------------------------------------------
 
 
-def _talk(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+def _talk(lane: Lane, text: str, *, streamed: bool) -> str:
     talk = lane.kept.setdefault("talk", Conversation(lane.client, model=MODEL))
     if streamed:
         for _ in talk.stream(text):
             pass
-        return talk.last_turn.text, talk.id
-    return talk.append(text).text, talk.id
+        return talk.last_turn.text
+    return talk.append(text).text
 
 
-def _chat(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+def _chat(lane: Lane, text: str, *, streamed: bool) -> str:
     model = ChatMistralAgent(model=MODEL, store=True, client=lane.client)
     history = [*lane.kept.get("chat", []), HumanMessage(text)]
     if streamed:
@@ -93,18 +95,18 @@ def _chat(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
     else:
         answer = model.invoke(history)
     lane.kept["chat"] = [*history, answer]
-    return str(answer.text), answer.response_metadata["conversation_id"]
+    return str(answer.text)
 
 
-def _llm(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+def _llm(lane: Lane, text: str, *, streamed: bool) -> str:
     model = MistralAgentLLM(model=MODEL, store=True, client=lane.client)
     history = [*lane.kept.get("llm", []), ChatMessage(content=text)]
     answer = list(model.stream_chat(history))[-1].message if streamed else model.chat(history).message
     lane.kept["llm"] = [*history, answer]
-    return answer.content or "", answer.additional_kwargs["conversation_id"]
+    return answer.content or ""
 
 
-SURFACES: dict[str, Callable[[Lane, str], tuple[str, str | None]]] = {
+SURFACES: dict[str, Callable[[Lane, str], str]] = {
     "Conversation.append": lambda lane, text: _talk(lane, text, streamed=False),
     "Conversation.stream": lambda lane, text: _talk(lane, text, streamed=True),
     "ChatMistralAgent.invoke": lambda lane, text: _chat(lane, text, streamed=False),
@@ -114,16 +116,16 @@ SURFACES: dict[str, Callable[[Lane, str], tuple[str, str | None]]] = {
 }
 
 
-async def _atalk(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+async def _atalk(lane: Lane, text: str, *, streamed: bool) -> str:
     talk = lane.kept.setdefault("talk", Conversation(lane.client, model=MODEL))
     if streamed:
         async for _ in talk.astream(text):
             pass
-        return talk.last_turn.text, talk.id
-    return (await talk.aappend(text)).text, talk.id
+        return talk.last_turn.text
+    return (await talk.aappend(text)).text
 
 
-async def _achat(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+async def _achat(lane: Lane, text: str, *, streamed: bool) -> str:
     model = ChatMistralAgent(model=MODEL, store=True, client=lane.client)
     history = [*lane.kept.get("chat", []), HumanMessage(text)]
     if streamed:
@@ -132,10 +134,10 @@ async def _achat(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | N
     else:
         answer = await model.ainvoke(history)
     lane.kept["chat"] = [*history, answer]
-    return str(answer.text), answer.response_metadata["conversation_id"]
+    return str(answer.text)
 
 
-async def _allm(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | None]:
+async def _allm(lane: Lane, text: str, *, streamed: bool) -> str:
     model = MistralAgentLLM(model=MODEL, store=True, client=lane.client)
     history = [*lane.kept.get("llm", []), ChatMessage(content=text)]
     if streamed:
@@ -143,7 +145,7 @@ async def _allm(lane: Lane, text: str, *, streamed: bool) -> tuple[str, str | No
     else:
         answer = (await model.achat(history)).message
     lane.kept["llm"] = [*history, answer]
-    return answer.content or "", answer.additional_kwargs["conversation_id"]
+    return answer.content or ""
 
 
 ASYNC_SURFACES: dict[str, Callable[[Lane, str], Any]] = {
@@ -164,6 +166,7 @@ class Drive:
 
     def __init__(self, turns: int, seconds: float, seed: int) -> None:
         self.outcomes: list[Outcome] = []
+        self.memory: list[float] = []
         self._turns = turns
         self._until = time.monotonic() + seconds
         self._seed = seed
@@ -183,16 +186,19 @@ class Drive:
         fault = lane.random.choice(sorted(FAULTS)) if lane.random.random() < 0.67 else "none"
         return Outcome(number, fault, lane.random.choice(sorted(surfaces)))
 
-    def note(self, lane: Lane, outcome: Outcome, began: float) -> None:
-        """Keep an outcome; a conversation that broke is left, so that the next turn begins another."""
-        outcome.seconds = time.monotonic() - began
-        if outcome.error is not None:
-            outcome.conversation_id = getattr(outcome.error, "conversation_id", None)
-            lane.kept.clear()
-        elif lane.random.random() < 0.2:
+    def note(self, lane: Lane, outcome: Outcome, began: float, met: str | BaseException) -> None:
+        """Keep what became of a turn; a conversation that broke is left, so that the next turn begins another."""
+        outcome.verdict = _judge_met(outcome.number, met)
+        if time.monotonic() - began > TIMEOUT + 10:
+            outcome.verdict = "hang"
+        if outcome.verdict != "answered":
+            outcome.told = type(met).__name__ if outcome.verdict == "typed error" else repr(met)[:300]
+        if isinstance(met, BaseException) or lane.random.random() < 0.2:
             lane.kept.clear()
         with self._lock:
             self.outcomes.append(outcome)
+            if len(self.outcomes) % SAMPLE == 0:
+                self.memory.append(_memory())
 
     def run_thread(self, client: MistralAgents, lane_number: int) -> None:
         """One user in a thread."""
@@ -200,11 +206,10 @@ class Drive:
         while (number := self.next_number()) is not None:
             outcome, began = self.pick(lane, number, SURFACES), time.monotonic()
             try:
-                text = _question(number, outcome.fault)
-                outcome.text, outcome.conversation_id = SURFACES[outcome.surface](lane, text)
+                met: str | BaseException = SURFACES[outcome.surface](lane, _question(number, outcome.fault))
             except Exception as error:  # noqa: BLE001 - the judge looks at its kind
-                outcome.error = error
-            self.note(lane, outcome, began)
+                met = error
+            self.note(lane, outcome, began, met)
 
     async def run_task(self, client: MistralAgents, lane_number: int) -> None:
         """One user as a task."""
@@ -212,11 +217,10 @@ class Drive:
         while (number := self.next_number()) is not None:
             outcome, began = self.pick(lane, number, ASYNC_SURFACES), time.monotonic()
             try:
-                text = _question(number, outcome.fault)
-                outcome.text, outcome.conversation_id = await ASYNC_SURFACES[outcome.surface](lane, text)
+                met: str | BaseException = await ASYNC_SURFACES[outcome.surface](lane, _question(number, outcome.fault))
             except Exception as error:  # noqa: BLE001 - the judge looks at its kind
-                outcome.error = error
-            self.note(lane, outcome, began)
+                met = error
+            self.note(lane, outcome, began, met)
 
 
 def judge(client: MistralAgents, outcomes: list[Outcome]) -> None:
@@ -227,22 +231,26 @@ def judge(client: MistralAgents, outcomes: list[Outcome]) -> None:
             if entry.role == "user":
                 stored.update(int(number) for _, number in MARK.findall(str(getattr(entry, "text", "")).encode()))
     for outcome in outcomes:
-        outcome.verdict = _verdict(outcome, stored[outcome.number])
+        outcome.verdict = _judge_stored(outcome, stored[outcome.number])
 
 
-def _verdict(outcome: Outcome, stored: int) -> str:
-    if outcome.seconds > TIMEOUT + 10:
+def _judge_met(number: int, met: str | BaseException) -> str:
+    """What the caller met, before anybody knows what was stored."""
+    if isinstance(met, BaseException):
+        return "typed error" if isinstance(met, MistralAgentsError) else "untyped"
+    sums = {word for word in met.replace(".", " ").split() if word.isdigit() and len(word) >= 7}
+    if _answer_of(number) in sums or _answer_of(number) in met:
+        return "answered"
+    return "foreign" if sums else "text missing"
+
+
+def _judge_stored(outcome: Outcome, stored: int) -> str:
+    if outcome.verdict == "hang":
         return "hang"
     if stored > 1:
         return "doubled"
-    if outcome.error is not None:
-        return "typed error" if isinstance(outcome.error, MistralAgentsError) else "untyped"
-    if stored == 0:
-        return "lost"
-    sums = {word for word in (outcome.text or "").replace(".", " ").split() if word.isdigit() and len(word) >= 7}
-    if _answer_of(outcome.number) in sums or _answer_of(outcome.number) in (outcome.text or ""):
-        return "answered"
-    return "foreign" if sums else "text missing"
+    met_an_answer = outcome.verdict not in ("typed error", "untyped")
+    return "lost" if met_an_answer and stored == 0 else outcome.verdict
 
 
 def _table(outcomes: list[Outcome]) -> str:
@@ -256,8 +264,34 @@ def _table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else -1
+def _open_files() -> tuple[int, int]:
+    """Open files, and the connections among them; -1 where the system does not list them."""
+    if not os.path.isdir("/proc/self/fd"):
+        return -1, -1
+    held = list(filter(None, map(_read_link, os.listdir("/proc/self/fd"))))
+    return len(held), sum(place.startswith("socket:") for place in held)
+
+
+def _read_link(name: str) -> str | None:
+    try:
+        return os.readlink(f"/proc/self/fd/{name}")
+    except OSError:  # the file that listed the folder
+        return None
+
+
+def _count_left() -> tuple[int, int, float, int]:
+    gc.collect()
+    return *_open_files(), _memory(), threading.active_count()
+
+
+def _describe_memory(samples: list[float]) -> str:
+    """The mean of each half, without the first tenth, in which everything is loaded."""
+    if len(samples) < 10:
+        return "memory while driving: too few turns to tell"
+    rest = samples[len(samples) // 10 :]
+    halves = [rest[: len(rest) // 2], rest[len(rest) // 2 :]]
+    first, second = (sum(half) / len(half) for half in halves)
+    return f"memory while driving, mean of each half in MB: {first:.0f}, {second:.0f} ({second / first - 1:+.1%})"
 
 
 def _memory() -> float:
@@ -281,22 +315,23 @@ def drive(turns: int, seconds: float, seed: int) -> tuple[list[Outcome], list[st
         base_url = mine.recv()
         try:
             client = MistralAgents(api_key="soak", base_url=base_url, timeout=TIMEOUT, max_retries=2)
-            before = (_open_files(), _memory(), threading.active_count())
+            before = _count_left()
             run = Drive(turns, seconds, seed)
             with ThreadPoolExecutor(LANES + 1) as pool:
                 lanes = [pool.submit(run.run_thread, client, number) for number in range(LANES)]
                 lanes.append(pool.submit(lambda: asyncio.run(_run_tasks(run, base_url))))
                 for lane in lanes:
                     lane.result()
+            client.close()
+            after = _count_left()
             judge(client, run.outcomes)
             client.close()
-            gc.collect()
-            after = (_open_files(), _memory(), threading.active_count())
         finally:
             process.terminate()
             process.join(10)
-    names = ("open files", "memory in MB", "threads")
-    return run.outcomes, [f"{n}: {b:.0f} → {a:.0f}" for n, b, a in zip(names, before, after, strict=True)]
+    names = ("open files", "connections", "memory in MB", "threads")
+    left = [f"{n}: {b:.0f} → {a:.0f}" for n, b, a in zip(names, before, after, strict=True)]
+    return run.outcomes, [*left, _describe_memory(run.memory)]
 
 
 async def _run_tasks(run: Drive, base_url: str) -> None:
@@ -319,8 +354,7 @@ def main() -> int:
     print(f"{platform.python_version()}, {packages}\n\n{_table(outcomes)}\n\n" + "; ".join(left))
     bad = [outcome for outcome in outcomes if outcome.verdict not in ("answered", "typed error")]
     for outcome in bad[:20]:
-        told = f"{outcome.surface}, {outcome.fault}: {outcome.error!r} {outcome.text!r}"
-        print(f"{outcome.verdict}: {told}", file=sys.stderr)
+        print(f"{outcome.verdict}: {outcome.surface}, {outcome.fault}: {outcome.told}", file=sys.stderr)
     return int(bool(bad))
 
 

@@ -131,4 +131,5 @@ def test_every_option_of_the_stand_in_is_described():
 @pytest.mark.parametrize("name", [page.name for page in sorted(DOCS.glob("*.md"))])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (DOCS / name).read_text()):
-        assert (DOCS / target).exists(), target
+        notebook = (DOCS.parent / target).with_suffix(".ipynb")  # which the site has as a page
+        assert (DOCS / target).exists() or (target.startswith("examples/") and notebook.exists()), target

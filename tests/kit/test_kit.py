@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = "mistral_agents_server.testing.plugin"
 QUIET = """
 import sys
-FORBIDDEN = ("starlette", "uvicorn", "multipart", "pandas", "matplotlib", "PIL", "pypdfium2", "selectolax", "bm25s", "numpy",
+FORBIDDEN = ("starlette", "uvicorn", "multipart", "pandas", "matplotlib", "PIL", "pypdfium2", "selectolax", "numpy",
              "langchain_core", "llama_index", "mistralai", "pydantic")
 class Absent:
     def find_spec(self, name, path=None, target=None):

@@ -43,6 +43,10 @@ def _fetch(url: str, **_: Any) -> _Fetched:
     return _Fetched(PDF if url.endswith(".pdf") else PNG)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:A (tool_use|thinking) block of another provider's answer is left out:UserWarning",  # the suite sends some
+    "ignore:tool_choice='any' can't be forced on an agent:UserWarning",  # and forces tools on agents
+)
 class _Suite(ChatModelIntegrationTests):
     """What all have in common. What the suite would download (pictures, a PDF) comes from here."""
 

@@ -113,3 +113,18 @@ def test_an_unknown_language_is_refused() -> None:
 )
 def test_a_title_is_the_file_name_and_a_heading(name: str, text: str, expected: str) -> None:
     assert title_of(name, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Deploy 🚀 on Friday", "🚀"),
+        ("Deploy🚀now", "🚀"),
+        ("done ✅ 👍🏽", "👍"),
+        ("a family 👨‍👩‍👧", "👨‍👩‍👧"),
+        ("love ❤️", "❤"),
+    ],
+)
+def test_a_pictograph_is_a_word(text: str, question: str) -> None:
+    assert found("english", text, question)
+    assert not found("english", "Deploy on Friday", question)

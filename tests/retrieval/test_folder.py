@@ -483,3 +483,32 @@ def test_the_asynchronous_sync_does_the_same(service: LibraryService, folder: Pa
     with service.client() as client:
         assert texts(client) == {"a.txt": "three", "b.txt": "one"}
     assert list(report.updated) == ["a.txt"]
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", 7, b"docs"])
+async def test_what_is_no_folder_is_refused_by_name(service: LibraryService, given: Any) -> None:
+    """An empty path would be the folder that the process runs in."""
+    from llama_index_mistral_agents import MistralLibraryIndex
+
+    with service.client() as client:
+        index = MistralLibraryIndex(LIBRARY, client=client)
+        for work in (client.libraries.sync_folder, lambda _, folder: index.sync_dir(folder)):
+            with pytest.raises(ConfigurationError, match="folder must be the path"):
+                work(LIBRARY, given)
+        with pytest.raises(ConfigurationError, match="folder must be the path"):
+            await client.libraries.async_folder(LIBRARY, given)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names exist there")
+def test_a_file_whose_name_is_no_text_is_reported_and_the_others_are_kept(client: MistralAgents, folder: Path) -> None:
+    fill(folder, good="Good.")
+    try:
+        with open(os.fsencode(folder) + b"/caf\xe9.txt", "w") as file:
+            file.write("Bad name.")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    report = sync(client, folder)
+    assert texts(client) == {"good.txt": "Good."}
+    assert list(report.failed) == ["caf\\xe9.txt"]
+    assert "rename" in report.failed["caf\\xe9.txt"]
+    str(report).encode()

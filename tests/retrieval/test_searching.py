@@ -92,3 +92,18 @@ async def test_a_model_of_the_service_makes_the_vectors(words: LibraryService) -
         with pytest.raises(ConfigurationError, match="not both"):
             client.libraries.search(LIBRARY, "word", **options, embedder=LetterEmbedder())
         await client.aclose()
+
+
+@pytest.mark.parametrize("question", [None, 7, ["valve"], b"valve"])
+async def test_what_is_no_text_is_refused(words: LibraryService, question: Any) -> None:
+    from langchain_mistral_agents import MistralLibraryRetriever
+
+    with words.client() as client:
+        retriever = MistralLibraryRetriever(library_ids=[LIBRARY], client=client)
+        for search in (lambda text: client.libraries.search(LIBRARY, text), retriever.invoke):
+            with pytest.raises(ConfigurationError, match="text to search for"):
+                search(question)
+        with pytest.raises(ConfigurationError, match="text to search for"):
+            await client.libraries.asearch(LIBRARY, question)
+        with pytest.raises(ConfigurationError, match="text to search for"):
+            await retriever.ainvoke(question)

@@ -155,6 +155,50 @@ def test_a_loop_that_ends_with_open_streams_prints_nothing(serve):
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
+IDLE = """
+import asyncio, gc, sys
+from mistral_agents import MistralAgents
+client = MistralAgents(api_key="k", base_url=sys.argv[1])
+async def ask():
+    return await client.conversations.astart("q", model="mistral-small-latest")
+for _ in range(3):
+    asyncio.run(ask())
+    gc.collect()
+"""
+LATE = (
+    IDLE
+    + """
+async def ask_at_the_end():
+    try:
+        yield
+    finally:
+        print((await ask()).complete)
+async def leave(kept):
+    kept.append(ask_at_the_end())
+    await ask()
+    await anext(kept[0])
+kept = []
+asyncio.run(leave(kept))
+"""
+)
+
+
+def test_a_loop_that_ends_leaves_no_connection_open(standin):
+    """The client keeps its connection for the next call; where the loop ends there is none."""
+    if sdk.http().__name__ != "httpx2":
+        pytest.skip("httpcore 1 leaves sockets of a loop that ends to the garbage collector")
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", IDLE, standin.base_url]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_what_is_asked_while_a_loop_ends_is_answered(standin):
+    """The loop closes all asynchronous generators at once; one of the user's may still ask something."""
+    command = [sys.executable, "-W", "ignore", "-c", LATE, standin.base_url]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "True", "")
+
+
 def test_a_call_that_is_cancelled_while_a_hook_of_the_user_runs_frees_its_connection(serve):
     import json
 

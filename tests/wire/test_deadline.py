@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from mistral_agents import MistralAgents
+from mistral_agents._http import sdk
 from mistral_agents._http.network import Deadline, DeadlineBackend, bound_wait
 from mistral_agents.errors import RateLimitedError, TimeoutExceededError
 
@@ -108,7 +109,7 @@ def test_every_wait_on_a_socket_is_cut_to_what_is_left(monkeypatch):
 
     deadline = Deadline(10)
     with deadline.enforced():
-        stream = DeadlineBackend(Network()).connect_tcp("host", 1, timeout=10)
+        stream = DeadlineBackend(Network(), OSError).connect_tcp("host", 1, timeout=10)
         now[0] += 4
         stream.write(b"", timeout=10)
         now[0] += 5
@@ -147,3 +148,26 @@ def test_a_call_needs_no_thread_of_the_loop(serve, way):
         return await found.astart_stream("hello", model="m").aread()
 
     assert asyncio.run(go()).text == "hi"
+
+
+def test_the_waits_of_a_client_of_the_user_end_with_the_deadline(monkeypatch):
+    """What a reply may still be silent for is what the call has left when its body begins."""
+    now, waits = [100.0], []
+    monkeypatch.setattr("mistral_agents._http.network.time.monotonic", lambda: now[0])
+    library = sdk.http()
+
+    def answer(request):
+        now[0] += 4
+
+        class Body(library.SyncByteStream):
+            def __iter__(self):
+                waits.append(request.extensions["timeout"]["read"])
+                yield b'{"outputs": [], "conversation_id": "c"}'
+
+        waits.append(request.extensions["timeout"]["read"])
+        return library.Response(200, stream=Body())
+
+    own = library.Client(transport=library.MockTransport(answer))
+    client = MistralAgents(api_key="k", base_url="https://service.test", timeout=10, http_client=own)
+    assert take_turn(client, "call").conversation_id == "c"
+    assert waits == [10, 6]

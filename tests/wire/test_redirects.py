@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 
 import pytest
 
 from mistral_agents import MistralAgents
 from mistral_agents._http import links, sdk
-from mistral_agents._http.network import resolve
-from mistral_agents.errors import ConfigurationError, MistralAgentsError, RedirectRefusedError, ResponseFormatError
+from mistral_agents._http.network import _pinned_addresses, pin_addresses, pools_of, resolve
+from mistral_agents.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    MistralAgentsError,
+    RedirectRefusedError,
+    ResponseFormatError,
+)
 from mistral_agents.turn import FileRef
 
 from .conftest import WAYS, take_turn
@@ -215,3 +222,93 @@ def test_a_download_has_a_size_limit(names, blocking):
 def test_an_odd_name_is_an_unknown_one():
     with pytest.raises(OSError, match="name"):
         resolve("a..b" + "c" * 70, 443)
+
+
+class Network:
+    """The network under our own client: which addresses are asked, and under which name."""
+
+    def __init__(self, client, blocking, dead=()):
+        self.asked, self.names, self.sent, self.dead, self.blocking = [], [], b"", dead, blocking
+        self.reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbytes"
+        for pool in pools_of(client):
+            pool._network_backend._backend = self
+
+    def _give(self, value):
+        if self.blocking:
+            return value
+
+        async def give():
+            return value
+
+        return give()
+
+    def connect_tcp(self, host, port, **_):
+        self.asked.append(host)
+        if host in self.dead:
+            core = "httpcore2" if sdk.http().__name__ == "httpx2" else "httpcore"
+            raise importlib.import_module(core).ConnectError("dead")
+        return self._give(self)
+
+    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+        self.names.append(server_hostname)
+        return self._give(self)
+
+    def write(self, buffer, timeout=None):
+        self.sent += buffer
+        return self._give(None)
+
+    def read(self, max_bytes, timeout=None):
+        found, self.reply = self.reply, b""
+        return self._give(found)
+
+    def close(self):
+        return None
+
+    def aclose(self):
+        return self._give(None)
+
+    def get_extra_info(self, _):
+        return None
+
+
+def read_over(client, blocking, dead=(), url="https://files.test/x"):
+    """Read a link through our own client, over a network of the test; what came of it, and the network."""
+    ref = FileRef(None, "x.bin", url=url)
+
+    async def aread():
+        net = Network(client._clients.loop_sdk().sdk_configuration.async_client, blocking, dead)
+        return (await client.files.aread(ref)).data, net
+
+    if not blocking:
+        return asyncio.run(aread())
+    net = Network(client._clients.sync_sdk().sdk_configuration.client, blocking, dead)
+    return client.files.read(ref).data, net
+
+
+@BOTH
+def test_the_address_that_was_checked_is_the_one_that_is_asked(names, blocking, monkeypatch):
+    """A name that changes its address after the check leads nowhere else; name and certificate stay the host's."""
+    names["files.test"] = ["93.184.216.34", "93.184.216.35"]
+    monkeypatch.setattr("mistral_agents._http.network.resolve", lambda *_: ["127.0.0.1"])  # what it is afterwards
+    client = MistralAgents(api_key="k", base_url="https://service.test", max_retries=0)
+    content, net = read_over(client, blocking, dead=["93.184.216.34"])
+    assert content == b"bytes"
+    assert net.asked == ["93.184.216.34", "93.184.216.35"]
+    assert net.names == ["files.test"]
+    assert b"host: files.test\r\n" in net.sent.lower()
+
+
+@BOTH
+def test_a_name_that_is_known_only_after_the_check_is_not_asked(names, blocking, monkeypatch):
+    monkeypatch.setattr("mistral_agents._http.network.resolve", lambda *_: ["127.0.0.1"])
+    client = MistralAgents(api_key="k", base_url="https://service.test", max_retries=0)
+    with pytest.raises(ConnectionFailedError, match=r"files\.test is not known"):
+        read_over(client, blocking)
+
+
+@BOTH
+def test_only_the_link_is_pinned(names, blocking):
+    with pin_addresses("files.test", ["93.184.216.34"]):
+        assert _pinned_addresses("other.test", OSError) is None
+        assert _pinned_addresses("files.test", OSError) == ["93.184.216.34"]
+    assert _pinned_addresses("files.test", OSError) is None
