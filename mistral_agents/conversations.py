@@ -531,7 +531,8 @@ class Conversations:
 
         Args:
             page_size: Conversations per request.
-            metadata: Passed to the service, and checked here too: that the service filters reliably is unverified.
+            metadata: Passed to the service, and checked here too: that the service filters reliably is unverified
+                (probe `list-by-metadata`).
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
         check_ids({"agent_id": agent_id})

@@ -54,6 +54,12 @@ _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.created, _.modified
 # Hooks of pydantic's schema generator, and what it reads of a typed dict.
 _.field_title_should_be_set, _.__optional_keys__
 
+# Options that a user gives by name; read by their name in a table.
+_.app_return_url, _.sort_by, _.sort_order, _.created_after, _.created_by_me, _.order_by, _.expiry
+
+# Asynchronous twins of a public resource.
+_.asummary, _.aset_summary, _.agenerate_summary, _.ausage
+
 # Dead; they go when the modules that hold them are written anew.
 _.parsed_output
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._http.calls import Call, Operation, check_id, path_of
+from mistral_agents._http.calls import Call, Operation, check_id, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError
@@ -108,6 +108,7 @@ def _write_options(options: Mapping[str, Any], known: type[Any], what: str) -> J
     if unknown:
         names = ", ".join(sorted(allowed))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    check_mappings(options, "guardrails", "tool_confirmations")
     return {name: value for name, value in options.items() if value is not None and name not in _OURS}
 
 

@@ -15,6 +15,8 @@ from mistral_agents.errors import (
     ServerFailureError,
     TurnFailedError,
     error_for_status,
+    is_block,
+    make_block_error,
     read_error_message,
 )
 
@@ -208,7 +210,11 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
             response=reply.response,
             conversation_id=reply.conversation_id,
         )
-    message, code = read_error_message(failed_output(body) or body)
+    told = failed_output(body) or body
+    if is_block(None, told):
+        what = f"{reply.what} failed, although the status is {reply.status}"
+        return make_block_error(what, **{**reply.facts(), "body": told})
+    message, code = read_error_message(told)
     kind = TurnFailedError if turn else ServerFailureError
     text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
     return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})
