@@ -113,6 +113,7 @@ $(VENV)/.docs: $(VENV)/.done
 	@touch $@
 
 docs: $(VENV)/.docs  ## Build the documentation site into site/ (Python 3.11 on); broken links and anchors fail
+	$(BIN)/python -m scripts.notebook_pages
 	$(BIN)/zensical build --strict --clean
 
 $(VENV)/.dist: $(VENV)/.done
@@ -135,7 +136,7 @@ verify: setup  ## Settle what is unverified (LIVE=1 with a key: on the live serv
 record: setup  ## Record the cassettes again (LIVE=1 with a key: against the live service)
 	$(BIN)/python -m scripts.record $(if $(LIVE),--live,)
 
-notebook: setup  ## Execute the notebook again against a stand-in and keep its outputs
+notebook: setup  ## Make the notebooks of examples/ of their sources, run them, and keep their outputs
 	$(BIN)/python -m scripts.notebook
 
 lock: setup  ## Recompute the pinned sets (needs a package index)

@@ -31,13 +31,14 @@ def standard_name(name: str) -> str:
     return _STANDARD_NAMES.get(name, "remote_mcp")
 
 
-def _read_text(**values: object) -> JsonDict:
+def drop_none(**values: object) -> JsonDict:
+    """What is known among some values."""
     return {key: value for key, value in values.items() if value is not None}
 
 
 def run_extras(name: str, function: str | None) -> JsonDict:
     """What a hosted run's blocks keep of the service's own words."""
-    return _read_text(name=name, function=function)
+    return drop_none(name=name, function=function)
 
 
 def result_block(run: ToolExecution, call_id: str) -> JsonDict:
@@ -60,7 +61,7 @@ def parsed_output(block: Mapping[str, Any]) -> Any:
 
 def citation_block(citation: Citation, offset: int | None) -> JsonDict:
     """A citation as an annotation. The service gives no span; `extras["offset"]` is where the reference stood."""
-    extras = _read_text(
+    extras = drop_none(
         origin=citation.origin,
         document_id=citation.document_id,
         library_id=citation.library_id,
@@ -72,15 +73,15 @@ def citation_block(citation: Citation, offset: int | None) -> JsonDict:
         offset=offset,
     )
     snippet = citation.snippet if citation.origin == "library" else None
-    said = _read_text(url=citation.url, title=citation.title, cited_text=snippet)
+    said = drop_none(url=citation.url, title=citation.title, cited_text=snippet)
     return {"type": "citation", **said, "extras": extras}
 
 
 def file_block(ref: FileRef) -> JsonDict:
     """A file that a tool made."""
     mime, _ = mimetypes.guess_type(f"x.{ref.declared_type}" if ref.declared_type else ref.name)
-    where = _read_text(file_id=ref.file_id, url=ref.url, mime_type=mime)
-    extras = _read_text(name=ref.name, tool=ref.tool, file_type=ref.declared_type)
+    where = drop_none(file_id=ref.file_id, url=ref.url, mime_type=mime)
+    extras = drop_none(name=ref.name, tool=ref.tool, file_type=ref.declared_type)
     return {"type": "image" if ref.is_image else "file", **where, "extras": extras}
 
 

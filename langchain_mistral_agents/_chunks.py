@@ -38,7 +38,7 @@ class ChunkWriter:
 
         Each field of a block stands in one chunk only, since repeated text concatenates.
         """
-        text = _read_text(steps) if self._plain else None
+        text = _join_text(steps) if self._plain else None
         if text is not None:
             if not text:
                 return None
@@ -92,7 +92,7 @@ def generation_of(message: AIMessageChunk) -> ChatGenerationChunk:
     return copy_with(_GENERATION, message=message, text=text)
 
 
-def _read_text(steps: Sequence[Step]) -> str | None:
+def _join_text(steps: Sequence[Step]) -> str | None:
     """What steps add to an answer that is text alone; None where it is more from here on."""
     text = ""
     for step in steps:

@@ -3,70 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._messages import Sent, message_of
-from mistral_agents._border.fingerprints import group_entries
+from mistral_agents._border.histories import ConvertedHistory, Identity, Ledger
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, is_input
 from mistral_agents.turn import Turn
 
 
-@dataclass(slots=True)
-class _Part:
-    """Entries that make one message, the message, and the digest of the history up to it."""
-
-    raws: list[JsonDict]
-    message: BaseMessage
-    digest: str
+def _print_message(message: BaseMessage) -> str:
+    return history_digest([message], systems=True)
 
 
-class Converter:
-    """Converts a conversation's history; a history read again converts only what is new in it.
+def _is_result(message: BaseMessage) -> bool:
+    return isinstance(message, ToolMessage)
 
-    Attributes:
-        converted: How many entries were converted so far.
-    """
 
-    def __init__(self) -> None:
-        self.converted = 0
-        self._key: tuple[str, str] | None = None
-        self._parts: list[_Part] = []
+def _is_system(message: BaseMessage) -> bool:
+    return isinstance(message, SystemMessage)
 
-    def messages(self, entries: Sequence[Entry], conversation_id: str, setup: str) -> list[BaseMessage]:
+
+_IDENTITY: Identity[BaseMessage] = Identity(
+    print_of=_print_message,
+    key_of=attrgetter("id"),
+    is_result=_is_result,
+    is_system=_is_system,
+)
+
+
+def begin_ledger(*, empty: bool) -> Ledger[BaseMessage]:
+    """A ledger of LangChain's messages."""
+    return Ledger(_IDENTITY, empty=empty)
+
+
+class Converter(ConvertedHistory[BaseMessage]):
+    """Converts a conversation's history into messages that carry where they stand."""
+
+    def convert(self, entries: Sequence[Entry], conversation_id: str, setup: str) -> list[BaseMessage]:
         """The messages of a history, oldest first."""
-        if self._key != (conversation_id, setup):
-            self._key, self._parts = (conversation_id, setup), []
-        groups = list(group_entries(entries))
-        known = self._find_known(groups)
-        del self._parts[known:]
         names = {e.tool_call_id: e.name for e in entries if isinstance(e, FunctionCall)}
-        for group in groups[known:]:
-            self._add(group, conversation_id, setup, names)
-        return [part.message for part in self._parts]
 
-    def _find_known(self, groups: Sequence[Sequence[Entry]]) -> int:
-        pairs = zip(self._parts, groups, strict=False)
-        return next(
-            (i for i, (p, g) in enumerate(pairs) if p.raws != _list_raws(g)), min(len(self._parts), len(groups))
-        )
+        def make(group: list[Entry], before: str) -> tuple[BaseMessage, str]:
+            message = _make_input(group[0], names) if is_input(group[0]) else None
+            if message is None:
+                turn = Turn(conversation_id, list(group))
+                message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
+            return message, history_digest([message], systems=True, start=before)
 
-    def _add(self, group: Sequence[Entry], conversation_id: str, setup: str, names: Mapping[str, str]) -> None:
-        before = self._parts[-1].digest if self._parts else ""
-        message = _make_input(group[0], names) if is_input(group[0]) else None
-        if message is None:
-            turn = Turn(conversation_id, list(group))
-            message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
-        after = history_digest([message], systems=True, start=before)
-        self._parts.append(_Part(_list_raws(group), message, after))
-        self.converted += len(group)
-
-
-def _list_raws(group: Sequence[Entry]) -> list[JsonDict]:
-    return [entry.raw for entry in group]
+        return self.read(entries, (conversation_id, setup), make)
 
 
 def _make_input(entry: Entry, names: Mapping[str, str]) -> BaseMessage:

@@ -26,13 +26,13 @@ def item_of(message: BaseMessage) -> Item:
         return answer_item(str(message.text), calls, mark_of(message))
     if isinstance(message, ToolMessage):
         content = result_content(message.content)
-        words = result_words(message.tool_call_id, f"Error: {content.text}" if _failed(message) else content.text)
+        words = result_words(message.tool_call_id, f"Error: {content.text}" if _is_failed(message) else content.text)
         return Item("result", [*words, *content.chunks])
     kind: Any = "system" if isinstance(message, SystemMessage) else "input"
     return Item(kind, input_words(human_content(message.content)))
 
 
-def _failed(message: ToolMessage) -> bool:
+def _is_failed(message: ToolMessage) -> bool:
     return message.status == "error"
 
 

@@ -34,12 +34,12 @@ def runnable_here(message: AIMessage, tools: dict[str, BaseTool]) -> bool:
     return bool(calls or message.invalid_tool_calls) and all(call["name"] in tools for call in calls)
 
 
-def _answer_failure(call: ToolCall, error: Exception) -> ToolMessage:
+def _wrap_failure(call: ToolCall, error: Exception) -> ToolMessage:
     text = f"{type(error).__name__}: {error}"
     return ToolMessage(text, tool_call_id=call["id"] or "", name=call["name"], status="error")
 
 
-def _answer(call: ToolCall, given: object) -> ToolMessage:
+def _wrap_result(call: ToolCall, given: object) -> ToolMessage:
     if isinstance(given, ToolMessage):
         return given
     return ToolMessage(str(given), tool_call_id=call["id"] or "", name=call["name"])
@@ -72,9 +72,9 @@ def run_tools(
         if known is not None:
             return known
         try:
-            return _answer(call, tools[call["name"]].invoke({**call, "type": "tool_call"}, config))
+            return _wrap_result(call, tools[call["name"]].invoke({**call, "type": "tool_call"}, config))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read, or steers the run
-            return error if is_steering(error) else _answer_failure(call, error)
+            return error if is_steering(error) else _wrap_failure(call, error)
 
     with get_executor_for_config(config) as executor:
         return [*_collect_answers(list(executor.map(run, message.tool_calls))), *answer_unreadable(message)]
@@ -90,9 +90,9 @@ async def arun_tools(
         if known is not None:
             return known
         try:
-            return _answer(call, await tools[call["name"]].ainvoke({**call, "type": "tool_call"}, config))
+            return _wrap_result(call, await tools[call["name"]].ainvoke({**call, "type": "tool_call"}, config))
         except Exception as error:  # noqa: BLE001 - as above
-            return error if is_steering(error) else _answer_failure(call, error)
+            return error if is_steering(error) else _wrap_failure(call, error)
 
     found = await asyncio.gather(*(run(call) for call in message.tool_calls))
     return [*_collect_answers(found), *answer_unreadable(message)]

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from langchain_mistral_agents._blocks import PROVIDER, VERSION
+from langchain_mistral_agents._blocks import PROVIDER, VERSION, drop_none
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
@@ -49,10 +49,6 @@ class Sent:
     undecided: Sequence[JsonDict] = ()
 
 
-def _drop_none(values: JsonDict) -> JsonDict:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _find_reason(turn: Turn, pending: Sequence[JsonDict]) -> str:
     """Why the turn ended; the service tells no reason, so it is read from the entries."""
     if turn.function_calls:
@@ -67,27 +63,26 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
         *sent.undecided,
         *({"tool_call_id": c.tool_call_id, "name": c.name, "args": c.args} for c in turn.pending_confirmations),
     ]
-    return _drop_none(
-        {
-            "model_name": turn.model if turn.model is not None else sent.model,
-            "agent_id": turn.agent_id,
-            "finish_reason": _find_reason(turn, pending),
-            "stored": sent.stored or None,
-            "last_entry_id": turn.last_entry_id,
-            "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
-            "history_digest": history_digest([answer], systems=False, start=sent.prefix) if sent.stored else None,
-            "setup_digest": sent.setup if sent.stored else None,
-            "continues": sent.continues,
-            "pending_confirmations": pending or None,
-            "skipped_calls": skipped or None,
-            "draft": sent.draft,
-            "guardrails": turn.guardrails,
-            "connectors": turn.usage.connectors or None,
-            "quotas": _list_quotas(turn) or None,
-            "request_id": turn.request_id,
-            "headers": dict(turn.headers) if sent.headers else None,
-        }
-    )
+    facts: JsonDict = {
+        "model_name": turn.model if turn.model is not None else sent.model,
+        "agent_id": turn.agent_id,
+        "finish_reason": _find_reason(turn, pending),
+        "stored": sent.stored or None,
+        "last_entry_id": turn.last_entry_id,
+        "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
+        "history_digest": history_digest([answer], systems=False, start=sent.prefix) if sent.stored else None,
+        "setup_digest": sent.setup if sent.stored else None,
+        "continues": sent.continues,
+        "pending_confirmations": pending or None,
+        "skipped_calls": skipped or None,
+        "draft": sent.draft,
+        "guardrails": turn.guardrails,
+        "connectors": turn.usage.connectors or None,
+        "quotas": _list_quotas(turn) or None,
+        "request_id": turn.request_id,
+        "headers": dict(turn.headers) if sent.headers else None,
+    }
+    return drop_none(**facts)
 
 
 def _list_quotas(turn: Turn) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Plan:
         self._messages = messages
         stops = {"stop": stop} if stop is not None else {}
         call = sort_call(
-            fields.settings, {**given, **stops}, what="ChatMistralAgent", describe=_describe_tool, passed=("stream",)
+            fields.settings, {**given, **stops}, what="ChatMistralAgent", describe=as_tool, passed=("stream",)
         )
         if "headers" in call.options:
             call.options["headers"] = unsealed_headers(call.options["headers"])
@@ -115,7 +115,3 @@ class Plan:
             undecided=[one for one in waiting if one["tool_call_id"] in turn.undecided],
         )
         return Request(turn, sent)
-
-
-def _describe_tool(tool: Any, strict: bool | None) -> JsonDict:
-    return as_tool(tool, strict=strict)

@@ -32,9 +32,6 @@ from mistral_agents._border.events import (
     Record,
     RunDelta,
     RunEnd,
-    StreamEnd,
-    StreamError,
-    StreamStart,
     TextDelta,
     ThinkingDelta,
     UnknownEvent,
@@ -120,7 +117,9 @@ class Assembler:
     def take(self, records: Iterable[Record]) -> list[Step]:
         """The steps that an event's records make."""
         for record in records:
-            _TAKERS[type(record)](self, record)
+            taker = _TAKERS.get(type(record))
+            if taker is not None:  # else it makes no block: the frame of a stream, say
+                taker(self, record)
         steps, self._steps = self._steps, []
         return steps
 
@@ -327,9 +326,6 @@ class Assembler:
         _logger.debug("unknown event %s", record.event.get("type"))
         self._unknown.append(record.event)
 
-    def _ignore(self, record: Record) -> None:
-        """The frame of a stream makes no block."""
-
 
 def _name_function(entry: JsonDict) -> str | None:
     value = entry.get("function")
@@ -355,9 +351,6 @@ def _close_block(call: _Call, written: str) -> JsonDict:
 
 
 _TAKERS: dict[type[Record], Callable[[Assembler, Any], None]] = {
-    StreamStart: Assembler._ignore,
-    StreamEnd: Assembler._ignore,
-    StreamError: Assembler._ignore,
     TextDelta: Assembler._take_text,
     ThinkingDelta: Assembler._take_thinking,
     ContentItem: Assembler._take_item,

@@ -16,7 +16,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
 
-def as_tool(tool: Any, *, strict: bool | None = None) -> JsonDict:
+def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
     """A tool in any of LangChain's forms, our builders, the SDK's objects or a dict, as the service takes it.
 
     A connector's credential is sealed (`SecretStr`), so that traces and `dumps` don't show it; see `unsealed`.
@@ -25,12 +25,12 @@ def as_tool(tool: Any, *, strict: bool | None = None) -> JsonDict:
         ConfigurationError: The service would refuse its name, or its schema can't be sent.
     """
     if isinstance(tool, Mapping):
-        return check_tool(tool, strict=strict) if _is_function(tool) else _sealed(_copied(tool))
+        return check_tool(tool, strict=strict) if _is_function(tool) else _seal(_copy(tool))
     if isinstance(tool, BaseTool):
         return _describe_tool(tool, strict)
     if isinstance(tool, BaseModel):
         told = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return _sealed(told | {"type": getattr(tool, "type", None)})
+        return _seal(told | {"type": getattr(tool, "type", None)})
     if isinstance(tool, type) or not callable(tool):
         form = describe_form(tool, strict=strict if strict is not None else False)
         return make_tool(form.name, form.description, form.schema, strict=strict)
@@ -54,7 +54,7 @@ def _describe_tool(tool: BaseTool, strict: bool | None) -> JsonDict:
     return make_tool(tool.name, tool.description, schema, strict=strict)
 
 
-def _sealed(tool: JsonDict) -> JsonDict:
+def _seal(tool: JsonDict) -> JsonDict:
     secret = tool.get("authorization")
     if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), str):
         return tool
@@ -93,6 +93,6 @@ def _is_function(tool: Mapping[str, Any]) -> bool:
     )
 
 
-def _copied(tool: Mapping[str, Any]) -> JsonDict:
+def _copy(tool: Mapping[str, Any]) -> JsonDict:
     """Our builders stay what they are, since their text forms hide secrets; a plain dict is copied."""
     return tool if isinstance(tool, dict) and type(tool) is not dict else dict(tool)

@@ -74,7 +74,7 @@ class TurnCatcher(BaseCallbackHandler):
         return callbacks
 
 
-def _child(
+def _make_child(
     run_manager: BaseRunManager, kind: type[CallbackManager] | type[AsyncCallbackManager], metadata: JsonDict
 ) -> Any:
     """A manager of runs below a run; LangChain gives one to chains only."""
@@ -134,7 +134,7 @@ def _pair_blocks(call: JsonDict, result: JsonDict) -> HostedRun:
 def trace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
     """Show each run of a hosted tool as a tool run below a run."""
     for hosted in runs:
-        run = _child(run_manager, CallbackManager, hosted.times).on_tool_start(**hosted.start)
+        run = _make_child(run_manager, CallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             run.on_tool_error(RuntimeError(hosted.error))
         else:
@@ -144,7 +144,7 @@ def trace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
 async def atrace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
     """As `trace_runs`, without blocking."""
     for hosted in runs:
-        run = await _child(run_manager, AsyncCallbackManager, hosted.times).on_tool_start(**hosted.start)
+        run = await _make_child(run_manager, AsyncCallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             await run.on_tool_error(RuntimeError(hosted.error))
         else:

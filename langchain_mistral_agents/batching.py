@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents._errors import as_model_error
 from langchain_mistral_agents._messages import message_of
-from mistral_agents._api.turn_batches import TurnBatch, start_turns
+from mistral_agents._api.turn_batches import TurnBatch, list_inputs, start_turns
 from mistral_agents._steps import Steps, collect_results
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def start_job(
     model: ChatMistralAgent, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
 ) -> Steps[MistralBatchJob]:
     """Start a job, or take up one that runs."""
-    given = [model._convert_input(one).to_messages() for one in inputs]
+    given = [model._convert_input(one).to_messages() for one in list_inputs(inputs)]
     requests = yield from collect_results(model._plan(messages, None, {}) for messages in given)
     found = yield from start_turns(model.mistral, [request.turn for request in requests], job_id, options)
     readers = [partial(message_of, sent=request.sent) for request in requests]

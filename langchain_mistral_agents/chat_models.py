@@ -233,7 +233,7 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: object,
     ) -> ChatResult:
         turn, request = run(self._answer(messages, stop, kwargs))
-        result = self._result(turn, request)
+        result = self._make_result(turn, request)
         if run_manager is not None:
             trace_runs(runs_of_turn(turn), run_manager)
         return result
@@ -247,7 +247,7 @@ class ChatMistralAgent(AgentSettings):
         **kwargs: object,
     ) -> ChatResult:
         turn, request = await arun(self._answer(messages, stop, kwargs))
-        result = self._result(turn, request)
+        result = self._make_result(turn, request)
         if run_manager is not None:
             await atrace_runs(runs_of_turn(turn), run_manager)
         return result
@@ -314,7 +314,7 @@ class ChatMistralAgent(AgentSettings):
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
         return self.model_copy(update={**changes, "completion_args": args})
 
-    def _result(self, turn: Turn, request: Request) -> ChatResult:
+    def _make_result(self, turn: Turn, request: Request) -> ChatResult:
         message = message_of(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
@@ -539,11 +539,11 @@ class ChatMistralAgent(AgentSettings):
         Raises:
             ConfigurationError: The block has no `file_id`; what has only a `url` is fetched from there.
         """
-        return bytes(self.mistral.files.download(_file_id(block)))
+        return bytes(self.mistral.files.download(_read_file_id(block)))
 
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
-        return bytes(await self.mistral.files.adownload(_file_id(block)))
+        return bytes(await self.mistral.files.adownload(_read_file_id(block)))
 
 
 def _is_kept(kwargs: Mapping[str, Any]) -> bool:
@@ -565,7 +565,7 @@ async def _atell(message: AIMessageChunk, run_manager: AsyncCallbackManagerForLL
     return chunk
 
 
-def _file_id(block: Mapping[str, Any]) -> str:
+def _read_file_id(block: Mapping[str, Any]) -> str:
     found = block.get("file_id")
     if not isinstance(found, str):
         raise ConfigurationError(f"This {block.get('type')} block has no file_id.")

@@ -21,27 +21,27 @@ def load_connector_tools(connector: str, *, client: MistralAgents | None = None)
         MistralAgentsError: The connector can't be read.
     """
     found = client if client is not None else MistralAgents()
-    return [_tool(found, connector, tool) for tool in found.connectors.tools(connector)]
+    return [_make_tool(found, connector, tool) for tool in found.connectors.tools(connector)]
 
 
 async def aload_connector_tools(connector: str, *, client: MistralAgents | None = None) -> list[StructuredTool]:
     """As `load_connector_tools`, without blocking."""
     found = client if client is not None else MistralAgents()
-    return [_tool(found, connector, tool) for tool in await found.connectors.atools(connector)]
+    return [_make_tool(found, connector, tool) for tool in await found.connectors.atools(connector)]
 
 
-def _tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
+def _make_tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
     name = str(tool["name"])
 
     def run(**arguments: object) -> tuple[str, ConnectorResult]:
         try:
-            return _answer(client.connectors.call(connector, name, arguments))
+            return _split_result(client.connectors.call(connector, name, arguments))
         except ConnectorToolError as error:
             raise ToolException(str(error)) from error
 
     async def arun(**arguments: object) -> tuple[str, ConnectorResult]:
         try:
-            return _answer(await client.connectors.acall(connector, name, arguments))
+            return _split_result(await client.connectors.acall(connector, name, arguments))
         except ConnectorToolError as error:
             raise ToolException(str(error)) from error
 
@@ -57,5 +57,5 @@ def _tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> Structu
     )
 
 
-def _answer(result: ConnectorResult) -> tuple[str, ConnectorResult]:
+def _split_result(result: ConnectorResult) -> tuple[str, ConnectorResult]:
     return result.text, result

@@ -29,13 +29,13 @@ def show(value: object) -> Display:
     """
     rows = value["messages"] if isinstance(value, Mapping) and "messages" in value else value
     if isinstance(rows, BaseMessage):
-        blocks = _message_blocks(rows)
+        blocks = _make_message_blocks(rows)
     elif isinstance(rows, Document):
-        blocks = _document_blocks([rows])
+        blocks = _make_document_blocks([rows])
     elif isinstance(rows, Sequence) and rows and all(isinstance(row, BaseMessage) for row in rows):
-        blocks = [_bubble(row) for row in rows]
+        blocks = [_make_bubble(row) for row in rows]
     elif isinstance(rows, Sequence) and rows and all(isinstance(row, Document) for row in rows):
-        blocks = _document_blocks(rows)
+        blocks = _make_document_blocks(rows)
     else:
         return show_own(value)
     return Display(View(type(rows).__name__, blocks, plain_text(rows)))
@@ -47,21 +47,21 @@ def plain_text(rows: Any) -> str:
     return "\n".join(row.text if isinstance(row, BaseMessage) else shorten(row.page_content, 300) for row in found)
 
 
-def _bubble(message: BaseMessage) -> Bubble:
+def _make_bubble(message: BaseMessage) -> Bubble:
     if isinstance(message, HumanMessage):
-        return Bubble("you", "right", _message_blocks(message))
+        return Bubble("you", "right", _make_message_blocks(message))
     name = message.name if message.name is not None else message.type
-    return Bubble(name, "left", _message_blocks(message))
+    return Bubble(name, "left", _make_message_blocks(message))
 
 
-def _message_blocks(message: BaseMessage) -> list[Block]:
+def _make_message_blocks(message: BaseMessage) -> list[Block]:
     if isinstance(message, ToolMessage):
         return [Fold(f"result of {message.name or message.tool_call_id}", [Words(message.text, "output")])]
     blocks: list[Block] = []
     sources: dict[str, Source] = {}
     for part in message.content_blocks:
-        blocks += _part_blocks(dict(part))
-        for note in _notes(dict(part)):
+        blocks += _make_part_blocks(dict(part))
+        for note in _list_notes(dict(part)):
             key = str(note.get("url") or note.get("title"))
             detail = shorten(str(note.get("cited_text") or ""), 120)
             title = str(note.get("title") or key)
@@ -69,38 +69,48 @@ def _message_blocks(message: BaseMessage) -> list[Block]:
     if sources:
         blocks.append(Sources(tuple(sources.values())))
     if isinstance(message, AIMessage):
-        blocks.append(Words(_foot(message)))
+        blocks.append(Words(_write_foot(message)))
     return blocks
 
 
-def _notes(part: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def _list_notes(part: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return (
         note for note in part.get("annotations") or () if isinstance(note, Mapping) and note.get("type") == "citation"
     )
 
 
-def _part_blocks(part: dict[str, Any]) -> list[Block]:
+def _make_part_blocks(part: dict[str, Any]) -> list[Block]:
     kind = part.get("type")
     if kind == "text":
         return [Prose(str(part.get("text", "")))]
     if kind == "reasoning":
         return [Fold("reasoning", [Prose(str(part.get("reasoning", "")))])]
     if kind in ("tool_call", "server_tool_call"):
-        return [Fold(f"called {part.get('name')}", [Words(_as_text(part.get("args")), "code")])]
+        return [Fold(f"called {part.get('name')}", [Words(_write_value(part.get("args")), "code")])]
     if kind == "server_tool_result":
         failed = part.get("status") == "error"
-        output = Words(_as_text(part.get("output")), "error" if failed else "output")
+        output = Words(_write_value(part.get("output")), "error" if failed else "output")
         return [Fold(f"result of {part.get('tool_call_id')}", [output], failed=failed)]
     if kind == "image" and isinstance(part.get("base64"), str):
         return [data_block(part["base64"])]
+    if kind == "non_standard" and isinstance(part.get("value"), Mapping):
+        return [Words(_name_other(part["value"]))]
     return [Words(f"{kind} {part.get('file_id') or part.get('url') or part.get('id') or ''}".strip())]
 
 
-def _as_text(value: object) -> str:
+def _name_other(value: Mapping[str, Any]) -> str:
+    """What LangChain has no kind for: a handoff by its agents, all else by its type."""
+    if value.get("type") == "agent_handoff":
+        sides = ("previous_agent", "next_agent")
+        return " → ".join(str(value.get(f"{side}_name") or value.get(f"{side}_id") or "?") for side in sides)
+    return str(value.get("type") or "a block of another kind")
+
+
+def _write_value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)
 
 
-def _foot(message: AIMessage) -> str:
+def _write_foot(message: AIMessage) -> str:
     usage = message.usage_metadata
     tokens = (
         f"{usage['total_tokens']} tokens ({usage['input_tokens']} in, {usage['output_tokens']} out)"
@@ -111,7 +121,7 @@ def _foot(message: AIMessage) -> str:
     return " · ".join(str(part) for part in (told.get("model_name"), told.get("conversation_id"), tokens) if part)
 
 
-def _document_blocks(documents: Iterable[Document]) -> list[Block]:
+def _make_document_blocks(documents: Iterable[Document]) -> list[Block]:
     blocks: list[Block] = []
     for number, document in enumerate(documents, 1):
         told = document.metadata

@@ -13,8 +13,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable
 
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._history import Converter
-from langchain_mistral_agents._ledger import Ledger
+from langchain_mistral_agents._history import Converter, begin_ledger
 from mistral_agents import MistralAgents
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.turns import HEADS
@@ -70,7 +69,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         self._conversation_id = conversation_id
         self._setup: tuple[str, str] | None = None
         self._converter = Converter()
-        self._ledger = Ledger(empty=conversation_id is None)
+        self._ledger = begin_ledger(empty=conversation_id is None)
         self._until: str | None = None
         self._recorded: AIMessage | None = None
 
@@ -127,8 +126,8 @@ class MistralConversationHistory(BaseChatMessageHistory):
         conversation_id = history.conversation_id
         self._setup = (conversation_id, setup)
         HEADS.set(self.client.base_url, conversation_id, history.last_entry_id)
-        held = self._converter.messages(history.entries, conversation_id, setup)
-        self._ledger.looked(held)
+        held = self._converter.convert(history.entries, conversation_id, setup)
+        self._ledger.look(held)
         return [*self._cut(held), *self._ledger.unsaved]
 
     def _cut(self, held: list[BaseMessage]) -> list[BaseMessage]:
@@ -213,7 +212,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
     def _forget(self) -> None:
         HEADS.set(self.client.base_url, self._conversation_id, None)
         self._conversation_id = self._setup = self._until = self._recorded = None
-        self._ledger, self._converter = Ledger(empty=True), Converter()
+        self._ledger, self._converter = begin_ledger(empty=True), Converter()
 
     # branches ------------------------------------------------------------------------------------------------------
 

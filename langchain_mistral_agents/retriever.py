@@ -235,10 +235,11 @@ class MistralLibraryRetriever(BaseRetriever):
             on_failed=self.on_failed,
             on_empty=self.on_empty,
         )
-        self._engine = LibraryEngine(client, settings, embedder=self._embedder(client), persist_dir=self.persist_dir)
+        embedder = self._choose_embedder(client)
+        self._engine = LibraryEngine(client, settings, embedder=embedder, persist_dir=self.persist_dir)
         return self
 
-    def _embedder(self, client: MistralAgents) -> Embedder | None:
+    def _choose_embedder(self, client: MistralAgents) -> Embedder | None:
         if self.strategy == "bm25":
             return None
         if self.embed_model is not None:

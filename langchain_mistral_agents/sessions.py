@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import BaseMessage
 
-from langchain_mistral_agents._ledger import Ledger
+from langchain_mistral_agents._history import begin_ledger
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.threads import ConversationStore
 from mistral_agents import MistralAgents
@@ -83,7 +83,7 @@ class MistralSessionHistory(MistralConversationHistory):
             return
         waiting = self.unsaved
         self._mapped = self._conversation_id = mapped
-        self._ledger = Ledger(empty=mapped is None)
+        self._ledger = begin_ledger(empty=mapped is None)
         self._ledger.add(waiting)
 
 

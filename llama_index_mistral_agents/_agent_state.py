@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
 
+from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer, is_result, short_hash
 from mistral_agents._json import JsonDict
+from mistral_agents.entries import Entry
 
 if TYPE_CHECKING:
     from llama_index.core.agent.workflow.agent_context import AgentContext
@@ -25,10 +27,14 @@ _FRESH: WeakValueDictionary[int, object] = WeakValueDictionary()
 
 
 def meet_memory(memory: object, messages: Sequence[ChatMessage]) -> None:
-    """Note whether a memory held no answer when the first of a workflow's agents saw it: one made for this run."""
+    """Note whether a memory was made for this run, when the first agent of ours in a workflow sees it.
+
+    All that it holds then began with the run's question: another agent may have spoken and handed over since.
+    """
     if _MET.get(id(memory)) is not memory:
         _MET[id(memory)] = memory
-        if not any(map(is_answer, messages)):
+        kinds = [is_answer(message) or is_result(message) for message in messages if message.role not in SYSTEM]
+        if not any(kinds) or (kinds.count(False) == 1 and not kinds[0]):
             _FRESH[id(memory)] = memory
 
 
@@ -110,6 +116,21 @@ class AgentState:
         self.known = [*self.known, *said]
         self.under_way = False
         return said if new and is_answer(new[-1]) else None
+
+    def take_answer_after(self, entry_id: str, entries: Sequence[Entry]) -> bool:
+        """Take over the answer that follows an entry, unless somebody has said something since.
+
+        Returns:
+            Whether there is one.
+        """
+        places = [place for place, entry in enumerate(entries) if entry.id == entry_id]
+        after = entries[places[-1] + 1 :] if places else ()
+        if not after or any(entry.type in ("message.input", "function.result") for entry in after):
+            return False
+        answer = history_messages(after, str(self.conversation_id))[-1]
+        kwargs = {**_start_marks(self.last), **answer.additional_kwargs}
+        self.answer = dumped(answer.model_copy(update={"additional_kwargs": kwargs}))
+        return True
 
     def repeats(self, said: list[str], messages: Sequence[ChatMessage], memory: object) -> bool:
         """Whether a memory holds nothing new but what was said (and answered) in a turn that was cut off."""

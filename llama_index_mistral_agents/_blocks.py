@@ -14,6 +14,7 @@ from llama_index.core.base.llms import types
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
 
 from mistral_agents._border.calls import find_call_fault, parse_call_arguments
+from mistral_agents._border.fingerprints import group_entries
 from mistral_agents._border.stops import cut_turn
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
@@ -68,6 +69,7 @@ def answer_message(
         "pending_confirmations": [*undecided, *(tool_call(call) for call in turn.pending_confirmations)],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
         "files": [file_dict(ref) for ref in turn.files],
+        "guardrails": turn.guardrails,
         "thinking": turn.reasoning if THINKING is None else "",
         **marks,
     }
@@ -159,22 +161,14 @@ def file_dict(ref: FileRef) -> JsonDict:
 
 def history_messages(entries: Iterable[Entry], conversation_id: str) -> list[ChatMessage]:
     """The entries of a stored conversation as messages: one per input, one per answer, one per function result."""
-    messages: list[ChatMessage] = []
-    answer: list[Entry] = []
-    for entry in entries:
-        if isinstance(entry, (MessageInput, FunctionResult)):
-            _close(messages, answer, conversation_id)
-            messages.append(_make_input_message(entry, conversation_id))
-        else:
-            answer.append(entry)
-    _close(messages, answer, conversation_id)
-    return messages
+    return [message_of(group, conversation_id) for group in group_entries(list(entries))]
 
 
-def _close(messages: list[ChatMessage], answer: list[Entry], conversation_id: str) -> None:
-    if answer:
-        messages.append(answer_message(Turn(conversation_id, list(answer)), stored=True))
-        answer.clear()
+def message_of(group: Sequence[Entry], conversation_id: str) -> ChatMessage:
+    """The message of an input, or of the entries of an answer."""
+    if isinstance(group[0], (MessageInput, FunctionResult)):
+        return _make_input_message(group[0], conversation_id)
+    return answer_message(Turn(conversation_id, list(group)), stored=True)
 
 
 def _make_input_message(entry: MessageInput | FunctionResult, conversation_id: str) -> ChatMessage:

@@ -162,13 +162,13 @@ def engine_for(client: MistralAgents, chosen: Choices) -> LibraryEngine:
             raise ConfigurationError('lazy_top_documents goes with neither vector_store nor mode="index".')
         return LazyEngine(client, settings, notify=notify, top_documents=chosen.lazy_top_documents)
     options: dict[str, Any] = {"embedder": chosen.embedder(client), "persist_dir": chosen.persist_dir, "notify": notify}
-    store = _vector_store(client, chosen)
+    store = _choose_store(client, chosen)
     if store is not None:
         return StoreEngine(client, settings, vector_store=store, docstore=chosen.docstore, **options)
     return LibraryEngine(client, settings, **options)
 
 
-def _vector_store(client: MistralAgents, chosen: Choices) -> BasePydanticVectorStore | None:
+def _choose_store(client: MistralAgents, chosen: Choices) -> BasePydanticVectorStore | None:
     if chosen.mode != "index":
         if chosen.index_name is not None or chosen.attribute_fields is not None:
             raise ConfigurationError('index_name and attribute_fields go only with mode="index".')

@@ -20,7 +20,7 @@ NOTHING = "(No passage of the library fits this message.)"
 
 
 @cache
-def _answering_class(kind: type[BaseSynthesizer]) -> type[BaseSynthesizer]:
+def _make_answering_class(kind: type[BaseSynthesizer]) -> type[BaseSynthesizer]:
     """The class of a response synthesizer that asks the model where LlamaIndex's own says "Empty Response"."""
 
     def synthesize(
@@ -28,29 +28,29 @@ def _answering_class(kind: type[BaseSynthesizer]) -> type[BaseSynthesizer]:
     ) -> RESPONSE_TYPE:
         if nodes:
             return kind.synthesize(self, query, nodes, *args, **options)
-        return _without_sources(kind.synthesize(self, query, [_note()], *args, **options))
+        return _drop_sources(kind.synthesize(self, query, [_make_note()], *args, **options))
 
     async def asynthesize(
         self: BaseSynthesizer, query: QueryTextType, nodes: list[NodeWithScore], *args: Any, **options: Any
     ) -> RESPONSE_TYPE:
         if nodes:
             return await kind.asynthesize(self, query, nodes, *args, **options)
-        return _without_sources(await kind.asynthesize(self, query, [_note()], *args, **options))
+        return _drop_sources(await kind.asynthesize(self, query, [_make_note()], *args, **options))
 
     return type(f"Answering{kind.__name__}", (kind,), {"synthesize": synthesize, "asynthesize": asynthesize})
 
 
 def _answer_always(synthesizer: Synthesizer) -> Synthesizer:
     """The same synthesizer, which LlamaIndex's engines make anew for every message."""
-    synthesizer.__class__ = cast("type[Synthesizer]", _answering_class(type(synthesizer)))
+    synthesizer.__class__ = cast("type[Synthesizer]", _make_answering_class(type(synthesizer)))
     return synthesizer
 
 
-def _note() -> NodeWithScore:
+def _make_note() -> NodeWithScore:
     return NodeWithScore(node=TextNode(text=NOTHING))
 
 
-def _without_sources(response: RESPONSE_TYPE) -> RESPONSE_TYPE:
+def _drop_sources(response: RESPONSE_TYPE) -> RESPONSE_TYPE:
     response.source_nodes = []
     return response
 

@@ -63,13 +63,6 @@ def history_digest(messages: Sequence[ChatMessage], start: str = "") -> str:
     return found[-1] if found else start
 
 
-def with_digests(messages: Sequence[ChatMessage], start: str = "") -> list[ChatMessage]:
-    """Copies of a history's messages, each with the digest of the history up to it."""
-    digests = chain(items_of(messages), systems=False, start=start)
-    pairs = zip(messages, digests, strict=True)
-    return [with_marks(message, history_digest=digest) for message, digest in pairs]
-
-
 def with_marks(message: ChatMessage, **marks: object) -> ChatMessage:
     """A copy of a message with further marks."""
     return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, **marks}})
@@ -84,7 +77,7 @@ def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     seen: set[tuple[str, str]] = set()
     repeated: set[str] = set()
     for message in messages:
-        key = _identity(message)
+        key = _identify(message)
         if key is None or key not in seen:
             kept.append(message)
         elif is_result(message):
@@ -96,7 +89,7 @@ def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return kept
 
 
-def _identity(message: ChatMessage) -> tuple[str, str] | None:
+def _identify(message: ChatMessage) -> tuple[str, str] | None:
     """What tells an answer of a conversation, or a call's result, from every other message."""
     if is_result(message):
         call_id = message.additional_kwargs.get("tool_call_id")

@@ -32,24 +32,24 @@ class LocalBackend:
     unit: Unit
     fusion: Fusion
 
-    def _query(self, text: str, vector: list[float] | None) -> Query:
+    def _make_query(self, text: str, vector: list[float] | None) -> Query:
         return Query(text, self.top_k, self.strategy, vector, self.filter, self.score_cutoff, self.unit, self.fusion)
 
     def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """Search."""
         vector = self.embedder.bundle(bundle) if self.embedder is not None else None
-        return self._retrieved(self.engine.search(self._query(text, vector)), text)
+        return self._report_hits(self.engine.search(self._make_query(text, vector)), text)
 
     async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """As `retrieve`, without blocking."""
         vector = await self.embedder.abundle(bundle) if self.embedder is not None else None
-        return self._retrieved(await self.engine.asearch(self._query(text, vector)), text)
+        return self._report_hits(await self.engine.asearch(self._make_query(text, vector)), text)
 
     def with_engine(self, engine: LibraryEngine) -> LocalBackend:
         """The same with another engine."""
         return replace(self, engine=engine)
 
-    def _retrieved(self, hits: list[Hit], text: str) -> Retrieved:
+    def _report_hits(self, hits: list[Hit], text: str) -> Retrieved:
         nodes = nodes_of(hits, self.unit)
         if self.normalise == "minmax":
             for node, score in zip(nodes, scale_scores([node.get_score() for node in nodes]), strict=True):

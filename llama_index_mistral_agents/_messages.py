@@ -12,6 +12,7 @@ from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
 from mistral_agents._border.calls import replay_call
+from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
@@ -76,6 +77,24 @@ def fingerprint(message: ChatMessage) -> str:
     return short_hash(f"{kind}\0{message.additional_kwargs.get('tool_call_id', '')}\0{text_of(message).strip()}")
 
 
+def _is_system(message: ChatMessage) -> bool:
+    return message.role in SYSTEM
+
+
+def _read_entry_id(message: ChatMessage) -> str | None:
+    found: str | None = message.additional_kwargs.get("entry_id")
+    return found
+
+
+IDENTITY: Identity[ChatMessage] = Identity(
+    print_of=fingerprint,
+    key_of=_read_entry_id,
+    is_result=is_result,
+    is_system=_is_system,
+)
+"""How a memory tells messages apart."""
+
+
 def system_text(messages: Sequence[ChatMessage]) -> str:
     """The system messages, joined: the service knows no such role, only instructions."""
     return "\n\n".join(
@@ -104,7 +123,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
         else:
             entries += make_attachments(results)
             results = []
-            entries.extend(_answer(message) if is_answer(message) else _make_user_entries(message))
+            entries.extend(_make_answer_entries(message) if is_answer(message) else _make_user_entries(message))
     return entries + make_attachments(results)
 
 
@@ -120,7 +139,7 @@ def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
     return [user_message(content)] if content else []
 
 
-def _answer(message: ChatMessage) -> list[JsonDict]:
+def _make_answer_entries(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
     entries = [entry for run in kwargs.get("server_tools", ()) for entry in _make_hosted_run(run)]
     thinking = [

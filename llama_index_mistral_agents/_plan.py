@@ -106,7 +106,7 @@ class Plan:
         if position.operation == "start":
             return self._say_start(new), []
         inputs = to_inputs(new)
-        if self._system and (inputs or confirmations) and short_hash(self._system) != self._known_system():
+        if self._system and (inputs or confirmations) and short_hash(self._system) != self._find_known_system():
             place = sum(entry["type"] == "function.result" for entry in inputs)
             inputs.insert(place, user_message(SYSTEM_NOTE.format(self._system)))
         return inputs, confirmations
@@ -132,7 +132,7 @@ class Plan:
         decisions = {kwargs["tool_call_id"]: kwargs["confirmation"] for kwargs in said}
         return [{"tool_call_id": call_id, "confirmation": decision} for call_id, decision in decisions.items()]
 
-    def _known_system(self) -> str | None:
+    def _find_known_system(self) -> str | None:
         known, info = self._mark("system"), self._position.info
         if known is None and info is not None and isinstance(info.get("instructions"), str):
             return short_hash(info["instructions"].strip())

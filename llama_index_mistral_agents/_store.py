@@ -96,7 +96,7 @@ class StoreEngine(LibraryEngine):
             yield Job(partial(self._drop, document_id), partial(self._adrop, document_id))
         # Stores such as Qdrant refuse to delete before anything was added.
         replaced = set(written) if any(one.is_finished for one in written.values()) else set()
-        for group in _groups(wanted, self.settings.max_concurrency):
+        for group in _group_documents(wanted, self.settings.max_concurrency):
             texts: list[StoredText] = []
             yield from sync.read(group, Journal({}, {}), report, partial(self._put, texts))
             yield Job(partial(self._write, texts, replaced), partial(self._awrite, texts, replaced))
@@ -115,20 +115,20 @@ class StoreEngine(LibraryEngine):
         look at its vector. What else a store says of this query (it may be empty yet) is no answer to the question.
         """
         try:
-            self.vector_store.query(self._question())
+            self.vector_store.query(self._make_question())
         except Exception as error:  # noqa: BLE001 - each store has errors of its own
-            self._judge(error)
+            self._check_failure(error)
         self._note_check()
 
     async def _acheck(self) -> None:
         """As `_check`, without blocking."""
         try:
-            await self.vector_store.aquery(self._question())
+            await self.vector_store.aquery(self._make_question())
         except Exception as error:  # noqa: BLE001
-            self._judge(error)
+            self._check_failure(error)
         self._note_check()
 
-    def _question(self) -> VectorStoreQuery:
+    def _make_question(self) -> VectorStoreQuery:
         return VectorStoreQuery(query_embedding=[0.0], similarity_top_k=1, filters=self.own_filter())
 
     def own_filter(self) -> MetadataFilters:
@@ -136,7 +136,7 @@ class StoreEngine(LibraryEngine):
         ids = list(self.settings.library_ids)
         return MetadataFilters(filters=[MetadataFilter(key="library_id", value=ids, operator=FilterOperator.IN)])
 
-    def _judge(self, error: Exception) -> None:
+    def _check_failure(self, error: Exception) -> None:
         text = str(error).lower()
         if "filter" in text and ("not implemented" in text or "not support" in text):
             raise ConfigurationError(
@@ -182,7 +182,7 @@ class StoreEngine(LibraryEngine):
     # writing ---------------------------------------------------------------------------------------------------
 
     def _write(self, texts: list[StoredText], replaced: set[str]) -> None:
-        nodes = self._nodes_of(texts)
+        nodes = self._make_nodes(texts)
         vectors = self.model.texts([node.text for node in nodes]) if nodes else []
         for stored in texts:
             if stored.document.document_id in replaced:
@@ -190,12 +190,12 @@ class StoreEngine(LibraryEngine):
             self.docstore.set_document_hash(*self._sign_unfinished(stored))
         if nodes:
             self._keep_nodes(nodes)
-            self.vector_store.add(_with_vectors(nodes, vectors))
+            self.vector_store.add(_attach_vectors(nodes, vectors))
         for stored in texts:
             self.docstore.set_document_hash(*self._sign(stored))
 
     async def _awrite(self, texts: list[StoredText], replaced: set[str]) -> None:
-        nodes = self._nodes_of(texts)
+        nodes = self._make_nodes(texts)
         vectors = await self.model.atexts([node.text for node in nodes]) if nodes else []
         for stored in texts:
             if stored.document.document_id in replaced:
@@ -203,11 +203,11 @@ class StoreEngine(LibraryEngine):
             await self.docstore.aset_document_hash(*self._sign_unfinished(stored))
         if nodes:
             self._keep_nodes(nodes)
-            await self.vector_store.async_add(_with_vectors(nodes, vectors))
+            await self.vector_store.async_add(_attach_vectors(nodes, vectors))
         for stored in texts:
             await self.docstore.aset_document_hash(*self._sign(stored))
 
-    def _nodes_of(self, texts: list[StoredText]) -> list[TextNode]:
+    def _make_nodes(self, texts: list[StoredText]) -> list[TextNode]:
         is_flat = bool(getattr(self.vector_store, "flat_metadata", False))  # a field of some stores only
         return [
             store_node_of(stored, place, is_flat=is_flat) for stored in texts for place in range(len(stored.chunks))
@@ -246,29 +246,29 @@ class StoreBackend:
         """Search."""
         snapshot = self.engine.current()
         vector = self.engine.model.bundle(bundle)
-        for size in self._sizes():
-            result = self.engine.vector_store.query(self._query(text, vector, snapshot, size))
-            found, is_enough = self._found(result, snapshot, size)
+        for size in self._list_sizes():
+            result = self.engine.vector_store.query(self._make_query(text, vector, snapshot, size))
+            found, is_enough = self._collect_hits(result, snapshot, size)
             if is_enough:
                 break
-        return self._retrieved(found, text, snapshot)
+        return self._report_hits(found, text, snapshot)
 
     async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """As `retrieve`, without blocking."""
         snapshot = await self.engine.acurrent()
         vector = await self.engine.model.abundle(bundle)
-        for size in self._sizes():
-            result = await self.engine.vector_store.aquery(self._query(text, vector, snapshot, size))
-            found, is_enough = self._found(result, snapshot, size)
+        for size in self._list_sizes():
+            result = await self.engine.vector_store.aquery(self._make_query(text, vector, snapshot, size))
+            found, is_enough = self._collect_hits(result, snapshot, size)
             if is_enough:
                 break
-        return self._retrieved(found, text, snapshot)
+        return self._report_hits(found, text, snapshot)
 
-    def _sizes(self) -> list[int]:
+    def _list_sizes(self) -> list[int]:
         """How many hits are asked for, until enough of them are of documents that are there."""
         return [self.top_k * factor for factor in (1, 4, 16, 64)]
 
-    def _query(self, text: str, vector: list[float], snapshot: Snapshot, size: int) -> VectorStoreQuery:
+    def _make_query(self, text: str, vector: list[float], snapshot: Snapshot, size: int) -> VectorStoreQuery:
         return VectorStoreQuery(
             query_embedding=vector,
             query_str=text,
@@ -276,10 +276,10 @@ class StoreBackend:
             hybrid_top_k=size,
             sparse_top_k=size,
             mode=_MODES[self.strategy],
-            filters=self._filters(snapshot),
+            filters=self._join_filters(snapshot),
         )
 
-    def _filters(self, snapshot: Snapshot) -> MetadataFilters:
+    def _join_filters(self, snapshot: Snapshot) -> MetadataFilters:
         """The user's filters beside the libraries'."""
         own = self.engine.own_filter()
         if self.filters is None or not self.filters.filters:
@@ -290,16 +290,18 @@ class StoreBackend:
             return MetadataFilters(filters=[*own.filters, *given.filters])
         return MetadataFilters(filters=[*own.filters, given])
 
-    def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
+    def _read_nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
         """The nodes, from the docstore where the store keeps no text; None for those it does not know any more."""
         if result.nodes is not None:
             return result.nodes
         known = self.engine.docstore.get_document
         return [known(key, raise_error=False) for key in (result.ids if result.ids is not None else [])]
 
-    def _found(self, result: VectorStoreQueryResult, snapshot: Snapshot, size: int) -> tuple[list[NodeWithScore], bool]:
+    def _collect_hits(
+        self, result: VectorStoreQueryResult, snapshot: Snapshot, size: int
+    ) -> tuple[list[NodeWithScore], bool]:
         """Hits of documents that are in the libraries now, each once; and whether it makes sense to ask for more."""
-        nodes = self._nodes(result)
+        nodes = self._read_nodes(result)
         scores = result.similarities if result.similarities is not None else [None] * len(nodes)
         now = datetime.now(timezone.utc)
         found: dict[str, NodeWithScore] = {}
@@ -314,19 +316,19 @@ class StoreBackend:
         is_enough = len(nodes) < size or len(found) >= self.top_k
         return list(found.values())[: self.top_k], is_enough
 
-    def _retrieved(self, found: list[NodeWithScore], text: str, snapshot: Snapshot) -> Retrieved:
+    def _report_hits(self, found: list[NodeWithScore], text: str, snapshot: Snapshot) -> Retrieved:
         outcome = "passages" if found else "nothing_found"
         kind = "store" if any(node.score is not None for node in found) else None
         return found, RetrievalReport(self.mode, kind, outcome, snapshot_id=snapshot.id, queries=[text])
 
 
-def _groups(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:
+def _group_documents(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:
     rest = iter(documents)
     while group := list(islice(rest, size)):
         yield group
 
 
-def _with_vectors(nodes: list[TextNode], vectors: list[list[float]]) -> list[BaseNode]:
+def _attach_vectors(nodes: list[TextNode], vectors: list[list[float]]) -> list[BaseNode]:
     for node, vector in zip(nodes, vectors, strict=True):
         node.embedding = vector
     return list(nodes)

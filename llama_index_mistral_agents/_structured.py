@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
-from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.program.utils import process_streaming_objects
-from llama_index.core.prompts import PromptTemplate
-from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
 from mistral_agents._border.schemas import describe_form
 from mistral_agents._json import JsonDict
 
-Form = TypeVar("Form")
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-dispatcher = get_dispatcher(__name__)
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
 
 _ASKED = "Answer with one JSON value that follows this JSON schema, and with nothing else:\n{}"
-
-
-def trace_span(method: Method) -> Method:
-    """LlamaIndex's decorator, whose types forget what the method takes and gives."""
-    return cast("Method", dispatcher.span(method))
 
 
 class Structure:
@@ -67,17 +55,6 @@ class Structure:
         before = [self._last] if self._last is not None else None
         self._last = process_streaming_objects(response, self._cls, cur_objects=before)
         return self._last
-
-
-def announce_start(output_cls: type[Any], prompt: PromptTemplate, prompt_args: JsonDict) -> None:
-    """Send the event of LlamaIndex's own structured predictions."""
-    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
-
-
-def announce_end(output: Form) -> Form:
-    """Send the event, and pass the object on."""
-    dispatcher.event(LLMStructuredPredictEndEvent(output=output))
-    return output
 
 
 def parse_partials(structure: Structure, responses: Iterable[ChatResponse]) -> Iterator[Any]:

@@ -41,7 +41,7 @@ from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._border.options import refuse_unknown
 from mistral_agents._json import JsonDict
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, LateConfirmationError
 
 if TYPE_CHECKING:
     from llama_index.core.agent.workflow.agent_context import AgentContext
@@ -225,9 +225,22 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             async with keep_memory(ctx, memory):
                 allow = await _read_decision(ctx, last)
             anchor = with_marks(last, covers=True, memory=memory_of(held))
-            response = await self._ask(ctx, [anchor, *confirmations(last, allow=allow)], tools)
+            response = await self._decide(ctx, state, [anchor, *confirmations(last, allow=allow)], tools)
             await self._note(ctx, state, response)
         return self._make_output(state, response)
+
+    async def _decide(
+        self, ctx: AgentContext, state: AgentState, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]
+    ) -> ChatResponse:
+        """The answer to confirmations; it is there already where a run that was cut off sent them."""
+        try:
+            return await self._ask(ctx, messages, tools)
+        except LateConfirmationError:
+            last, conversation_id = messages[0].additional_kwargs["entry_id"], str(state.conversation_id)
+            history = await self._turns.client.conversations.aget_history(conversation_id)
+            if not state.take_answer_after(last, history.entries):
+                raise
+            return ChatResponse(message=undumped([state.answer or {}])[0])
 
     def _make_output(self, state: AgentState, response: ChatResponse | None) -> AgentOutput:
         message = response.message if response is not None else state.last

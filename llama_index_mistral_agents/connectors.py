@@ -61,22 +61,23 @@ class MistralConnectorTool(AsyncBaseTool):
     def call(self, *_: object, **arguments: object) -> ToolOutput:
         """Run the tool."""
         try:
-            return self._output(arguments, self._client.connectors.call(self._connector, self._name, arguments))
+            return self._make_output(arguments, self._client.connectors.call(self._connector, self._name, arguments))
         except ConnectorToolError as error:
-            return self._output(arguments, error)
+            return self._make_output(arguments, error)
 
     async def acall(self, *_: object, **arguments: object) -> ToolOutput:
         """Run the tool without blocking."""
         try:
-            return self._output(arguments, await self._client.connectors.acall(self._connector, self._name, arguments))
+            result = await self._client.connectors.acall(self._connector, self._name, arguments)
+            return self._make_output(arguments, result)
         except ConnectorToolError as error:
-            return self._output(arguments, error)
+            return self._make_output(arguments, error)
 
     @property
     def _name(self) -> str:
         return str(self._metadata.name)
 
-    def _output(self, arguments: dict[str, Any], result: ConnectorResult | ConnectorToolError) -> ToolOutput:
+    def _make_output(self, arguments: dict[str, Any], result: ConnectorResult | ConnectorToolError) -> ToolOutput:
         failed = isinstance(result, ConnectorToolError)
         text = str(result) if isinstance(result, ConnectorToolError) else result.text
         return ToolOutput(content=text, tool_name=self._name, raw_input=arguments, raw_output=result, is_error=failed)

@@ -30,55 +30,55 @@ def show(value: Any) -> Display:
     Raises:
         ConfigurationError: There is no drawing of it.
     """
-    blocks = _blocks_of(value)
-    return Display(View(type(value).__name__, blocks, _plain(value))) if blocks is not None else show_own(value)
+    blocks = _make_blocks(value)
+    return Display(View(type(value).__name__, blocks, _write_plain(value))) if blocks is not None else show_own(value)
 
 
-def _blocks_of(value: Any) -> list[Block] | None:
+def _make_blocks(value: Any) -> list[Block] | None:
     if isinstance(value, (Response, AgentChatResponse)):
         text = value.response if value.response is not None else ""
-        return [Prose(text), *_node_blocks(value.source_nodes)]
+        return [Prose(text), *_make_node_blocks(value.source_nodes)]
     if isinstance(value, ChatResponse):
-        return _message_blocks(value.message)
+        return _make_message_blocks(value.message)
     if isinstance(value, CompletionResponse):
-        return [Prose(value.text), *_extra_blocks(value.additional_kwargs)]
+        return [Prose(value.text), *_make_extra_blocks(value.additional_kwargs)]
     if isinstance(value, ChatMessage):
-        return _message_blocks(value)
+        return _make_message_blocks(value)
     if isinstance(value, NodeWithScore):
-        return _node_blocks([value])
+        return _make_node_blocks([value])
     if isinstance(value, Sequence) and value and all(isinstance(one, NodeWithScore) for one in value):
-        return _node_blocks(value)
+        return _make_node_blocks(value)
     if isinstance(value, Sequence) and value and all(isinstance(one, ChatMessage) for one in value):
-        return [_bubble(one) for one in value]
+        return [_make_bubble(one) for one in value]
     return None
 
 
-def _plain(value: Any) -> str:
+def _write_plain(value: Any) -> str:
     if isinstance(value, NodeWithScore):
         return shorten(value.node.get_content(), 300)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(map(_plain, value))
+        return "\n".join(map(_write_plain, value))
     return str(value)
 
 
-def _bubble(message: ChatMessage) -> Bubble:
+def _make_bubble(message: ChatMessage) -> Bubble:
     mine = message.role.value == "user"
-    return Bubble("you" if mine else message.role.value, "right" if mine else "left", _message_blocks(message))
+    return Bubble("you" if mine else message.role.value, "right" if mine else "left", _make_message_blocks(message))
 
 
-def _message_blocks(message: ChatMessage) -> list[Block]:
+def _make_message_blocks(message: ChatMessage) -> list[Block]:
     blocks: list[Block] = []
     for block in message.blocks:
         if isinstance(block, TextBlock):
             blocks.append(Prose(block.text))
         elif isinstance(block, ImageBlock) and isinstance(block.image, bytes):
-            blocks.append(data_block(_base64(block.image)))
+            blocks.append(data_block(_encode_image(block.image)))
         else:
             blocks.append(Words(block.block_type))
-    return blocks + _extra_blocks(message.additional_kwargs)
+    return blocks + _make_extra_blocks(message.additional_kwargs)
 
 
-def _base64(data: bytes) -> str:
+def _encode_image(data: bytes) -> str:
     """The picture in base64, as the block may hold it already."""
     try:
         base64.b64decode(data, validate=True)
@@ -87,29 +87,29 @@ def _base64(data: bytes) -> str:
     return data.decode()
 
 
-def _extra_blocks(extra: Mapping[str, Any]) -> list[Block]:
+def _make_extra_blocks(extra: Mapping[str, Any]) -> list[Block]:
     """The tools, sources and tokens of an answer of ours."""
     tools = (one for one in extra.get("server_tools") or () if isinstance(one, Mapping))
-    blocks: list[Block] = [Fold(str(one.get("name")), [Words(_as_text(one), "output")]) for one in tools]
+    blocks: list[Block] = [Fold(str(one.get("name")), [Words(_write_value(one), "output")]) for one in tools]
     cited = [one for one in extra.get("citations") or () if isinstance(one, Mapping)]
     if cited:
-        blocks.append(Sources(tuple(_source(number, one) for number, one in enumerate(cited, 1))))
+        blocks.append(Sources(tuple(_make_source(number, one) for number, one in enumerate(cited, 1))))
     usage = extra.get("usage")
     tokens = f"{usage['total_tokens']} tokens" if isinstance(usage, Mapping) and "total_tokens" in usage else ""
     foot = " · ".join(str(part) for part in (extra.get("conversation_id"), tokens) if part)
     return [*blocks, *([Words(foot)] if foot else [])]
 
 
-def _as_text(value: Any) -> str:
+def _write_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str, indent=1)
 
 
-def _source(number: int, one: Mapping[str, Any]) -> Source:
+def _make_source(number: int, one: Mapping[str, Any]) -> Source:
     key = one.get("url") or one.get("document_id")
     return Source(number, str(one.get("title") or key), one.get("url"), shorten(str(one.get("snippet") or ""), 120))
 
 
-def _node_blocks(nodes: Iterable[NodeWithScore]) -> list[Block]:
+def _make_node_blocks(nodes: Iterable[NodeWithScore]) -> list[Block]:
     blocks: list[Block] = []
     for number, found in enumerate(nodes, 1):
         told = found.node.metadata

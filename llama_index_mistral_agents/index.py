@@ -131,7 +131,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         Raises:
             ConfigurationError: An option is wrong; no library was made.
         """
-        return run(cls._creation(name, description, client, {**options}))
+        return run(cls._create_index(name, description, client, {**options}))
 
     @classmethod
     async def acreate(
@@ -143,10 +143,10 @@ class MistralLibraryIndex(BaseManagedIndex):
         **options: Unpack[IndexOptions],
     ) -> Self:
         """As `create`, without blocking."""
-        return await arun(cls._creation(name, description, client, {**options}))
+        return await arun(cls._create_index(name, description, client, {**options}))
 
     @classmethod
-    def _creation(
+    def _create_index(
         cls, name: str, description: str | None, client: MistralAgents | None, options: JsonDict
     ) -> Steps[Self]:
         refuse_unknown(options)
@@ -184,7 +184,7 @@ class MistralLibraryIndex(BaseManagedIndex):
             ConfigurationError: An option is wrong, or metadata can't be kept; no library was made.
             MistralAgentsError: The work broke off; the hint names the library that was made, and how to go on.
         """
-        index, made = run(cls._building(documents, library_id, name, timeout, {**options}))
+        index, made = run(cls._build_index(documents, library_id, name, timeout, {**options}))
         made.warn()
         return index
 
@@ -199,12 +199,12 @@ class MistralLibraryIndex(BaseManagedIndex):
         **options: Unpack[FilledIndexOptions],
     ) -> Self:
         """As `from_documents`, without blocking."""
-        index, made = await arun(cls._building(documents, library_id, name, timeout, {**options}))
+        index, made = await arun(cls._build_index(documents, library_id, name, timeout, {**options}))
         made.warn()
         return index
 
     @classmethod
-    def _building(
+    def _build_index(
         cls, documents: Sequence[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
     ) -> Steps[tuple[Self, Insertion]]:
         refuse_unknown(options)
@@ -213,7 +213,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         if library_id is not None:
             index = cls(library_id, **options)
         else:
-            index = yield from cls._creation(name, None, options.pop("client", None), options)
+            index = yield from cls._create_index(name, None, options.pop("client", None), options)
         wait = timeout if timeout > 0 else False
         return index, (yield from index._documents.fill_new(sources, known=library_id is not None, wait=wait))
 
@@ -274,15 +274,15 @@ class MistralLibraryIndex(BaseManagedIndex):
         Raises:
             DocumentProcessingError, LibraryNotReadyError: With `raise_on_error`.
         """
-        return run(self._waiting(document_ids, timeout, raise_on_error))
+        return run(self._wait_for(document_ids, timeout, raise_on_error))
 
     async def await_until_ready(
         self, document_ids: Sequence[str] | None = None, *, timeout: float = WAIT, raise_on_error: bool = False
     ) -> list[DocumentOutcome]:
         """As `wait_until_ready`, without blocking."""
-        return await arun(self._waiting(document_ids, timeout, raise_on_error))
+        return await arun(self._wait_for(document_ids, timeout, raise_on_error))
 
-    def _waiting(
+    def _wait_for(
         self, document_ids: Sequence[str] | None, timeout: float, raise_on_error: bool
     ) -> Steps[list[DocumentOutcome]]:
         outcomes = yield from self._documents.wait(document_ids, timeout)
@@ -435,7 +435,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         return MistralAutoRetriever(self, llm=llm, **kwargs)
 
 
-def _parameters(*functions: Callable[..., Any]) -> frozenset[str]:
+def _list_parameters(*functions: Callable[..., Any]) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 
@@ -464,19 +464,19 @@ def refuse_unknown(options: dict[str, Any]) -> None:
         raise ConfigurationError(f"{name}= is no option of a library's index: {why}.")
 
 
-_OPTIONS = _parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}
+_OPTIONS = _list_parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}
 _ELSEWHERE = {
     "transformations": "the service cuts files itself; for local search, give node_parser= to as_retriever()",
     "storage_context": "documents live on the service; for a vector store, give vector_store= to as_retriever()",
 }
-_RETRIEVER_KEYS = _parameters(MistralLibraryRetriever.__init__) - {
+_RETRIEVER_KEYS = _list_parameters(MistralLibraryRetriever.__init__) - {
     "self",
     "library_ids",
     "client",
     "api_key",
     "base_url",
 }
-_ENGINE_KEYS = _parameters(
+_ENGINE_KEYS = _list_parameters(
     RetrieverQueryEngine.from_args,
     ContextChatEngine.from_defaults,
     CondenseQuestionChatEngine.from_defaults,

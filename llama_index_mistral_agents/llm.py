@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -24,7 +24,6 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.prompts import PromptTemplate
@@ -45,16 +44,17 @@ from llama_index_mistral_agents._local_tools import (
 )
 from llama_index_mistral_agents._messages import confirmations, tool_calls
 from llama_index_mistral_agents._plan import Plan, Request
-from llama_index_mistral_agents._structured import (
+from llama_index_mistral_agents._settings import LLMOptions
+from llama_index_mistral_agents._structured import Structure, aparse_partials, parse_partials
+from llama_index_mistral_agents._tools import check_hosted, describe_tool
+from llama_index_mistral_agents._traces import (
     Form,
-    Structure,
     announce_end,
     announce_start,
-    aparse_partials,
-    parse_partials,
+    trace_chat,
+    trace_completion,
     trace_span,
 )
-from llama_index_mistral_agents._tools import check_hosted, describe_tool
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
@@ -77,47 +77,15 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.options import CallOptions, ModelOptions
+from mistral_agents.options import CallOptions
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
-    from llama_index.core.callbacks import CallbackManager
     from llama_index.core.chat_engine.types import AgentChatResponse
-    from llama_index.core.llms.llm import CompletionToPromptType, MessagesToPromptType
-    from llama_index.core.prompts import BasePromptTemplate
     from llama_index.core.tools.types import BaseTool
-    from llama_index.core.types import BaseOutputParser
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 DEFAULT_CONTEXT_WINDOW = 128_000
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
-
-
-def _trace_chat(method: Method) -> Method:
-    """LlamaIndex's decorator, whose types forget what the method takes."""
-    return cast("Method", llm_chat_callback()(method))
-
-
-def _trace_completion(method: Method) -> Method:
-    return cast("Method", llm_completion_callback()(method))
-
-
-class LLMOptions(ModelOptions, total=False):
-    """What `MistralAgentLLM` takes, beside `model`."""
-
-    tools: Sequence[Mapping[str, Any]] | None
-    connectors: Sequence[Mapping[str, Any]] | None
-    context_window: int
-    client: MistralAgents | None
-    callback_manager: CallbackManager | None
-    rate_limiter: Any
-    system_prompt: str | None
-    messages_to_prompt: MessagesToPromptType | None
-    completion_to_prompt: CompletionToPromptType | None
-    output_parser: BaseOutputParser | None
-    pydantic_program_mode: PydanticProgramMode
-    query_wrapper_prompt: BasePromptTemplate | None
 
 
 class MistralAgentLLM(FunctionCallingLLM):
@@ -221,7 +189,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         super().__init__(**found)
 
     @field_serializer("tools")
-    def _tools_without_secrets(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _hide_secrets(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What tracing sees of the tools: a connector's authorization is hidden."""
         return [dict(masked(tool)) for tool in tools]
 
@@ -291,7 +259,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         if form is None:
             request = yield from self._request(messages, kwargs)
             return finish(request, (yield from self._send(begin(request))))
-        thinker = self._without_form()
+        thinker = self._drop_form()
         request = yield from thinker._request(messages, thinking_options(kwargs))
         turn = yield from self._send(begin(request))
         if not is_finished(turn):
@@ -317,7 +285,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         tools = [*self.tools, *(describe_tool(tool) for tool in kwargs.get("tools") or ())]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
-    def _without_form(self) -> Self:
+    def _drop_form(self) -> Self:
         args = {name: value for name, value in self.completion_args.items() if name != "response_format"}
         return self.model_copy(update={"response_format": None, "completion_args": args})
 
@@ -398,7 +366,7 @@ class MistralAgentLLM(FunctionCallingLLM):
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
-    @_trace_chat
+    @trace_chat
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """Answer messages.
 
@@ -412,24 +380,24 @@ class MistralAgentLLM(FunctionCallingLLM):
         """
         return self._chat(messages, kwargs)
 
-    @_trace_chat
+    @trace_chat
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponse:  # type: ignore[override]
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @_trace_chat
+    @trace_chat
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @_trace_chat
+    @trace_chat
     async def astream_chat(  # type: ignore[override]
         self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
     ) -> ChatResponseAsyncGen:
         """As `stream_chat`, without blocking."""
         return await self._astream(messages, kwargs)
 
-    @_trace_completion
+    @trace_completion
     def complete(  # type: ignore[override]
         self,
         prompt: str,
@@ -439,7 +407,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         """Answer a text."""
         return chat_response_to_completion_response(self._chat(prompt_to_messages(prompt), kwargs))
 
-    @_trace_completion
+    @trace_completion
     async def acomplete(  # type: ignore[override]
         self,
         prompt: str,
@@ -449,7 +417,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         """As `complete`, without blocking."""
         return chat_response_to_completion_response(await self._achat(prompt_to_messages(prompt), kwargs))
 
-    @_trace_completion
+    @trace_completion
     def stream_complete(  # type: ignore[override]
         self,
         prompt: str,
@@ -459,7 +427,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         """As `complete`, as it comes."""
         return stream_chat_response_to_completion_response(self._stream(prompt_to_messages(prompt), kwargs))
 
-    @_trace_completion
+    @trace_completion
     async def astream_complete(  # type: ignore[override]
         self,
         prompt: str,
@@ -498,12 +466,14 @@ class MistralAgentLLM(FunctionCallingLLM):
     # structured output -------------------------------------------------------------------------------------------
     # With a `pydantic_program_mode` other than `DEFAULT`, LlamaIndex's programs do it (function calling, text).
 
-    def _structure(self, output_cls: type[Any]) -> Structure | None:
+    def _make_structure(self, output_cls: type[Any]) -> Structure | None:
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return None
         return Structure(output_cls, is_agent=self.agent_id is not None)
 
-    def _structured_messages(self, structure: Structure, prompt: PromptTemplate, args: JsonDict) -> list[ChatMessage]:
+    def _make_structured_messages(
+        self, structure: Structure, prompt: PromptTemplate, args: JsonDict
+    ) -> list[ChatMessage]:
         return structure.messages(self._extend_messages(prompt.format_messages(llm=self, **args)))
 
     @trace_span
@@ -521,11 +491,11 @@ class MistralAgentLLM(FunctionCallingLLM):
         Raises:
             ResponseFormatError: The answer is no such object; `.body` keeps its text.
         """
-        structure = self._structure(output_cls)
+        structure = self._make_structure(output_cls)
         if structure is None:
             return cast("Form", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         announce_start(output_cls, prompt, prompt_args)
-        messages = self._structured_messages(structure, prompt, prompt_args)
+        messages = self._make_structured_messages(structure, prompt, prompt_args)
         answer = self.chat(messages, **structure.kwargs(llm_kwargs))
         return announce_end(cast("Form", structure.read(answer)))
 
@@ -534,30 +504,30 @@ class MistralAgentLLM(FunctionCallingLLM):
         self, output_cls: type[Form], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Form:
         """As `structured_predict`, without blocking."""
-        structure = self._structure(output_cls)
+        structure = self._make_structure(output_cls)
         if structure is None:
             return cast("Form", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
         announce_start(output_cls, prompt, prompt_args)
-        messages = self._structured_messages(structure, prompt, prompt_args)
+        messages = self._make_structured_messages(structure, prompt, prompt_args)
         answer = await self.achat(messages, **structure.kwargs(llm_kwargs))
         return announce_end(cast("Form", structure.read(answer)))
 
     def _structured_stream_call(
         self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
-        structure = self._structure(output_cls)
+        structure = self._make_structure(output_cls)
         if structure is None:
             return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
-        messages = self._structured_messages(structure, prompt, prompt_args)
+        messages = self._make_structured_messages(structure, prompt, prompt_args)
         return parse_partials(structure, self.stream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     async def _structured_astream_call(
         self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
-        structure = self._structure(output_cls)
+        structure = self._make_structure(output_cls)
         if structure is None:
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
-        messages = self._structured_messages(structure, prompt, prompt_args)
+        messages = self._make_structured_messages(structure, prompt, prompt_args)
         return aparse_partials(structure, await self.astream_chat(messages, **structure.kwargs(llm_kwargs)))
 
     # functions -------------------------------------------------------------------------------------------------

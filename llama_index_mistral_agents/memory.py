@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypedDict
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -17,14 +17,15 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
-from llama_index_mistral_agents._blocks import history_messages
-from llama_index_mistral_agents._items import with_marks
-from llama_index_mistral_agents._memory_state import KnownHistory, Unsaved, common_start
-from llama_index_mistral_agents._messages import is_answer, text_of
+from llama_index_mistral_agents._blocks import history_messages, message_of
+from llama_index_mistral_agents._items import history_digest, with_marks
+from llama_index_mistral_agents._messages import IDENTITY, is_answer, text_of
 from llama_index_mistral_agents._sessions import live_session, register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
+from mistral_agents._border.histories import ConvertedHistory, Unsaved, count_shared
 from mistral_agents._json import JsonDict
+from mistral_agents._warnings import warn_user
 from mistral_agents.client import choose_client
 from mistral_agents.entries import Entry
 from mistral_agents.errors import ConfigurationError
@@ -91,8 +92,8 @@ class MistralConversationMemory(BaseMemory):
 
     conversation_id: str | None = Field(default=None, description="The conversation; None before the first turn.")
     client: MistralAgents = Field(description="The client.", exclude=True, repr=False)
-    _history: KnownHistory = PrivateAttr(default_factory=KnownHistory)
-    _unsaved: Unsaved = PrivateAttr(default_factory=Unsaved)
+    _history: ConvertedHistory[ChatMessage] = PrivateAttr(default_factory=ConvertedHistory)
+    _unsaved: Unsaved[ChatMessage] = PrivateAttr(default_factory=partial(Unsaved, IDENTITY))
     _marks: JsonDict = PrivateAttr(default_factory=dict)
     _stale: bool = PrivateAttr(default=True)
     _under_way: bool = PrivateAttr(default=False)
@@ -161,13 +162,13 @@ class MistralConversationMemory(BaseMemory):
         """As `get`. The history is read only when a turn may have changed it, or after `refresh`."""
         if self._stale and self.conversation_id is not None:
             self._take(self.client.conversations.get_history(self.conversation_id).entries)
-        return self._handed_out()
+        return self._hand_out()
 
     async def aget_all(self) -> list[ChatMessage]:
         """As `get_all`, without blocking."""
         if self._stale and self.conversation_id is not None:
             self._take((await self.client.conversations.aget_history(self.conversation_id)).entries)
-        return self._handed_out()
+        return self._hand_out()
 
     def refresh(self) -> None:
         """Read the history again at the next `get`: for changes made elsewhere."""
@@ -230,7 +231,7 @@ class MistralConversationMemory(BaseMemory):
             why = "MISTRAL_API_KEY is not set"
         else:
             return cls.from_export(export, client=client)
-        warnings.warn(_ELSEWHERE.format(why, export["conversation_id"]), stacklevel=2)
+        warn_user(_ELSEWHERE.format(why, export["conversation_id"]))
         return None
 
     def _make_known(self) -> str:
@@ -243,16 +244,22 @@ class MistralConversationMemory(BaseMemory):
     def _take(self, entries: list[Entry]) -> None:
         with _LOCK:
             before = max(len(self._history.messages), self._settled)
-            self._history.read(entries, str(self.conversation_id))
+            self._history.read(entries, self.conversation_id, self._convert)
             if self._under_way:
                 for message in self._history.messages[before:]:
                     self._unsaved.take(message)
             self._stale = self._under_way = False
 
-    def _handed_out(self) -> list[ChatMessage]:
+    def _convert(self, group: list[Entry], before: str) -> tuple[ChatMessage, str]:
+        """The message of some entries, with the digest of the history up to it."""
+        message = message_of(group, str(self.conversation_id))
+        digest = history_digest([message], before)
+        return with_marks(message, history_digest=digest), digest
+
+    def _hand_out(self) -> list[ChatMessage]:
         with _LOCK:
             key = self._make_known()
-            self._unsaved.new_round()
+            self._unsaved.begin_round()
             kept = self._history.messages[: self._branch_at]
             messages = [with_marks(message, memory=key) for message in [*kept, *self._unsaved.messages]]
             if kept:
@@ -271,7 +278,7 @@ class MistralConversationMemory(BaseMemory):
             ConfigurationError: It is an answer of another provider's model.
         """
         with _LOCK:
-            if self._unsaved.holds(message) or self._is_entry(message):
+            if self._unsaved.claim(message) or self._is_entry(message):
                 return
             if is_answer(message) and self._round == turns_made() and text_of(message) != _NO_ANSWER:
                 raise ConfigurationError(_OTHER)
@@ -306,20 +313,20 @@ class MistralConversationMemory(BaseMemory):
 
     def _replace(self, messages: Sequence[ChatMessage]) -> None:
         with _LOCK:
-            kept = common_start(self._history.messages, messages)
+            kept = count_shared(self._history.messages, messages, IDENTITY)
             if kept == 0:
                 self._forget()
             elif kept < len(self._history.messages):
                 self._branch_at = kept
             self._unsaved.messages = unmarked(messages[kept:])
-            self._unsaved.new_conversation()
+            self._unsaved.begin_conversation()
             self._round = None
 
     def reset(self) -> None:
         """Forget everything: the next turn starts a new conversation. The old one stays on the service."""
         with _LOCK:
             self._forget()
-            self._unsaved = Unsaved()
+            self._unsaved = Unsaved(IDENTITY)
             self._round = None
 
     async def areset(self) -> None:
@@ -328,7 +335,7 @@ class MistralConversationMemory(BaseMemory):
 
     def _forget(self) -> None:
         self.conversation_id = self._branch_at = None
-        self._history = KnownHistory(converted=self._history.converted)
+        self._history = ConvertedHistory(self._history.converted)
         self._marks = {}
 
     # what the model tells --------------------------------------------------------------------------------------
@@ -345,11 +352,11 @@ class MistralConversationMemory(BaseMemory):
         with _LOCK:
             if conversation_id != self.conversation_id:
                 self._forget()
-                self._unsaved.new_conversation()
+                self._unsaved.begin_conversation()
                 self.conversation_id = conversation_id
             self._under_way = False
             self._marks = dict(marks)
-            self._unsaved.applied(sent, answer)
+            self._unsaved.note_turn(sent, answer)
 
 
 # Reading only -------------------------------------------------------------------------------------------------------

@@ -157,32 +157,32 @@ class MistralLibraryRetriever(BaseRetriever):
     # retrieval -------------------------------------------------------------------------------------------------
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self._searched(query_bundle)[0]
+        return self._search(query_bundle)[0]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return (await self._asearched(query_bundle))[0]
+        return (await self._asearch(query_bundle))[0]
 
     def retrieve_with_report(self, str_or_query_bundle: QueryType) -> Retrieved:
         """The nodes, and what finding them took. Sends no retrieval events of LlamaIndex's own."""
-        return self._searched(_bundle(str_or_query_bundle))
+        return self._search(_make_bundle(str_or_query_bundle))
 
     async def aretrieve_with_report(self, str_or_query_bundle: QueryType) -> Retrieved:
         """As `retrieve_with_report`, without blocking."""
-        return await self._asearched(_bundle(str_or_query_bundle))
+        return await self._asearch(_make_bundle(str_or_query_bundle))
 
-    def _searched(self, bundle: QueryBundle) -> Retrieved:
+    def _search(self, bundle: QueryBundle) -> Retrieved:
         with failures_announced():
             text, began = clean_query(bundle), time.monotonic()
-            found = self._blank() if not text else self._backend.retrieve(bundle, text)
-        return _reported(found, began)
+            found = self._answer_blank() if not text else self._backend.retrieve(bundle, text)
+        return _report_search(found, began)
 
-    async def _asearched(self, bundle: QueryBundle) -> Retrieved:
+    async def _asearch(self, bundle: QueryBundle) -> Retrieved:
         with failures_announced():
             text, began = clean_query(bundle), time.monotonic()
-            found = self._blank() if not text else await self._backend.aretrieve(bundle, text)
-        return _reported(found, began)
+            found = self._answer_blank() if not text else await self._backend.aretrieve(bundle, text)
+        return _report_search(found, began)
 
-    def _blank(self) -> Retrieved:
+    def _answer_blank(self) -> Retrieved:
         if self._on_blank == "error":
             raise ConfigurationError("The query is blank.")
         return [], RetrievalReport(mode=self.mode, score_kind=None, outcome="blank_query")
@@ -213,19 +213,19 @@ class MistralLibraryRetriever(BaseRetriever):
 
     def get_download_url(self, node: BaseNode | NodeWithScore) -> str:
         """A link to the node's original file, made now; it works for a while without a key, so keep it secret."""
-        return self.client.libraries.signed_url(*_ids(node))
+        return self.client.libraries.signed_url(*_read_ids(node))
 
     async def aget_download_url(self, node: BaseNode | NodeWithScore) -> str:
         """As `get_download_url`, without blocking."""
-        return await self.client.libraries.asigned_url(*_ids(node))
+        return await self.client.libraries.asigned_url(*_read_ids(node))
 
     def get_text_url(self, node: BaseNode | NodeWithScore) -> str:
         """A link to the text taken from the node's file; as `get_download_url`."""
-        return self.client.libraries.signed_url(*_ids(node), extracted_text=True)
+        return self.client.libraries.signed_url(*_read_ids(node), extracted_text=True)
 
     async def aget_text_url(self, node: BaseNode | NodeWithScore) -> str:
         """As `get_text_url`, without blocking."""
-        return await self.client.libraries.asigned_url(*_ids(node), extracted_text=True)
+        return await self.client.libraries.asigned_url(*_read_ids(node), extracted_text=True)
 
     # life ------------------------------------------------------------------------------------------------------
 
@@ -264,17 +264,17 @@ _OWN = frozenset({"self", "__class__", "library_ids", "client", "api_key", "base
 }
 
 
-def _bundle(query: QueryType) -> QueryBundle:
+def _make_bundle(query: QueryType) -> QueryBundle:
     return QueryBundle(query) if isinstance(query, str) else query
 
 
-def _reported(found: Retrieved, began: float) -> Retrieved:
+def _report_search(found: Retrieved, began: float) -> Retrieved:
     found[1].seconds = time.monotonic() - began
     dispatcher.event(LibraryRetrievalEvent(report=asdict(found[1])))
     return found
 
 
-def _ids(node: BaseNode | NodeWithScore) -> tuple[str, str]:
+def _read_ids(node: BaseNode | NodeWithScore) -> tuple[str, str]:
     metadata = node.node.metadata if isinstance(node, NodeWithScore) else node.metadata
     try:
         return metadata["library_id"], metadata["document_id"]

@@ -155,11 +155,11 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             ConfigurationError: The mode is another, `top_k` above 100, or the query lacks what the mode needs.
             UnsupportedFilterError: The index can't apply a filter.
         """
-        return _make_result(self.client.search(self.index_name, self._make_retriever(query)))
+        return _read_hits(self.client.search(self.index_name, self._make_retriever(query)))
 
     async def aquery(self, query: VectorStoreQuery, **_: object) -> VectorStoreQueryResult:
         """As `query`, without blocking."""
-        return _make_result(await self.client.asearch(self.index_name, self._make_retriever(query)))
+        return _read_hits(await self.client.asearch(self.index_name, self._make_retriever(query)))
 
     def _make_retriever(self, query: VectorStoreQuery) -> dict[str, Any]:
         kind = _KINDS.get(query.mode)
@@ -184,13 +184,13 @@ def _make_chunk(node: BaseNode) -> dict[str, Any]:
     }
 
 
-def _make_result(hits: list[dict[str, Any]]) -> VectorStoreQueryResult:
-    nodes = [_make_node(hit["chunk"]) for hit in hits]
+def _read_hits(hits: list[dict[str, Any]]) -> VectorStoreQueryResult:
+    nodes = [_restore_node(hit["chunk"]) for hit in hits]
     scores = [float(hit["score"]) for hit in hits]
     return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=[node.node_id for node in nodes])
 
 
-def _make_node(chunk: dict[str, Any]) -> BaseNode:
+def _restore_node(chunk: dict[str, Any]) -> BaseNode:
     """The node as it was put in; a chunk that something else put in becomes a plain node."""
     metadata = chunk.get("metadata")
     if isinstance(metadata, dict) and "_node_content" in metadata:

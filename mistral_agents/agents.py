@@ -127,35 +127,14 @@ class Agents:
             (await self._transport.asend(calls.get_agent_call(agent_id, agent_version))).json(), agent_version
         )
 
-    def list(
-        self,
-        *,
-        page_size: int = 100,
-        name: str | None = None,
-        search: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Listing[Agent]:
-        """All agents this key can see, page after page.
-
-        Args:
-            page_size: Agents per request, 1 to 1000.
-            name: Passed to the service as a filter.
-            search: Part of a name or id.
-            metadata: Passed to the service; that it filters reliably is unverified, so check the result.
-        """
-        call = calls.list_agents_call(page_size, name, search, metadata)
+    def list(self, **filters: Unpack[calls.AgentFilters]) -> Listing[Agent]:
+        """The agents that this key can see, page after page; all of them, or by `AgentFilters`."""
+        call = calls.list_agents_call(filters)
         return Listing(map(self._learn_policy, walk(self._transport.send, call, by_token, "data")))
 
-    async def alist(
-        self,
-        *,
-        page_size: int = 100,
-        name: str | None = None,
-        search: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[Agent]:
+    async def alist(self, **filters: Unpack[calls.AgentFilters]) -> AsyncIterator[Agent]:
         """As `list`, without blocking."""
-        call = calls.list_agents_call(page_size, name, search, metadata)
+        call = calls.list_agents_call(filters)
         async for row in awalk(self._transport.asend, call, by_token, "data"):
             yield self._learn_policy(row)
 

@@ -12,13 +12,16 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.arguments import given
+from typing_extensions import Unpack
+
+from mistral_agents._api.arguments import flag_text, given, known_options, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
-from mistral_agents._http.calls import Call, Operation, check_ids, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, count_of
@@ -125,12 +128,46 @@ def _delete_job(job_id: str) -> Call:
     return _make_batch_call("Deleting the batch job", "DELETE", path_of(_ONE, job_id=job_id), "delete_batch_job")
 
 
-def _page(page_size: int, metadata: Mapping[str, str] | None) -> Call:
-    params = given(page=0, page_size=page_size, metadata=json.dumps(dict(metadata)) if metadata is not None else None)
+class JobFilters(TypedDict, total=False):
+    """Which jobs are listed. All of it is passed to the service.
+
+    Attributes:
+        page_size: Jobs per request; 100 by default.
+        metadata: Keys and values.
+        model: The model.
+        agent_id: The agent.
+        created_after: The moment, with its time zone.
+        created_by_me: Only one's own.
+        status: Such as `RUNNING` or `SUCCESS`; one or several.
+        order_by: `created` gives the oldest first, `-created` (the service's default) the newest.
+    """
+
+    page_size: int
+    metadata: Mapping[str, str] | None
+    model: str | None
+    agent_id: str | None
+    created_after: datetime | str | None
+    created_by_me: bool | None
+    status: str | Sequence[str] | None
+    order_by: Literal["created", "-created"] | None
+
+
+def _page(filters: Mapping[str, Any]) -> Call:
+    known = known_options(filters, JobFilters, "list")
+    if known.get("order_by", "created") not in ("created", "-created"):
+        raise ConfigurationError(f"order_by must be 'created' or '-created', not {known['order_by']!r}.")
+    written = given(
+        metadata=json.dumps(dict(known["metadata"])) if "metadata" in known else None,
+        created_after=time_text("created_after", known["created_after"]) if "created_after" in known else None,
+        created_by_me=flag_text(known.get("created_by_me")),
+        status=texts_of("status", known.get("status")),
+    )
+    params = {"page": 0, "page_size": 100, **known, **written}
     return _make_batch_call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
 
 
 def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
+    check_mappings({"requests": requests}, "requests")
     if not requests:
         raise ConfigurationError("A batch job needs at least one request.")
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
@@ -141,7 +178,7 @@ def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _parse_lines(data: bytes) -> Iterator[JsonDict]:
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in data.decode("utf-8", "replace").split("\n"):  # splitlines() would split at U+2028 in a text, too
         if not line.strip():
             continue
         try:
@@ -239,6 +276,9 @@ class Batches:
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
         check_ids(options)
+        hours = options.get("timeout_hours", 24)
+        if type(hours) is not int or not 1 <= hours <= 168:
+            raise ConfigurationError(f"timeout_hours must be a whole number from 1 to 168, not {hours!r}.")
         part, files = ("batch.jsonl", _write_lines(requests)), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}
@@ -258,15 +298,13 @@ class Batches:
         """As `get`, without blocking."""
         return as_record(BatchJob, (await self._transport.asend(_get_job(job_id))).json())
 
-    def list(self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None) -> Iterator[BatchJob]:
-        """All jobs of this key, newest first."""
-        return map(BatchJob, walk(self._transport.send, _page(page_size, metadata), by_number, "data"))
+    def list(self, **filters: Unpack[JobFilters]) -> Iterator[BatchJob]:
+        """The jobs of this key, newest first; all of them, or by `JobFilters`."""
+        return map(BatchJob, walk(self._transport.send, _page(filters), by_number, "data"))
 
-    async def alist(
-        self, *, page_size: int = 100, metadata: Mapping[str, str] | None = None
-    ) -> AsyncIterator[BatchJob]:
+    async def alist(self, **filters: Unpack[JobFilters]) -> AsyncIterator[BatchJob]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _page(page_size, metadata), by_number, "data"):
+        async for row in awalk(self._transport.asend, _page(filters), by_number, "data"):
             yield BatchJob(row)
 
     def wait(self, job_id: str, *, timeout: float | None = None, show_progress: bool = False) -> BatchJob:

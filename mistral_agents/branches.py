@@ -70,7 +70,8 @@ class Branch(Shown):
         parts = [_draw_joint(places[id(branch)], places[id(child)]) for _, branch in rows for child in branch.children]
         parts += [_draw_dot(*places[id(branch)], branch) for _, branch in rows]
         width = max(places[id(branch)][0] + 20 + _CHAR * len(branch.label) for _, branch in rows)
-        size = f'width="{width:.0f}" height="{len(rows) * _ROW + 12}"'
+        height = len(rows) * _ROW + 12
+        size = f'width="{width:.0f}" height="{height}" viewBox="0 0 {width:.0f} {height}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="monospace" font-size="12">'
         return "\n".join([head, *parts, "</svg>"])
 

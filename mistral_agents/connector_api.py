@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from mistral_agents._api import connectors as calls
 from mistral_agents._api.arguments import given
-from mistral_agents._api.connectors import ConnectorChanges, ConnectorOptions, Scope
+from mistral_agents._api.connectors import AuthUrlOptions, ConnectorChanges, ConnectorOptions, Scope
 from mistral_agents._api.paging import awalk, walk
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.calls import Call
@@ -170,14 +170,27 @@ class Connectors:
         """As `get`, without blocking."""
         return as_record(ConnectorInfo, (await self._transport.asend(calls.get_connector_call(connector))).json())
 
-    def tools(self, connector: str, *, page_size: int = 100) -> builtins.list[ConnectorTool]:
-        """The tools of a connector."""
-        rows = walk(self._transport.send, calls.tools_call(connector, page_size), calls.by_page, "items", "data")
+    def tools(
+        self, connector: str, *, page_size: int = 100, credentials: str | None = None, refresh: bool | None = None
+    ) -> builtins.list[ConnectorTool]:
+        """The tools of a connector.
+
+        Args:
+            connector: Id or name.
+            page_size: Tools per request, 1 to 1000.
+            credentials: Name of the stored credentials to ask the server with.
+            refresh: Whether the service asks the server anew, instead of answering from what it remembers.
+        """
+        call = calls.tools_call(connector, page_size, credentials, refresh)
+        rows = walk(self._transport.send, call, calls.by_page, "items", "data")
         return [ConnectorTool(row) for row in rows]
 
-    async def atools(self, connector: str, *, page_size: int = 100) -> builtins.list[ConnectorTool]:
+    async def atools(
+        self, connector: str, *, page_size: int = 100, credentials: str | None = None, refresh: bool | None = None
+    ) -> builtins.list[ConnectorTool]:
         """As `tools`, without blocking."""
-        rows = awalk(self._transport.asend, calls.tools_call(connector, page_size), calls.by_page, "items", "data")
+        call = calls.tools_call(connector, page_size, credentials, refresh)
+        rows = awalk(self._transport.asend, call, calls.by_page, "items", "data")
         return [ConnectorTool(row) async for row in rows]
 
     def call(
@@ -293,25 +306,13 @@ class Connectors:
             AuthMethod(row) for row in rows_of((await self._transport.asend(calls.auth_methods_call(connector))).json())
         ]
 
-    def auth_url(self, connector: str, *, app_return_url: str | None = None, method_type: str | None = None) -> AuthUrl:
-        """Where a user authorizes a connector (OAuth).
+    def auth_url(self, connector: str, **options: Unpack[AuthUrlOptions]) -> AuthUrl:
+        """Where a user authorizes a connector (OAuth); see `AuthUrlOptions`. `connector` is an id or a name."""
+        return as_record(AuthUrl, self._transport.send(calls.auth_url_call(connector, options)).json())
 
-        Args:
-            connector: Id or name.
-            app_return_url: Where the user comes back to.
-            method_type: Such as `oauth2`; needed where the connector has several ways.
-        """
-        return as_record(
-            AuthUrl, self._transport.send(calls.auth_url_call(connector, app_return_url, method_type)).json()
-        )
-
-    async def aauth_url(
-        self, connector: str, *, app_return_url: str | None = None, method_type: str | None = None
-    ) -> AuthUrl:
+    async def aauth_url(self, connector: str, **options: Unpack[AuthUrlOptions]) -> AuthUrl:
         """As `auth_url`, without blocking."""
-        return as_record(
-            AuthUrl, (await self._transport.asend(calls.auth_url_call(connector, app_return_url, method_type))).json()
-        )
+        return as_record(AuthUrl, (await self._transport.asend(calls.auth_url_call(connector, options))).json())
 
     def credentials(
         self, connector: str, scope: Scope = "user", *, auth_type: str | None = None

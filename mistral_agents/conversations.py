@@ -364,8 +364,10 @@ class Conversations:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
         return self._astream(self._planner.plan(TurnRequest("start", inputs, options)))
 
-    def append(self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.CallOptions]) -> Turn:
-        """Go on with a stored conversation; see `calls.CallOptions`.
+    def append(
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendCallOptions]
+    ) -> Turn:
+        """Go on with a stored conversation; see `calls.AppendCallOptions`.
 
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
         both; results of open function calls go in as `function.result` entries, all together.
@@ -373,7 +375,7 @@ class Conversations:
         return self.send(_append_request(conversation_id, inputs, options))
 
     async def aappend(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.CallOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendCallOptions]
     ) -> Turn:
         """As `append`, without blocking."""
         return await self.asend(_append_request(conversation_id, inputs, options))
@@ -531,7 +533,8 @@ class Conversations:
 
         Args:
             page_size: Conversations per request.
-            metadata: Passed to the service, and checked here too: that the service filters reliably is unverified.
+            metadata: Passed to the service, and checked here too: that the service filters reliably is unverified
+                (probe `list-by-metadata`).
             agent_id: Only those started with this agent; the service has no such filter, so all are read.
         """
         check_ids({"agent_id": agent_id})

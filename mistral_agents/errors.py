@@ -218,7 +218,7 @@ class PermissionDeniedError(MistralAgentsError):
 
 
 class GuardrailBlockedError(PermissionDeniedError):
-    """A guardrail blocked the input or the answer (403).
+    """A guardrail blocked the input or the answer (a 403 with `guardrails`, or code 3201; also inside a stream).
 
     `.violations` has the decisions that led to it, by category: `threshold`, `score`, `violated`. It is empty where the
     check itself failed and the rule has `block_on_error` (code 3201).
@@ -371,13 +371,11 @@ def error_for_status(
 ) -> MistralAgentsError:
     """The error for a reply with a 4xx or 5xx status.
 
-    Decided by status and, within 400 and 422, by the message; never by `type` or `code`, which the service uses for
-    unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
+    Decided by status and, within 400 and 422, by the message; but for the block of a guardrail never by `type` or
+    `code`, which the service uses for unlike things (`invalid_request_error` on a 503; 3051 for disabled image input).
     """
     message, code = read_error_message(body)
-    violations = _find_violations(body)
-    blocked = violations or (isinstance(body, dict) and "guardrails" in body) or str(code) == _CHECK_FAILED
-    kind = GuardrailBlockedError if status == 403 and blocked else _find_kind(status, message or "")
+    kind = GuardrailBlockedError if is_block(status, body) else _find_kind(status, message or "")
     facts: dict[str, Any] = {
         "status_code": status,
         "code": code,
@@ -391,9 +389,30 @@ def error_for_status(
         facts["retry_after"] = read_retry_after(headers.get("retry-after"))
         facts["exhausted"] = [quota for quota in quotas_from_headers(headers) if quota.remaining == 0]
     if kind is GuardrailBlockedError:
-        facts["violations"] = violations
-        message = f"{message}: {', '.join(violations)}" if violations else message
+        return make_block_error(f"{what} failed", **facts)
     return kind(f"{what} failed: {_cut_message(message) or 'no message from the service'}", **facts)
+
+
+def is_block(status: int | None, body: Any) -> bool:
+    """Whether a failure is a guardrail's: it tells violations, has code 3201, or is a 403 with `guardrails`.
+
+    Args:
+        status: The status of the reply, or that which the body names; None where there is none.
+        body: The reply, or an event of a stream.
+    """
+    named = isinstance(body, dict) and "guardrails" in body
+    return (
+        str(read_error_message(body)[1]) == _CHECK_FAILED or (status == 403 and named) or bool(_find_violations(body))
+    )
+
+
+def make_block_error(what: str, *, body: Any, **facts: Any) -> GuardrailBlockedError:
+    """The error of a block; `what` says what failed."""
+    violations, message = _find_violations(body), read_error_message(body)[0]
+    text = f"{what}: {_cut_message(message) or 'no message from the service'}"
+    named = f"{text}: {', '.join(violations)}" if violations else text
+    known = {"code": read_error_message(body)[1], "hint": _HINTS[GuardrailBlockedError], **facts}
+    return GuardrailBlockedError(named, violations=violations, body=body, **known)
 
 
 def _cut_message(message: str | None) -> str | None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.arguments import FileContent, file_part
+from typing_extensions import Unpack
+
+from mistral_agents._api.arguments import FileContent, file_part, known_options, texts_of
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import FileInfo, Listing, as_record
 from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
+from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._turn.media import FileData
 from mistral_agents._warnings import warn_user
@@ -50,11 +53,50 @@ def _delete_file(file_id: str) -> Call:
     return _make_file("DELETE", file_id, "delete_file", "Deleting the file")
 
 
-def _upload(file: FileContent, name: str | None, purpose: str | None) -> Call:
-    part = file_part(file, name)
+class UploadOptions(TypedDict, total=False):
+    """What an upload takes beside the file.
+
+    Attributes:
+        name: The file's name; by default its own.
+        purpose: What it is for: `batch`, `ocr`, `fine-tune` (the service's default).
+        expiry: When the service deletes it. The description says no unit; the stand-in takes hours, as for links.
+            Which it is is unverified (probe `file-expiry`).
+        visibility: `workspace` (the service's default) or `user`.
+    """
+
+    name: str | None
+    purpose: str | None
+    expiry: int | None
+    visibility: Literal["workspace", "user"] | None
+
+
+class FileFilters(TypedDict, total=False):
+    """Which files are listed. All of it is passed to the service.
+
+    Attributes:
+        page_size: Files per request, 1 to 1000; 100 by default.
+        search: Part of the name.
+        purpose: What they are for.
+        source: Where they come from: `upload`, `repository`, `mistral`; one or several.
+        sample_type: What they hold, such as `batch_request`; one or several.
+        mimetypes: Their media types; one or several.
+    """
+
+    page_size: int
+    search: str | None
+    purpose: str | None
+    source: str | Sequence[str] | None
+    sample_type: str | Sequence[str] | None
+    mimetypes: str | Sequence[str] | None
+
+
+def _upload(file: FileContent, options: Mapping[str, Any]) -> Call:
+    known = known_options(options, UploadOptions, "upload")
+    part = file_part(file, known.pop("name", None))
+    if type(known.get("expiry", 1)) is not int or known.get("expiry", 1) < 1:
+        raise ConfigurationError(f"expiry must be a whole number from 1, not {known['expiry']!r}.")
     parts: dict[str, Any] = {"file": part}
-    if purpose is not None:
-        parts["purpose"] = (None, purpose)
+    parts.update((name, (None, str(value))) for name, value in known.items())
     operation = Operation("files_api_routes_upload_file", _TAG)
     return Call(f"Uploading {part[0]!r}", "POST", "/v1/files", operation, files=parts, once=True)
 
@@ -63,8 +105,12 @@ FileSource = Turn | FileRef | str | Iterable[FileRef | str]
 """What to save: the files of a turn, a file of one, a file's id, or several of these."""
 
 
-def _list_files(page_size: int, search: str | None) -> Call:
-    params = {"page": 0, "page_size": page_size, "search": search}
+def _list_files(filters: Mapping[str, Any]) -> Call:
+    known = known_options(filters, FileFilters, "list")
+    several: JsonDict = {
+        key: texts_of(key, known[key]) for key in ("source", "sample_type", "mimetypes") if key in known
+    }
+    params = {"page": 0, "page_size": 100, **known, **several}
     operation = Operation("files_api_routes_list_files", _TAG)
     return Call("Listing files", "GET", "/v1/files", operation, params=params)
 
@@ -201,17 +247,17 @@ class Files:
         """As `signed_url`, without blocking."""
         return _make_url(await self._transport.asend(_read_signed_url(file_id, hours)))
 
-    def upload(self, file: FileContent, *, name: str | None = None, purpose: str | None = None) -> FileInfo:
-        """Upload a file: a path, bytes, or a `(name, bytes)` pair.
+    def upload(self, file: FileContent, **options: Unpack[UploadOptions]) -> FileInfo:
+        """Upload a file: a path, bytes, or a `(name, bytes)` pair; see `UploadOptions`.
 
         A recording shows the service giving back an older file for bytes it knew already, so deleting "your" upload
         may delete someone else's.
         """
-        return as_record(FileInfo, self._transport.send(_upload(file, name, purpose)).json())
+        return as_record(FileInfo, self._transport.send(_upload(file, options)).json())
 
-    async def aupload(self, file: FileContent, *, name: str | None = None, purpose: str | None = None) -> FileInfo:
+    async def aupload(self, file: FileContent, **options: Unpack[UploadOptions]) -> FileInfo:
         """As `upload`, without blocking."""
-        call = await asyncio.to_thread(_upload, file, name, purpose)
+        call = await asyncio.to_thread(_upload, file, options)
         return as_record(FileInfo, (await self._transport.asend(call)).json())
 
     def get(self, file_id: str) -> FileInfo:
@@ -222,13 +268,13 @@ class Files:
         """As `get`, without blocking."""
         return as_record(FileInfo, (await self._transport.asend(_get_file(file_id))).json())
 
-    def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[FileInfo]:
-        """All files this key can see, page after page."""
-        return Listing(map(FileInfo, walk(self._transport.send, _list_files(page_size, search), by_number, "data")))
+    def list(self, **filters: Unpack[FileFilters]) -> Listing[FileInfo]:
+        """The files that this key can see, page after page; all of them, or by `FileFilters`."""
+        return Listing(map(FileInfo, walk(self._transport.send, _list_files(filters), by_number, "data")))
 
-    async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[FileInfo]:
+    async def alist(self, **filters: Unpack[FileFilters]) -> AsyncIterator[FileInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, _list_files(page_size, search), by_number, "data"):
+        async for row in awalk(self._transport.asend, _list_files(filters), by_number, "data"):
             yield FileInfo(row)
 
     def delete(self, file_id: str) -> None:

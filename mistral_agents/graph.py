@@ -64,14 +64,16 @@ class HandoffGraph(Shown):
         parts += [_draw_box(*places[name], width, label) for name, label in labels.items()]
         right = max((x for x, _ in places.values()), default=0) + width + 28
         low = max((y for _, y in places.values()), default=0) + _ROW
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right:.0f}" height="{low:.0f}" {_FONT}>'
+        size = f'width="{right:.0f}" height="{low:.0f}" viewBox="0 0 {right:.0f} {low:.0f}"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {_FONT}>'
         return "\n".join([head, *parts, "</svg>"])
 
     def _depths(self) -> dict[str, int]:
-        """How many handoffs each agent is away from one that nobody hands over to; circles begin anywhere."""
+        """How far each agent is from one that nobody hands over to; a circle begins at the one with most handoffs."""
         targets = {other for one, other in self.arrows if one != other}
         found: dict[str, int] = {}
-        for start in [*(name for name in self.names if name not in targets), *self.names]:
+        busiest = sorted(self.names, key=lambda name: -sum(one == name for one, _ in self.arrows))
+        for start in [*(name for name in self.names if name not in targets), *busiest]:
             reached = [start] if start not in found else []
             found.setdefault(start, 0)
             for name in reached:

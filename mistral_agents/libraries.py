@@ -17,7 +17,7 @@ from typing_extensions import Unpack
 from mistral_agents._api import libraries as calls
 from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
-from mistral_agents._api.libraries import Level, ShareWith
+from mistral_agents._api.libraries import DocumentFilters, Level, OwnerType, ShareWith
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of, state_of
 from mistral_agents._api.shared_files import SharedFile, split_id
@@ -96,20 +96,36 @@ class Libraries:
 
     # libraries -------------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, description: str | None = None, chunk_size: int | None = None) -> Library:
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        chunk_size: int | None = None,
+        owner_type: OwnerType | None = None,
+    ) -> Library:
         """Create a library.
 
         Args:
             name: Its name; names need not be unique.
             description: What it holds.
             chunk_size: Characters per chunk, 256 to 32768; the service's default where None.
+            owner_type: `Workspace` shares it with the workspace (the service's default for API keys), `User` keeps it
+                to the owner, which not every key may do.
         """
-        call = calls.create_library_call(name, description, chunk_size)
+        call = calls.create_library_call(name, description, chunk_size, owner_type)
         return as_record(Library, self._transport.send(call).json())
 
-    async def acreate(self, name: str, *, description: str | None = None, chunk_size: int | None = None) -> Library:
+    async def acreate(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        chunk_size: int | None = None,
+        owner_type: OwnerType | None = None,
+    ) -> Library:
         """As `create`, without blocking."""
-        call = calls.create_library_call(name, description, chunk_size)
+        call = calls.create_library_call(name, description, chunk_size, owner_type)
         return as_record(Library, (await self._transport.asend(call)).json())
 
     def get(self, library_id: str) -> Library:
@@ -120,14 +136,25 @@ class Libraries:
         """As `get`, without blocking."""
         return as_record(Library, (await self._transport.asend(calls.get_library_call(library_id))).json())
 
-    def list(self, *, page_size: int = 100, search: str | None = None) -> Listing[Library]:
-        """All libraries this key can see, page after page (`page_size` is 1 to 100)."""
-        rows = walk(self._transport.send, calls.list_libraries_call(page_size, search), by_token, "data")
+    def list(
+        self, *, page_size: int = 100, search: str | None = None, owned_by_me: bool | None = None
+    ) -> Listing[Library]:
+        """All libraries this key can see, page after page.
+
+        Args:
+            page_size: Libraries per request, 1 to 100.
+            search: Part of the name.
+            owned_by_me: Only those of one's own; the SDK calls this filter of the service deprecated.
+        """
+        rows = walk(self._transport.send, calls.list_libraries_call(page_size, search, owned_by_me), by_token, "data")
         return Listing(map(Library, rows))
 
-    async def alist(self, *, page_size: int = 100, search: str | None = None) -> AsyncIterator[Library]:
+    async def alist(
+        self, *, page_size: int = 100, search: str | None = None, owned_by_me: bool | None = None
+    ) -> AsyncIterator[Library]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, calls.list_libraries_call(page_size, search), by_token, "data"):
+        call = calls.list_libraries_call(page_size, search, owned_by_me)
+        async for row in awalk(self._transport.asend, call, by_token, "data"):
             yield Library(row)
 
     def update(self, library_id: str, *, name: str | None = None, description: str | None = None) -> Library:
@@ -152,24 +179,24 @@ class Libraries:
 
     # documents -------------------------------------------------------------------------------------------------
 
-    def documents(self, library_id: str, *, page_size: int = 100, search: str | None = None) -> Listing[Document]:
-        """All documents of a library, each once, page after page (`page_size` is 1 to 100).
+    def documents(self, library_id: str, **filters: Unpack[DocumentFilters]) -> Listing[Document]:
+        """The documents of a library, each once, page after page; all of them, or by `DocumentFilters`.
 
         The service keeps equal bytes once. Documents that share them are listed each by itself here, with ids of their
-        own (`<id>~<tag>`) that every method takes. `search` is the service's, by the name of the first of them.
+        own (`<id>~<tag>`) that every method takes.
         """
-        call = calls.documents_call(library_id, page_size, search)
+        call, wanted = calls.documents_call(library_id, filters), filters.get("attributes")
         rows = walk(self._transport.send, call, by_number, "data")
-        return Listing(chain.from_iterable(SharedFile.read(row).documents() for row in rows))
+        found = chain.from_iterable(SharedFile.read(row).documents() for row in rows)
+        return Listing(document for document in found if calls.has_attributes(document, wanted))
 
-    async def adocuments(
-        self, library_id: str, *, page_size: int = 100, search: str | None = None
-    ) -> AsyncIterator[Document]:
+    async def adocuments(self, library_id: str, **filters: Unpack[DocumentFilters]) -> AsyncIterator[Document]:
         """As `documents`, without blocking."""
-        call = calls.documents_call(library_id, page_size, search)
+        call, wanted = calls.documents_call(library_id, filters), filters.get("attributes")
         async for row in awalk(self._transport.asend, call, by_number, "data"):
             for document in SharedFile.read(row).documents():
-                yield document
+                if calls.has_attributes(document, wanted):
+                    yield document
 
     def upload(
         self,

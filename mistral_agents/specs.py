@@ -220,7 +220,7 @@ def _find_oldest(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, A
 
 
 def _find(name: str) -> Ask:
-    return Ask(calls.list_agents_call(100, name, None, None), rows=True)
+    return Ask(calls.list_agents_call({"name": name}), rows=True)
 
 
 def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:

@@ -69,7 +69,8 @@ class HostedTool(dict[str, Any]):
             of this tool. A name that the tool does not have is a `ConfigurationError`, before anything is sent.
         include: The only functions to offer.
         exclude: Functions not to offer; not together with `include`. A name that the tool does not have is a
-            `TranslationWarning`. The exact effect of both on built-in tools is unverified.
+            `TranslationWarning`. The exact effect of both on built-in tools is unverified (probe
+            `excluded-function`).
     """
 
     def __init__(
@@ -187,8 +188,9 @@ class Connector(HostedTool):
     """
 
     def __init__(self, connector_id: str, *, authorization: Mapping[str, str] | None = None, **options: Any) -> None:
-        if not connector_id:
-            raise ConfigurationError("connector_id must not be empty.")
+        named: Any = connector_id  # users of no type checker give whatever they have
+        if not isinstance(named, str) or not named.strip():
+            raise ConfigurationError(f"connector_id must be a non-empty text, not {named!r}.")
         secret = dict(authorization) if authorization is not None else None
         super().__init__("connector", {"connector_id": connector_id, "authorization": secret}, **options)
 

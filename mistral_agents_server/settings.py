@@ -133,7 +133,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK_NAMES and not self.api_key:
-            raise ValueError(f"binding to {self.host} needs an api_key: anyone who reaches that address could use it")
+            why = "anyone who reaches that address could use it"
+            raise ValueError(f"binding to {self.host} needs an api_key (--api-key-file FILE): {why}")
         if self.max_turns < 1:
             raise ValueError(f"max_turns must be at least 1, not {self.max_turns}")
 

@@ -42,7 +42,7 @@ _.reasoning_effort, _.reference_ids, _.schema_, _.tool_configuration, _.top_p
 
 # Commands of the command line, under other names.
 _.list_agents, _.list_jobs, _.pull, _.list_conversations, _.list_libraries, _.show_agent, _.show_conversation
-_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify
+_.delete_agents, _.delete_conversations, _.delete_library, _.run_verify, _.tell_status, _.tell_processing
 
 # Filled in by a model; read or called by LlamaIndex.
 _.country, _.__class__, _.is_remote, _._get_query_embedding, _._aget_query_embedding, _._get_text_embedding
@@ -53,6 +53,12 @@ _.FigureCanvas, _.manager_class, _.pyplot_show, _.show, _.created, _.modified
 
 # Hooks of pydantic's schema generator, and what it reads of a typed dict.
 _.field_title_should_be_set, _.__optional_keys__
+
+# Options that a user gives by name; read by their name in a table.
+_.app_return_url, _.sort_by, _.sort_order, _.created_after, _.created_by_me, _.order_by, _.expiry
+
+# Asynchronous twins of a public resource.
+_.asummary, _.aset_summary, _.agenerate_summary, _.ausage
 
 # Dead; they go when the modules that hold them are written anew.
 _.parsed_output

@@ -6,6 +6,7 @@ A page of the reference has every name that its package exports, and the names o
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -98,14 +99,22 @@ def render_llms() -> str:
     parts = [f"# {config['site_name']}\n\n> {config['site_description']}\n"]
     for section in config["nav"]:
         for head, entries in section.items():
-            rows = [f"- [{title}]({path}): {_summarize(DOCS / path)}" for title, path in _pages_of(entries)]
+            rows = [f"- [{title}]({path}): {_summarize(_read_page(path))}" for title, path in _pages_of(entries)]
             parts.append(f"## {head}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def _summarize(page: Path) -> str:
+def _read_page(path: str) -> str:
+    """The text of a page; of a notebook, which is made a page when the site is built, its first cell."""
+    if not path.startswith("examples/"):
+        return (DOCS / path).read_text(encoding="utf-8")
+    notebook = json.loads((ROOT / path).with_suffix(".ipynb").read_text(encoding="utf-8"))
+    return "".join(notebook["cells"][0]["source"])
+
+
+def _summarize(page: str) -> str:
     """The first sentence below the title."""
-    text = page.read_text(encoding="utf-8").replace('--8<-- "CHANGELOG.md"', "# \n\nWhat changed, by version.")
+    text = page.replace('--8<-- "CHANGELOG.md"', "# \n\nWhat changed, by version.")
     body = re.sub(r"\A#[^\n]*\n+", "", text)
     paragraph = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", body.split("\n\n")[0]).replace("\n", " ").strip()
     if not paragraph or paragraph[0] in "|`#":

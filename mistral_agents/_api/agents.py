@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from mistral_agents._http.calls import Call, Operation, check_ids, path_of
+from mistral_agents._api.arguments import flag_text, known_options, texts_of
+from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools
@@ -81,10 +82,17 @@ class AgentOptions(AgentSetup, total=False):
 
 
 class AgentChanges(AgentOptions, total=False):
-    """What `update` can change: also the model and the name. None leaves a field as it is."""
+    """What `update` can change: also what follows. None leaves a field as it is.
+
+    Attributes:
+        model: The model.
+        name: The name.
+        deployment_chat: Whether it is offered in Mistral's chat.
+    """
 
     model: str | None
     name: str | None
+    deployment_chat: bool | None
 
 
 def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
@@ -98,6 +106,7 @@ def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> Jso
         names = ", ".join(sorted({*known.__annotations__, *AgentOptions.__annotations__}))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
     check_ids(options)
+    check_mappings(options, "guardrails")
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -124,11 +133,43 @@ def get_agent_call(agent_id: str, agent_version: int | str | None = None) -> Cal
     return _make_agent_call("Reading the agent", "GET", _fill_path(agent_id), "get", params=params)
 
 
-def list_agents_call(page_size: int, name: str | None, search: str | None, metadata: Mapping[str, Any] | None) -> Call:
+class AgentFilters(TypedDict, total=False):
+    """Which agents are listed. All of it is passed to the service.
+
+    Attributes:
+        page_size: Agents per request, 1 to 1000; 100 by default.
+        name: The whole name.
+        search: Part of a name or id.
+        agent_id: The id.
+        metadata: Keys and values; that the service filters by them reliably is unverified (probe `new-agent`), so check
+            the result.
+        deployment_chat: Whether they are offered in Mistral's chat.
+        sources: Where they were made: `api`, `playground`, `agent_builder_v1`.
+    """
+
+    page_size: int
+    name: str | None
+    search: str | None
+    agent_id: str | None
+    metadata: Mapping[str, Any] | None
+    deployment_chat: bool | None
+    sources: Sequence[str] | None
+
+
+def list_agents_call(filters: Mapping[str, Any]) -> Call:
     """The first page of the agents."""
+    given = known_options(filters, AgentFilters, "list")
     # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
-    wanted = json.dumps(dict(metadata) if metadata is not None else {})
-    params = {"page_size": page_size, "name": name, "search": search, "metadata": wanted}
+    wanted = json.dumps(dict(given.get("metadata", {})))
+    params = {
+        "page_size": given.get("page_size", 100),
+        "name": given.get("name"),
+        "search": given.get("search"),
+        "id": given.get("agent_id"),
+        "metadata": wanted,
+        "deployment_chat": flag_text(given.get("deployment_chat")),
+        "sources": texts_of("sources", given.get("sources")),
+    }
     return _make_agent_call("Listing agents", "GET", "/v1/agents/pages", "list_pages", params=params)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
+from mistral_agents._http.calls import check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -20,6 +22,39 @@ _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".jsonl": "appli
 def given(**values: object) -> JsonDict:
     """The values that are not None: None means not sent."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def known_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
+    """The options that are not None.
+
+    Raises:
+        ConfigurationError: One is not known, or is no id where one belongs.
+    """
+    unknown = sorted(set(options) - set(known.__annotations__))
+    if unknown:
+        names = ", ".join(sorted(known.__annotations__))
+        raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    check_ids(options)
+    return given(**options)
+
+
+def texts_of(name: str, value: Any) -> list[str] | None:
+    """A filter that takes one text or several.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    found = [value] if isinstance(value, str) else value
+    if found is None:
+        return None
+    if isinstance(found, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in found):
+        return list(found)
+    raise ConfigurationError(f"{name} must be a text or a list of texts, not {value!r}.")
+
+
+def flag_text(value: bool | None) -> str | None:
+    """A flag as a query has it."""
+    return None if value is None else str(bool(value)).lower()
 
 
 def uuid_text(name: str, value: Any) -> str:

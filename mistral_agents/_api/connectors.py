@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.arguments import given, uuid_text
+from mistral_agents._api.arguments import flag_text, given, known_options, uuid_text
 from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -78,10 +78,10 @@ def get_connector_call(connector: str) -> Call:
     return _make_connector_call("Reading the connector", "GET", path_of(_ONE, connector=connector), "get")
 
 
-def tools_call(connector: str, page_size: int) -> Call:
+def tools_call(connector: str, page_size: int, credentials: str | None = None, refresh: bool | None = None) -> Call:
     """The first page of a connector's tools."""
     path = path_of(_ONE + "/tools", connector=connector)
-    params = {"page": 1, "page_size": page_size}
+    params = {"page": 1, "page_size": page_size, "credentials_name": credentials, "refresh": flag_text(refresh)}
     return _make_connector_call("Listing the connector's tools", "GET", path, "list_tools", params=params)
 
 
@@ -107,14 +107,6 @@ def by_page(call: Call, _: object, rows: list[JsonDict]) -> Call | None:
     return replace(call, params={**call.params, "page": call.params["page"] + 1}) if full else None
 
 
-def _check_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
-    unknown = sorted(set(options) - set(known.__annotations__))
-    if unknown:
-        names = ", ".join(sorted(known.__annotations__))
-        raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
-    return given(**options)
-
-
 def _changed(connector_id: str, suffix: str = "") -> str:
     return path_of(_ONE, connector=uuid_text("connector_id", connector_id)) + suffix
 
@@ -131,13 +123,13 @@ def create_connector_call(name: str, server: str, description: str, options: Map
     for key, value in needed.items():
         if not value.strip():
             raise ConfigurationError(f"{key} must be a non-empty text, not {value!r}.")
-    body = {**needed, **_check_options(options, ConnectorOptions, "create")}
+    body = {**needed, **known_options(options, ConnectorOptions, "create")}
     return _make_connector_call("Creating the connector", "POST", "/v1/connectors", "create", body=body, once=True)
 
 
 def update_connector_call(connector_id: str, changes: Mapping[str, Any]) -> Call:
     """Changing a connector."""
-    path, body = _changed(connector_id), _check_options(changes, ConnectorChanges, "update")
+    path, body = _changed(connector_id), known_options(changes, ConnectorChanges, "update")
     if not body:
         raise ConfigurationError("update was given nothing to change.")
     return _make_connector_call("Updating the connector", "PATCH", path, "update", body=body, once=True)
@@ -171,10 +163,28 @@ def auth_methods_call(connector: str) -> Call:
     )
 
 
-def auth_url_call(connector: str, app_return_url: str | None, method_type: str | None) -> Call:
+class AuthUrlOptions(TypedDict, total=False):
+    """How a user is to authorize.
+
+    Attributes:
+        app_return_url: Where the user comes back to.
+        method_type: Such as `oauth2`; needed where the connector has several ways.
+        credentials: The name under which the credentials are to be stored.
+        title: Their name for people.
+    """
+
+    app_return_url: str | None
+    method_type: str | None
+    credentials: str | None
+    title: str | None
+
+
+def auth_url_call(connector: str, options: Mapping[str, Any]) -> Call:
     """Where a user authorizes."""
     path = path_of(_ONE, connector=connector) + "/auth_url"
-    params = {"app_return_url": app_return_url, "method_type": method_type}
+    names = {"credentials": "credentials_name", "title": "credentials_title"}
+    known = known_options(options, AuthUrlOptions, "auth_url")
+    params = {names.get(name, name): value for name, value in known.items()}
     return _make_connector_call("Asking where to authorize the connector", "GET", path, "get_auth_url", params=params)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from mistral_agents._http.calls import Call, Operation, check_id, path_of
+from mistral_agents._http.calls import Call, Operation, check_id, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, as_inputs
 from mistral_agents.errors import ConfigurationError
@@ -73,7 +73,7 @@ class AppendOptions(TurnOptions, total=False):
     tool_confirmations: Sequence[Mapping[str, Any]] | None
 
 
-class CallOptions(AppendOptions, total=False):
+class AppendCallOptions(AppendOptions, total=False):
     """What `append` takes when it is no stream.
 
     Attributes:
@@ -108,6 +108,7 @@ def _write_options(options: Mapping[str, Any], known: type[Any], what: str) -> J
     if unknown:
         names = ", ".join(sorted(allowed))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
+    check_mappings(options, "guardrails", "tool_confirmations")
     return {name: value for name, value in options.items() if value is not None and name not in _OURS}
 
 
@@ -149,7 +150,7 @@ def start_call(inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
 def append_call(conversation_id: str | None, inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A further turn."""
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
-    body = _write_options(options, CallOptions, "append")
+    body = _write_options(options, AppendCallOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
         body["inputs"] = as_inputs("" if inputs is None else inputs)
     return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from mistral_agents._api.arguments import given, media_type_of, time_text, uuid_text
+from mistral_agents._api.arguments import flag_text, given, known_options, media_type_of, time_text, uuid_text
 from mistral_agents._api.shared_files import split_id
 from mistral_agents._http.calls import Call, Operation, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
 Level = Literal["Viewer", "Editor"]
+OwnerType = Literal["User", "Workspace"]
+_OWNERS = ("User", "Workspace")
 ShareWith = Literal["User", "Workspace", "Org"]
 _TAG = "beta.libraries"
 
@@ -25,20 +27,24 @@ def _call_library(
     return Call(what, method, path, Operation(f"libraries_{operation}_v1", _TAG), body=body)
 
 
-def create_library_call(name: str, description: str | None, chunk_size: int | None) -> Call:
+def create_library_call(
+    name: str, description: str | None, chunk_size: int | None, owner_type: OwnerType | None
+) -> Call:
     """A new library."""
+    if owner_type not in (None, *_OWNERS):
+        raise ConfigurationError(f"owner_type must be one of {', '.join(_OWNERS)}, not {owner_type!r}.")
     if not name.strip():
         raise ConfigurationError("name must not be empty.")
     if chunk_size is not None and not 256 <= chunk_size <= 32768:
         raise ConfigurationError(f"chunk_size must be 256 to 32768 characters, not {chunk_size}.")
-    body = given(name=name, description=description, chunk_size=chunk_size)
+    body = given(name=name, description=description, chunk_size=chunk_size, owner_type=owner_type)
     operation = Operation("libraries_create_v1", _TAG)
     return Call("Creating the library", "POST", "/v1/libraries", operation, body=body, once=True)
 
 
-def list_libraries_call(page_size: int, search: str | None) -> Call:
+def list_libraries_call(page_size: int, search: str | None, owned_by_me: bool | None) -> Call:
     """The first page of the libraries."""
-    params = {"page_size": page_size, "search": search}
+    params = {"page_size": page_size, "search": search, "filter_owned_by_me": flag_text(owned_by_me)}
     return Call("Listing libraries", "GET", "/v1/libraries", Operation("libraries_list_v1", _TAG), params=params)
 
 
@@ -64,10 +70,46 @@ def _make_documents_call(method: str, library_id: str, operation: str, what: str
     return Call(what, method, path, Operation(f"libraries_documents_{operation}_v1", f"{_TAG}.documents"), **facts)
 
 
-def documents_call(library_id: str, page_size: int, search: str | None) -> Call:
+class DocumentFilters(TypedDict, total=False):
+    """Which documents are listed, and in which order.
+
+    Attributes:
+        page_size: Records per request, 1 to 100; 100 by default.
+        search: The service's, by the name of the first of the documents that share a file.
+        attributes: Values that a document must have, all of them; of a list one in common is enough. Looked at here,
+            since documents that share a file keep theirs in one record; the service's own filter is deprecated (probe
+            `attribute-filter`).
+        sort_by: By which field the service sorts, such as `created_at` (its default) or `name`. Documents that share a
+            file stand together.
+        sort_order: `asc` or `desc` (the service's default).
+    """
+
+    page_size: int
+    search: str | None
+    attributes: Mapping[str, Any] | None
+    sort_by: str | None
+    sort_order: Literal["asc", "desc"] | None
+
+
+def documents_call(library_id: str, filters: Mapping[str, Any]) -> Call:
     """The first page of a library's documents."""
-    params = {"page_size": page_size, "page": 0, "search": search}
+    known = known_options(filters, DocumentFilters, "documents")
+    known.pop("attributes", None)
+    if known.get("sort_order", "asc") not in ("asc", "desc"):
+        raise ConfigurationError(f"sort_order must be 'asc' or 'desc', not {known['sort_order']!r}.")
+    params = {"page_size": 100, "page": 0, **known}
     return _make_documents_call("GET", library_id, "list", "Listing the library's documents", params=params)
+
+
+def has_attributes(document: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
+    """Whether a document has all the attributes wanted."""
+    kept = document.get("attributes")
+    return not wanted or (isinstance(kept, Mapping) and all(_shares(kept.get(key), wanted[key]) for key in wanted))
+
+
+def _shares(kept: Any, wanted: Any) -> bool:
+    one, other = (list(value) if isinstance(value, (list, tuple)) else [value] for value in (kept, wanted))
+    return any(isinstance(a, bool) == isinstance(b, bool) and a == b for a in one for b in other)
 
 
 def upload_call(library_id: str, name: str, data: bytes) -> Call:

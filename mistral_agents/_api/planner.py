@@ -17,7 +17,7 @@ from mistral_agents._http.calls import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
-from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
+from mistral_agents._tools.policy import NO_POLICY, Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
@@ -112,7 +112,7 @@ class Planner:
 def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
     tools = options.get("tools")
     if tools is None:
-        return options, Policy()
+        return options, NO_POLICY
     done = translate_tools(tools)
     ready: JsonDict = {**options, "tools": done.tools}
     if options.get("agent_id") is None:

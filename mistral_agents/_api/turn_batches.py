@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mistral_agents._border.turns import TurnRequest
+from mistral_agents._http.calls import check_id
 from mistral_agents._steps import Job, Steps
 from mistral_agents.batches import BatchJob, BatchResult
-from mistral_agents.errors import MistralAgentsError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Usage
 
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+
+
+def list_inputs(inputs: Sequence[Item]) -> list[Item]:
+    """The inputs of a job, each a request of its own.
+
+    Raises:
+        ConfigurationError: They are no list, or none.
+    """
+    given: Any = inputs
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"inputs must be a list of inputs, each a request of its own, not {given!r}.")
+    found = list(inputs)
+    if not found:
+        raise ConfigurationError("inputs must not be empty: a batch job needs at least one request.")
+    return found
 
 
 def start_turns(
@@ -28,7 +45,7 @@ def start_turns(
         ConfigurationError: A turn goes on with a stored conversation.
     """
     if job_id is not None:
-        return job_id
+        return check_id("job_id", job_id)
     conversations, batches, bodies = client.conversations, client.batches, []
     for request in requests:
         body = yield Job(partial(conversations.start_body, request), partial(conversations.astart_body, request))
@@ -82,8 +99,17 @@ class TurnBatch(Generic[Answer]):
         """What the job used in all; `Prices(...).of(usage, model)` says what that costs."""
         return sum((result.usage for result in self._batches.results(self.id)), Usage())
 
+    async def ausage(self) -> Usage:
+        """As `usage`, without blocking."""
+        return sum((result.usage for result in await self._batches.aresults(self.id)), Usage())
+
     def _read_results(self, found: Sequence[BatchResult]) -> list[Answer | MistralAgentsError]:
-        return [self._read(reader, result) for reader, result in zip(self._readers, found, strict=False)]
+        if len(found) != len(self._readers):
+            raise ConfigurationError(
+                f"The batch job {self.id} has {len(found)} requests, but {len(self._readers)} inputs were given; "
+                "take it up with the inputs that it was started with."
+            )
+        return [self._read(reader, result) for reader, result in zip(self._readers, found, strict=True)]
 
     def _read(self, reader: Callable[[Turn], Answer], result: BatchResult) -> Answer | MistralAgentsError:
         if result.error is None:

@@ -122,7 +122,7 @@ def find_undecided(waiting: Sequence[FunctionCall], decided: Collection[Any], *,
     """Calls whose decision may come later: the service takes decisions one by one, as long as nothing is said.
 
     Where none is decided yet, nothing could be sent for them, so none is left. That the service takes them so is
-    unverified (probe `confirm-one-of-two` of `python -m mistral_agents.verify`); where it refuses, nothing was decided.
+    unverified (probe `one-of-two` of `python -m mistral_agents.verify`); where it refuses, nothing was decided.
 
     Args:
         waiting: The calls that wait for a decision.

@@ -171,7 +171,7 @@ def sort_call(
     tools = [*settings.tools, *(describe(tool, strict) for tool in options.pop("tools", ()))]
     is_agent = settings.agent_id is not None
     if is_agent:
-        brought = {"model": model, "instructions": settings.instructions, "tools": list(settings.tools)}
+        brought = {"model": model, "instructions": settings.instructions, "connectors": list(settings.tools)}
         check_agent_options({**brought, **completion, "tool_choice": choice})
     else:
         tools, word = choose_tools(tools, choice)

@@ -554,7 +554,8 @@ def choose_tools(tools: Sequence[JsonDict], choice: object) -> tuple[list[JsonDi
         raise ConfigurationError(
             f"tool_choice={choice!r} can't be combined with hosted tools ({', '.join(hosted)}): the service refuses it "
             "(422).",
-            hint="Use a model without them, name one function, or leave the choice to the model.",
+            hint="Use a model without them, name one function, or leave the choice to the model. A form needs no tool: "
+            "ask for it with response_format.",
         )
     return offered, word
 

@@ -64,11 +64,11 @@ def cut_turn(turn: Turn, words: Sequence[str]) -> Turn:
             cut = TextCut(words)
             shown = cut.add(entry.text)
             if cut.hit:
-                return replace(turn, entries=[*turn.entries[:place], _cut_message(entry, len(shown))])
+                return replace(turn, entries=[*turn.entries[:place], _shorten_message(entry, len(shown))])
     return turn
 
 
-def _cut_message(entry: MessageOutput, size: int) -> Entry:
+def _shorten_message(entry: MessageOutput, size: int) -> Entry:
     """The message with that many characters of its text, and what stands before them."""
     content: list[JsonDict] = []
     for chunk in entry.chunks:

@@ -55,17 +55,16 @@ def may_hold_surrogates(content: bytes) -> bool:
 
 
 class DeltaMender:
-    """Mends the events of one stream; half a character waits for the next delta of the same text."""
+    """Mends the events of one stream; half a character waits for the next delta of the same text.
 
-    __slots__ = ("_held",)
+    Attributes:
+        held: What waits, by the text that it belongs to.
+    """
+
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: dict[tuple[Any, ...], tuple[str, JsonDict]] = {}
-
-    @property
-    def holds(self) -> bool:
-        """Whether half a character is waiting."""
-        return bool(self._held)
+        self.held: dict[tuple[Any, ...], tuple[str, JsonDict]] = {}
 
     def mend(self, event: JsonDict) -> list[JsonDict]:
         """The event, mended; before an end also what was waiting in vain."""
@@ -75,18 +74,18 @@ class DeltaMender:
         if place is None:
             return [mend_json(event)]
         holder, name, key = place
-        before, _ = self._held.pop(key, ("", event))
+        before, _ = self.held.pop(key, ("", event))
         text = before + holder[name]
         half = _HIGH_AT_END.search(text)
         holder[name] = text[: half.start()] if half is not None else text
         mended = mend_json(event)
         if half is not None:
-            self._held[key] = (half.group(), mended)
+            self.held[key] = (half.group(), mended)
         return [mended]
 
     def flush(self) -> list[JsonDict]:
         """What was waiting in vain, as deltas."""
-        held, self._held = self._held, {}
+        held, self.held = self.held, {}
         found = []
         for half, event in held.values():
             again = mend_json(event)

@@ -19,7 +19,7 @@ from mistral_agents._display.blocks import (
     View,
     Words,
 )
-from mistral_agents._display.words import shorten, write_price, write_seconds, write_usage
+from mistral_agents._display.words import shorten, write_price, write_seconds, write_time, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import thinking_text
@@ -64,7 +64,8 @@ def view_turn(turn: Turn, pictures: Pictures | None = None, prices: Prices | Non
 
 
 def _make_footer(turn: Turn) -> str:
-    who = turn.agent_id if turn.agent_id is not None else turn.model
+    key = turn.agent_id
+    who = _find_agent_names(turn.entries).get(key, key) if key is not None else turn.model
     return " · ".join(part for part in (who, turn.conversation_id, write_usage(turn.usage)) if part)
 
 
@@ -76,11 +77,12 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     """A conversation as bubbles."""
     files = pictures if pictures is not None else {}
     citations = Turn(None, history.entries).citations
+    names = _find_agent_names(history.entries)
     blocks: list[Block] = []
     offset = 0
     for entry in history.entries:
         if isinstance(entry, Message):
-            blocks.append(_make_bubble(entry, files, citations, offset))
+            blocks.append(_make_bubble(entry, names, files, citations, offset))
             offset += len(entry.text)
         elif isinstance(entry, Handoff):
             blocks.append(Bubble("handoff", "middle", _deed_blocks(entry)))
@@ -92,11 +94,21 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
     return View(title if title is not None else f"Conversation {history.conversation_id}", blocks, str(history))
 
 
-def _make_bubble(entry: Message, files: Pictures, citations: Sequence[Citation], offset: int) -> Bubble:
+def _find_agent_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """The names of agents that handed over or were handed over to, by their id."""
+    handoffs = [entry for entry in entries if isinstance(entry, Handoff)]
+    pairs = [(one.previous_agent_id, one.previous_agent_name) for one in handoffs]
+    pairs += [(one.next_agent_id, one.next_agent_name) for one in handoffs]
+    return {key: name for key, name in pairs if key and name}
+
+
+def _make_bubble(
+    entry: Message, names: Mapping[str, str], files: Pictures, citations: Sequence[Citation], offset: int
+) -> Bubble:
     mine = isinstance(entry, MessageInput)
-    answered = entry.agent_id if entry.agent_id is not None else entry.model
+    answered = names.get(entry.agent_id, entry.agent_id) if entry.agent_id is not None else entry.model
     who = "you" if mine else answered if answered is not None else "assistant"
-    when = f" · {entry.created_at}" if entry.created_at is not None else ""
+    when = f" · {write_time(entry.created_at)}" if entry.created_at is not None else ""
     return Bubble(who + when, "right" if mine else "left", _view_message(entry, files, citations, offset))
 
 

@@ -28,7 +28,7 @@ from mistral_agents._display.markdown import draw_markdown
 from mistral_agents._display.shown import Display, Shown
 from mistral_agents._display.talk import picture_of, view_history, view_turn
 from mistral_agents._display.terminal import draw_terminal
-from mistral_agents._display.words import make_pairs, shorten, write_table, write_usage, write_value
+from mistral_agents._display.words import make_pairs, shorten, write_table, write_time, write_usage, write_value
 from mistral_agents._turn.media import FileData
 from mistral_agents._turn.timeline import Explanation
 from mistral_agents.branches import Branch, Comparison
@@ -228,9 +228,13 @@ def _view_records(records: Records[Record]) -> View:
     known = dict.fromkeys(key for row in records for key, value in row.items() if value not in (None, "", [], {}))
     order = [*(key for key in _FIRST if key in known), *(key for key in known if key not in _FIRST)]
     head = tuple(order[:_MOST_COLUMNS])
-    rows = tuple(tuple(write_value(masked(dict(row)).get(key)) for key in head) for row in records[:_MOST_ROWS])
+    rows = tuple(tuple(_write_cell(key, masked(dict(row)).get(key)) for key in head) for row in records[:_MOST_ROWS])
     left = f" ({_MOST_ROWS} are shown)" if len(records) > _MOST_ROWS else ""
     return _tabled("Records", Table(head if head else ("nothing",), rows if head else ()), f"{len(records)} rows{left}")
+
+
+def _write_cell(key: str, value: object) -> str:
+    return write_time(value) if key.endswith("_at") and isinstance(value, str) else write_value(value)
 
 
 @view_of.register
@@ -281,10 +285,10 @@ def _reason(values: Sequence[str] | dict[str, str], path: str) -> str:
 def _view_explanation(explanation: Explanation) -> View:
     rows = tuple(
         (
-            f"{step.at:.2f} s" if step.at is not None else "",
+            f"{step.at:.2f}\u00a0s" if step.at is not None else "",
             step.who if step.who is not None else "you",
             step.what + (" (failed)" if step.failed else ""),
-            f"{step.seconds:.2f} s" if step.seconds is not None else "",
+            f"{step.seconds:.2f}\u00a0s" if step.seconds is not None else "",
             shorten(step.detail),
         )
         for step in explanation.steps

@@ -9,6 +9,7 @@ from typing import Any
 
 from mistral_agents._api.records import masked
 from mistral_agents._display.blocks import Table
+from mistral_agents._turn.content import parse_time
 from mistral_agents.usage import Prices, Usage
 
 _LONGEST = 200  # characters of a table's cell
@@ -30,6 +31,12 @@ def write_value(value: object) -> str:
     if isinstance(value, (str, int, float)):
         return shorten(str(value))
     return shorten(json.dumps(masked(value), ensure_ascii=False, default=str))
+
+
+def write_time(text: str) -> str:
+    """A time of the service to the minute; as it came where it can't be read."""
+    time = parse_time(text)
+    return time.strftime("%Y-%m-%d %H:%M %Z") if time is not None else text
 
 
 def write_seconds(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -46,7 +46,7 @@ def check_id(name: str, value: object) -> str:
     return value
 
 
-_IDS = frozenset({"conversation_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
+_IDS = frozenset({"conversation_id", "creator_id", "agent_id", "model", "from_entry_id", "after_entry_id"})
 _LISTS_OF_IDS = frozenset({"handoffs", "document_ids", "source_ids"})
 
 
@@ -97,6 +97,19 @@ class Operation:
 
     id: str
     tag: str
+
+
+def check_mappings(options: Mapping[str, Any], *names: str) -> None:
+    """Check the options that hold a list of objects; None is not given.
+
+    Raises:
+        ConfigurationError: One of them is something else.
+    """
+    for name in names:
+        value = options.get(name)
+        is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        if value is not None and not (is_list and all(isinstance(one, Mapping) for one in value)):
+            raise ConfigurationError(f"{name} must be a list of mappings, not {value!r}.")
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from mistral_agents.errors import (
     ServerFailureError,
     TurnFailedError,
     error_for_status,
+    is_block,
+    make_block_error,
     read_error_message,
 )
 
@@ -61,7 +63,13 @@ def body_or_text(content: bytes) -> Any:
 
 def headers_of(response: Any) -> dict[str, str]:
     """A response's headers with lower-cased names."""
-    return {key.lower(): value for key, value in response.headers.items()}
+    headers = response.headers
+    encoding = headers.encoding  # asked for once: the library finds it anew for each name and value
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers.raw:
+        name, value = raw_name.decode(encoding).lower(), raw_value.decode(encoding)
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 @dataclass(slots=True)
@@ -84,6 +92,7 @@ class Reply:
     what: str = "The request"
     conversation_id: str | None = None
     _value: Any = _UNREAD
+    _answer: JsonDict | None = None
 
     def json(self) -> Any:
         """The parsed JSON.
@@ -106,6 +115,8 @@ class Reply:
             ResponseFormatError: It is something else; the error's `body` keeps it.
             MistralAgentsError: It tells a failure.
         """
+        if self._answer is not None:
+            return self._answer
         value = self._value if self._value is not _UNREAD else _fold_events(self.content)
         value = self._parse() if value is None else value
         if not is_turn_reply(value) or is_failure(value):
@@ -113,7 +124,7 @@ class Reply:
                 raise failure_in(value, self, turn=True)
             message = f"{self.what}: the service sent no conversation response but {_quote_content(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
-        self._value = value
+        self._value = self._answer = value
         return value
 
     def _parse(self) -> Any:
@@ -208,7 +219,11 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
             response=reply.response,
             conversation_id=reply.conversation_id,
         )
-    message, code = read_error_message(failed_output(body) or body)
+    told = failed_output(body) or body
+    if is_block(None, told):
+        what = f"{reply.what} failed, although the status is {reply.status}"
+        return make_block_error(what, **{**reply.facts(), "body": told})
+    message, code = read_error_message(told)
     kind = TurnFailedError if turn else ServerFailureError
     text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
     return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})

@@ -105,12 +105,12 @@ class EventDecoder:
 
     def _read(self, lines: list[bytes]) -> list[JsonDict]:
         events: list[JsonDict] = []
+        has_ended = False
         for line in lines:
             if not line:
                 if self._data:
                     events.extend(self._take_event())
-                self._name = b""
-                self._size = self._stray_size + sum(map(len, self._held))
+                self._name, has_ended = b"", True
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line.startswith(b"event:"):
@@ -118,6 +118,8 @@ class EventDecoder:
             elif line.partition(b":")[0] not in _FIELDS and not line.startswith(b":"):
                 self._stray.append(line)
                 self._stray_size += len(line) + 1
+        if has_ended:
+            self._size = self._stray_size + sum(map(len, self._held))
         return events
 
     def _take_event(self) -> list[JsonDict]:
@@ -126,7 +128,7 @@ class EventDecoder:
         if not data or data.strip() == _END_OF_CHAT:
             return []
         try:
-            value = load_json(data)
+            value = load_json(data.decode("utf-8", "surrogatepass"))  # as text: bytes would be asked for their encoding
         except ValueError:
             self.damaged += 1
             return [{"type": UNREADABLE, "event": self._read_name(), "data": data.decode("utf-8", "replace")}]
@@ -134,7 +136,7 @@ class EventDecoder:
             return [{"type": self._read_name(), "data": value}]
         if "type" not in value and self._name:
             value["type"] = self._read_name()
-        return self._mender.mend(value) if self._mender.holds or may_hold_surrogates(data) else [value]
+        return self._mender.mend(value) if self._mender.held or may_hold_surrogates(data) else [value]
 
     def _read_name(self) -> str:
         return self._name.decode("utf-8", "replace")

@@ -43,6 +43,8 @@ from mistral_agents.errors import (
     TimeoutExceededError,
     ToolBudgetExceededError,
     TurnFailedError,
+    is_block,
+    make_block_error,
     read_error_message,
 )
 from mistral_agents.turn import Turn
@@ -264,7 +266,10 @@ class _Reading:
     def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
         if self._fold.conversation_id is None and named_status(event) is not None:
             return self._add_facts(failure_in(event, self._reply()))  # refused before anything began
-        message, code = read_error_message({key: value for key, value in event.items() if key != "type"} or event)
+        told = {key: value for key, value in event.items() if key != "type"} or event
+        if is_block(named_status(event), told):
+            return make_block_error(f"{self._call.what} failed in the stream", **self._collect_facts(), body=told)
+        message, code = read_error_message(told)
         return TurnFailedError(
             f"{self._call.what} failed in the stream: {message or 'no message from the service'}",
             code=code,
@@ -314,7 +319,8 @@ class TurnStream(_Reading):
     """One turn as it happens: iterate over the service's events, then read `.turn`.
 
     The request goes out at the first event asked for (or on `with`). Leaving the loop or the `with` block early frees
-    the connection, and so does dropping the stream; whether the service then stops working or billing is unverified.
+    the connection, and so does dropping the stream; whether the service then stops working or billing is
+    unverified (probe `left-early-quota`).
 
     Raises:
         StreamInterruptedError: The stream ended before `conversation.response.done`, or an event of it can't be read;

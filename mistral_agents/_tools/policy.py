@@ -68,7 +68,8 @@ class Policy:
             _check_limit("similarity_threshold", self.similarity_threshold, 0, 1)
 
     def __bool__(self) -> bool:
-        return self != Policy()
+        named = (self.max_citations, self.max_documents, self.similarity_threshold, self.image_size)
+        return self.watches_stream or any(value is not None for value in named)
 
     @property
     def watches_stream(self) -> bool:
@@ -77,6 +78,8 @@ class Policy:
 
     def joined(self, other: Policy) -> Policy:
         """Both policies; where both say something, `other` wins."""
+        if not other:
+            return self
         said = {f.name: getattr(other, f.name) for f in fields(other) if getattr(other, f.name) not in (None, {})}
         for name in ("tool_seconds", "tool_runs"):
             said[name] = {**getattr(self, name), **getattr(other, name)}
@@ -105,6 +108,10 @@ class Policy:
             raise ConfigurationError(f"The metadata field {POLICY_KEY} holds no policy: {text!r}.") from error
 
 
+NO_POLICY = Policy()
+"""The policy that says nothing."""
+
+
 class PolicyBook:
     """The policies one client has met, by agent and by conversation."""
 
@@ -122,11 +129,11 @@ class PolicyBook:
 
     def of_agent(self, agent_id: Any) -> Policy:
         """The policy of an agent; an empty one where none is known."""
-        return self._agents.get(agent_id, Policy())
+        return self._agents.get(agent_id, NO_POLICY)
 
     def of_conversation(self, conversation_id: Any) -> Policy:
         """The policy of a conversation; an empty one where none is known."""
-        return self._conversations.get(conversation_id, Policy())
+        return self._conversations.get(conversation_id, NO_POLICY)
 
     def set_agent(self, agent_id: str, policy: Policy) -> None:
         """Remember an agent's policy; an empty one is forgotten."""

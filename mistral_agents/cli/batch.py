@@ -55,7 +55,7 @@ def _make_body(text: str, endpoint: Endpoint) -> JsonDict:
     return {"input": text} if endpoint == "/v1/embeddings" else {"messages": [{"role": "user", "content": text}]}
 
 
-def _read_lines(file: Path) -> list[str]:
+def _read_file_lines(file: Path) -> list[str]:
     if str(file) == "-":
         return sys.stdin.read().splitlines()
     try:
@@ -82,7 +82,7 @@ def submit(
     if agent is not None and model is not None:
         raise ConfigurationError("--agent and --model can't be given together: an agent brings its model.")
     path = _ENDPOINTS[endpoint]
-    requests = list(read_requests(_read_lines(file), path))
+    requests = list(read_requests(_read_file_lines(file), path))
     if not requests:
         raise ConfigurationError(f"There is no request in {file}.")
     named = any("model" in body or "agent_id" in body for body in requests)
@@ -105,15 +105,15 @@ def list_jobs(context: typer.Context) -> None:
     session.emit(list(found), found)
 
 
-@app.command()
-def status(context: typer.Context, job: Key) -> None:
+@app.command(name="status")
+def tell_status(context: typer.Context, job: Key) -> None:
     """Say how far a job is."""
     session = find_session(context)
     found = session.client.batches.get(job)
-    session.emit(found, _tell(found))
+    session.emit(found, _describe_progress(found))
 
 
-def _tell(job: BatchJob) -> str:
+def _describe_progress(job: BatchJob) -> str:
     done, total = job.progress
     failed = job.get("failed_requests")
     return f"{job.get('status')}  {done} of {total}{f', {failed} failed' if failed else ''}"
@@ -124,14 +124,16 @@ def wait(context: typer.Context, job: Key, timeout: Timeout = None) -> None:
     """Wait for a job's end."""
     session = find_session(context)
     found = _wait(session, job, timeout)
-    session.emit(found, _tell(found))
+    session.emit(found, _describe_progress(found))
     _judge(found)
 
 
 def _wait(session: CommandSession, job: str, timeout: float | None) -> BatchJob:
     found = session.client.batches.wait(job, timeout=timeout, show_progress=session.shows_progress)
     if found.is_running:
-        raise BatchFailedError(f"The job {job} still runs after {timeout:g} s: {_tell(found)}.", body=dict(found))
+        raise BatchFailedError(
+            f"The job {job} still runs after {timeout:g} s: {_describe_progress(found)}.", body=dict(found)
+        )
     return found
 
 
@@ -168,11 +170,11 @@ def _emit_results(session: CommandSession, job: BatchJob, output: Path | None) -
 
 
 def _as_row(result: BatchResult) -> JsonDict:
-    row: JsonDict = {"index": result.index, "text": _read_text(result.body), "tokens": result.usage.total_tokens}
+    row: JsonDict = {"index": result.index, "text": _read_answer_text(result.body), "tokens": result.usage.total_tokens}
     return {**row, "error": str(result.error) if result.error is not None else None, "body": result.body}
 
 
-def _read_text(body: JsonDict | None) -> str | None:
+def _read_answer_text(body: JsonDict | None) -> str | None:
     if body is None:
         return None
     choices: Any = body.get("choices")
@@ -192,7 +194,7 @@ def cancel(context: typer.Context, job: Key) -> None:
     """Ask for a job's end; what was answered is kept."""
     session = find_session(context)
     found = session.client.batches.cancel(job)
-    session.emit(found, _tell(found))
+    session.emit(found, _describe_progress(found))
 
 
 @app.command()
@@ -204,6 +206,6 @@ def delete(
     """Forget a job that has ended; its files stay."""
     session = find_session(context)
     found = session.client.batches.get(job)
-    if session.agrees([f"delete {found['id']} ({_tell(found)})"], yes):
+    if session.agrees([f"delete {found['id']} ({_describe_progress(found)})"], yes):
         session.client.batches.delete(found["id"])
     session.emit({"deleted" if yes else "would_delete": [found["id"]]}, "")

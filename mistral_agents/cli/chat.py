@@ -43,11 +43,11 @@ def chat(
     if conversation is not None and model is not None:
         options["model"] = model
     talk = Conversation(session.client, conversation, meter=Meter(max_tokens=max_tokens), **options)
-    for said in [message] if message is not None else _read_lines(session):
+    for said in [message] if message is not None else _ask_lines(session):
         _print_answer(session, talk, said)
 
 
-def _read_lines(session: CommandSession) -> Iterator[str]:
+def _ask_lines(session: CommandSession) -> Iterator[str]:
     asks = sys.stdin.isatty()
     while True:
         if asks:

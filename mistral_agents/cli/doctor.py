@@ -144,7 +144,8 @@ def check_address(address: str) -> Diagnosis:
         parts = urlsplit(address)
     except ValueError:
         return Diagnosis(name, "broken", "unreadable", "Write it as https://host, without /v1.")
-    shown = f"{parts.scheme}://{parts.hostname}" if parts.hostname else repr(address)
+    place = parts.netloc.rpartition("@")[2]  # never a password that stands in it
+    shown = f"{parts.scheme}://{place}" if parts.hostname else repr(address)
     if not address:
         return Diagnosis(name, "broken", "MISTRAL_BASE_URL is empty", "Unset it, or give the address.")
     if parts.scheme not in ("http", "https") or not parts.hostname:

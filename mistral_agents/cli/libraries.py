@@ -103,8 +103,8 @@ def search(
     session.emit([{"score": hit.score, "text": hit.text, **hit.metadata} for hit in hits], hits)
 
 
-@app.command()
-def status(
+@app.command(name="status")
+def tell_processing(
     context: typer.Context,
     library: Key,
     wait: Annotated[bool, typer.Option(help="Wait until all are processed.")] = False,

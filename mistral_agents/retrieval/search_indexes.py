@@ -7,18 +7,24 @@ after the SDK's models; no recorded reply of the service was available. Names ar
 from __future__ import annotations
 
 import asyncio
+import builtins
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from uuid import NAMESPACE_DNS, uuid5
 
-from mistral_agents._api.records import Record, as_record, rows_of
+from typing_extensions import Unpack
+
+from mistral_agents._api.arguments import flag_text, known_options
+from mistral_agents._api.paging import awalk, by_token, walk
+from mistral_agents._api.records import Listing, Record, as_record, rows_of
 from mistral_agents._http.calls import Call, Operation, check_ids, path_of
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict
-from mistral_agents.errors import ConfigurationError, NotFoundError
+from mistral_agents._json import JsonDict, load_json
+from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFormatError, ServerFailureError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
 from mistral_agents.retrieval.filters import Condition, Filter, known_field, refused
 
@@ -52,6 +58,34 @@ class SearchIndex(Record):
     schema: JsonDict | None
 
 
+class IndexSummary(Record):
+    """What an index holds, in words; `status` is `generated`, `handwritten`, `generated_confirmed`, ..."""
+
+    content: str
+    status: str | None
+    translated: bool | None
+
+
+Language = Literal["en", "fr", "es", "de", "it", "pt_br", "pl", "ar", "nl"]
+_LANGUAGES = ("en", "fr", "es", "de", "it", "pt_br", "pl", "ar", "nl")
+
+
+class IndexFilters(TypedDict, total=False):
+    """Which indexes are listed.
+
+    Attributes:
+        page_size: Indexes per request, 1 to 100; 20 by default.
+        name: Part of the name.
+        status: Such as `ready`.
+        creator_id: Who made them.
+    """
+
+    page_size: int
+    name: str | None
+    status: str | None
+    creator_id: str | None
+
+
 def checked_name(name: str) -> str:
     """An index's name.
 
@@ -76,6 +110,48 @@ def _make_index_call(
     path = _BASE if name is None else path_of(f"{_BASE}/{{name}}", name=checked_name(name)) + suffix
     operation = Operation(f"context_search_indexes_{method.lower()}{suffix.replace('/', '_')}", "beta.context")
     return Call(what, method, path, operation, body=body)
+
+
+def _make_list_call(filters: Mapping[str, Any]) -> Call:
+    params = {"page_size": 20, **known_options(filters, IndexFilters, "list")}
+    return replace(_make_index_call("GET", None, "", "Listing indexes"), params=params)
+
+
+def _make_summary_call(method: str, name: str, language: str, what: str, body: Mapping[str, Any] | None = None) -> Call:
+    if language not in _LANGUAGES:
+        raise ConfigurationError(f"language must be one of {', '.join(_LANGUAGES)}, not {language!r}.")
+    return _make_index_call(method, name, f"/summary_field/{language}", what, body)
+
+
+def _make_setting_call(name: str, language: str, content: str, *, confirmed: bool, translated: bool) -> Call:
+    if not content.strip():
+        raise ConfigurationError(f"content must be a text that is not blank, not {content!r}.")
+    status = "generated_confirmed" if confirmed else "handwritten"
+    body = {"content": content, "status": status, "translated": translated}
+    return _make_summary_call("PUT", name, language, "Setting the index's summary", body)
+
+
+def _make_generation_call(name: str, language: str, *, force: bool) -> Call:
+    call = _make_summary_call("POST", name, language, "Having the index's summary written")
+    return replace(call, params={"force": flag_text(force)}, once=True)
+
+
+def _join_summary(content: bytes) -> IndexSummary:
+    """The summary of a reply that is a line of facts and lines of text.
+
+    Raises:
+        ServerFailureError: The service broke off.
+    """
+    summary = IndexSummary(content="")
+    for line in content.decode("utf-8", "replace").split("\n"):
+        row = load_json(line) if line.strip() else {}
+        if not isinstance(row, dict):
+            raise ResponseFormatError("A line of the index's summary is no JSON object.", body=line)
+        if "error" in row:
+            raise ServerFailureError(f"The index's summary was not finished: {row['error']}", body=row)
+        summary["content"] += str(row.pop("content", ""))
+        summary.update(row)
+    return summary
 
 
 class SearchIndexes:
@@ -117,6 +193,70 @@ class SearchIndexes:
     async def adelete(self, name: str) -> None:
         """As `delete`, without blocking."""
         await self._transport.asend(_make_index_call("DELETE", name, "", "Deleting the index"))
+
+    def list(self, **filters: Unpack[IndexFilters]) -> Listing[SearchIndex]:
+        """The indexes of the workspace, page after page; all of them, or by `IndexFilters`."""
+        return Listing(map(SearchIndex, walk(self._transport.send, _make_list_call(filters), by_token, "data")))
+
+    async def alist(self, **filters: Unpack[IndexFilters]) -> AsyncIterator[SearchIndex]:
+        """As `list`, without blocking."""
+        async for row in awalk(self._transport.asend, _make_list_call(filters), by_token, "data"):
+            yield SearchIndex(row)
+
+    # summaries -------------------------------------------------------------------------------------------------
+
+    def summary(self, name: str, language: Language = "en") -> IndexSummary:
+        """What an index holds, in words.
+
+        Raises:
+            NotFoundError: There is no such index, or it has no summary in that language.
+        """
+        call = _make_summary_call("GET", name, language, "Reading the index's summary")
+        return as_record(IndexSummary, self._transport.send(call).json())
+
+    async def asummary(self, name: str, language: Language = "en") -> IndexSummary:
+        """As `summary`, without blocking."""
+        call = _make_summary_call("GET", name, language, "Reading the index's summary")
+        return as_record(IndexSummary, (await self._transport.asend(call)).json())
+
+    def set_summary(
+        self, name: str, content: str, language: Language = "en", *, confirmed: bool = False, translated: bool = False
+    ) -> None:
+        """Say in your own words what an index holds.
+
+        Args:
+            name: The index.
+            content: The summary.
+            language: Its language.
+            confirmed: Whether it was generated, and you only confirm it.
+            translated: Whether it is a translation.
+        """
+        self._transport.send(_make_setting_call(name, language, content, confirmed=confirmed, translated=translated))
+
+    async def aset_summary(
+        self, name: str, content: str, language: Language = "en", *, confirmed: bool = False, translated: bool = False
+    ) -> None:
+        """As `set_summary`, without blocking."""
+        await self._transport.asend(
+            _make_setting_call(name, language, content, confirmed=confirmed, translated=translated)
+        )
+
+    def generate_summary(self, name: str, language: Language = "en", *, force: bool = False) -> IndexSummary:
+        """Have the service write what an index holds, and wait for it.
+
+        Args:
+            name: The index.
+            language: The language.
+            force: Whether a summary that is there is written anew.
+
+        Raises:
+            ServerFailureError: The service broke off.
+        """
+        return _join_summary(self._transport.send(_make_generation_call(name, language, force=force)).content)
+
+    async def agenerate_summary(self, name: str, language: Language = "en", *, force: bool = False) -> IndexSummary:
+        """As `generate_summary`, without blocking."""
+        return _join_summary((await self._transport.asend(_make_generation_call(name, language, force=force))).content)
 
     def wait_until_ready(self, name: str, *, timeout: float = 300.0) -> SearchIndex:
         """Wait for an index that is being made.
@@ -183,12 +323,12 @@ class SearchIndexes:
         """As `delete_documents`, without blocking."""
         await self._transport.asend(_make_deletion_call(name, source_ids))
 
-    def search(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
+    def search(self, name: str, retriever: Mapping[str, Any]) -> builtins.list[JsonDict]:
         """Hits of a `keyword`, `nearest_neighbour` or `rrf` retriever, best first: `chunk`, `score`, `distance`."""
         call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of(self._transport.send(call).json(), "hits")
 
-    async def asearch(self, name: str, retriever: Mapping[str, Any]) -> list[JsonDict]:
+    async def asearch(self, name: str, retriever: Mapping[str, Any]) -> builtins.list[JsonDict]:
         """As `search`, without blocking."""
         call = _make_index_call("POST", name, "/search", "Searching the index", {"retriever": dict(retriever)})
         return rows_of((await self._transport.asend(call)).json(), "hits")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mistral_agents._api.conversations import page_call, start_call
+from mistral_agents._api.libraries import documents_call
 from mistral_agents._api.records import rows_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs
@@ -86,6 +89,13 @@ class Workbench:
         """The first page of conversations as the service sends it; the client would drop rows that do not fit."""
         transport: Transport = self.client.conversations._transport
         return rows_of(transport.send(page_call(0, page_size, metadata)).json(), "data")
+
+    def read_documents(self, library_id: str, attributes: JsonDict) -> list[JsonDict]:
+        """The documents as the service itself filters them; the client looks at their attributes here."""
+        transport: Transport = self.client.libraries._transport
+        call = documents_call(library_id, {})
+        asked = replace(call, params={**call.params, "filters_attributes": json.dumps(attributes)})
+        return rows_of(transport.send(asked).json(), "data")
 
     def append(self, turn: Turn, inputs: Inputs | None = None, **options: Any) -> Turn:
         """A further turn."""

@@ -39,6 +39,34 @@ _SHOWN_INPUTS = (None, "", "button", "email", "number", "reset", "search", "subm
 _HEADING = re.compile(r"h[1-6]")
 _HIDING_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _ROW_OF_BLOCKS = "table, ul, ol, dl, pre, h1, h2, h3, h4, h5, h6, article, section, blockquote, form"
+_DEEPEST = 512
+"""Elements in one another: Chromium's limit; what is nested deeper stands side by side there, too."""
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>")
+_NOT_COUNTED = frozenset(
+    {
+        *(
+            "area",
+            "base",
+            "br",
+            "col",
+            "embed",
+            "hr",
+            "img",
+            "input",
+            "link",
+            "meta",
+            "param",
+            "source",
+            "track",
+            "wbr",
+        ),
+        *("body", "head", "html", "tbody", "td", "tfoot", "th", "thead", "tr", "wbr"),
+    }
+)
+"""Elements that hold nothing, or stand in one that is counted."""
+_ENDED_BY = {"li": "li", "dd": "dd", "dt": "dd", "option": "option", "p": "p"}
+"""Elements that the next of their kind ends."""
+_STYLES = frozenset(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"])
 _SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 
 
@@ -72,11 +100,62 @@ def _declared_encoding(data: bytes) -> str | None:
     return "gb18030" if name == "gbk" else name
 
 
-def html_text(source: str) -> str:
-    """The text that a browser shows of a page, its title first."""
+def parse_html(source: str) -> LexborHTMLParser:
+    """A page as a tree that is not deeper than a browser's: the parser's time grows with the square of the depth."""
     from selectolax.lexbor import LexborHTMLParser
 
-    page = LexborHTMLParser(source)
+    return LexborHTMLParser(_limit_depth(source))
+
+
+def _limit_depth(source: str) -> str:
+    """The source without the tags that would nest deeper than browsers do; what stands in them stays."""
+    kept: list[str] = []
+    done = 0
+    opened = _Opened()
+    for tag in _TAG.finditer(source):
+        if not opened.takes(tag[2].lower(), closes=tag[1] == "/"):
+            kept.append(source[done : tag.start()])
+            done = tag.end()
+    return "".join([*kept, source[done:]])
+
+
+@dataclass(slots=True)
+class _Opened:
+    """Which elements are open, by the tags alone; never fewer than a parser that follows the standard has open."""
+
+    _names: list[str] = field(default_factory=list)
+    _left_out: list[str] = field(default_factory=list)
+
+    def takes(self, name: str, *, closes: bool) -> bool:
+        """Whether a tag is kept."""
+        if name in _NOT_COUNTED:
+            return True
+        if closes:
+            return self._close(name)
+        if self._names and self._names[-1] == "p" and name in _BLOCKS | {"li", "dd", "dt"}:
+            self._names.pop()
+        if self._names and _ENDED_BY.get(name) == _ENDED_BY.get(self._names[-1], ""):
+            return True
+        if len(self._names) < _DEEPEST:
+            self._names.append(name)
+            return True
+        self._left_out.append(name)
+        return False
+
+    def _close(self, name: str) -> bool:
+        if self._left_out and self._left_out[-1] == name:
+            self._left_out.pop()
+            return False
+        if name in self._names:
+            place = len(self._names) - 1 - self._names[::-1].index(name)
+            # What gives a style is opened again behind the end of what it stood in.
+            self._names[place:] = [one for one in self._names[place + 1 :] if one in _STYLES]
+        return True
+
+
+def html_text(source: str) -> str:
+    """The text that a browser shows of a page, its title first."""
+    page = parse_html(source)
     root = page.root
     if root is None:
         return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mistral_agents_server.errors import invalid
 from mistral_agents_server.paging import number_of, offset_of, token_for
 from mistral_agents_server.search_index.models import (
     CreateIndex,
@@ -19,12 +22,14 @@ from mistral_agents_server.search_index.models import (
     Navigate,
     Read,
     Search,
+    SetSummary,
     UpdateIndex,
 )
 from mistral_agents_server.search_index.store import IndexStore
 from mistral_agents_server.wire import read_body
 
 Wire = dict[str, Any]
+LANGUAGES = ("en", "fr", "es", "de", "it", "pt_br", "pl", "ar", "nl")
 
 
 class SearchIndexApi:
@@ -53,6 +58,9 @@ class SearchIndexApi:
             Route(f"{one}/navigate", self.navigate, methods=["POST"]),
             Route(f"{one}/read", self.read, methods=["POST"]),
             Route(f"{one}/grep", self.grep, methods=["POST"]),
+            Route(f"{one}/summary_field/{{language}}", self.summary, methods=["GET"]),
+            Route(f"{one}/summary_field/{{language}}", self.set_summary, methods=["PUT"]),
+            Route(f"{one}/summary_field/{{language}}", self.generate_summary, methods=["POST"]),
             Route(f"{one}/chunks/{{chunk_id}}", self.chunk, methods=["GET"]),
         ]
 
@@ -134,6 +142,26 @@ class SearchIndexApi:
 
         return await self._walk(request, body.source_id, body.content_type, holding)
 
+    async def summary(self, request: Request) -> Response:
+        """What an index holds, in words."""
+        return JSONResponse(await run_in_threadpool(self._store.summary, _name(request), _language(request)))
+
+    async def set_summary(self, request: Request) -> Response:
+        """Set it."""
+        body, language = await read_body(request, SetSummary), _language(request)
+        await run_in_threadpool(self._store.set_summary, _name(request), language, body.model_dump())
+        return JSONResponse(None)
+
+    async def generate_summary(self, request: Request) -> Response:
+        """Have it written: a line of facts, then lines of text."""
+        force, language = request.query_params.get("force", "").lower() == "true", _language(request)
+        made = await run_in_threadpool(lambda: self._store.generate_summary(_name(request), language, force=force))
+        facts = {name: made[name] for name in ("status", "translated")}
+        pieces = re.findall(r"\S+\s*", made["content"])
+        lines = [facts, *({"content": piece} for piece in pieces)]
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        return Response(text, media_type="application/x-ndjson")
+
     async def chunk(self, request: Request) -> Response:
         """One chunk."""
         found = await run_in_threadpool(self._store.chunk, _name(request), str(request.path_params["chunk_id"]))
@@ -144,6 +172,13 @@ class SearchIndexApi:
     ) -> Response:
         chunks = await run_in_threadpool(self._store.source, _name(request), source_id, content_type)
         return JSONResponse({"chunks": choose(chunks)})
+
+
+def _language(request: Request) -> str:
+    language = str(request.path_params["language"])
+    if language not in LANGUAGES:
+        raise invalid(("path", "language"), "enum", f"Input should be one of {', '.join(LANGUAGES)}", language)
+    return language
 
 
 def _name(request: Request) -> str:

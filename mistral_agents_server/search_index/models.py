@@ -188,6 +188,14 @@ class Search(BaseModel):
     retriever: Retriever
 
 
+class SetSummary(BaseModel):
+    """PUT …/summary_field/{language}."""
+
+    content: str
+    status: Literal["handwritten", "generated_confirmed"]
+    translated: bool
+
+
 class _Walk(BaseModel):
     source_id: str
     content_type: str = "content"

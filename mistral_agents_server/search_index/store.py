@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS search_chunks (
     index_id TEXT NOT NULL REFERENCES search_indexes(id) ON DELETE CASCADE, id TEXT NOT NULL,
     document_id TEXT NOT NULL, body TEXT NOT NULL, embedding BLOB NOT NULL, PRIMARY KEY (index_id, id)
 );
+CREATE TABLE IF NOT EXISTS search_summaries (
+    index_id TEXT NOT NULL REFERENCES search_indexes(id) ON DELETE CASCADE, language TEXT NOT NULL,
+    content TEXT NOT NULL, status TEXT NOT NULL, translated INTEGER NOT NULL, PRIMARY KEY (index_id, language)
+);
 """
 
 
@@ -109,6 +113,55 @@ class IndexStore:
         )
         self._changed(name)
         return self.get(name)
+
+    def summary(self, name: str, language: str) -> Wire:
+        """What an index holds, in words.
+
+        Raises:
+            ApiError: 404.
+        """
+        found = self._database.run(
+            "SELECT * FROM search_summaries WHERE index_id = ? AND language = ?", (self._row(name)["id"], language)
+        )
+        if not found:
+            raise not_found(f"Summary of index {name} in {language} not found")
+        row = found[0]
+        return {"content": row["content"], "status": row["status"], "translated": bool(row["translated"])}
+
+    def set_summary(self, name: str, language: str, summary: Wire) -> None:
+        """Keep a summary in the place of the old one.
+
+        Raises:
+            ApiError: 404.
+        """
+        values = (summary["content"], summary["status"], int(summary["translated"]))
+        self._database.run(
+            "INSERT OR REPLACE INTO search_summaries VALUES (?, ?, ?, ?, ?)",
+            (self._row(name)["id"], language, *values),
+        )
+
+    def generate_summary(self, name: str, language: str, *, force: bool) -> Wire:
+        """The summary that is there, else the first words of what the index holds.
+
+        Raises:
+            ApiError: 404.
+        """
+        key = self._row(name)["id"]
+        if not force:
+            try:
+                return self.summary(name, language)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+        rows = self._database.run("SELECT body FROM search_chunks WHERE index_id = ? ORDER BY id LIMIT 3", (key,))
+        starts = [" ".join(str(json.loads(row["body"]).get("content", "")).split()[:20]) for row in rows]
+        made = {
+            "content": " … ".join(filter(None, starts)) or "It is empty.",
+            "status": "generated",
+            "translated": False,
+        }
+        self.set_summary(name, language, made)
+        return made
 
     def delete(self, name: str) -> Wire:
         """Delete an index with all it holds.

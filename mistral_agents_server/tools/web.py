@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents_server.documents import summarize
 from mistral_agents_server.ranking import Ranker, Source, language_of
-from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.html import decode_html, html_text, parse_html
 from mistral_agents_server.readers.plain import decode
 from mistral_agents_server.tools.calls import HostedFunction
 from mistral_agents_server.tools.results import ToolError, ToolResult, text_items
@@ -89,9 +89,7 @@ def read_page(path: Path, folder: Path) -> Page:
 
 
 def _html_facts(source: str) -> dict[str, str]:
-    from selectolax.lexbor import LexborHTMLParser
-
-    page = LexborHTMLParser(source)
+    page = parse_html(source)
     wanted = {
         "url": ('link[rel~="canonical"]', "href"),
         "description": ('meta[name="description"]', "content"),

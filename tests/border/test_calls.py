@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mistral_agents._border.calls import (
@@ -103,6 +103,7 @@ _ENTRIES = st.one_of(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 @given(st.lists(_ENTRIES, max_size=8), st.one_of(st.none(), st.sets(_IDS)), st.sets(_IDS))
 def test_any_history_is_paired_or_refused_by_name(
     entries: list[Any], held: set[str] | None, left_open: set[str]

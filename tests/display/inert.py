@@ -84,6 +84,7 @@ ATTRIBUTES = frozenset(
         "text-anchor",
         "value",
         "viewbox",
+        "viewbox",
         "width",
         "x",
         "xmlns",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import subprocess
 import sys
 
@@ -16,8 +17,10 @@ from mistral_agents import Conversation, MistralAgents, show
 from mistral_agents._api.records import Agent, Records
 from mistral_agents._display import html
 from mistral_agents.costs import Meter, Prices
+from mistral_agents.entries import parse_entries
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
+from mistral_agents.history import History
 from mistral_agents.specs import Plan
 
 from .inert import look_at
@@ -50,7 +53,7 @@ def test_pictures_are_drawn_only_where_their_bytes_are_here():
 
 def test_a_history_is_bubbles():
     text = look_at(objects_of("Hello there")["history"]._repr_html_()).text
-    assert "you · 2026-01-01T00:00:00Z" in text
+    assert "you · 2026-01-01 00:00 UTC" in text
     assert "Hello there → Hello there" in text
 
 
@@ -67,6 +70,22 @@ def test_a_graph_with_a_circle_is_drawn_once_for_each_agent():
     assert drawing.count("<rect") == 2
     assert drawing.count('fill="none" stroke="#888"') == 4
     assert HandoffGraph().to_svg().endswith("</svg>")
+
+
+def test_the_drawing_of_a_circle_begins_at_the_agent_with_most_handoffs():
+    rows = [{"id": "tides", "name": "tides"}, {"id": "berths", "name": "berths", "handoffs": ["desk"]}, {"id": "desk", "name": "desk", "handoffs": ["tides", "berths"]}]  # fmt: skip
+    drawing = HandoffGraph.of(rows).to_svg()
+    place = {name: float(x) for x, name in re.findall(r'<text x="(\d+)"[^>]*>(\w+)<', drawing)}
+    assert place["desk"] < place["tides"] == place["berths"]
+
+
+def test_who_answered_is_named_where_a_handoff_tells_the_name():
+    rows = [
+        {"type": "agent.handoff", "previous_agent_id": "ag_1", "previous_agent_name": "desk", "next_agent_id": "ag_2", "next_agent_name": "tides"},
+        {"type": "message.output", "agent_id": "ag_2", "content": "At 14:10.", "created_at": "2026-01-01T00:00:00.123456Z"},
+    ]  # fmt: skip
+    text = look_at(show(History("conv_1", parse_entries(rows)))._repr_html_()).text
+    assert "tides · 2026-01-01 00:00 UTC" in text
 
 
 def test_a_plan_is_a_coloured_diff():

@@ -150,3 +150,49 @@ async def test_llama_index_asks_many_at_once(talker: MistralAgents, scripted: Sc
         assert [one.message.content for one in found if not isinstance(one, MistralAgentsError)] == ["echo a", "echo b"]
     assert job.usage().prompt_tokens == 22
     await talker.aclose()
+
+
+@pytest.mark.parametrize("wrong", ["What is 2 + 3?", b"q", {"a": "b"}, None, 5, []])
+@pytest.mark.parametrize("wing", [ChatMistralAgent, MistralAgentLLM])
+async def test_one_input_is_not_taken_for_many(make_client: Any, wire: Any, wing: Any, wrong: Any) -> None:
+    """A text would be a request for each of its letters."""
+    model = wing(model="m", client=make_client())
+    with pytest.raises(ConfigurationError, match="inputs must"):
+        model.batch_job(wrong)
+    with pytest.raises(ConfigurationError, match="inputs must"):
+        await model.abatch_job(wrong)
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("requests", [["x"], "x", [None], {"inputs": "x"}])
+def test_requests_that_are_no_bodies_are_refused(make_client: Any, wire: Any, requests: Any) -> None:
+    with pytest.raises(ConfigurationError, match="requests must be a list of mappings"):
+        make_client().batches.create(requests, model="m")
+    for hours in (0, 169, True, "3"):
+        with pytest.raises(ConfigurationError, match="timeout_hours must be a whole number"):
+            make_client().batches.create([body("a")], timeout_hours=hours)
+    assert wire.requests == []
+
+
+async def test_a_job_is_taken_up_with_its_own_inputs_only(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.always(echo)
+    model = ChatMistralAgent(model="m", client=talker)
+    job = model.batch_job(["a", "b"])
+    job.wait()
+    assert [one.text for one in model.batch_job(["a", "b"], job_id=job.id).results()] == ["echo a", "echo b"]
+    assert await job.ausage() == job.usage()
+    with pytest.raises(ConfigurationError, match="has 2 requests, but 1 inputs were given"):
+        model.batch_job(["a"], job_id=job.id).results()
+    with pytest.raises(ConfigurationError, match="job_id must be a non-empty text"):
+        model.batch_job(["a"], job_id=" ")
+    await talker.aclose()
+
+
+def test_a_result_with_a_line_separator_in_its_text_is_one_line(make_client: Any, wire: Any) -> None:
+    text = "one\u2028two\x85three"
+    reply = {"outputs": [{"type": "message.output", "content": text}], "usage": {}}
+    line = json.dumps({"custom_id": "0", "response": {"status_code": 200, "body": reply}}, ensure_ascii=False)
+    job = {"id": "job_1", "status": "SUCCESS", "total_requests": 1, "completed_requests": 1, "output_file": "f"}
+    wire.answer((200, job), (200, f"{line}\n".encode()))
+    (result,) = make_client().batches.results("job_1")
+    assert result.turn.text == text

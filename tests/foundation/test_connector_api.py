@@ -55,6 +55,20 @@ async def test_tools_become_functions_for_any_model(make_client: Make, wire: Wir
     assert [one async for one in connectors.alist()] == []
 
 
+async def test_tools_are_asked_anew_with_credentials_and_where_to_authorize_them(make_client: Make, wire: Wire) -> None:
+    connectors = make_client().connectors
+    wire.answer((200, []))
+    connectors.tools("gh", credentials="mine", refresh=True)
+    await connectors.atools("gh", credentials="mine", refresh=True)
+    sent = [dict(request.url.params) for request in wire.requests]
+    assert sent == [{"page": "1", "page_size": "100", "credentials_name": "mine", "refresh": "true"}] * 2
+    wire.answer((200, {"auth_url": "https://x"}))
+    connectors.auth_url("gh", credentials="mine", title="Mine")
+    await connectors.aauth_url("gh", credentials="mine", title="Mine")
+    sent = [dict(request.url.params) for request in wire.requests[2:]]
+    assert sent == [{"credentials_name": "mine", "credentials_title": "Mine"}] * 2
+
+
 async def test_a_tool_is_called_with_its_arguments(make_client: Make, wire: Wire) -> None:
     connectors = make_client().connectors
     items = [{"type": "text", "text": "one"}, {"type": "image", "data": "…"}, {"type": "text", "text": "two"}]

@@ -62,7 +62,8 @@ def test_every_error_is_in_troubleshooting():
 def test_every_page_is_in_the_navigation():
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     linked = set(re.findall(r"[\w/-]+\.md", str(config["nav"])))
-    assert linked == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    written = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert linked == written | {f"examples/{path.stem}.md" for path in (ROOT / "examples").glob("*.ipynb")}
 
 
 def _defined_tests():

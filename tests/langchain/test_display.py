@@ -48,3 +48,11 @@ def test_states_and_documents_are_printed():
 def test_what_is_no_message_is_refused():
     with pytest.raises(ConfigurationError):
         show(7)
+
+
+def test_a_handoff_is_shown_by_its_agents_and_other_blocks_by_their_type():
+    handoff = {"type": "agent_handoff", "previous_agent_name": "desk", "next_agent_id": "ag_2"}
+    rows = [{"type": "non_standard", "value": value} for value in (handoff, {"type": "tides"}, {})]
+    text = look_at(show(AIMessage(rows))._repr_html_()).text
+    for word in ("desk → ag_2", "tides", "a block of another kind"):
+        assert word in text

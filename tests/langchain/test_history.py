@@ -407,7 +407,7 @@ def test_it_survives_a_pickle_and_a_deep_copy(model: ChatMistralAgent, history: 
 
 
 def converted(*raw: dict[str, Any]) -> list[BaseMessage]:
-    return Converter().messages(parse_entries(list(raw)), "conv_1", "setup")
+    return Converter().convert(parse_entries(list(raw)), "conv_1", "setup")
 
 
 def test_calls_and_their_results() -> None:
@@ -474,9 +474,9 @@ def test_an_entry_that_changed_is_converted_again() -> None:
     start = [{"type": "message.input", "id": "msg_1", "role": "user", "content": "Go."}]
     converter = Converter()
 
-    before = converter.messages(parse_entries([*start, {**call, "confirmation_status": "pending"}]), "conv_1", "s")
+    before = converter.convert(parse_entries([*start, {**call, "confirmation_status": "pending"}]), "conv_1", "s")
     end = [{**call, "confirmation_status": "allowed"}, {"type": "message.output", "id": "msg_2", "content": "Done."}]
-    after = converter.messages(parse_entries([*start, *end]), "conv_1", "s")
+    after = converter.convert(parse_entries([*start, *end]), "conv_1", "s")
 
     assert before[1].response_metadata["finish_reason"] == "confirmation"
     assert after[1].text == "Done."

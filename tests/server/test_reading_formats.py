@@ -86,6 +86,34 @@ def test_a_page_is_known_by_its_beginning_where_its_name_says_nothing() -> None:
     assert page("<html> is a tag", name="notes.txt") == "<html> is a tag"
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "tag", ["div", "ul><li", "b", "table><tr><td", "rt", "optgroup", "svg><g", "p", "li><dd", "div></x"]
+)
+def test_a_page_of_any_depth_is_read_in_bounded_time(tag: str) -> None:
+    """The parser's own time grows with the square of the depth: 200,000 elements in one another took minutes."""
+    assert "deep" in html_text(f"<{tag}>" * 50_000 + "deep" + "</div>" * 50_000)
+
+
+@pytest.mark.timeout(60)
+def test_styles_that_are_opened_again_are_bounded_too() -> None:
+    source = "".join(f"<p><b id={number}>x</p>" for number in range(1_500))
+    assert html_text(source).count("x") == 1_500
+
+
+def test_a_page_that_closes_nothing_keeps_its_items() -> None:
+    assert html_text("<ul>" + "<li><p>one" * 2000).count("- one") == 2000
+    assert html_text("<dl>" + "<dt>a<dd>b" * 2000).count("b") == 2000
+
+
+def test_what_is_nested_deeper_than_browsers_nest_stands_side_by_side() -> None:
+    assert (
+        html_text("<div>" * 600 + "one<div>two</div>three" + "</div>" * 600 + "<h2>four</h2>")
+        == "onetwothree\n\n## four"
+    )
+    assert html_text("<div>" * 500 + "one<div>two</div>three" + "</div>" * 500) == "one\n\ntwo\n\nthree"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("<>/ap tdhrulioe=\"'!-&;\n\u00a0"), max_size=200))
 def test_any_source_has_a_text(source: str) -> None:

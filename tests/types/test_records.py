@@ -16,7 +16,7 @@ from mistral_agents.batches import BatchJob
 from mistral_agents.connector_api import AuthMethod, AuthUrl, ConnectorInfo, ConnectorTool, Credentials
 from mistral_agents.libraries import DocumentStatus, Sharing
 from mistral_agents.models import ModelInfo
-from mistral_agents.retrieval.search_indexes import SearchIndex
+from mistral_agents.retrieval.search_indexes import IndexSummary, SearchIndex
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -32,6 +32,7 @@ KINDS = {
     Document: "name",
     DocumentStatus: "document_id",
     FileInfo: "filename",
+    IndexSummary: "content",
     Library: "name",
     ModelInfo: "id",
     SearchIndex: "name",

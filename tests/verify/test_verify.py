@@ -18,21 +18,28 @@ from mistral_agents.verify.plan import DEFAULT_COSTS, judge, parse_costs
 from mistral_agents.verify.reporting import as_json, as_markdown, redact, write_reports
 from mistral_agents.verify.workbench import Workbench
 from mistral_agents_server.app import create_app
-from mistral_agents_server.settings import LocalModel, Settings
+from mistral_agents_server.settings import LocalConnector, LocalModel, LocalTool, Settings
 
-from ..support.connectors import METEO
+from ..support.connectors import METEO, WEATHER
 from ..support.lies import LIES, Liar
-from ..support.running import Served
+from ..support.running import Served, Standin
 
 WORDS = {"hate_and_discrimination": ["hate"], "violence_and_threats": ["hurt"]}
+WIND = LocalTool("wind", "Wind in a city.", WEATHER, lambda arguments: f"no wind in {arguments['city']}")
+TWO_TOOLS = LocalConnector("meteo", "Weather.", [*METEO.tools, WIND])
 KEY = "k3y-0f-the-account"
 TURNED = {"models", "new-agent", "restart-without-inputs", "wrong-include", "unknown-model"}
+
+
+RACED = {"left-early", "left-early-quota"}
+"""Of a stream that is left: the stand-in may have ended it before it sees that."""
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
     models = [LocalModel("m"), LocalModel("mistral-embed", embeds=True)]
-    server = Served(Liar(create_app(Settings(models=models, connectors=[METEO], guardrail_words=WORDS)), ()))
+    settings = Settings(models=models, connectors=[TWO_TOOLS], guardrail_words=WORDS)
+    server = Served(Liar(create_app(settings), ()))
     yield server
     server.stop()
 
@@ -63,14 +70,15 @@ def rest(account: MistralAgents) -> list[Any]:
 
 def test_the_truth_then_five_lies_turn_exactly_five_verdicts(served: Served, account: MistralAgents) -> None:
     honest = run(account)
-    verdicts = {name: found.verdict for name, found in honest.findings.items()}
-    assert set(verdicts) == {probe.name for probe in PROBES if not probe.opt_in}
+    assert set(honest.findings) == {probe.name for probe in PROBES if not probe.opt_in}
+    verdicts = {name: found.verdict for name, found in honest.findings.items() if name not in RACED}
     assert [name for name, verdict in verdicts.items() if verdict == DOES_NOT_HOLD] == []
-    assert sum(verdict == HOLDS for verdict in verdicts.values()) >= 28
-    assert all("failed" not in found.seen for found in honest.findings.values())
+    untried = {name: honest.findings[name].seen for name in verdicts if verdicts[name] == NOT_TRIED}
+    assert set(untried) == {"retention", "late-confirmation", "batch"}, untried  # what --recheck settles
+    assert not any(found.seen.startswith("it failed") for found in honest.findings.values())
     served.app.lies = frozenset(LIES)
     lied = {name: found.verdict for name, found in run(account).findings.items()}
-    assert {name for name in lied if lied[name] != verdicts[name]} == TURNED
+    assert {name for name in verdicts if lied[name] != verdicts[name]} == TURNED
     assert {lied[name] for name in TURNED} == {DOES_NOT_HOLD}
 
 
@@ -79,9 +87,11 @@ def test_what_was_made_is_deleted_but_for_what_waits(account: MistralAgents) -> 
     report = run(account)
     assert report.left == []
     settle_job(account, report.late["batch"]["job_id"])
-    assert len(rest(account)) == 3, "theirs, the one whose retention is asked for again, and the job's"
+    assert len(rest(account)) == 4, "theirs, one that is asked for again, one whose call waits, and the job's"
     again = recheck(bench_of(account, run_id=report.run_id), PROBES, report.late)
-    assert {name: found.verdict for name, found in again.findings.items()} == {"retention": HOLDS, "batch": HOLDS}
+    assert {name: found.verdict for name, found in again.findings.items()} == dict.fromkeys(
+        ("retention", "late-confirmation", "batch"), HOLDS
+    )
     assert [one.id for one in rest(account)] == [theirs.conversation_id]
 
 
@@ -158,6 +168,33 @@ def test_reports_hold_nothing_of_the_account(account: MistralAgents, tmp_path: P
     assert "| retention | **could not be tried** |" in (tmp_path / "verify-report.md").read_text()
     state = tmp_path / f"verify-state-{report.run_id}.json"
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", sorted(RACED))
+def test_a_stream_that_is_left_is_looked_at(account: MistralAgents, name: str) -> None:
+    (found,) = run(account, only=[name]).findings.values()
+    assert not found.seen.startswith("it failed")
+    assert rest(account) == []
+
+
+def test_a_refusal_is_provoked_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Standin(models=[LocalModel("m")])
+    client = MistralAgents(api_key=KEY, base_url=server.base_url, max_retries=0)
+    try:
+        server.faults.answer(429, headers={"retry-after": "7"})
+        (told,) = run(client, only=["retry-after"]).findings.values()
+        assert (told.verdict, told.seen) == (HOLDS, "turn 1 was refused; 7 seconds told")
+        server.faults.answer(429)
+        (silent,) = run(client, only=["retry-after"]).findings.values()
+        assert (silent.verdict, silent.seen) == (DOES_NOT_HOLD, "turn 1 was refused; no wait told")
+        monkeypatch.setattr("mistral_agents.verify.probes.turns._MOST_TURNS", 2)
+        (never,) = run(client, only=["retry-after"]).findings.values()
+        assert never.verdict == NOT_TRIED
+        server.faults.answer(404, path="/v1/context")
+        (absent,) = run(client, only=["search-index"]).findings.values()
+        assert (absent.verdict, absent.seen) == (NOT_TRIED, "no index can be made: NotFoundError (404)")
+    finally:
+        server.stop()
 
 
 def test_texts_are_redacted() -> None:

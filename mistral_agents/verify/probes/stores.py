@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from uuid import uuid4
+
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.tools import DocumentLibrary
-from mistral_agents.verify.plan import Finding, Probe, judge
+from mistral_agents.verify.plan import Finding, Probe, judge, skip
 from mistral_agents.verify.workbench import Workbench
 
 _TEXT = "The lighthouse of Kermor is seven metres tall."
@@ -53,6 +56,73 @@ def _document_pages(bench: Workbench) -> Finding:
     found = list(bench.client.libraries.documents(library, page_size=1))
     wanted = sum(not state.startswith("refused") for state in told.values())
     return judge(len(found) == wanted, f"{len(found)} of {wanted} documents by pages of one")
+
+
+def _page_counts(bench: Workbench) -> Finding:
+    library, _ = bench.share("filled", lambda: _filled(bench))
+    bench.wait()
+    rows = list(bench.client.libraries.documents(library))
+    told = {str(row.get("extension") or row.get("name")): row.get("number_of_pages") for row in rows}
+    seen = f"{sum(isinstance(pages, int) for pages in told.values())} of {len(told)} documents tell their pages"
+    return judge(bool(told) and all(isinstance(pages, int) for pages in told.values()), seen, **told)
+
+
+def _attribute_filter(bench: Workbench) -> Finding:
+    library, _ = bench.share("filled", lambda: _filled(bench))
+    bench.wait()
+    ready = list(bench.client.libraries.documents(library))
+    bench.wait()
+    bench.client.libraries.update_document(library, ready[0]["id"], attributes={"run": bench.run_id})
+    bench.wait()
+    try:
+        rows = bench.read_documents(library, {"run": bench.run_id})
+    except MistralAgentsError as error:
+        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+    return judge(
+        [row.get("id") for row in rows] == [ready[0]["id"]], f"{len(rows)} of {len(ready)} documents, 1 wanted"
+    )
+
+
+def _unknown_library(bench: Workbench) -> Finding:
+    try:
+        turn = bench.start("Search the library for seven.", tools=[DocumentLibrary([str(uuid4())])])
+    except MistralAgentsError as error:
+        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+    hits = sum(len(search.hits) for search in turn.searches)
+    failed = sum(run.error is not None for run in turn.tool_executions)
+    return judge(hits == 0, f"{len(turn.tool_executions)} runs, {failed} of them failed, {hits} hits")
+
+
+def _file_expiry(bench: Workbench) -> Finding:
+    bench.wait()
+    file = bench.client.files.upload((f"{bench.name}.txt", bench.run_id.encode()), expiry=2)
+    bench.keep("a file", lambda: bench.client.files.delete(file["id"]))
+    bench.wait()
+    ends = bench.client.files.get(file["id"]).get("expires_at")
+    if not isinstance(ends, (int, float)):
+        return skip("the file does not tell its end")
+    hours = (ends - time.time()) / 3600
+    return judge(1.8 < hours < 2.2, f"expiry=2 ends in {hours:.1f} hours")
+
+
+_EMBEDDING: JsonDict = {"type": "custom", "name": "verify", "dimensions": 2}
+
+
+def _search_index(bench: Workbench) -> Finding:
+    indexes, name = bench.client.search_indexes, f"verify_{bench.run_id}"
+    bench.wait()
+    try:
+        indexes.create(name, embedding=_EMBEDDING, schema={"document_fields": {}})
+    except MistralAgentsError as error:
+        return skip(f"no index can be made: {type(error).__name__} ({error.status_code})")
+    bench.keep("a search index", lambda: indexes.delete(name))
+    indexes.wait_until_ready(name, timeout=120)
+    chunk = {"content": _TEXT, "locator": f"char:0-{len(_TEXT)}", "content_embedding": [1.0, 0.0]}
+    bench.wait()
+    indexes.ingest(name, [{"source_id": "kermor", "chunks": [chunk]}])
+    bench.wait()
+    hits = indexes.search(name, {"type": "keyword", "query": "lighthouse"})
+    return judge(len(hits) == 1, f"{len(hits)} hits for a word of the one document")
 
 
 def _library_search(bench: Workbench) -> Finding:
@@ -103,6 +173,41 @@ STORES = (
         "whether all come",
         "The list of documents has pages.",
         _document_pages,
+    ),
+    Probe(
+        "page-counts",
+        "the list of documents",
+        "number_of_pages of each",
+        "A processed document tells its pages.",
+        _page_counts,
+    ),
+    Probe(
+        "attribute-filter",
+        "the list of documents with filters_attributes",
+        "whether only the one that has the attribute comes",
+        "The service filters documents by their attributes.",
+        _attribute_filter,
+    ),
+    Probe(
+        "unknown-library",
+        "a turn with a library that there is not",
+        "whether it is refused, runs and hits",
+        "A library that there is not is no error; its search finds nothing.",
+        _unknown_library,
+    ),
+    Probe(
+        "file-expiry",
+        "an upload with expiry=2",
+        "when it ends",
+        "The expiry of a file is in hours.",
+        _file_expiry,
+    ),
+    Probe(
+        "search-index",
+        "a search index with one document",
+        "hits for a word of it",
+        "A search index finds a document as soon as it is taken.",
+        _search_index,
     ),
     Probe(
         "library-search",

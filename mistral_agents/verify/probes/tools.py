@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import InvalidRequestError, MistralAgentsError
-from mistral_agents.tools import CodeInterpreter, Connector, ImageGeneration, WebSearch
+from mistral_agents.tools import CodeInterpreter, ImageGeneration, WebSearch
 from mistral_agents.turn import Turn
 from mistral_agents.verify.plan import Finding, Probe, judge, skip
 from mistral_agents.verify.workbench import Workbench
@@ -54,9 +54,34 @@ def _image(bench: Workbench) -> Finding:
     return judge(len(data.data) > 0, f"{len(data.data)} bytes of {data.media_type}")
 
 
+_SEARCH = "Search the web for the height of the Eiffel Tower and name the source."
+
+
+def _searched_turn(bench: Workbench, premium: bool) -> Turn:
+    return bench.share(f"searched {premium}", lambda: bench.start(_SEARCH, tools=[WebSearch(premium)]))
+
+
+def _restart_from_run(bench: Workbench) -> Finding:
+    turn = _searched_turn(bench, premium=False)
+    entry = next((run.id for run in turn.tool_executions if run.id), None)
+    if entry is None:
+        return skip("the model searched nothing")
+    try:
+        branch = bench.restart(turn, entry, "In one word?")
+    except MistralAgentsError as error:
+        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+    return judge(branch.conversation_id != turn.conversation_id, "a branch with an id of its own was made")
+
+
+def _excluded(bench: Workbench) -> Finding:
+    """A search whose only function is taken away; nothing is billed where that works."""
+    turn = bench.start(_SEARCH, tools=[WebSearch(exclude=["web_search"])])
+    runs = [run.function for run in turn.tool_executions]
+    return judge("web_search" not in runs, f"{len(runs)} runs, {runs.count('web_search')} of what was excluded")
+
+
 def _searched(bench: Workbench, premium: bool) -> Finding:
-    ask = "Search the web for the height of the Eiffel Tower and name the source."
-    turn = bench.start(ask, tools=[WebSearch(premium)])
+    turn = _searched_turn(bench, premium)
     if not turn.tool_executions:
         return skip("the model searched nothing")
     hits = sum(len(search.hits) for search in turn.searches)
@@ -127,55 +152,11 @@ def _connector_pages(bench: Workbench) -> Finding:
     return judge(len(whole) == len(single), seen, whole=len(whole), single=len(single))
 
 
-def _two_waiting(bench: Workbench) -> Turn:
-    ask = "Call the tool twice, at once, with two different arguments, in one answer."
-    tools = [Connector(str(bench.connector), requires_confirmation=_names(bench))]
-    return bench.share("waiting", lambda: bench.start(ask, tools=tools))
-
-
-def _names(bench: Workbench) -> list[str]:
-    return [str(tool.get("name")) for tool in bench.client.connectors.tools(str(bench.connector))]
-
-
-def _one_of_two(bench: Workbench) -> Finding:
-    if bench.connector is None:
-        return skip("no --connector was given")
-    turn = _two_waiting(bench)
-    waiting = turn.pending_confirmations
-    if len(waiting) < 2:
-        return skip(f"{len(waiting)} calls wait, not two")
-    decision = [{"tool_call_id": waiting[0].tool_call_id, "confirmation": "deny"}]
-    try:
-        bench.append(turn, tool_confirmations=decision)
-    except MistralAgentsError as error:
-        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
-    return judge(True, "one of two calls was decided alone")
-
-
-def _handoff(bench: Workbench) -> Finding:
-    bench.wait()
-    second = bench.client.agents.create(
-        model=bench.model, name=f"{bench.name}-second", description="Answers questions about colours.",
-        instructions="Answer in one word.", metadata=bench.metadata,
-    )  # fmt: skip
-    bench.keep("an agent", lambda: bench.client.agents.delete(second["id"]))
-    bench.wait()
-    first = bench.client.agents.create(
-        model=bench.model, name=f"{bench.name}-first", handoffs=[second["id"]],
-        instructions="Hand every question about colours over.", metadata=bench.metadata,
-    )  # fmt: skip
-    bench.keep("an agent", lambda: bench.client.agents.delete(first["id"]))
-    turn = bench.start("Hand over: which colour has the sky?", agent_id=first["id"], handoff_execution="server")
-    if not turn.handoffs:
-        return skip("the model did not hand over")
-    return judge(turn.agent_id == second["id"], "the second agent answered" if turn.text else "no answer came")
-
-
 def _format_with_tools(bench: Workbench) -> Finding:
     schema = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     try:
-        turn = bench.start("Give the number 7.", tools=[WebSearch()], completion_args={"response_format": wanted})
+        turn = bench.start("Give the number 7.", tools=[CodeInterpreter()], completion_args={"response_format": wanted})
     except MistralAgentsError as error:
         return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
     return judge(turn.text.strip().startswith("{"), "the answer is JSON" if "{" in turn.text else "the answer is text")
@@ -196,6 +177,14 @@ TOOLS = (
         "whether it is refused",
         "The service refuses an unknown name in include.",
         _wrong_include,
+    ),
+    Probe(
+        "excluded-function",
+        'a web search with exclude=["web_search"]',
+        "whether it runs",
+        "A function of a hosted tool that is excluded does not run.",
+        _excluded,
+        costs={"searches": 1},
     ),
     Probe(
         "unknown-connector",
@@ -219,26 +208,12 @@ TOOLS = (
         _connector_pages,
     ),
     Probe(
-        "one-of-two",
-        "a decision about one of two waiting calls",
-        "whether it is taken",
-        "Waiting calls may be decided one by one.",
-        _one_of_two,
-    ),
-    Probe(
-        "handoff",
-        "an agent that hands over to another",
-        "who answers",
-        "A handoff is run by the service, and the second agent answers.",
-        _handoff,
-    ),
-    Probe(
         "format-with-tools",
         "a turn with response_format and a hosted tool",
         "whether it is taken, and the answer is JSON",
         "response_format goes together with hosted tools.",
         _format_with_tools,
-        costs={"searches": 1},
+        costs={"code_runs": 1},
     ),
     Probe(
         "code",
@@ -271,5 +246,13 @@ TOOLS = (
         "A premium search tells its hits.",
         _search_premium,
         costs={"searches": 2},
+    ),
+    Probe(
+        "restart-from-tool-run",
+        "POST /v1/conversations/{id}/restart from the run of a search",
+        "whether a branch is made",
+        "A conversation restarts from the run of a hosted tool.",
+        _restart_from_run,
+        costs={"searches": 1},
     ),
 )

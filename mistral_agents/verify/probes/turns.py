@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, function_call, function_result
-from mistral_agents.errors import GuardrailBlockedError, MistralAgentsError
+from mistral_agents.errors import GuardrailBlockedError, MistralAgentsError, RateLimitedError
 from mistral_agents.turn import Turn
 from mistral_agents.verify.plan import Finding, Probe, judge, skip
 from mistral_agents.verify.workbench import Workbench
@@ -120,6 +120,53 @@ def _left_early(bench: Workbench) -> Finding:
     return judge(not answered, f"{len(history.entries)} entries, {'an' if answered else 'no'} answer among them")
 
 
+_LONG = "Write the numbers from one to two hundred as words."
+
+
+def _tokens_left(turn: Turn) -> int | None:
+    return next((quota.remaining for quota in turn.quotas if quota.name == "tokens"), None)
+
+
+def _left_early_quota(bench: Workbench) -> Finding:
+    """What the quota of tokens lost by a stream that was left; once more where it was filled up meanwhile."""
+    found = _leave_and_count(bench)
+    return found if found.verdict != "could not be tried" else _leave_and_count(bench)
+
+
+def _leave_and_count(bench: Workbench) -> Finding:
+    before = bench.start("Say seven.", store=False, metadata=None)
+    bench.wait()
+    with bench.client.conversations.start_stream(_LONG, model=bench.model, store=False) as stream:
+        for event in stream:
+            if event.get("type") == "message.output.delta":
+                break
+    after = bench.start("Say seven.", store=False, metadata=None)
+    first, last = _tokens_left(before), _tokens_left(after)
+    if first is None or last is None or last > first:
+        return skip("the replies tell no quota of tokens, or it was filled up meanwhile")
+    spent = first - last - after.usage.total_tokens
+    return judge(spent < _WHOLE, f"the stream cost {max(spent, 0)} tokens of the quota", tokens=spent)
+
+
+_WHOLE = 300
+"""Tokens; the whole answer has more than twice as many."""
+_MOST_TURNS = 300
+
+
+def _retry_after(bench: Workbench) -> Finding:
+    """Turns of one token, one upon the other, until one is refused; the client itself repeats some."""
+    for count in range(_MOST_TURNS):
+        try:
+            bench.client.conversations.start(
+                "Say seven.", model=bench.model, store=False, completion_args={"max_tokens": 1}
+            )
+        except RateLimitedError as error:
+            told = error.retry_after
+            seen = f"turn {count + 1} was refused; {'no wait' if told is None else f'{told:g} seconds'} told"
+            return judge(told is not None, seen, turns=count + 1, code=error.code)
+    return skip(f"{_MOST_TURNS} turns were all taken, repeated where need be")
+
+
 def _guardrail_passes(bench: Workbench) -> Finding:
     turn = bench.start("Say the word seven.", guardrails=[_guardrail(0.99)])
     return judge(bool(turn.guardrails), "the turn has results of the check" if turn.guardrails else "no results")
@@ -204,6 +251,21 @@ TURNS = (
         "whether an answer stands there",
         "A turn whose stream is left early leaves no answer in the history.",
         _left_early,
+    ),
+    Probe(
+        "left-early-quota",
+        "the quota of tokens before and after a stream left at its first words",
+        "how many it lost",
+        "A stream that is left early stops working and using tokens.",
+        _left_early_quota,
+    ),
+    Probe(
+        "retry-after",
+        "turns of one token without a pause, until one is refused (up to 300)",
+        "the refusal's Retry-After",
+        "A 429 tells how long to wait.",
+        _retry_after,
+        opt_in=True,
     ),
     Probe(
         "guardrail-passes",
