@@ -15,7 +15,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.utils import secret_from_env
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer, field_validator, model_validator
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
@@ -29,7 +29,7 @@ from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._http.clients import clean_base_url
-from mistral_agents._http.concealed import mask_credentials
+from mistral_agents._http.concealed import drop_credentials, mask_credentials
 from mistral_agents.options import ModelOptions
 
 _translator.register()
@@ -199,7 +199,12 @@ class AgentSettings(BaseChatModel):
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """What `dumps` keeps beside the arguments."""
-        return {"base_url": self.base_url} if self.base_url is not None else {}
+        return {"base_url": drop_credentials(self.base_url)} if self.base_url is not None else {}
+
+    @field_serializer("base_url")
+    def _dump_base_url(self, url: str | None) -> str | None:
+        """The address without its user name and password: dumps are logged, traced and kept."""
+        return drop_credentials(url) if url is not None else None
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from mistral_agents._border.schemas import check_tool, describe_form, make_tool
 from mistral_agents._border.typing_schemas import python_schema
+from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -69,7 +70,7 @@ def unsealed(tool: JsonDict) -> JsonDict:
     if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), SecretStr):
         return tool
     made = copy.copy(tool)
-    made["authorization"] = {**secret, "value": secret["value"].get_secret_value()}
+    made["authorization"] = ConcealedFields(secret, value=secret["value"].get_secret_value())
     return made
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral_agents._api.records import masked
+from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._tools.names import FUNCTIONS
 from mistral_agents._tools.policy import TranslationWarning
 from mistral_agents._tools.translate import (
@@ -191,7 +192,7 @@ class Connector(HostedTool):
         named: Any = connector_id  # users of no type checker give whatever they have
         if not isinstance(named, str) or not named.strip():
             raise ConfigurationError(f"connector_id must be a non-empty text, not {named!r}.")
-        secret = dict(authorization) if authorization is not None else None
+        secret = ConcealedFields(authorization) if authorization is not None else None
         super().__init__("connector", {"connector_id": connector_id, "authorization": secret}, **options)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from mistral_agents._http.concealed import ConcealedHeaders
+from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._http.network import check_seconds
 from mistral_agents.errors import ConfigurationError
 
@@ -66,7 +66,7 @@ def check_ids(options: Mapping[str, Any]) -> None:
                 check_id(f"{name}[{place}]", one)
 
 
-def check_headers(headers: object) -> ConcealedHeaders:
+def check_headers(headers: object) -> ConcealedFields:
     """Headers that HTTP can carry; a value of None is left out.
 
     Raises:
@@ -74,7 +74,7 @@ def check_headers(headers: object) -> ConcealedHeaders:
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a mapping of names to texts, not {type(headers).__name__}.")
-    wanted = ConcealedHeaders()
+    wanted = ConcealedFields()
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"headers: {name!r} is no name of a header (letters, digits and hyphens).")

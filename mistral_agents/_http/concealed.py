@@ -35,8 +35,8 @@ def conceal(value: object) -> Concealed | None:
     return value if value is None or isinstance(value, Concealed) else Concealed(value)
 
 
-class ConcealedHeaders(dict[str, str]):
-    """Headers whose `repr` shows the names only: a value may be a credential."""
+class ConcealedFields(dict[str, str]):
+    """Headers, or an authorization, whose `repr` shows the names only: a value may be a credential."""
 
     def __repr__(self) -> str:
         return repr(dict.fromkeys(self, "***"))
@@ -45,6 +45,11 @@ class ConcealedHeaders(dict[str, str]):
 def mask_credentials(text: str) -> str:
     """A text whose addresses have no user name and password."""
     return _CREDENTIALS.sub("***@", text)
+
+
+def drop_credentials(text: str) -> str:
+    """A text whose addresses work on without their user name and password."""
+    return _CREDENTIALS.sub("", text)
 
 
 def split_credentials(url: str) -> tuple[str, Concealed | None]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mistral_agents._api.arguments import uuid_text
+from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.names import check_hosted_names
 from mistral_agents._tools.policy import Policy, TranslationWarning
@@ -230,6 +231,8 @@ def _translate(tool: object, place: int) -> _Draft:
         known = ", ".join(sorted(_KNOWN))
         raise ConfigurationError(f"tools[{place}] has the unknown type {given!r}; known are {known}.")
     draft = _Draft(str(given), {key: value for key, value in tool.items() if key != "config"})
+    if isinstance(secret := draft.tool.get("authorization"), Mapping):
+        draft.tool["authorization"] = ConcealedFields(secret)
     if given == "document_retrieval":
         draft.tool["type"] = "document_library"
         draft.row("type", given, "enforced", "the service calls it document_library")

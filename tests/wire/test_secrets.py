@@ -6,6 +6,7 @@ import asyncio
 import copy
 import pickle
 import traceback
+import warnings
 
 import pytest
 
@@ -13,6 +14,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._http.calls import Call
 from mistral_agents._http.concealed import Concealed, mask_credentials
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
+from mistral_agents.tools import Connector, translate_tools
 
 from .conftest import WAYS, take_turn
 
@@ -151,3 +153,41 @@ async def test_an_asynchronous_key_is_in_no_local_variable(make_client, wire):
         await make_client(api_key=key).conversations.astart("hello", model="m")
     assert KEY not in locals_of(caught.value)
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("wing", ["langchain", "llama_index", "agents", "tools by hand"])
+def test_no_local_variable_holds_an_authorization(make_client, wire, wing):
+    """What an error tracker keeps of our frames: the tools show that there is an authorization, never its value."""
+    from langchain_mistral_agents import ChatMistralAgent
+    from llama_index_mistral_agents import MistralAgentLLM
+
+    gmail = Connector("gmail", authorization={"type": "api-key", "value": PASSWORD})
+    client = make_client(api_key=KEY, max_retries=0)
+    wire.answer((500, {"message": "boom"}), (500, {"message": "boom"}))
+    actions = {
+        "langchain": lambda: ChatMistralAgent(model="m", client=client, connectors=[gmail]).invoke("hello"),
+        "llama_index": lambda: MistralAgentLLM("m", client=client, tools=[gmail]).complete("hello"),
+        "agents": lambda: client.agents.create(model="m", name="mail", tools=[gmail]),
+        "tools by hand": lambda: client.agents.create(
+            model="m", name="mail", tools=translate_tools([dict(gmail)]).tools
+        ),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the connector's tools can't be read here
+        with pytest.raises(MistralAgentsError) as caught:
+            actions[wing]()
+    assert "gmail" in locals_of(caught.value)
+    assert PASSWORD not in locals_of(caught.value)
+
+
+def test_a_model_that_is_dumped_leaves_the_credentials_of_its_address_out():
+    """Dumps are logged and traced; what is loaded again goes to the same address."""
+    from langchain_core.load import dumps
+
+    from langchain_mistral_agents import ChatMistralAgent
+
+    model = ChatMistralAgent(model="m", api_key=KEY, base_url=f"https://user:{PASSWORD}@service.test")
+    for dumped in (dumps(model), str(model.model_dump()), model.model_dump_json()):
+        assert PASSWORD not in dumped
+        assert "https://service.test" in dumped
+    assert model.mistral._clients._credentials.reveal() == f"user:{PASSWORD}"
