@@ -72,7 +72,9 @@ def _compile_patterns() -> _Patterns:
     words = r"[\p{L}\p{M}\p{N}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
-        token=compile_(rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"),
+        token=compile_(
+            rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
+        ),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
