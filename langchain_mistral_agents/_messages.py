@@ -15,6 +15,7 @@ from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
 from mistral_agents._json import JsonDict
+from mistral_agents.entries import FunctionCall
 from mistral_agents.turn import Turn
 
 
@@ -49,16 +50,18 @@ class Sent:
     undecided: Sequence[JsonDict] = ()
 
 
-def _find_reason(turn: Turn, pending: Sequence[JsonDict]) -> str:
-    """Why the turn ended; the service tells no reason, so it is read from the entries."""
-    if turn.function_calls:
+def _find_reason(calls: Sequence[FunctionCall], pending: Sequence[JsonDict]) -> str:
+    """Why the answer ended; the service tells no reason, so it is read from what the answer shows."""
+    if calls:
         return "tool_calls"
     return "confirmation" if pending else "stop"
 
 
 def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any]:
     """What is known of an answer at its end; `conversation_id` is told at its beginning."""
-    skipped = [call.tool_call_id for call in turn.function_calls[1:]] if sent.first_call_only else []
+    ids = {call["id"] for call in (*answer.tool_calls, *answer.invalid_tool_calls)}
+    calls = [call for call in turn.function_calls if call.tool_call_id in ids]
+    skipped = [call.tool_call_id for call in turn.function_calls if call not in calls]
     pending = [
         *sent.undecided,
         *({"tool_call_id": c.tool_call_id, "name": c.name, "args": c.args} for c in turn.pending_confirmations),
@@ -66,7 +69,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
     facts: JsonDict = {
         "model_name": turn.model if turn.model is not None else sent.model,
         "agent_id": turn.agent_id,
-        "finish_reason": _find_reason(turn, pending),
+        "finish_reason": _find_reason(calls, pending),
         "stored": sent.stored or None,
         "last_entry_id": turn.last_entry_id,
         "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],

@@ -48,11 +48,11 @@ def answer_message(
         turn: What the service answered.
         stored: Whether the service keeps the conversation, so that the message can be continued from.
         first_call_only: Keep one function call; the others are named in `skipped_calls`.
-        stop: The answer ends before the first of these.
+        stop: The answer ends before the first of these; calls behind it are named in `skipped_calls`.
         undecided: Hosted calls of earlier answers that go on waiting for a decision.
         marks: What the next turn must know (see `_plan`).
     """
-    last_entry_id, turn = turn.last_entry_id, cut_turn(turn, stop) if stop else turn
+    whole, turn = turn, cut_turn(turn, stop) if stop else turn
     calls = turn.function_calls
     kept = calls[:1] if first_call_only else calls
     kwargs: JsonDict = {
@@ -63,10 +63,10 @@ def answer_message(
         "stored": stored,
     }
     optional = {
-        "entry_id": last_entry_id,
+        "entry_id": whole.last_entry_id,
         "tool_calls": [tool_call(call) for call in kept],
-        "skipped_calls": [call.tool_call_id for call in calls if call not in kept],
-        "pending_confirmations": [*undecided, *(tool_call(call) for call in turn.pending_confirmations)],
+        "skipped_calls": [call.tool_call_id for call in whole.function_calls if call not in kept],
+        "pending_confirmations": [*undecided, *(tool_call(call) for call in whole.pending_confirmations)],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
         "files": [file_dict(ref) for ref in turn.files],
         "guardrails": turn.guardrails,

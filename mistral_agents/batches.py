@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
+import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict, count_of
+from mistral_agents._json import JsonDict, count_of, load_json
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
@@ -38,6 +40,9 @@ Endpoint = Literal["/v1/conversations", "/v1/chat/completions", "/v1/embeddings"
 _RUNNING = frozenset({"QUEUED", "RUNNING", "CANCELLATION_REQUESTED"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _ONE = "/v1/batch/jobs/{job_id}"
+_PLACE = re.compile(r"0|[1-9][0-9]{0,6}")
+"""What `create` calls a request: its place. Longer numbers are ids of other programs."""
+log = logging.getLogger("mistral_agents.batches")
 
 
 class BatchJob(Record):
@@ -177,16 +182,16 @@ def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
     return ("\n".join(rows) + "\n").encode()
 
 
-def _parse_lines(data: bytes) -> Iterator[JsonDict]:
+def _parse_lines(data: bytes) -> Iterator[JsonDict | str]:
+    """The rows of a file of results; a line that is no JSON object as it stands."""
     for line in data.decode("utf-8", "replace").split("\n"):  # splitlines() would split at U+2028 in a text, too
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ResponseFormatError("A line of the batch job's results is no JSON.", body=line) from error
-        if isinstance(row, dict):
-            yield row
+            row = load_json(line)
+        except ValueError:
+            row = None
+        yield row if isinstance(row, dict) else line
 
 
 def _result(index: int, row: Mapping[str, Any]) -> BatchResult:
@@ -204,18 +209,40 @@ def _result(index: int, row: Mapping[str, Any]) -> BatchResult:
     return BatchResult(index, body)
 
 
-def _in_order(rows: Iterator[JsonDict], total: int) -> list[BatchResult]:
-    """The results at the places of their requests; a request without one has an error there."""
-    found = {str(row.get("custom_id")): row for row in rows}
-    places = [int(key) for key in found if key.isdigit()]
-    size = max([total, *(place + 1 for place in places)])
-    missing = "Request {} of the batch job has no result."
+def _find_place(row: JsonDict | str) -> int | None:
+    """Which request a row answers; None for a line that can't be read, or an id that `create` did not give."""
+    key = str(row.get("custom_id")) if isinstance(row, dict) else ""
+    return int(key) if _PLACE.fullmatch(key) else None
+
+
+def _in_order(rows: Sequence[JsonDict | str], total: int) -> list[BatchResult]:
+    """The results at the places of their requests; a request without one has an error there.
+
+    What belongs to no request (of a job that another program started, or a line that can't be read) stands in the
+    `body` of these errors, since it is paid.
+    """
+    found: dict[int, JsonDict] = {}
+    strays: list[JsonDict | str] = []
+    for row in rows:
+        place = _find_place(row)
+        if place is None or isinstance(row, str):
+            strays.append(row)
+        else:
+            found.setdefault(place, row)
+    told = f"; {len(strays)} lines belong to none of its requests, see .body" if strays else ""
+    if strays:
+        log.warning("%d lines of a batch job's results belong to none of its requests.", len(strays))
+    size = max([total, *(place + 1 for place in found)])
+    if size == 0:
+        raise ResponseFormatError(f"The batch job tells of no request{told}.", body=strays)
     return [
-        _result(place, found[str(place)])
-        if str(place) in found
-        else BatchResult(place, error=BatchFailedError(missing.format(place)))
+        _result(place, found[place]) if place in found else BatchResult(place, error=_make_missing(place, told, strays))
         for place in range(size)
     ]
+
+
+def _make_missing(place: int, told: str, strays: Sequence[JsonDict | str]) -> BatchFailedError:
+    return BatchFailedError(f"Request {place} of the batch job has no result{told}.", body=strays or None)
 
 
 class Batches:
@@ -358,7 +385,7 @@ class Batches:
         job = as_record(BatchJob, reply.json())
         if job.is_running:
             raise ConfigurationError(f"The batch job is {job.get('status')}; wait for its end first.")
-        rows: builtins.list[JsonDict] = []
+        rows: builtins.list[JsonDict | str] = []
         for name in ("output_file", "error_file"):
             file_id = job.get(name)
             if isinstance(file_id, str):
@@ -368,7 +395,7 @@ class Batches:
             reasons = [str(one.get("message")) for one in job.get("errors") or () if isinstance(one, dict)]
             text = f"The batch job is {job.get('status')} and has no results: {'; '.join(reasons) or 'no reason told'}"
             raise BatchFailedError(text, body=dict(job))
-        return _in_order(iter(rows), job.progress[1])
+        return _in_order(rows, job.progress[1])
 
     # ending ----------------------------------------------------------------------------------------------------
 

@@ -161,8 +161,8 @@ class BatchApi:
         """One job; with `inline=true` its results too."""
         job = await self._found(request)
         if request.query_params.get("inline", "").lower() == "true" and job["output_file"] is not None:
-            lines = (await run_in_threadpool(self._files.content, job["output_file"])).decode().splitlines()
-            job["outputs"] = [json.loads(line) for line in lines]
+            lines = (await run_in_threadpool(self._files.content, job["output_file"])).decode().split("\n")
+            job["outputs"] = [json.loads(line) for line in lines if line]
         return JSONResponse(job)
 
     async def cancel(self, request: Request) -> Response:

@@ -172,6 +172,7 @@ def see_mlflow(standin: Standin) -> list[Run]:
 
     with tempfile.TemporaryDirectory() as folder:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/traces.db")
+        mlflow.create_experiment("turns", artifact_location=f"{folder}/artifacts")  # else in the current folder
         mlflow.set_experiment("turns")
         mlflow.langchain.autolog()
         mlflow.llama_index.autolog()

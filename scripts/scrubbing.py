@@ -154,7 +154,7 @@ def _ids_in(data: Any, key: str = "") -> Iterator[str]:
     elif isinstance(data, list):
         for value in data:
             yield from _ids_in(value, key)
-    elif isinstance(data, str) and (key == "id" or key.endswith(("_id", "_ids"))):
+    elif isinstance(data, str) and data and (key == "id" or key.endswith(("_id", "_ids"))):  # "" is in every path
         yield data
 
 

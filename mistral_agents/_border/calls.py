@@ -22,8 +22,10 @@ from mistral_agents.entries import FunctionCall, function_call, function_result,
 from mistral_agents.errors import PendingCallsError
 
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
-SKIPPED = "Skipped: one call at a time was asked for. Call it again if it is still needed."
-"""What a call is answered with that `parallel_tool_calls=False` left out."""
+SKIPPED = (
+    "Skipped: one call at a time was asked for, or an end of the answer before it. Call it again if it is still needed."
+)
+"""What a call is answered with that `parallel_tool_calls=False` left out, or that stood behind a stop sequence."""
 UNNAMED = "call_without_a_name"
 """What stands for the name of a call that has none, where it must be sent again; no function is called so."""
 UNREADABLE = "unreadable: the call was not run"

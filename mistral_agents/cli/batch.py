@@ -14,7 +14,8 @@ from mistral_agents._api.arguments import given
 from mistral_agents._api.records import Records
 from mistral_agents._display.blocks import Table
 from mistral_agents._display.words import shorten, write_table
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
+from mistral_agents._turn.content import as_json_text
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError
 from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
@@ -44,7 +45,7 @@ def read_requests(lines: Iterable[str], endpoint: Endpoint) -> Iterator[JsonDict
             yield _make_body(text, endpoint)
             continue
         try:
-            yield json.loads(text)
+            yield load_json(text)
         except ValueError as error:
             raise ConfigurationError(f"Line {number} begins with {{ and is no JSON object: {error}.") from error
 
@@ -57,9 +58,9 @@ def _make_body(text: str, endpoint: Endpoint) -> JsonDict:
 
 def _read_file_lines(file: Path) -> list[str]:
     if str(file) == "-":
-        return sys.stdin.read().splitlines()
+        return sys.stdin.read().split("\n")  # splitlines() would split at U+2028 in a text, too
     try:
-        return file.expanduser().read_text(encoding="utf-8-sig").splitlines()
+        return file.expanduser().read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is no text in UTF-8.") from error
 
@@ -170,16 +171,19 @@ def _emit_results(session: CommandSession, job: BatchJob, output: Path | None) -
 
 
 def _as_row(result: BatchResult) -> JsonDict:
-    row: JsonDict = {"index": result.index, "text": _read_answer_text(result.body), "tokens": result.usage.total_tokens}
+    row: JsonDict = {"index": result.index, "text": read_answer_text(result.body), "tokens": result.usage.total_tokens}
     return {**row, "error": str(result.error) if result.error is not None else None, "body": result.body}
 
 
-def _read_answer_text(body: JsonDict | None) -> str | None:
+def read_answer_text(body: JsonDict | None) -> str | None:
+    """The words of a reply of any endpoint; None where it has none."""
     if body is None:
         return None
     choices: Any = body.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return str((choices[0].get("message") or {}).get("content"))
+        message = choices[0].get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        return as_json_text(content) if content is not None else None
     return BatchResult(0, body).turn.text if "outputs" in body else None
 
 

@@ -76,8 +76,10 @@ def _scrub_body(body: bytes, change: Change | None) -> bytes:
     try:
         return _scrub_json(text, change).encode()
     except ValueError:
-        pass_on = text.startswith(("event:", "data:", ":"))
-    return "".join(_scrub_line(line, change) for line in text.splitlines(keepends=True)).encode() if pass_on else body
+        if not text.startswith(("event:", "data:", "id:", "retry:", ":")):
+            return body
+    # splitlines() would split at U+2028 in a text, and the halves of its JSON would stay as they are
+    return "\n".join(_scrub_line(line, change) for line in text.split("\n")).encode()
 
 
 def _scrub_line(line: str, change: Change | None) -> str:

@@ -244,3 +244,9 @@ def test_texts_of_ours_name_no_others() -> None:
     assert "me@example.org" not in kept
     refused = _exchange(scrubber, "POST", "/v1/conversations", {"detail": f"no {FOREIGN_ID}", "metadata": {"a": MARK}})
     assert json.loads(refused) == {"detail": "no 00000000-0000-4000-8000-000000000000", "metadata": {}}
+
+
+def test_an_empty_id_makes_nothing_the_scenarios_own() -> None:
+    scrubber = Scrubber("http://x", SERVICE)
+    _exchange(scrubber, "POST", "/v1/conversations", {"conversation_id": "conv_1", "parent_id": ""})
+    assert MARK not in _exchange(scrubber, "GET", "/v1/agents/ag_2", {"id": "ag_2", "name": MARK})

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mistral_agents.cli.app import app
+from mistral_agents.cli.batch import read_answer_text
 
 from ..support.scripted import fail, say
 
@@ -70,6 +71,27 @@ def test_bodies_are_sent_as_they_are_and_waited_for(data):
     lines = f"{json.dumps(body)}\nWhat is 2 + 2?\n"
     rows = data("batch", "submit", "-", "--endpoint", "chat", "--model", "mistral-small-latest", "--wait", given=lines)
     assert ["42" in rows[0]["text"], "4" in rows[1]["text"]] == [True, True]
+
+
+def test_a_request_ends_with_its_line_only(data, tmp_path):
+    body = json.dumps({"inputs": "What is 6 * 7?\u2028And\x85so?"}, ensure_ascii=False)
+    (tmp_path / "in.jsonl").write_bytes(f"{body}\r\n{body}\n".encode())
+    for file, given, count in (("in.jsonl", None, 2), ("-", body, 1)):
+        rows = data("batch", "submit", file, "--wait", given=given)
+        assert ["42" in row["text"] for row in rows] == [True] * count
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": None}, None),
+        ({"content": "a"}, "a"),
+        ({"content": [{"text": "a"}]}, '[{"text": "a"}]'),
+        ("a", None),
+    ],
+)
+def test_a_chat_without_words_has_no_text(message, text):
+    assert read_answer_text({"choices": [{"message": message}]}) == text
 
 
 def test_a_request_that_failed_ends_with_5_and_stands_in_its_place(cli_of, standin_factory, scripted):

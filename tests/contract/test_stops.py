@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from mistral_agents import WebSearch
+from mistral_agents._border.calls import SKIPPED
 from mistral_agents._border.stops import TextCut, cut_turn
 from mistral_agents.turn import Turn
 from tests.contract.conftest import World
-from tests.contract.ways import Way, each_way
-from tests.support.scripted import say
+from tests.contract.ways import Way, each_stored_way, each_way
+from tests.support.scripted import ask_confirmation, call, say
 
 
 @pytest.fixture
@@ -43,6 +45,33 @@ def test_a_kept_conversation_goes_on_behind_a_cut_answer(way: Way, world: World,
     assert way.text(second) == "Three."
     if way.stored:
         assert way.conversation(second) == way.conversation(first)
+
+
+@each_stored_way
+def test_a_call_behind_the_stop_is_answered_as_skipped(way: Way, world: World) -> None:
+    parameters = {"type": "object", "properties": {}}
+    tool = {"type": "function", "function": {"name": "f", "description": "f", "parameters": parameters}}
+    agent = world.client.agents.create(model="mistral-medium-latest", name="stops", tools=[tool])
+    world.mind.script(say("One. STOP Two.", calls=[call("f")]), say("Three."))
+    model = way.model(world.client, model=None, agent_id=agent["id"], stop=["STOP"])
+    first = way.ask(model, [way.user("q")])
+    facts = first.response_metadata if way.wing == "langchain" else first.additional_kwargs
+    assert (len(facts["skipped_calls"]), facts.get("finish_reason", "stop")) == (1, "stop")
+    second = way.ask(model, [way.user("q"), first, way.user("more")])
+    assert (way.text(second), way.conversation(second)) == ("Three.", way.conversation(first))
+    assert [entry.get("result") for entry in world.turns[-1][1]["inputs"]] == [SKIPPED, None]
+
+
+@each_stored_way
+def test_a_hosted_call_behind_the_stop_waits_for_its_decision(way: Way, world: World) -> None:
+    searches = WebSearch(requires_confirmation=["web_search"])
+    agent = world.client.agents.create(model="mistral-medium-latest", name="stops", tools=[searches])
+    world.mind.script(say("One. STOP Two.", calls=[ask_confirmation("web_search", {"query": "q"})]), say("Three."))
+    model = way.model(world.client, model=None, agent_id=agent["id"], stop=["STOP"])
+    first = way.ask(model, [way.user("q")])
+    facts = first.response_metadata if way.wing == "langchain" else first.additional_kwargs
+    assert len(facts["pending_confirmations"]) == 1
+    assert way.text(way.ask(model, [way.user("q"), first, way.user("more")])) == "Three."
 
 
 @each_way

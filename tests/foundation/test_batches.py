@@ -13,7 +13,7 @@ from langchain_mistral_agents import ChatMistralAgent
 from llama_index_mistral_agents import MistralAgentLLM
 from mistral_agents import CodeInterpreter, MistralAgents, Prices
 from mistral_agents.batches import BatchFailedError
-from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError
+from mistral_agents.errors import ConfigurationError, InvalidRequestError, MistralAgentsError, ResponseFormatError
 from tests.support.scripted import ScriptedModel, fail, say
 
 
@@ -196,3 +196,27 @@ def test_a_result_with_a_line_separator_in_its_text_is_one_line(make_client: Any
     wire.answer((200, job), (200, f"{line}\n".encode()))
     (result,) = make_client().batches.results("job_1")
     assert result.turn.text == text
+
+
+def test_lines_of_no_request_are_kept_beside_the_answers(make_client: Any, wire: Any) -> None:
+    good = {"custom_id": "0", "response": {"status_code": 200, "body": {"outputs": [], "conversation_id": "c"}}}
+    lines = [json.dumps(good), "cut off {", "[" * 100_000, json.dumps({**good, "custom_id": "²"})]
+    job = {"id": "j", "status": "SUCCESS", "total_requests": 2, "output_file": "f", "error_file": None}
+    wire.answer((200, job), (200, "\n".join(lines).encode()))
+    answered, missing = make_client().batches.results("j")
+    assert answered.turn.conversation_id == "c"
+    assert "3 lines belong to none" in str(missing.error)
+    assert missing.error.body == [*lines[1:3], {**good, "custom_id": "²"}]
+
+
+def test_a_job_of_another_program_loses_no_answer(make_client: Any, wire: Any) -> None:
+    reply = {"status_code": 200, "body": {"outputs": [], "conversation_id": "c"}}
+    rows = [{"custom_id": name, "response": reply} for name in ("a", "20260101")]
+    job = {"id": "j", "status": "SUCCESS", "total_requests": 2, "output_file": "f", "error_file": None}
+    file = (200, "\n".join(map(json.dumps, rows)).encode())
+    wire.answer((200, job), file)
+    assert [one.error.body for one in make_client().batches.results("j")] == [rows, rows]
+    wire.answer((200, {**job, "total_requests": 0}), file)
+    with pytest.raises(ResponseFormatError, match="2 lines belong to none") as caught:
+        make_client().batches.results("j")
+    assert caught.value.body == rows

@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import threading
 import warnings
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -43,8 +45,8 @@ def test_nothing_of_ours_warns_by_itself() -> None:
 
 
 @pytest.fixture
-def model(standin) -> ChatMistralAgent:
-    return ChatMistralAgent(model="mistral-small-latest", api_key="k", base_url=standin.base_url)
+def model(client: MistralAgents) -> ChatMistralAgent:
+    return ChatMistralAgent(model="mistral-small-latest", client=client)
 
 
 def start(client: MistralAgents, **_: object) -> None:
@@ -97,13 +99,13 @@ def leave_out(model: ChatMistralAgent, **_: object) -> None:
     model.invoke([HumanMessage([{"type": "text", "text": "Hi"}, {"type": "thinking", "thinking": "Hm."}])])
 
 
-def chat(standin, **_: object) -> None:
-    llm = MistralAgentLLM(model="mistral-small-latest", api_key="k", base_url=standin.base_url)
+def chat(client: MistralAgents, **_: object) -> None:
+    llm = MistralAgentLLM(model="mistral-small-latest", client=client)
     llm.chat([ChatMessage("Hello")], completion_args=UNHEARD)
 
 
-async def astream_chat(standin, **_: object) -> None:
-    llm = MistralAgentLLM(model="mistral-small-latest", api_key="k", base_url=standin.base_url)
+async def astream_chat(client: MistralAgents, **_: object) -> None:
+    llm = MistralAgentLLM(model="mistral-small-latest", client=client)
     async for _piece in await llm.astream_chat([ChatMessage("Hello")], completion_args=UNHEARD):
         pass
 
@@ -111,14 +113,21 @@ async def astream_chat(standin, **_: object) -> None:
 CALLS = [start, stream, astart, talk, create, translate, invoke, invoke_chain, stream_chain, ainvoke_chain, wait_for_chain, leave_out, chat, astream_chat]  # fmt: skip
 
 
+async def _close_after(done: Coroutine[Any, Any, None], client: MistralAgents) -> None:
+    try:
+        await done
+    finally:
+        await client.aclose()
+
+
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
-def test_a_warning_names_the_users_line_and_what_to_do(call, client, model, standin) -> None:
+def test_a_warning_names_the_users_line_and_what_to_do(call, client, model) -> None:
     refused = contextlib.suppress(MistralAgentsError)  # an option that the stand-in has not heard of either
     with warnings.catch_warnings(record=True) as seen, refused:
         warnings.simplefilter("always", UserWarning)
-        done = call(client=client, model=model, standin=standin)
+        done = call(client=client, model=model)
         if asyncio.iscoroutine(done):
-            asyncio.run(done)
+            asyncio.run(_close_after(done, client))
     assert seen, "nothing was warned of"
     first, last = call.__code__.co_firstlineno, max(line for *_, line in call.__code__.co_lines() if line is not None)
     for warning in seen:

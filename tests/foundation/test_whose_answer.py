@@ -12,7 +12,7 @@ import pytest
 from mistral_agents import Conversation, MistralAgents
 from mistral_agents._api.recovery import find_turn, recovered_turn
 from mistral_agents.entries import function_result, parse_entries
-from mistral_agents.errors import MistralAgentsError, StreamInterruptedError, TimeoutExceededError, UnknownOutcomeError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError, UnknownOutcomeError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, say
 
@@ -224,7 +224,7 @@ def test_a_stream_that_another_thread_left_is_waited_for_and_then_closed(
     assert conversation.append("two").text == "a longer answer"
 
 
-def test_a_turn_within_a_turn_is_refused_in_time(world: tuple[Standin, MistralAgents], scripted: ScriptedModel) -> None:
+def test_a_turn_within_a_turn_is_refused_at_once(world: tuple[Standin, MistralAgents], scripted: ScriptedModel) -> None:
     _, client = world
     tool = {"type": "function", "function": {"name": "again", "parameters": {"type": "object", "properties": {}}}}
     scripted.script(call("again"), say("ok"))
@@ -233,10 +233,10 @@ def test_a_turn_within_a_turn_is_refused_in_time(world: tuple[Standin, MistralAg
     def again() -> str:
         try:
             conversation.append("inside")
-        except TimeoutExceededError as error:
+        except ConfigurationError as error:
             caught.append(error)
         return "done"
 
-    conversation = Conversation(client, model=MODEL, tools=[tool], functions={"again": again}, timeout=0.5)
+    conversation = Conversation(client, model=MODEL, tools=[tool], functions={"again": again})
     conversation.append("outside")
     assert "was not sent" in str(caught[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -150,3 +151,12 @@ def test_cassettes_keep_no_key_and_no_person():
     assert b"0af1" not in kept["body"]["string"]
     assert b"sig=FILTERED" in kept["body"]["string"]
     assert b"kept" in kept["body"]["string"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["\u2028", "\x85"])
+def test_a_line_of_a_stream_ends_where_it_ends(mark, end):
+    data = json.dumps({"text": "\u2028", "user_name": "Ada"}, ensure_ascii=False).replace("\u2028", mark)
+    body = f"id: 1{end}data: {data}{end}{end}".encode()
+    kept = cassette_settings()["before_record_response"]({"headers": {}, "body": {"string": body}})
+    assert kept["body"]["string"] == body.replace(b"Ada", b"FILTERED")

@@ -77,11 +77,11 @@ def test_conversations_are_answered_with_errors_in_place(thinking, scripted):
 def test_requests_may_stand_in_the_job_itself(api):
     requests = [
         {"body": {"model": MODEL, "input": "otters"}},
-        {"custom_id": "x", "body": {"model": MODEL, "input": "owls"}},
+        {"custom_id": "x\u2028y", "body": {"model": MODEL, "input": "owls"}},
     ]
     job = finished(api, api.ok("POST", "/batch/jobs", {"endpoint": "/v1/embeddings", "requests": requests}))
     shown = api.ok("GET", f"/batch/jobs/{job['id']}", inline="true")
-    assert [line["custom_id"] for line in shown["outputs"]] == ["0", "x"]
+    assert [line["custom_id"] for line in shown["outputs"]] == ["0", "x\u2028y"]
     assert len(shown["outputs"][0]["response"]["body"]["data"][0]["embedding"]) == 1024
 
 
