@@ -54,9 +54,12 @@ def _read_parts(content: list[Any]) -> Iterator[Part]:
         if isinstance(block, str):
             yield Part("text", "text", text=block)
             continue
-        reader = _READERS.get(block.get("type"))
+        if not isinstance(block, Mapping):
+            raise ConfigurationError(f"A content block must be a text or a dict, not {type(block).__name__}.")
+        kind = block.get("type")
+        reader = _READERS.get(kind) if isinstance(kind, str) else None
         if reader is None:
-            yield Part("chunk", str(block.get("type")))
+            yield Part("chunk", str(kind))
         else:
             yield from reader(block)
 
@@ -64,14 +67,14 @@ def _read_parts(content: list[Any]) -> Iterator[Part]:
 def _read_result(content: list[Any]) -> Iterator[Part]:
     for block in content:
         kind = block.get("type") if isinstance(block, Mapping) else None
-        if isinstance(block, str) or kind in _READERS or kind in _REFUSED:
+        if isinstance(block, str) or (isinstance(kind, str) and (kind in _READERS or kind in _REFUSED)):
             yield from _read_parts([block])
         else:
             yield Part("text", "json", text=write_json(block))
 
 
 def _read_text(block: Mapping[str, Any]) -> Iterator[Part]:
-    yield Part("text", "text", text=block.get("text", ""))
+    yield Part("text", "text", text=block.get("text"))
 
 
 def _read_plain(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -139,7 +142,9 @@ def _read_text_source(block: Mapping[str, Any], source: Mapping[str, Any]) -> It
     inner = source.get("content")
     if name:
         yield Part("text", label, text=f"{name}:")
-    yield from _read_parts([inner] if isinstance(inner, str) else list(inner or ()))
+    if not isinstance(inner, (str, list)):
+        raise ConfigurationError(f"The content of a {label!r} block must be a text or a list, not {inner!r}.")
+    yield from _read_parts([inner] if isinstance(inner, str) else inner)
 
 
 def _read_context(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -163,7 +168,7 @@ def _read_file(
         str(block.get("type")),
         text=text,
         data=held.get("base64", held.get("data")),
-        url=str(url) if url is not None else None,
+        url=url if isinstance(url, str) else None,
         file_id=file_id if isinstance(file_id, str) else None,
         mime=held.get("mime_type") or held.get("media_type") or mime,
         name=_name_of(block),
@@ -172,8 +177,7 @@ def _read_file(
 
 
 def _name_of(block: Mapping[str, Any]) -> str | None:
-    extras = block.get("extras")
-    held = [block, extras if isinstance(extras, Mapping) else {}, block.get("metadata") or {}]
+    held = [block, *(one for key in ("extras", "metadata") if isinstance(one := block.get(key), Mapping))]
     names = (one.get(key) for one in held for key in ("filename", "file_name", "title", "name"))
     return next((name for name in names if isinstance(name, str) and name), None)
 
@@ -188,7 +192,7 @@ def _read_nothing(block: Mapping[str, Any]) -> Iterator[Part]:
     yield Part("nothing", str(block.get("type")))
 
 
-_REFUSED = frozenset({"audio", "video", "input_audio"})
+_REFUSED = frozenset({"audio", "video", "input_audio", "input_video", "audio_url", "video_url"})
 _READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
     "text": _read_text,
     "input_text": _read_text,

@@ -114,7 +114,10 @@ def _make_assistant_entries(message: AIMessage) -> Iterator[JsonDict]:
 
 
 def _list_blocks(message: AIMessage) -> list[Any]:
-    blocks: list[Any] = list(message.content_blocks)
+    try:
+        blocks: list[Any] = list(message.content_blocks)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"A content block of an AIMessage can't be read: {error}.") from error
     told = {block.get("id") for block in blocks if block.get("type") in _CALLS}
     calls: list[Any] = [{**call, "type": "tool_call"} for call in message.tool_calls]
     calls += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
@@ -151,7 +154,7 @@ def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
         yield from _make_hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
-    elif not ours:
+    elif not ours and kind != "tool_call_chunk":  # a sum of chunks tells its calls beside them
         value = block.get("value") if kind == "non_standard" else None
         warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
 

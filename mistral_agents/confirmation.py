@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
+from mistral_agents._border.control import call_in_thread
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError
@@ -80,7 +80,7 @@ async def adecide(
             return None
         answer: Any = rule
         if callable(rule):
-            answer = await asyncio.to_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
+            answer = await call_in_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
             answer = await answer if inspect.isawaitable(answer) else answer
         found.append(_parse_decision(call, answer))
     return found

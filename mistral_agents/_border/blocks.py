@@ -12,8 +12,8 @@ import codecs
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +29,8 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SPACES = re.compile(r"\s+")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _DOCUMENT = "application/pdf"
+_BYTES = "application/octet-stream"
+_UNTOLD = (None, _DOCUMENT)
 _TOOLS = {"image": "image_generation", "document": "code_interpreter"}
 
 
@@ -69,13 +71,38 @@ def make_chunk(part: Part) -> JsonDict:
     """
     if part.kind == "text":
         return {"type": "text", "text": _read_block_text(part)}
-    if part.kind == "image":
-        return _make_image(part)
-    if part.kind == "document":
-        return _make_document(part)
+    if part.kind in ("image", "document"):
+        return _FILES[_find_family(part)](part)
     if part.chunk is not None:
         return part.chunk
-    raise ConfigurationError(f"The service takes no {part.label!r} content; it takes text, images and documents.")
+    raise _refuse(part.label)
+
+
+def _refuse(what: str) -> ConfigurationError:
+    return ConfigurationError(f"The service takes no {what!r} content; it takes text, images and documents.")
+
+
+def _find_family(part: Part) -> Literal["image", "document"]:
+    """What a file is: its media type decides where it tells of pictures, sounds or films, else the block.
+
+    Raises:
+        ConfigurationError: It is a sound or a film, or its media type is none.
+    """
+    if part.mime is not None and not isinstance(part.mime, str):
+        raise ConfigurationError(f"The media type of a {part.label!r} block must be a text, not {part.mime!r}.")
+    told = next((head for value in (part.url, part.data) if (head := _read_head(value))), part.mime or "")
+    family = told.partition("/")[0].strip().lower()
+    if family in ("audio", "video"):
+        raise _refuse(told)
+    if family == "image":
+        return "image"
+    return "document" if part.kind == "document" or told.lower() == _DOCUMENT else "image"
+
+
+def _read_head(value: object) -> str:
+    """The media type that a data URL tells; an empty text where it tells none, or is no data URL."""
+    head = value.partition(",")[0] if isinstance(value, str) and value.startswith("data:") else ""
+    return head.removeprefix("data:").partition(";")[0]
 
 
 def _read_block_text(part: Part) -> str:
@@ -87,11 +114,22 @@ def _read_block_text(part: Part) -> str:
 def _make_image(part: Part) -> JsonDict:
     if part.file_id is not None:
         return _make_tool_file(part)
-    address = part.url if part.url is not None else _make_data_url(part, part.mime or "image/png")
+    address = _check_address(part) if part.url is not None else _make_data_url(part, part.mime or "image/png")
     return {
         "type": "image_url",
         "image_url": {"url": address, "detail": part.detail} if part.detail in _DETAILS else address,
     }
+
+
+def _check_address(part: Part) -> str:
+    """An address as it is given, where there is one; a data URL's base64 must be some."""
+    url = part.url if part.url is not None else ""
+    head, _, data = url.partition(",")
+    if not url.strip():
+        raise ConfigurationError(f"The url of a {part.label!r} block is empty; it needs url, base64 or file_id.")
+    if head.startswith("data:") and head.endswith(";base64"):
+        return f"{head},{_check_base64(data, part)}"
+    return url
 
 
 def _make_tool_file(part: Part) -> JsonDict:
@@ -105,8 +143,8 @@ def _make_document(part: Part) -> JsonDict:
         return {"type": "text", "text": _label_text(_read_block_text(part), part.name)}
     named = {"document_name": part.name} if part.name else {}
     if part.url is not None and not part.url.startswith("data:"):
-        return {"type": "document_url", "document_url": part.url, **named}
-    url = part.url if part.url is not None else _make_data_url(part, _guess_type(part))
+        return {"type": "document_url", "document_url": _check_address(part), **named}
+    url = _check_address(part) if part.url is not None else _make_data_url(part, _guess_type(part))
     if _is_text_type(url.partition(";")[0].removeprefix("data:")):
         return {"type": "text", "text": _label_text(_decode_text(url, part), part.name)}
     return {"type": "document_url", "document_url": url, **named}
@@ -118,8 +156,8 @@ def _guess_type(part: Part) -> str:
     Where nothing is told it is known by the name, else by how the data begin.
     """
     named = mimetypes.guess_type(part.name)[0] if part.name else None
-    told = part.mime if part.mime is not None else named
-    if told not in (None, _DOCUMENT) or part.data is None or named == _DOCUMENT:
+    told = part.mime if part.mime not in (None, _BYTES) else named
+    if told not in _UNTOLD or part.data is None or named == _DOCUMENT:
         return told or _DOCUMENT
     begin = _begin_of(part.data) if isinstance(part.data, str) else bytes(part.data)
     return "text/plain" if _looks_like_text(begin) else _DOCUMENT
@@ -147,21 +185,32 @@ def _label_text(text: str, name: str | None) -> str:
 
 
 def _is_text_type(mime: str) -> bool:
-    return mime.startswith("text/") or mime in _TEXT_TYPES
+    mime = mime.lower()
+    return mime.startswith("text/") or mime in _TEXT_TYPES or mime.endswith(("+json", "+yaml"))
 
 
 def _decode_text(url: str, part: Part) -> str:
     """The words of a text document: the service reads documents as pages, so it gets the text itself."""
     head, _, data = url.partition(",")
     held = base64.b64decode(_check_base64(data, part)) if head.endswith(";base64") else unquote_to_bytes(data)
-    encoding = "utf-16" if held[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = "utf-16" if held[:2] in (b"\xff\xfe", b"\xfe\xff") else _read_charset(head)
     try:
         return held.decode(encoding)
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, LookupError) as error:
         raise ConfigurationError(
             f"The text in a {part.label!r} block is no {encoding.upper()}: {error}.",
             hint="Encode it so, or send its text.",
         ) from error
+
+
+def _read_charset(head: str) -> str:
+    """The encoding that a data URL tells, else UTF-8 with or without a mark."""
+    told = (one.partition("=") for one in head.split(";")[1:])
+    charset = next((value.strip(' "') for name, _, value in told if name.strip().lower() == "charset"), "utf-8")
+    return "utf-8-sig" if charset.lower() in ("utf-8", "utf8", "us-ascii") else charset
+
+
+_FILES: dict[str, Callable[[Part], JsonDict]] = {"image": _make_image, "document": _make_document}
 
 
 def _make_data_url(part: Part, mime: str) -> str:
@@ -175,7 +224,7 @@ def _make_data_url(part: Part, mime: str) -> str:
             f"The data of a {part.label!r} block must be base64 or bytes, not {type(data).__name__}."
         )
     if data.startswith("data:"):
-        return data
+        return _check_address(replace(part, url=data))
     return f"data:{mime};base64,{_check_base64(data, part)}"
 
 

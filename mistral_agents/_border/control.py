@@ -7,7 +7,9 @@ raise some that are. They are known by the names of their classes and modules, s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from typing import Any
 
 _STEERING = {
     "langgraph": frozenset({"GraphBubbleUp"}),
@@ -21,3 +23,19 @@ def is_steering(error: BaseException) -> bool:
     if not isinstance(error, Exception) or isinstance(error, (asyncio.CancelledError, CancelledError)):
         return True
     return any(kind.__name__ in _STEERING.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__)
+
+
+async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`asyncio.to_thread` for a user's function, which may raise anything.
+
+    Raises:
+        RuntimeError: It raised `StopIteration`: no future takes one, and who awaits it would wait for ever.
+    """
+    return await asyncio.to_thread(_keep_iteration_inside, function, *args, **kwargs)
+
+
+def _keep_iteration_inside(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError(f"the function raised StopIteration: {error}") from error

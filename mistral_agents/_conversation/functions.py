@@ -11,7 +11,7 @@ from typing import Any
 
 from mistral_agents._border.blocks import write_json
 from mistral_agents._border.calls import answer_unrun, find_call_fault, parse_call_arguments
-from mistral_agents._border.control import is_steering
+from mistral_agents._border.control import call_in_thread, is_steering
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
 
@@ -111,7 +111,7 @@ async def _arun_function(call: FunctionCall, functions: Functions) -> JsonDict:
         function, arguments = functions[call.name], parse_call_arguments(call.arguments)
         if inspect.iscoroutinefunction(function):
             return _pair_result(call, await function(**arguments))
-        value = await asyncio.to_thread(function, **arguments)
+        value = await call_in_thread(function, **arguments)
         return _pair_result(call, await value if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):

@@ -146,3 +146,46 @@ def test_nothing_is_said_of_what_is_sent() -> None:
                 Part("chunk", "tool_file", chunk={"type": "tool_file"}),
             ]
         )
+
+
+@pytest.mark.parametrize("kind", ["image", "document"])
+@pytest.mark.parametrize(
+    ("mime", "sent"), [("image/png", "image_url"), ("application/pdf", "document_url"), ("audio/mpeg", None)]
+)
+def test_a_file_is_what_its_media_type_says(kind: Any, mime: str, sent: str | None) -> None:
+    """LangChain's `file` and LlamaIndex's `DocumentBlock` hold any file, sounds and pictures too."""
+    told = Part(kind, "file", data=PNG, mime=mime)
+    in_its_address = Part(kind, "file", url=f"data:{mime};base64,{base64.b64encode(PNG).decode()}")
+    for part in (told, in_its_address):
+        if sent is None:
+            with pytest.raises(ConfigurationError, match="audio/mpeg"):
+                make_chunk(part)
+        else:
+            assert make_chunk(part)["type"] == sent
+
+
+@pytest.mark.parametrize("url", ["", " ", "data:image/png;base64,", "data:image/png;base64,!!!"])
+@pytest.mark.parametrize("kind", ["image", "document"])
+def test_an_address_that_holds_nothing_is_refused(kind: Any, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="'file' block"):
+        make_chunk(Part(kind, "file", url=url))
+
+
+def test_a_media_type_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="media type of a 'file' block"):
+        make_chunk(Part("document", "file", data=PNG, mime=5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mime", ["Text/Plain", "application/ld+json", "text/plain; charset=utf-8"])
+def test_a_text_is_known_by_any_spelling_of_its_type(mime: str) -> None:
+    assert make_chunk(Part("document", "file", data=b"{}", mime=mime)) == {"type": "text", "text": "{}"}
+
+
+def test_a_file_of_plain_bytes_is_known_by_its_name() -> None:
+    part = Part("document", "file", data=b"words", mime="application/octet-stream", name="a.txt")
+    assert make_chunk(part)["text"] == "a.txt:\nwords"
+
+
+def test_a_text_is_read_in_the_encoding_that_its_address_tells() -> None:
+    url = f"data:text/plain;charset=iso-8859-1;base64,{base64.b64encode('Straße'.encode('latin-1')).decode()}"
+    assert make_chunk(Part("document", "file", url=url))["text"] == "Straße"

@@ -112,3 +112,9 @@ def test_other_words_after_a_pause_close_the_call() -> None:
     assert isinstance(action, Send)
     assert [entry["type"] for entry in action.inputs] == ["function.result", "message.input"]
     assert "interrupted" in action.inputs[0]["result"]
+
+
+async def test_a_function_that_raises_stop_iteration_ends_on_an_event_loop() -> None:
+    """No future takes a StopIteration: unguarded, the turn would wait for its thread for ever."""
+    [entry] = await asyncio.wait_for(arun_functions(calls("pay"), {"pay": lambda: next(iter(()))}), 20)
+    assert "StopIteration" in entry["result"]

@@ -20,6 +20,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
+from langchain_mistral_agents._content import human_content, result_content
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from mistral_agents import Conversation, MistralAgents
 from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
@@ -452,3 +453,27 @@ def test_calls_without_ids_of_their_own_each_get_their_result(service, run, ids,
     results = {e["tool_call_id"]: e["result"] for e in service.bodies[-1]["inputs"] if e["type"] == "function.result"}
     assert list(results.values()) == ["one", "two"]
     assert all(results)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "content": [{"type": "text", "text": "elsewhere"}]},
+        {"type": "document", "source": {"type": "content", "content": 5}},
+        {"type": "document", "source": {"type": "content", "content": None}},
+        {"type": "document", "source": {"type": "content", "content": [["a"]]}},
+        {"type": "file", "base64": "eA==", "mime_type": "audio/mpeg", "metadata": "none of ours"},
+        {"type": "image", "url": 5},
+    ],
+)
+def test_a_misshapen_block_is_refused_and_not_dropped(block: dict[str, Any]) -> None:
+    """A message that would arrive without its words, or a bare `AttributeError`, helps nobody."""
+    with pytest.raises(ConfigurationError):
+        human_content([{"type": "text", "text": "Look."}, block])
+
+
+@pytest.mark.parametrize("kind", ["audio_url", "video_url", "input_video"])
+def test_a_film_in_a_result_is_not_read_as_its_base64(kind: str) -> None:
+    with pytest.warns(UserWarning, match=kind):
+        result = result_content([{"type": kind, kind: {"url": "data:video/mp4;base64,AAAA"}}])
+    assert "AAAA" not in result.text
