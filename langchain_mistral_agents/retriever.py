@@ -120,8 +120,9 @@ class MistralLibraryRetriever(BaseRetriever):
         words_weight: For `hybrid`: how much words count, from 0.
         vectors_weight: The same of vectors.
         score_cutoff: Passages with a lower score are left out.
-        filter: Only passages whose metadata fits: `{"file_name": "a.pdf"}` (all must be equal), or a tree of
-            `mistral_agents.retrieval.filters`; also per call.
+        filter: Only passages whose metadata fits: `{"file_name": "a.pdf"}` (all must be equal), with operators
+            (`{"year": {"$gte": 2024}}`, `$in`, `$or`, …), or a tree of `mistral_agents.retrieval.filters`; also per
+            call.
         retrieval_mode: `passages`, or `documents`: whole documents, each ranked by its best passage.
         chunk_size: Most characters of a passage.
         chunk_overlap: Most characters that a passage repeats of the one before.

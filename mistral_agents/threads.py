@@ -118,10 +118,17 @@ class SqliteConversations:
 
     Args:
         path: The file; it is made when first needed.
+
+    Raises:
+        ConfigurationError: The path names no file: each access opens it anew, so nothing in memory would last.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
+        if self._path in ("", ":memory:"):
+            raise ConfigurationError(
+                f"path must name a file, not {self._path!r}.", hint="InMemoryConversations keeps threads in memory."
+            )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

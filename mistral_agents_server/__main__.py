@@ -75,8 +75,14 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _path(text: str) -> Path:
+    if not text.strip():  # such as "$UNSET" in a shell: it would be the folder of the process, or none
+        raise argparse.ArgumentTypeError("an empty path names nothing; leave the option out")
+    return Path(text)
+
+
 def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = _path(text).expanduser()
     if not path.is_dir():
         why = "is a file, not a folder" if path.exists() else "is not there"
         raise argparse.ArgumentTypeError(f"the folder {path} {why}")
@@ -97,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     build = argparse.ArgumentParser(prog="python -m mistral_agents_server", description=__doc__)
     build.add_argument("--port", type=_port, default=8484, help="port; 0 picks a free one (default: 8484)")
-    build.add_argument("--data", type=Path, help="folder of the database and files; without it nothing is kept")
+    build.add_argument("--data", type=_path, help="folder of the database and files; without it nothing is kept")
     build.add_argument("--host", default="127.0.0.1", help="address to bind; not loopback needs a key of its own")
     own = build.add_mutually_exclusive_group()
     own.add_argument(
@@ -132,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
-    build.add_argument("--ready-file", type=Path, metavar="FILE", help="gets the address once requests are taken")
+    build.add_argument("--ready-file", type=_path, metavar="FILE", help="gets the address once requests are taken")
     build.add_argument("--version", action="version", version=f"mistral-agents {package_version()}")
     return build
 
@@ -175,7 +181,7 @@ def load_connectors(path: str | None) -> tuple[LocalConnector, ...]:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ValueError(f"--connectors {path}: no module {name} here or on PYTHONPATH") from error
         raise ValueError(f"--connectors {path}: {name} needs the module {error.name}, which is not there") from error
-    except Exception as error:  # whatever the user's module raises is told in one line
+    except (Exception, SystemExit) as error:  # whatever the user's module raises is told in one line
         raise ValueError(f"--connectors {path}: {name} can't be loaded: {type(error).__name__}: {error}") from error
     found = getattr(module, attribute, None)
     connectors = tuple(found) if isinstance(found, (list, tuple)) else (found,)

@@ -50,6 +50,15 @@ def read_requests(lines: Iterable[str], endpoint: Endpoint) -> Iterator[JsonDict
             raise ConfigurationError(f"Line {number} begins with {{ and is no JSON object: {error}.") from error
 
 
+def _choose_models(requests: list[JsonDict]) -> tuple[str | None, list[JsonDict]]:
+    """The job's model and its requests, where some may name their own: those that name none get the default one."""
+    bare = [not {"model", "agent_id"} & body.keys() for body in requests]
+    if all(bare):
+        return DEFAULT_MODEL, requests
+    pairs = zip(requests, bare, strict=True)
+    return None, [{**body, "model": DEFAULT_MODEL} if is_bare else body for body, is_bare in pairs]
+
+
 def _make_body(text: str, endpoint: Endpoint) -> JsonDict:
     if endpoint == "/v1/conversations":
         return {"inputs": text, "store": False}
@@ -86,10 +95,10 @@ def submit(
     requests = list(read_requests(_read_file_lines(file), path))
     if not requests:
         raise ConfigurationError(f"There is no request in {file}.")
-    named = any("model" in body or "agent_id" in body for body in requests)
-    chosen = model if model is not None or agent is not None or named else DEFAULT_MODEL
+    if model is None and agent is None:
+        model, requests = _choose_models(requests)
     job = session.client.batches.create(
-        requests, endpoint=path, **given(model=chosen, agent_id=agent, timeout_hours=hours)
+        requests, endpoint=path, **given(model=model, agent_id=agent, timeout_hours=hours)
     )
     if wait:
         session.note(f"job {job['id']}")

@@ -15,16 +15,21 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 3
+VERSION = 4
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _JOINTS = r"_\-‐‑/.·'’ʼ`&@"
 _PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
-_JOINT = re.compile(rf"[{_JOINTS}]")
+_JOINT = re.compile(rf"[{_JOINTS},]")
 _ELISION = re.compile(r"['’ʼ`]")
-_IGNORED = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff\u0640\u200e\u200f\u061c"), "")
-"""Soft hyphens, joiners, direction marks and the Arabic lengthening stroke change how a word looks, not which it is."""
+_IGNORED = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff\u0640\u200e\u200f\u061c"), "")
+"""Soft hyphens, places to break, joiners, direction marks, selectors of a look and the Arabic lengthening stroke change
+how a word looks, not which it is."""
 _POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 """Vowel points of Hebrew and Arabic, which most texts leave out (Unicode blocks 0590 and 0600)."""
+_ACCENTS = re.compile("(?<!и)[\u0300-\u036f]")
+"""Accents of Latin, Greek and Cyrillic (Unicode block 0300); the Cyrillic й is a letter of its own."""
+_STROKES = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "œ": "oe", "æ": "ae"})
+"""Letters that are typed as these where a keyboard lacks them, and that Unicode does not take apart."""
 _TURKISH = str.maketrans({"İ": "i", "I": "ı"})
 COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
@@ -67,7 +72,9 @@ def _compile_patterns() -> _Patterns:
     words = r"[\p{L}\p{M}\p{N}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
-        token=compile_(rf"{words}(?:[{_JOINTS}]{words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"),
+        token=compile_(
+            rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
+        ),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
@@ -102,6 +109,8 @@ class Analyzer:
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
     - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
     - A pictograph (an emoji) is a word of its own.
+    - A number is one with its thousands apart (`5,000`) or not.
+    - A word is found with its accents (`hôtel`) or without (`hotel`); with them, what is written so comes first.
     - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
     - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
       (`IT`, `WHO`).
@@ -188,8 +197,8 @@ def _analyse_token(language: str, token: str) -> _Token:
 def _analyse_word(language: str, word: str) -> _Token:
     folded = _fold_case(language, word)
     if folded not in _stop_words(language):
-        stem = _stem_word(language, folded)
-        return _Token((stem,), ((Way((stem,)),),))
+        spellings = _stem_spellings(language, folded)
+        return _Token(spellings, (tuple(Way((stem,)) for stem in spellings),))
     common = COMMON + folded
     if len(word) > 1 and word.isupper():
         return _Token((common, word), ((Way((word,)),),), is_name=True)
@@ -203,17 +212,30 @@ def _analyse_name(language: str, name: str) -> _Token:
     parts = [part for piece in pieces for part in _compile_patterns().part.findall(piece)]
     if len(parts) == 1 and not suffix:
         return _analyse_word(language, parts[0])
-    whole = _stem_word(language, _fold_case(language, "".join(parts))) + suffix
-    if len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # an abbreviation: e.g., U.S.
-        return _Token((whole,), ((Way((whole,)),),))
-    terms = tuple(term for part in parts for term in _analyse_word(language, part).terms)
+    wholes = _stem_spellings(language, _fold_case(language, "".join(parts)))
     if suffix:  # C++ is not C
-        return _Token((*terms, whole), ((Way((whole,)),),))
-    telling = tuple(term for term in terms if not term.startswith(COMMON))
-    by_parts = Way(telling if telling else terms, together=len(pieces) == 1)
-    if len(parts) > _MOST_PARTS or len(whole) > _LONGEST_JOINED:
-        return _Token(terms, ((by_parts,),))
-    return _Token((*terms, whole), ((Way((whole,)), by_parts),))
+        wholes = tuple(whole + suffix for whole in wholes)
+    by_whole = tuple(Way((whole,)) for whole in wholes)
+    if not suffix and len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S.
+        return _Token(wholes, (by_whole,))
+    found = [_analyse_word(language, part) for part in parts]
+    terms = tuple(term for one in found for term in one.terms)
+    if suffix:
+        return _Token((*terms, *wholes), (by_whole,))
+    by_parts = _ask_parts([one.asked[0] for one in found], together=len(pieces) == 1)
+    if len(parts) > _MOST_PARTS or len(wholes[0]) > _LONGEST_JOINED:
+        return _Token(terms, (by_parts,))
+    return _Token((*terms, *wholes), ((*by_whole, *by_parts),))
+
+
+def _ask_parts(parts: list[QueryTerm], together: bool) -> tuple[Way, ...]:
+    """A name's parts that are no stop words, if any is none: as they are written, and without accents."""
+    ways: dict[Way, None] = {}
+    for spelling in (0, -1):
+        terms = tuple(ways_of_part[spelling].terms[0] for ways_of_part in parts)
+        telling = tuple(term for term in terms if not term.startswith(COMMON))
+        ways[Way(telling if telling else terms, together)] = None
+    return tuple(ways)
 
 
 def _split_elisions(token: str) -> list[str]:
@@ -246,6 +268,16 @@ def _fold_case(language: str, word: str) -> str:
         return word.translate(_TURKISH).lower() if language == "turkish" else word.lower()
     cased = word.translate(_TURKISH) if language == "turkish" else word
     return _POINTS.sub("", unicodedata.normalize("NFC", cased.casefold())).replace("i\u0307", "i")
+
+
+def _stem_spellings(language: str, folded: str) -> tuple[str, ...]:
+    """The stem of a word, and, where it has accents, the stem of the word without them."""
+    stem = _stem_word(language, folded)
+    if folded.isascii():
+        return (stem,)
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_STROKES)
+    plain = _stem_word(language, unicodedata.normalize("NFC", bare))
+    return (stem,) if plain == stem else (stem, plain)
 
 
 _stemmers = threading.local()

@@ -61,7 +61,7 @@ class Group:
 
 Filter = Condition | Group
 AnyFilter = Filter | Mapping[str, Any]
-"""A filter as a user gives it: a tree, or a dict whose values must all be equal."""
+"""A filter as a user gives it: a tree, or a dict as `as_filter` takes it."""
 
 
 def refused(condition: Condition, mode: str, reason: str) -> UnsupportedFilterError:
@@ -97,16 +97,43 @@ def matches(filter_: Filter, metadata: Metadata) -> bool:
 
 
 def as_filter(given: object) -> Filter | None:
-    """A filter of a user's: a tree, or a dict whose values must all be equal; None for none.
+    """A filter of a user's: a tree, or a dict as vector stores take it; None for none.
+
+    A dict's values must all be equal, unless they are themselves dicts of operators, as MongoDB writes them:
+    `{"year": {"$gte": 2024}, "$or": [{"team": "a"}, {"tags": {"$in": ["x"]}}]}`.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is neither, or has an operator that is unknown or can't take its value.
     """
     if given is None or isinstance(given, (Condition, Group)):
         return given
     if isinstance(given, Mapping):
-        return Group("and", tuple(Condition(field, "==", value) for field, value in given.items()))
+        return Group("and", tuple(_read_item(str(key), value) for key, value in given.items()))
     raise ConfigurationError(f"filter must be a dict or a filter tree, not {type(given).__name__}.")
+
+
+def _read_item(key: str, value: object) -> Filter:
+    """What one key of a dict asks for: a group, operators, or equality."""
+    if key in _GROUPS:
+        return _read_group(key, value)
+    if key.startswith("$"):
+        raise ConfigurationError(f"filter has {key!r}, where {', '.join(_GROUPS)} or a field is allowed.")
+    if not isinstance(value, Mapping):
+        return Condition(key, "==", value)
+    if unknown := [operator for operator in value if operator not in _OPERATORS]:
+        allowed = ", ".join(_OPERATORS)
+        raise ConfigurationError(f"filter for {key!r} has {unknown[0]!r}, which is no operator: allowed are {allowed}.")
+    if not value:
+        raise ConfigurationError(f"filter for {key!r} is an empty dict: give a value or an operator ($eq, $in, …).")
+    return Group("and", tuple(Condition(key, _OPERATORS[operator], wanted) for operator, wanted in value.items()))
+
+
+def _read_group(key: str, value: object) -> Group:
+    given = value if isinstance(value, (list, tuple)) else [value] if key == "$not" else None
+    if not given or any(not isinstance(part, (Mapping, Condition, Group)) for part in given):
+        raise ConfigurationError(f"filter's {key} must be a list of filters, not {value!r}.")
+    parts = tuple(part for part in map(as_filter, given) if part is not None)
+    return Group(_GROUPS[key], parts)
 
 
 def known_field(field: str, known: Container[str]) -> str:
@@ -174,6 +201,18 @@ _MATCHES: dict[str, Callable[[Any, Any], bool]] = {
     "contains": _contains,
     "text_match": _contains_text,
     "text_match_insensitive": _contains_text_insensitive,
+}
+_GROUPS: dict[str, Literal["and", "or", "not"]] = {"$and": "and", "$or": "or", "$nor": "not", "$not": "not"}
+_OPERATORS = {
+    "$eq": "==",
+    "$ne": "!=",
+    "$gt": ">",
+    "$gte": ">=",
+    "$lt": "<",
+    "$lte": "<=",
+    "$in": "in",
+    "$nin": "nin",
+    "$contains": "contains",
 }
 _LISTS = frozenset({"in", "nin", "any", "all"})
 _ORDERED = frozenset({">", ">=", "<", "<="})

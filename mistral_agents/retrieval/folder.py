@@ -146,8 +146,12 @@ class FolderSync:
             raise ConfigurationError(f'delete must be True, False or "all", not {self.delete!r}.')
         if self.source is not None and not self.source.strip():
             raise ConfigurationError(f"source must be a text that names the folder, not {self.source!r}.")
-        if self.max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency must be at least 1, not {self.max_concurrency}.")
+        given: object = self.max_concurrency
+        if not isinstance(given, int) or given < 1:
+            raise ConfigurationError(f"max_concurrency must be a whole number of at least 1, not {given!r}.")
+        is_dry: object = self.dry_run
+        if not isinstance(is_dry, bool):
+            raise ConfigurationError(f"dry_run must be True or False, not {is_dry!r}.")
 
     def steps(self) -> Steps[FolderReport]:
         """The steps of the sync; run them with `_steps.run` or `_steps.arun`.

@@ -155,15 +155,18 @@ def _fit(text: str, pieces: Sequence[str], count: int) -> _Fit | None:
             return None
         cursor = begin + len(bare)
         pages.append(Page(str(number), begin, cursor))
-    if text[cursor:].strip() or sum(page.end > page.start for page in pages) < min(2, count):
+    filled = [place for place, page in enumerate(pages) if page.end > page.start]
+    if text[cursor:].strip() or not filled:
         return None
-    return _Fit(tuple(pages), any(text == separator.join(pieces) for separator in _separators(text, pages)))
+    return _Fit(tuple(pages), any(text == separator.join(pieces) for separator in _separators(text, pages, filled)))
 
 
-def _separators(text: str, pages: Sequence[Page]) -> set[str]:
-    """What may stand between two pages: the white space between neighbours that both hold text."""
-    filled = [(one, other) for one, other in pairwise(pages) if one.end > one.start and other.end > other.start]
-    return {text[one.end : other.start] for one, other in filled}
+def _separators(text: str, pages: Sequence[Page], filled: Sequence[int]) -> set[str]:
+    """What may stand between two pages: the white space before, between and behind those with text, in equal parts."""
+    first, last = pages[filled[0]], pages[filled[-1]]
+    spaces = [(text[: first.start], filled[0]), (text[last.end :], len(pages) - 1 - filled[-1])]
+    spaces += [(text[pages[one].end : pages[other].start], other - one) for one, other in pairwise(filled)]
+    return {space[: len(space) // parts] for space, parts in spaces if parts and len(space) >= parts}
 
 
 def reason_of(outcome: Any) -> str | None:

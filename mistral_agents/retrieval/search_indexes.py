@@ -24,6 +24,7 @@ from mistral_agents._api.records import Listing, Record, as_record, rows_of
 from mistral_agents._http.calls import Call, Operation, check_ids, path_of
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, load_json
+from mistral_agents._turn.content import as_json_text
 from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFormatError, ServerFailureError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
 from mistral_agents.retrieval.filters import Condition, Filter, known_field, refused
@@ -141,15 +142,20 @@ def _join_summary(content: bytes) -> IndexSummary:
 
     Raises:
         ServerFailureError: The service broke off.
+        ResponseFormatError: A line can't be read; `.body` is the whole text.
     """
+    text = content.decode("utf-8", "replace")
     summary = IndexSummary(content="")
-    for line in content.decode("utf-8", "replace").split("\n"):
-        row = load_json(line) if line.strip() else {}
+    for line in filter(str.strip, text.split("\n")):
+        try:
+            row = load_json(line)
+        except ValueError:
+            row = None
         if not isinstance(row, dict):
-            raise ResponseFormatError("A line of the index's summary is no JSON object.", body=line)
+            raise ResponseFormatError("A line of the index's summary is no JSON object.", body=text)
         if "error" in row:
             raise ServerFailureError(f"The index's summary was not finished: {row['error']}", body=row)
-        summary["content"] += str(row.pop("content", ""))
+        summary["content"] += as_json_text(row.pop("content", None))
         summary.update(row)
     return summary
 
@@ -372,13 +378,17 @@ def _check_same_length(index: SearchIndex, embedding: Mapping[str, Any]) -> Sear
 
 def _check_ingest(reply: object, documents: Sequence[Mapping[str, Any]]) -> None:
     results = rows_of(reply, "results")
-    rejected = {
-        str(documents[one["position"]].get("source_id")): one.get("errors")
-        for one in results
-        if one.get("status") == "rejected"
-    }
+    refused_rows = [one for one in results if one.get("status") == "rejected"]
+    rejected = {_name_source(one.get("position"), documents): one.get("errors") for one in refused_rows}
     if rejected:
         raise IngestError(f"The index rejected {len(rejected)} document(s): {rejected}.", rejected=rejected, body=reply)
+
+
+def _name_source(position: object, documents: Sequence[Mapping[str, Any]]) -> str:
+    """The id of the document at a place, as the reply names it; what names none stands for itself."""
+    if not isinstance(position, int) or not 0 <= position < len(documents):
+        return f"the document at {position!r}"
+    return str(documents[position].get("source_id"))
 
 
 # indexes of library documents, and questions ------------------------------------------------------------------------

@@ -306,6 +306,8 @@ class _Document:
                 continue  # the code of a field
             elif name == "t":
                 yield element.text or ""
+            elif name == "sym":
+                yield _symbol(element)
             elif name == "br":
                 yield PAGE_BREAK if attribute_of(element, "type") == "page" else "\n"
             elif name in _BREAK:
@@ -397,6 +399,13 @@ class _Document:
             if merged is not None and text_value(merged) != "restart":
                 return ""  # part of the cell above or before
         return re.sub(r"[ \t\n]+", " ", " ".join(self._story_blocks(cell, story))).strip(" ")
+
+
+def _symbol(element: Element) -> str:
+    """A character inserted from a font; those of symbol fonts (Unicode's private use area) are pictures of no text."""
+    code = attribute_of(element, "char") or ""
+    character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else ""
+    return character if character.isprintable() else ""
 
 
 def _chosen(alternatives: Element) -> Iterable[Element]:

@@ -23,10 +23,11 @@ _BLOCKS = frozenset(
     {
         *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir"),
         *("div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6"),
-        *("header", "hgroup", "hr", "legend", "main", "menu", "nav", "ol", "optgroup", "p", "pre", "search", "section"),
-        *("summary", "table", "ul"),
+        *("header", "hgroup", "hr", "legend", "listing", "main", "menu", "nav", "ol", "optgroup", "p", "pre"),
+        *("plaintext", "search", "section", "summary", "table", "ul", "xmp"),
     }
 )
+_PREFORMATTED = frozenset({"listing", "plaintext", "pre", "xmp"})
 _LINES = frozenset({"br", "li", "option", "tbody", "tfoot", "thead", "tr"})
 _UNREAD = frozenset(
     {
@@ -255,7 +256,7 @@ class _Writer:
             self._mark = self._item_mark(node)
         elif _HEADING.fullmatch(tag):
             self._mark = "#" * int(tag[1]) + " "
-        elif tag == "pre":
+        elif tag in _PREFORMATTED:
             self._kept += 1
 
     def _item_mark(self, node: LexborNode) -> str:
@@ -296,7 +297,7 @@ class _Writer:
             self._cells.pop()
         elif tag in ("ol", "ul", "menu", "dir"):
             self._lists.pop()
-        elif tag == "pre":
+        elif tag in _PREFORMATTED:
             self._kept -= 1
         if tag == "li" or _HEADING.fullmatch(tag):
             self._mark = ""

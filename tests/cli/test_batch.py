@@ -81,6 +81,13 @@ def test_a_request_ends_with_its_line_only(data, tmp_path):
         assert ["42" in row["text"] for row in rows] == [True] * count
 
 
+def test_a_message_beside_a_request_with_a_model_gets_the_default_one(data):
+    lines = f"{json.dumps({'inputs': 'What is 6 * 7?', 'model': 'own'})}\nWhat is 2 + 2?\n"
+    rows = data("batch", "submit", "-", "--wait", given=lines)
+    assert [row["error"] for row in rows] == [None, None]
+    assert ["42" in rows[0]["text"], "4" in rows[1]["text"]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [

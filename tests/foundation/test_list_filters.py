@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mistral_agents import MistralAgents
-from mistral_agents.errors import ConfigurationError, NotFoundError, ServerFailureError
+from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFormatError, ServerFailureError
+from mistral_agents.retrieval.errors import IngestError
 from mistral_agents_server.settings import LocalModel
 
 from ..support.connectors import METEO
@@ -174,5 +175,27 @@ async def test_an_index_is_listed_and_summed_up(ask: Any, client: MistralAgents,
         )
         with pytest.raises(ServerFailureError, match="not finished: tired"):
             await ask("search_indexes.generate_summary", "summed", force=True)
+        standin.faults.answer(200, '{"content": "two "}\n{"content": null}\n{"content": "words"}')
+        assert (await ask("search_indexes.generate_summary", "summed", force=True)).content == "two words"
+        for line in ("cut {", "[]"):
+            standin.faults.answer(200, f'{{"content": "ha"}}\n{line}')
+            with pytest.raises(ResponseFormatError, match="no JSON object") as caught:
+                await ask("search_indexes.generate_summary", "summed", force=True)
+            assert caught.value.body == f'{{"content": "ha"}}\n{line}'
+        for content in ("", " "):
+            with pytest.raises(ConfigurationError, match="content must be a text"):
+                await ask("search_indexes.set_summary", "summed", content)
     finally:
         client.search_indexes.delete("summed")
+
+
+async def test_a_rejection_that_names_no_document_is_told(ask: Any, client: MistralAgents, standin: Standin) -> None:
+    client.search_indexes.ensure("fussy", embedding=EMBEDDING, schema={})
+    try:
+        rows = [{"position": 0, "status": "rejected", "errors": ["a"]}, {"status": "rejected"}, {"status": "indexed"}]
+        standin.faults.answer(200, {"results": rows})
+        with pytest.raises(IngestError) as caught:
+            await ask("search_indexes.ingest", "fussy", [{"source_id": "s", "chunks": []}])
+        assert caught.value.rejected == {"s": ["a"], "the document at None": None}
+    finally:
+        client.search_indexes.delete("fussy")

@@ -275,3 +275,11 @@ def test_without_langchain_classic_one_sentence_says_so() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert "langchain-classic" in done.stdout
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_threads_need_a_file(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="path must name a file") as caught:
+        SqliteConversations(path)
+
+    assert "InMemoryConversations" in str(caught.value.hint)

@@ -33,7 +33,8 @@ class Stored:
 
 @dataclass
 class LibraryService:
-    """Serves `documents` of each library; `base` and `inclusive` say how it counts pages.
+    """Serves `documents` of each library; `base` and `inclusive` say how it counts pages, `lenient` that it has a blank one where
+    there is none.
 
     `fail` answers in place of the service, `spoil` after it has done what was asked; with `knows_bytes` an upload of
     known bytes is answered with the document that has them.
@@ -41,6 +42,7 @@ class LibraryService:
 
     base: int = 0
     inclusive: bool = True
+    lenient: bool = False
     libraries: dict[str, dict[str, Stored]] = field(default_factory=lambda: {LIBRARY: {}, OTHER: {}})
     requests: list[tuple[str, str]] = field(default_factory=list)
     fail: Callable[[str, str], tuple[int, Any] | None] | None = None
@@ -194,9 +196,9 @@ class LibraryService:
         if "page_start" not in query:
             return 200, {"text": stored.text}
         first, last = int(query["page_start"]) - self.base, int(query["page_end"]) - self.base
-        if first < 0 or last - (0 if self.inclusive else 1) >= len(stored.pages):
+        if not self.lenient and (first < 0 or last - (0 if self.inclusive else 1) >= len(stored.pages)):
             return 422, {"object": "Error", "detail": [{"loc": ["query", "page_start"], "msg": "out of range"}]}
-        pages = stored.pages[first : last + 1 if self.inclusive else last]
+        pages = stored.pages[max(first, 0) : last + 1 if self.inclusive else last]
         return 200, {"text": stored.separator.join(pages)}
 
 

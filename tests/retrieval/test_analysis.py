@@ -128,3 +128,44 @@ def test_a_title_is_the_file_name_and_a_heading(name: str, text: str, expected: 
 def test_a_pictograph_is_a_word(text: str, question: str) -> None:
     assert found("english", text, question)
     assert not found("english", "Deploy on Friday", question)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "question"),
+    [
+        ("none", "L'hôtel", "hotel"),
+        ("none", "hotel", "hôtel"),
+        ("french", "des œuvres", "oeuvres"),
+        ("english", "a naïve façade", "naive facade"),
+        ("none", "Ο ΆΝΘΡΩΠΟΣ και ο λόγος", "ΛΟΓΟΣ"),
+        ("none", "Łódź i Đà Nẵng", "lodz"),
+        ("none", "Đà Nẵng", "da nang"),
+        ("none", "rødgrød på Ærø", "aero"),
+        ("romanian", "ştiinţă", "știință"),
+        ("none", "Ё-мобиль", "е"),
+        ("none", "getÜbersicht", "Ubersicht"),
+    ],
+)
+def test_a_word_is_found_with_its_accents_or_without(language: str, text: str, question: str) -> None:
+    assert found(language, text, question)
+
+
+def test_accents_tell_words_apart_where_the_question_has_them() -> None:
+    [(first, *_)] = Analyzer("none").query_terms("schön")
+    assert set(first.terms) & set(Analyzer("none").terms("schön"))
+    assert not set(first.terms) & set(Analyzer("none").terms("schon"))
+    assert not found("none", "мой", "мои")
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [("5,000 units", "5000"), ("5000 units", "5,000"), ("1.000,50 euros", "1000,50"), ("1,5 bar", "1,5")],
+)
+def test_a_number_is_found_with_its_thousands_apart_or_not(text: str, question: str) -> None:
+    assert found("english", text, question)
+    assert not found("english", "units of one, two,three", question)
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u2060", "\ufe0f"])
+def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
+    assert Analyzer("english").terms(f"main{mark}tenance") == Analyzer("english").terms("maintenance")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.errors import SnapshotError
 from mistral_agents.retrieval.snapshot import Query
@@ -40,6 +41,15 @@ def test_a_place_that_can_be_no_folder_is_named_once(
     told = [str(one.message) for one in seen if one.category is UserWarning]
     assert [str(folder) in text for text in told] == [True]
     assert (tmp_path / "taken").read_text() == "x"
+
+
+@pytest.mark.parametrize("folder", ["", " ", "a\0b", Path("a\0b"), 3, b"folder"], ids=repr)
+def test_what_names_no_folder_is_refused_before_anything_is_read(
+    words: LibraryService, make_engine: Make, folder: object
+) -> None:
+    with pytest.raises(ConfigurationError, match="persist_dir"):
+        make_engine(persist_dir=folder)
+    assert words.requests == []
 
 
 @pytest.mark.parametrize("where", ["snapshot", "journal", "vectors"])

@@ -254,6 +254,11 @@ def labels(engine: LibraryEngine, word: str) -> list[str | None]:
         (("", "Apples.", "Apples."), ["2", "3"]),
         (("Apples.", "", "Apples."), ["1", "3"]),
         (("Apples.", "Apples.", ""), ["1", "2"]),
+        (("", "Apples."), ["2"]),
+        (("", "", "Apples."), ["3"]),
+        (("Apples.", ""), ["1"]),
+        (("", "Apples.", "", ""), ["2"]),
+        (("", "Apples.", "", "Apples.", ""), ["2", "4"]),
     ],
 )
 def test_a_blank_page_shifts_no_label(
@@ -262,6 +267,16 @@ def test_a_blank_page_shifts_no_label(
     service.base, service.inclusive = base, inclusive
     service.add("book.pdf", *pages)
     assert labels(make_engine(exact_pages=True), "apples") == expected
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_a_page_among_blank_ones_that_could_be_any_of_them_has_no_label(
+    service: LibraryService, make_engine: Make, lenient: bool
+) -> None:
+    """Without white space only a refusal of pages that are not there tells the ways of counting apart."""
+    service.lenient = lenient
+    service.add("book.pdf", "", "Apples.", separator="")
+    assert labels(make_engine(exact_pages=True), "apples") == (["None"] if lenient else ["2"])
 
 
 def test_exact_pages_over_a_folder_kept_without_them(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.errors import UnsupportedFilterError
-from mistral_agents.retrieval.filters import Condition, Filter, Group, fields, matches
+from mistral_agents.retrieval.filters import Condition, Filter, Group, as_filter, fields, matches
 
 METADATA = {"file_name": "guide.md", "attr_year": 2024, "attr_score": 0.5, "attr_tags": ["red", "blue"], "attr_x": ""}
 
@@ -90,3 +91,45 @@ def test_what_can_not_be_applied_is_refused_with_field_and_operator(operator: st
 
 def test_fields_of_a_nested_filter() -> None:
     assert fields(Group("and", (YES, Group("not", (Condition("attr_year", ">", 1),))))) == {"file_name", "attr_year"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"attr_year": 2024}, True),
+        ({"attr_year": {"$gte": 2024, "$lt": 2025}}, True),
+        ({"attr_year": {"$gt": 2024}}, False),
+        ({"attr_year": {"$ne": 2024}}, False),
+        ({"attr_year": {"$in": [2023, 2024]}, "file_name": {"$eq": "guide.md"}}, True),
+        ({"attr_year": {"$nin": [2024]}}, False),
+        ({"attr_tags": ["red", "blue"]}, True),
+        ({"attr_tags": {"$contains": "red"}}, True),
+        ({"$or": [{"attr_year": 1}, {"file_name": "guide.md"}]}, True),
+        ({"$and": [{"attr_year": 1}, {"file_name": "guide.md"}]}, False),
+        ({"$not": {"attr_year": 1}}, True),
+        ({"$nor": [{"attr_year": 1}, Condition("file_name", "==", "guide.md")]}, False),
+        ({}, True),
+    ],
+)
+def test_a_dict_is_read_as_vector_stores_read_it(given: dict[str, Any], expected: bool) -> None:
+    filter_ = as_filter(given)
+    assert filter_ is not None
+    assert matches(filter_, METADATA) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"attr_year": {"$near": 1}}, r"\$near"),
+        ({"attr_year": {"gte": 1}}, "'gte'"),
+        ({"attr_year": {}}, "attr_year"),
+        ({"attr_year": {"$in": 2024}}, "attr_year"),
+        ({"$xor": [{"attr_year": 1}]}, r"\$xor"),
+        ({"$or": []}, r"\$or"),
+        ({"$or": {"attr_year": 1}}, r"\$or"),
+        ({"$and": ["attr_year"]}, r"\$and"),
+    ],
+)
+def test_a_dict_with_what_is_no_operator_is_refused_by_name(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        as_filter(given)

@@ -107,7 +107,11 @@ def test_a_missing_folder_and_wrong_values_are_refused(
     for missing in (tmp_path / "missing", tmp_path / "file"):
         with pytest.raises(ConfigurationError, match="no folder"):
             sync(client, missing)
-    for wrong in ({"delete": "yes"}, {"source": " "}, {"max_concurrency": 0}, {"pattern": "/x"}, {"pattern": ""}):
+    wrongs: list[dict[str, Any]] = [
+        *({"delete": "yes"}, {"source": " "}, {"pattern": "/x"}, {"pattern": ""}, {"dry_run": "no"}),
+        *({"max_concurrency": 0}, {"max_concurrency": "4"}, {"max_concurrency": 1.5}),
+    ]
+    for wrong in wrongs:
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             sync(client, folder, **wrong)
     assert service.requests == []

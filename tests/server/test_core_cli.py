@@ -243,3 +243,21 @@ def test_idle_connections_are_kept_longer_than_clients_keep_them():
         connection.close()
     finally:
         ended(process)
+
+
+@pytest.mark.parametrize("option", ["--data", "--pages", "--ready-file"])
+def test_an_empty_path_is_no_path(option, capsys):
+    """As a variable that is not set gives it: it would be the folder of the process, or nothing kept."""
+    with pytest.raises(SystemExit) as ended_with:
+        main(["--port", "0", option, ""])
+    assert ended_with.value.code == 2
+    assert option in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_module_of_connectors_that_ends_the_process_is_told_in_one_line(tmp_path):
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)")
+    assert "leaving" in refused("--port", "0", "--connectors", "leaving:X", PYTHONPATH=path_with(tmp_path))
+
+
+def path_with(folder):
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -71,6 +71,8 @@ TWICE = (
         ("<w:ruby><w:rt><w:r><w:t>かん</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>漢</w:t></w:r></w:rubyBase></w:ruby>", "漢(かん)"),
         (f"{run('sum ')}<m:oMath><m:r><m:t>a+b</m:t></m:r></m:oMath>", "sum a+b"),
         (f"<w:bdo w:val='rtl'>{run('turned')}</w:bdo>", "turned"),
+        (f"{run('10 k')}<w:r><w:sym w:font='Calibri' w:char='03A9'/></w:r>", "10 kΩ"),
+        (f"{run('done ')}<w:r><w:sym w:font='Wingdings' w:char='F0FC'/><w:sym w:char='x'/><w:t>yes</w:t></w:r>", "done yes"),
     ],
 )  # fmt: skip
 def test_what_word_shows_in_a_paragraph(inner: str, shown: str) -> None:

@@ -65,6 +65,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<ol><li>a<li value=7>b<li>c</ol><ul><li>d</ul>", "1. a\n7. b\n8. c\n\n- d"),
         ("<select><option>Red<option>Blue</select>", "Red\nBlue"),
         ("<p>a<pre>def f():\n    return 1\n\n    # end</pre>", "a\n\ndef f():\n    return 1\n\n    # end"),
+        ("a<listing>b\n  c</listing>d<xmp><i>\n  e</xmp>", "a\n\nb\n  c\n\nd\n\n<i>\n  e"),
         ("a\n <b>b</b>c<i> d</i>\u00a0 e", "a bc d e"),
         ("<p hidden>x</p><p style='display: none'>y</p><dialog>z</dialog><template>t</template><p>shown", "shown"),
         (
