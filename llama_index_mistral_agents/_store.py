@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -33,6 +33,7 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument, Signature, read_signatures
 from mistral_agents.retrieval.engine import LibraryEngine, warn_of_unknown_fields
 from mistral_agents.retrieval.events import SyncReport
+from mistral_agents.retrieval.filters import conditions, matches
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Snapshot, StoredText, Strategy
 from mistral_agents.retrieval.store import Journal
@@ -305,16 +306,24 @@ class StoreBackend:
         scores = result.similarities if result.similarities is not None else [None] * len(nodes)
         now = datetime.now(timezone.utc)
         found: dict[str, NodeWithScore] = {}
+        passes = self._choose_check()
         for node, score in zip(nodes, scores, strict=True):
             document = snapshot.documents.get(str(node.metadata.get("document_id"))) if node is not None else None
             if node is None or document is None or document.expired(now) or not is_of(node, document):
                 continue
-            if node.node_id not in found:
+            if node.node_id not in found and passes(restored(node, document).metadata):
                 number = float(score) if score is not None else None
                 if self.score_cutoff is None or (number is not None and number >= self.score_cutoff):
                     found[node.node_id] = NodeWithScore(node=restored(node, document), score=number)
         is_enough = len(nodes) < size or len(found) >= self.top_k
         return list(found.values())[: self.top_k], is_enough
+
+    def _choose_check(self) -> Callable[[Mapping[str, Any]], bool]:
+        """A second look at the filters, as some stores ignore them; stores read texts by rules of their own."""
+        filter_ = filter_of(self.filters)
+        if filter_ is None or any(one.operator.startswith("text_match") for one in conditions(filter_)):
+            return lambda _: True
+        return partial(matches, filter_)
 
     def _report_hits(self, found: list[NodeWithScore], text: str, snapshot: Snapshot) -> Retrieved:
         outcome = "passages" if found else "nothing_found"

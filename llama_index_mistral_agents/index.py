@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -26,6 +27,7 @@ from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked
+from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents, choose_client
@@ -446,11 +448,19 @@ def _read_document(document: Document) -> SourceDocument:
     return SourceDocument(
         document.doc_id,
         document.text,
-        document.hash,
+        _digest(document),
         document.metadata,
         document.excluded_llm_metadata_keys,
         document.excluded_embed_metadata_keys,
     )
+
+
+def _digest(document: Document) -> str:
+    """A document's hash; LlamaIndex has none for a text with half a character, which is sent mended."""
+    try:
+        return document.hash
+    except UnicodeEncodeError:
+        return sha256(mend_text(f"{document.text}\n{document.metadata}").encode()).hexdigest()
 
 
 def refuse_unknown(options: dict[str, Any]) -> None:

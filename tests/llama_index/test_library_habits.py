@@ -357,3 +357,11 @@ def test_a_wrong_argument_of_a_retriever_is_called_as_it_was_given(
 ) -> None:
     with pytest.raises(ConfigurationError, match=named):
         index.as_retriever(**given)
+
+
+def test_a_document_with_half_a_character_is_sent_mended(service: LibraryService) -> None:
+    broken = Document(text="The pump \ud83d runs.", id_="half")
+    index = made(service, broken)
+    assert texts(index) == ["The pump \ufffd runs."]
+    assert index.refresh_ref_docs([broken]) == [False]
+    assert index.refresh_ref_docs([Document(text="The pump \ud83d stands.", id_="half")]) == [True]

@@ -17,7 +17,7 @@ from llama_index.core.vector_stores.utils import node_to_metadata_dict
 from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llama_index_mistral_agents import MistralLibraryRetriever
+from llama_index_mistral_agents import MistralLibraryIndex, MistralLibraryRetriever
 from mistral_agents.errors import ConfigurationError, ServerFailureError
 from mistral_agents.retrieval.events import SyncReport
 from tests.retrieval.service import LIBRARY, OTHER, LibraryService
@@ -276,3 +276,21 @@ def test_a_store_that_can_not_delete_is_said_once(pumps: LibraryService) -> None
     with pytest.warns(UserWarning, match="can't delete") as seen:
         assert files(retriever.retrieve("valve")) == ["gardening.txt"]
     assert len([one for one in seen if "can't delete" in str(one.message)]) == 1
+
+
+class Deaf(SimpleVectorStore):
+    """A store that takes filters and ignores them, as some small ones do."""
+
+    def query(self, query: Any, **kwargs: Any) -> Any:
+        query.filters = None
+        return super().query(query, **kwargs)
+
+
+def test_a_store_that_ignores_filters_is_looked_through(pumps: LibraryService) -> None:
+    for number in range(8):
+        pumps.add(f"more{number}.txt", f"pump {number}", attributes={"number": number})
+    index = MistralLibraryIndex(LIBRARY, client=pumps.client())
+    chosen = MetadataFilters(filters=[MetadataFilter(key="number", value=6, operator=FilterOperator.GTE)])
+    options: dict[str, Any] = {"vector_store": Deaf(), "docstore": SimpleDocumentStore(), "strategy": "vector"}
+    retriever = index.as_retriever(similarity_top_k=2, filters=chosen, embed_model=Letters(), **options)
+    assert sorted(found.metadata["number"] for found in retriever.retrieve("pump")) == [6, 7]
