@@ -85,6 +85,11 @@ class Hold:
         while self.locks:
             self.locks[-1].release(self)
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its stream is gone: an event loop closes what is left of it, once it gets to run."""
+        return isinstance(self.stream, ReferenceType) and self.stream() is None
+
     def unread_stream(self, seconds: float) -> Leavable | None:
         """The stream, where it has been waiting for its reader for so long."""
         stream = self.stream()
@@ -119,7 +124,10 @@ class Wait:
         if holder is None or not holder.reader.is_stopped_by(self._hold.reader, blocking=blocking):
             return None
         stream = holder.unread_stream(0.0)
-        if stream is None and self._lock.holder is holder:
+        if stream is None and holder.is_orphan:
+            if blocking:
+                holder.release()
+        elif stream is None and self._lock.holder is holder:
             raise ConfigurationError(
                 _KNOT,
                 hint="On an event loop use the asynchronous methods (aappend, astream); a function of a conversation "

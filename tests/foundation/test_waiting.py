@@ -139,3 +139,16 @@ def test_a_reader_who_comes_back_just_now_keeps_his_stream(talk):
         assert stream.unread_seconds is None
         stream.leave()
     assert [event["type"] for event in stream][-1] == "conversation.response.done"
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["first turn", "later turn"])
+@pytest.mark.parametrize("blocking", [False, True], ids=["aappend", "append"])
+async def test_a_loop_left_with_break_is_no_turn_at_work(talk, begun, blocking):
+    """Nobody has the stream any more, and its event loop has not got round to closing it yet."""
+    if begun:
+        await talk.aappend("at first")
+    async for _ in talk.astream("hello"):
+        break
+    turn = talk.append("again") if blocking else await talk.aappend("again")
+    assert turn.complete
+    assert turn.conversation_id == talk.id
