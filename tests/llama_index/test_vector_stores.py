@@ -292,5 +292,5 @@ def test_a_store_that_ignores_filters_is_looked_through(pumps: LibraryService) -
     index = MistralLibraryIndex(LIBRARY, client=pumps.client())
     chosen = MetadataFilters(filters=[MetadataFilter(key="number", value=6, operator=FilterOperator.GTE)])
     options: dict[str, Any] = {"vector_store": Deaf(), "docstore": SimpleDocumentStore(), "strategy": "vector"}
-    retriever = index.as_retriever(similarity_top_k=2, filters=chosen, embed_model=Letters(), **options)
+    retriever = index.as_retriever(similarity_top_k=2, filters=chosen, embed_model=Letters(embed_dim=26), **options)
     assert sorted(found.metadata["number"] for found in retriever.retrieve("pump")) == [6, 7]
