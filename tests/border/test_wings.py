@@ -14,7 +14,7 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.tracers.context import collect_runs
-from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock, ToolCallBlock
+from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
@@ -299,11 +299,10 @@ def test_pictures_of_several_results_follow_all_of_them(service: Service) -> Non
     chat(service).invoke([HumanMessage("look"), asked, *results])
     langchain = service.bodies[-1]["inputs"]
     blocks = [TextBlock(text="taken"), ImageBlock(image=PNG, image_mimetype="image/png")]
+    shots = [{"id": c, "type": "function", "function": {"name": "shot", "arguments": "{}"}} for c in calls]
     history = [
         ChatMessage(content="look"),
-        ChatMessage(
-            role="assistant", blocks=[ToolCallBlock(tool_call_id=c, tool_name="shot", tool_kwargs={}) for c in calls]
-        ),
+        ChatMessage(role="assistant", additional_kwargs={"tool_calls": shots}),
         *(ChatMessage(role="tool", blocks=blocks, additional_kwargs={"tool_call_id": call}) for call in calls),
     ]
     llm(service).chat(history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from functools import reduce
 from operator import add
@@ -30,6 +31,8 @@ def declare(name: str) -> dict[str, Any]:
 
 
 PAY, LOG = declare("pay"), declare("log")
+TASKS_HAVE_CONTEXTS = sys.version_info >= (3, 11)
+"""Python 3.10 hands no context to tasks: LangGraph can't interrupt an asynchronous node that is given no config there."""
 each_call = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 
 
@@ -170,7 +173,7 @@ def ask_conversation(way: str, talk: Callable[[], Conversation]) -> Callable[[An
     return {"invoke": invoke, "ainvoke": ainvoke, "stream": stream, "astream": astream}[way]
 
 
-@each_call
+@pytest.mark.parametrize("way", ["invoke", "stream", *(["ainvoke", "astream"] if TASKS_HAVE_CONTEXTS else [])])
 @pytest.mark.parametrize("renewed", [False, True], ids=["the same object", "by its id"])
 def test_a_conversation_goes_on_after_a_pause(way: str, world: World, renewed: bool) -> None:
     till, kept = Till(), []
