@@ -14,7 +14,8 @@ from llama_index.core.schema import NodeWithScore
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._messages import tool_calls
-from mistral_agents._display.blocks import Block, Bubble, Fold, Prose, Source, Sources, View, Words
+from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources
+from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display
 from mistral_agents._display.talk import data_block, fold_call, fold_run
 from mistral_agents._display.words import shorten
@@ -36,50 +37,46 @@ def show(value: Any) -> Display:
     """
     if isinstance(value, (StreamingResponse, PydanticResponse)):
         value = _finish_response(value)
-    blocks = _make_blocks(value)
-    return Display(View(type(value).__name__, blocks, _write_plain(value))) if blocks is not None else show_own(value)
+    blocks = _view_value(value)
+    return Display(View(type(value).__name__, blocks, _write_text(value))) if blocks is not None else show_own(value)
 
 
 def _finish_response(value: StreamingResponse | PydanticResponse) -> Response:
-    done = value.get_response()
-    return done if isinstance(done, Response) else Response(str(value), value.source_nodes, value.metadata)
+    if isinstance(value, StreamingResponse):
+        return value.get_response()
+    return Response(str(value), value.source_nodes, value.metadata)
 
 
-def _make_blocks(value: Any) -> list[Block] | None:
+def _view_value(value: Any) -> list[Block] | None:
     if isinstance(value, (Response, AgentChatResponse)):
         text = value.response if value.response is not None else ""
-        return [Prose(text), *_make_node_blocks(value.source_nodes)]
+        return [Prose(text), *_view_nodes(value.source_nodes)]
     if isinstance(value, ChatResponse):
-        return _make_message_blocks(value.message)
+        return _view_chat_message(value.message)
     if isinstance(value, CompletionResponse):
-        return [Prose(value.text), *_make_extra_blocks(value.additional_kwargs)]
+        return [Prose(value.text), *_view_extra(value.additional_kwargs)]
     if isinstance(value, AgentOutput):
-        return _make_message_blocks(value.response)
+        return _view_chat_message(value.response)
     if isinstance(value, ChatMessage):
-        return _make_message_blocks(value)
+        return _view_chat_message(value)
     if isinstance(value, NodeWithScore):
-        return _make_node_blocks([value])
+        return _view_nodes([value])
     if isinstance(value, Sequence) and value and all(isinstance(one, NodeWithScore) for one in value):
-        return _make_node_blocks(value)
+        return _view_nodes(value)
     if isinstance(value, Sequence) and value and all(isinstance(one, ChatMessage) for one in value):
-        return [_make_bubble(one) for one in value]
+        return [make_bubble(one.role.value, _view_chat_message(one), is_user=one.role.value == "user") for one in value]
     return None
 
 
-def _write_plain(value: Any) -> str:
+def _write_text(value: Any) -> str:
     if isinstance(value, NodeWithScore):
         return shorten(value.node.get_content(), 300)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(map(_write_plain, value))
+        return "\n".join(map(_write_text, value))
     return str(value)
 
 
-def _make_bubble(message: ChatMessage) -> Bubble:
-    mine = message.role.value == "user"
-    return Bubble("you" if mine else message.role.value, "right" if mine else "left", _make_message_blocks(message))
-
-
-def _make_message_blocks(message: ChatMessage) -> list[Block]:
+def _view_chat_message(message: ChatMessage) -> list[Block]:
     blocks: list[Block] = []
     for block in message.blocks:
         if isinstance(block, TextBlock):
@@ -91,7 +88,7 @@ def _make_message_blocks(message: ChatMessage) -> list[Block]:
         elif TOOL_CALL is None or not isinstance(block, TOOL_CALL):
             blocks.append(Words(block.block_type))
     calls = [fold_call(name, arguments) for _, name, arguments in tool_calls(message)]
-    return [*blocks, *calls, *_make_extra_blocks(message.additional_kwargs)]
+    return [*blocks, *calls, *_view_extra(message.additional_kwargs)]
 
 
 def _encode_image(data: bytes) -> str:
@@ -103,30 +100,19 @@ def _encode_image(data: bytes) -> str:
     return data.decode()
 
 
-def _make_extra_blocks(extra: Mapping[str, Any]) -> list[Block]:
+def _view_extra(extra: Mapping[str, Any]) -> list[Block]:
     """The tools, sources and tokens of an answer of ours."""
     runs = parse_entries([{"type": ToolExecution.kind, **run} for run in extra.get("server_tools") or ()])
     blocks: list[Block] = [fold_run(run) for run in runs if isinstance(run, ToolExecution)]
-    cited = [one for one in extra.get("citations") or () if isinstance(one, Mapping)]
-    if cited:
-        blocks.append(Sources(tuple(_make_source(number, one) for number, one in enumerate(cited, 1))))
+    cited = (one for one in extra.get("citations") or () if isinstance(one, Mapping))
+    blocks += view_sources(cited, "snippet")
     usage = extra.get("usage")
     tokens = f"{usage['total_tokens']} tokens" if isinstance(usage, Mapping) and "total_tokens" in usage else ""
     foot = " · ".join(str(part) for part in (extra.get("conversation_id"), tokens) if part)
     return [*blocks, *([Words(foot)] if foot else [])]
 
 
-def _make_source(number: int, one: Mapping[str, Any]) -> Source:
-    key = one.get("url") or one.get("document_id")
-    return Source(number, str(one.get("title") or key), one.get("url"), shorten(str(one.get("snippet") or ""), 120))
-
-
-def _make_node_blocks(nodes: Iterable[NodeWithScore]) -> list[Block]:
-    blocks: list[Block] = []
-    for number, found in enumerate(nodes, 1):
-        told = found.node.metadata
-        page = f", p. {told['page_label']}" if "page_label" in told else ""
-        score = f" · score {found.score:.3f}" if found.score is not None else ""
-        name = told.get("file_name", found.node.node_id)
-        blocks += [Words(f"{number}. {name}{page}{score}"), Words(found.node.get_content(), "output")]
-    return blocks
+def _view_nodes(nodes: Iterable[NodeWithScore]) -> list[Block]:
+    return view_passages(
+        FoundPassage(one.node.get_content(), one.node.metadata, one.node.node_id, one.score) for one in nodes
+    )

@@ -187,8 +187,8 @@ def _deed_blocks(entry: Entry, others: Sequence[Entry]) -> list[Block]:
         names = {call.tool_call_id: call.name for call in others if isinstance(call, FunctionCall)}
         return [fold_result(names.get(entry.tool_call_id, entry.tool_call_id), entry.result)]
     if isinstance(entry, Handoff):
-        names = (entry.previous_agent_name or entry.previous_agent_id, entry.next_agent_name or entry.next_agent_id)
-        return [Words(" → ".join(name or "?" for name in names))]
+        sides = (entry.previous_agent_name or entry.previous_agent_id, entry.next_agent_name or entry.next_agent_id)
+        return [Words(" → ".join(name or "?" for name in sides))]
     return [Words(f"an entry of the unknown kind {entry.type or '?'}")]
 
 
