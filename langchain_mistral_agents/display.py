@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from mistral_agents._display.blocks import Block, Bubble, Fold, Prose, Source, Sources, View, Words
+from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources, write_data
+from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display
 from mistral_agents._display.talk import data_block
 from mistral_agents._display.words import shorten
@@ -29,13 +29,13 @@ def show(value: object) -> Display:
     """
     rows = value["messages"] if isinstance(value, Mapping) and "messages" in value else value
     if isinstance(rows, BaseMessage):
-        blocks = _make_message_blocks(rows)
+        blocks = _view_blocks(rows)
     elif isinstance(rows, Document):
-        blocks = _make_document_blocks([rows])
+        blocks = _view_documents([rows])
     elif isinstance(rows, Sequence) and rows and all(isinstance(row, BaseMessage) for row in rows):
-        blocks = [_make_bubble(row) for row in rows]
+        blocks = [_view_bubble(row) for row in rows]
     elif isinstance(rows, Sequence) and rows and all(isinstance(row, Document) for row in rows):
-        blocks = _make_document_blocks(rows)
+        blocks = _view_documents(rows)
     else:
         return show_own(value)
     return Display(View(type(rows).__name__, blocks, plain_text(rows)))
@@ -47,27 +47,17 @@ def plain_text(rows: Any) -> str:
     return "\n".join(row.text if isinstance(row, BaseMessage) else shorten(row.page_content, 300) for row in found)
 
 
-def _make_bubble(message: BaseMessage) -> Bubble:
-    if isinstance(message, HumanMessage):
-        return Bubble("you", "right", _make_message_blocks(message))
+def _view_bubble(message: BaseMessage) -> Block:
     name = message.name if message.name is not None else message.type
-    return Bubble(name, "left", _make_message_blocks(message))
+    return make_bubble(name, _view_blocks(message), is_user=isinstance(message, HumanMessage))
 
 
-def _make_message_blocks(message: BaseMessage) -> list[Block]:
+def _view_blocks(message: BaseMessage) -> list[Block]:
     if isinstance(message, ToolMessage):
         return [Fold(f"result of {message.name or message.tool_call_id}", [Words(message.text, "output")])]
-    blocks: list[Block] = []
-    sources: dict[str, Source] = {}
-    for part in message.content_blocks:
-        blocks += _make_part_blocks(dict(part))
-        for note in _list_notes(dict(part)):
-            key = str(note.get("url") or note.get("title"))
-            detail = shorten(str(note.get("cited_text") or ""), 120)
-            title = str(note.get("title") or key)
-            sources.setdefault(key, Source(len(sources) + 1, title, note.get("url"), detail))
-    if sources:
-        blocks.append(Sources(tuple(sources.values())))
+    parts = [dict(part) for part in message.content_blocks]
+    blocks = [block for part in parts for block in _view_part(part)]
+    blocks += view_sources((note for part in parts for note in _list_notes(part)), "cited_text")
     if isinstance(message, AIMessage):
         blocks.append(Words(_write_foot(message)))
     return blocks
@@ -79,17 +69,17 @@ def _list_notes(part: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     )
 
 
-def _make_part_blocks(part: dict[str, Any]) -> list[Block]:
+def _view_part(part: dict[str, Any]) -> list[Block]:
     kind = part.get("type")
     if kind == "text":
         return [Prose(str(part.get("text", "")))]
     if kind == "reasoning":
         return [Fold("reasoning", [Prose(str(part.get("reasoning", "")))])]
     if kind in ("tool_call", "server_tool_call"):
-        return [Fold(f"called {part.get('name')}", [Words(_write_value(part.get("args")), "code")])]
+        return [Fold(f"called {part.get('name')}", [Words(write_data(part.get("args")), "code")])]
     if kind == "server_tool_result":
         failed = part.get("status") == "error"
-        output = Words(_write_value(part.get("output")), "error" if failed else "output")
+        output = Words(write_data(part.get("output")), "error" if failed else "output")
         return [Fold(f"result of {part.get('tool_call_id')}", [output], failed=failed)]
     if kind == "image" and isinstance(part.get("base64"), str):
         return [data_block(part["base64"])]
@@ -106,10 +96,6 @@ def _name_other(value: Mapping[str, Any]) -> str:
     return str(value.get("type") or "a block of another kind")
 
 
-def _write_value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=1)
-
-
 def _write_foot(message: AIMessage) -> str:
     usage = message.usage_metadata
     tokens = (
@@ -121,13 +107,9 @@ def _write_foot(message: AIMessage) -> str:
     return " · ".join(str(part) for part in (told.get("model_name"), told.get("conversation_id"), tokens) if part)
 
 
-def _make_document_blocks(documents: Iterable[Document]) -> list[Block]:
-    blocks: list[Block] = []
-    for number, document in enumerate(documents, 1):
-        told = document.metadata
-        page = f", p. {told['page_label']}" if "page_label" in told else ""
-        score = told.get("score", told.get("relevance_score"))
-        rated = f" · score {score:.3f}" if isinstance(score, float) else ""
-        name = told.get("file_name", told.get("source", document.id))
-        blocks += [Words(f"{number}. {name}{page}{rated}"), Words(document.page_content, "output")]
-    return blocks
+def _view_documents(documents: Iterable[Document]) -> list[Block]:
+    found = ((one, one.metadata) for one in documents)
+    return view_passages(
+        FoundPassage(one.page_content, told, one.id, told.get("score", told.get("relevance_score")))
+        for one, told in found
+    )

@@ -56,3 +56,9 @@ def test_a_handoff_is_shown_by_its_agents_and_other_blocks_by_their_type():
     text = look_at(show(AIMessage(rows))._repr_html_()).text
     for word in ("desk → ag_2", "tides", "a block of another kind"):
         assert word in text
+
+
+def test_a_source_that_is_cited_twice_is_listed_once():
+    note = {"type": "citation", "url": "https://a.test/", "title": "Moss"}
+    answer = AIMessage([{"type": "text", "text": text, "annotations": [note]} for text in ("Green.", "Wet.")])
+    assert look_at(show(answer)._repr_html_()).text.count("Moss") == 1

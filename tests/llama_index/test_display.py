@@ -56,3 +56,9 @@ def test_a_response_shows_its_passages():
 def test_what_is_no_response_is_refused():
     with pytest.raises(ConfigurationError):
         show(7)
+
+
+def test_a_source_that_is_cited_twice_is_listed_once():
+    notes = [{"url": "https://a.test/", "title": "Moss"}, {"document_id": "d1", "title": "Moss"}]
+    answer = ChatMessage(role="assistant", content="Green.", additional_kwargs={"citations": [*notes, notes[0]]})
+    assert look_at(show(answer)._repr_html_()).text.count("Moss") == 2
