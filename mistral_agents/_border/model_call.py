@@ -8,7 +8,7 @@ conversation (`Wanted`), of which `mistral_agents._border.continuation` makes th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._border.continuation import OnDivergence, Target, Wanted
@@ -134,7 +134,7 @@ def describe_setup(
     """What a conversation of a model with these tools is started with; an agent brings instructions and tools."""
     if settings.agent_id is not None:
         return Setup(settings.agent_id, settings.agent_version, guardrails=guardrails)
-    return replace(Setup.of(instructions, tools), guardrails=guardrails)
+    return Setup.of(instructions, tools, guardrails)
 
 
 def sort_call(
