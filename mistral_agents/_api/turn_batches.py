@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.calls import check_id
-from mistral_agents._steps import Job, Steps
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.batches import BatchJob, BatchResult
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
+Started = TypeVar("Started")
 
 
 def list_inputs(inputs: Sequence[Item]) -> list[Item]:
@@ -89,11 +90,11 @@ class TurnBatch(Generic[Answer]):
 
     def results(self) -> list[Answer | MistralAgentsError]:
         """The answers in the order of the inputs; the error of an input that failed stands in its place."""
-        return self._read_results(self._batches.results(self.id))
+        return self._read_results(run(self._batches.read_results(self.id, len(self._readers))))
 
     async def aresults(self) -> list[Answer | MistralAgentsError]:
         """As `results`, without blocking."""
-        return self._read_results(await self._batches.aresults(self.id))
+        return self._read_results(await arun(self._batches.read_results(self.id, len(self._readers))))
 
     def usage(self) -> Usage:
         """What the job used in all; `Prices(...).of(usage, model)` says what that costs."""
@@ -104,14 +105,50 @@ class TurnBatch(Generic[Answer]):
         return sum((result.usage for result in await self._batches.aresults(self.id)), Usage())
 
     def _read_results(self, found: Sequence[BatchResult]) -> list[Answer | MistralAgentsError]:
-        if len(found) != len(self._readers):
-            raise ConfigurationError(
-                f"The batch job {self.id} has {len(found)} requests, but {len(self._readers)} inputs were given; "
-                "take it up with the inputs that it was started with."
-            )
         return [self._read(reader, result) for reader, result in zip(self._readers, found, strict=True)]
 
     def _read(self, reader: Callable[[Turn], Answer], result: BatchResult) -> Answer | MistralAgentsError:
         if result.error is None:
             return reader(result.turn)
         return self._tell(result.error) if self._tell is not None else result.error
+
+
+class AsksInBatches(Generic[Item, Started]):
+    """What a wing's model offers for many inputs at once; it says itself how they become a job (`_start_batch`)."""
+
+    def _start_batch(self, inputs: Sequence[Item], job_id: str | None, options: Mapping[str, Any]) -> Steps[Started]:
+        raise NotImplementedError
+
+    def batch_job(
+        self,
+        inputs: Sequence[Item],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Started:
+        """Ask all inputs in one batch job of the service, each in a conversation of its own.
+
+        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
+
+        Args:
+            inputs: What the model takes (`invoke`, `chat`), many times.
+            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
+            timeout_hours: When the service gives it up, 1 to 168.
+            metadata: Your own keys of the job.
+
+        Raises:
+            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
+        """
+        return run(self._start_batch(inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
+
+    async def abatch_job(
+        self,
+        inputs: Sequence[Item],
+        *,
+        job_id: str | None = None,
+        timeout_hours: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Started:
+        """As `batch_job`, without blocking."""
+        return await arun(self._start_batch(inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
