@@ -10,8 +10,8 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 
 from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
-from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
-from mistral_agents._border.calls import replay_call
+from mistral_agents._border.blocks import warn_left_out
+from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
@@ -111,20 +111,15 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     Raises:
         ConfigurationError: A message holds something the service can't take.
     """
-    entries: list[JsonDict] = []
-    results: list[tuple[str, ResultContent]] = []
-    for message in messages:
-        if message.role in SYSTEM or is_confirmation(message):
-            continue
-        if is_result(message):
-            call_id, content = _call_id(message), result_content(message)
-            entries.append(function_result(call_id, content.text))
-            results.append((call_id, content))
-        else:
-            entries += make_attachments(results)
-            results = []
-            entries.extend(_make_answer_entries(message) if is_answer(message) else _make_user_entries(message))
-    return entries + make_attachments(results)
+    return place_files(made for message in messages for made in _make_entries(message))
+
+
+def _make_entries(message: ChatMessage) -> Sequence[Said]:
+    if message.role in SYSTEM or is_confirmation(message):
+        return []
+    if is_result(message):
+        return [make_result_entry(_call_id(message), result_content(message))]
+    return _make_answer_entries(message) if is_answer(message) else _make_user_entries(message)
 
 
 def _call_id(message: ChatMessage) -> str:

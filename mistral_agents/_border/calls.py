@@ -11,14 +11,15 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from mistral_agents._border.blocks import ResultContent
 from mistral_agents._border.text import mend_json
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
-from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id
+from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id, user_message
 from mistral_agents.errors import PendingCallsError
 
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
@@ -158,6 +159,41 @@ def close_calls(
 
 def _answer_unrun(call_id: str, fault: str | None) -> JsonDict:
     return function_result(call_id, {"error": INTERRUPTED if fault is None else UNREADABLE_RESULT.format(fault)})
+
+
+# Results with files --------------------------------------------------------------------------------------------------
+
+Said = JsonDict | tuple[JsonDict, ResultContent]
+"""An entry; a result's with what it holds."""
+
+
+def make_result_entry(call_id: str, content: ResultContent, prefix: str = "") -> Said:
+    """The result of a call."""
+    entry = function_result(call_id, f"{prefix}{content.text}")
+    return (entry, content) if content.chunks else entry
+
+
+def split_said(said: Said) -> tuple[JsonDict, tuple[JsonDict, ...]]:
+    """An entry, and the files that follow it."""
+    return (said[0], said[1].chunks) if isinstance(said, tuple) else (said, ())
+
+
+def place_files(said: Iterable[Said]) -> list[JsonDict]:
+    """The entries, and behind the results of a turn one message of the user with their files, each under its call's id.
+
+    The service takes nothing else before the results are complete.
+    """
+    entries: list[JsonDict] = []
+    files: list[JsonDict] = []
+    for one in said:
+        entry, chunks = split_said(one)
+        if is_said(entry) and files:
+            entries.append(user_message(files))
+            files = []
+        entries.append(entry)
+        if chunks:
+            files += [{"type": "text", "text": f"Files of the result of {entry['tool_call_id']}:"}, *chunks]
+    return [*entries, user_message(files)] if files else entries
 
 
 # Calls and results in what is sent ------------------------------------------------------------------------------------
