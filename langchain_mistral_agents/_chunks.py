@@ -12,7 +12,7 @@ from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER, VERSION
-from langchain_mistral_agents._messages import Sent, closing_metadata, message_of
+from langchain_mistral_agents._messages import Sent, closing_metadata, make_answer
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
@@ -121,7 +121,7 @@ def _increment(step: Step) -> JsonDict | None:
     return None if kind in ("reasoning", "tool_call", "invalid_tool_call", "server_tool_call") else step.block
 
 
-class Chunks:
+class AnswerChunks:
     """Takes records of events, then the turn; gives chunks. All carry one id; the first tells the conversation."""
 
     def __init__(self, sent: Sent) -> None:
@@ -148,7 +148,7 @@ class Chunks:
         chunk = self._write(self._assembler.finish())
         if chunk is not None:
             yield chunk
-        closing = closing_metadata(turn, self._sent, message_of(turn, self._sent))
+        closing = closing_metadata(turn, self._sent, make_answer(turn, self._sent))
         metadata = {**closing, **self._opening}
         yield self._writer.write_last(self._assembler.first_id, metadata, usage_metadata(turn.usage))
 

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._chunks import ChunkWriter
-from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._messages import Sent, make_answer
 from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from mistral_agents._border.events import Record
@@ -50,7 +50,7 @@ class ProtocolEvents:
     def end(self, turn: Turn) -> tuple[AnswerChunk | None, list[Event]]:
         """What was held back, and the end of the message."""
         chunk, events = self._make_events(self._assembler.finish())
-        whole = message_of(turn, self._sent)
+        whole = make_answer(turn, self._sent)
         last: Event = {"event": "message-finish", "metadata": whole.response_metadata}
         if whole.usage_metadata is not None:
             last["usage"] = dict(whole.usage_metadata)

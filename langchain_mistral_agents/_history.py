@@ -8,7 +8,7 @@ from operator import attrgetter
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._items import history_digest
-from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._messages import Sent, make_answer
 from mistral_agents._border.histories import ConvertedHistory, Identity, Ledger
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, is_input
@@ -51,7 +51,7 @@ class Converter(ConvertedHistory[BaseMessage]):
             message = _make_input(group[0], names) if is_input(group[0]) else None
             if message is None:
                 turn = Turn(conversation_id, list(group))
-                message = message_of(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
+                message = make_answer(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
             return message, history_digest([message], systems=True, start=before)
 
         return self.read(entries, (conversation_id, setup), make)

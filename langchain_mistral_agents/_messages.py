@@ -92,7 +92,7 @@ def _list_quotas(turn: Turn) -> dict[str, Any]:
     return {f"{q.name}/{q.window}": {"limit": q.limit, "remaining": q.remaining} for q in turn.quotas}
 
 
-def message_of(turn: Turn, sent: Sent) -> AIMessage:
+def make_answer(turn: Turn, sent: Sent) -> AIMessage:
     """The answer of a turn that came as a call."""
     assembler = Assembler()
     steps = Stopper(sent.stop, first_call_only=sent.first_call_only).steps(assembler.take_turn(turn))

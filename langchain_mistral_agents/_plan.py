@@ -52,7 +52,7 @@ class Request:
     sent: Sent
 
 
-class Plan:
+class TurnPlan:
     """The plan of a call: what the foundation must know of its messages, and what becomes of its answer.
 
     Raises:

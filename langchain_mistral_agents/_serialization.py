@@ -11,7 +11,7 @@ from importlib import import_module
 PATH = ("langchain_mistral_agents", "chat_models", "ChatMistralAgent")
 
 
-def register() -> None:
+def allow_loading() -> None:
     """Add the model to the table; harmless when repeated."""
     loading = import_module("langchain_core.load.load")
     loading.ALL_SERIALIZABLE_MAPPINGS.setdefault(PATH, PATH)

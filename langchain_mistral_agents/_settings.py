@@ -32,8 +32,8 @@ from mistral_agents._http.clients import clean_base_url
 from mistral_agents._http.concealed import drop_credentials, mask_credentials
 from mistral_agents.options import ModelOptions
 
-_translator.register()
-_serialization.register()
+_translator.add_translator()
+_serialization.allow_loading()
 
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}

@@ -29,7 +29,7 @@ _KNOWN = frozenset(
 _CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 
 
-def _read_block(item: object) -> dict[str, Any]:
+def _make_standard_block(item: object) -> dict[str, Any]:
     if isinstance(item, str):
         return {"type": "text", "text": item}
     return item if isinstance(item, dict) and item.get("type") in _KNOWN else non_standard(item)
@@ -40,12 +40,12 @@ def translate_content(message: AIMessage) -> list[Any]:
     if isinstance(message.content, str):
         blocks = [text_block(message.content)] if message.content else []
     else:
-        blocks = [_read_block(item) for item in message.content if item != ""]
+        blocks = [_make_standard_block(item) for item in message.content if item != ""]
     shown = {block.get("id") for block in blocks if block["type"] in _CALLS}
     calls = [*message.tool_calls, *message.invalid_tool_calls]
     return blocks + [dict(call) for call in calls if call["id"] not in shown]
 
 
-def register() -> None:
+def add_translator() -> None:
     """Register the translator; harmless when repeated."""
     register_translator(PROVIDER, translate_content, translate_content)

@@ -16,11 +16,11 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import Chunks, as_chunk, generation_of
+from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._messages import message_of
-from langchain_mistral_agents._plan import Plan, Request
+from langchain_mistral_agents._messages import make_answer
+from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers
@@ -176,13 +176,13 @@ class ChatMistralAgent(AgentSettings):
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
         given = self._convert_input(messages).to_messages()
-        return Plan(self._fields(), given, stop, kwargs).preview().payload
+        return TurnPlan(self._fields(), given, stop, kwargs).preview().payload
 
     def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict) -> Steps[Request]:
         """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
-        return self._make(Plan(self._fields(), messages, stop, kwargs))
+        return self._make(TurnPlan(self._fields(), messages, stop, kwargs))
 
-    def _make(self, plan: Plan) -> Steps[Request]:
+    def _make(self, plan: TurnPlan) -> Steps[Request]:
         with model_errors(stored=plan.is_stored):
             return (yield from plan.make(self.mistral))
 
@@ -288,7 +288,7 @@ class ChatMistralAgent(AgentSettings):
         turn = yield from self._send(request)
         if not is_finished(turn):
             return turn, request
-        said = [*messages, message_of(turn, request.sent), HumanMessage(FORM_QUESTION)]
+        said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
         writer = thinker._without(connectors=[], store=False, conversation_id=None)
         writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
         written = yield from self._send(writing)
@@ -315,7 +315,7 @@ class ChatMistralAgent(AgentSettings):
         return self.model_copy(update={**changes, "completion_args": args})
 
     def _make_result(self, turn: Turn, request: Request) -> ChatResult:
-        message = message_of(turn, request.sent)
+        message = make_answer(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
         return ChatResult(generations=[generation], llm_output={"model_name": message.response_metadata["model_name"]})
@@ -335,10 +335,10 @@ class ChatMistralAgent(AgentSettings):
     ) -> Iterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
-            yield _tell(as_chunk(message_of(turn, request.sent)), run_manager)
+            yield _tell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
-        chunks = Chunks(request.sent)
+        chunks = AnswerChunks(request.sent)
         with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
             for _ in stream:
                 message = chunks.feed(stream.records)
@@ -360,10 +360,10 @@ class ChatMistralAgent(AgentSettings):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
-            yield await _atell(as_chunk(message_of(turn, request.sent)), run_manager)
+            yield await _atell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
-        chunks = Chunks(request.sent)
+        chunks = AnswerChunks(request.sent)
         with model_errors(stored=request.sent.stored):
             async with self.mistral.conversations.aopen(request.turn) as stream:
                 async for _ in stream:
@@ -387,7 +387,7 @@ class ChatMistralAgent(AgentSettings):
     ) -> Iterator[dict[str, Any]]:
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
-            yield from events_of_message(message_of(turn, request.sent))
+            yield from events_of_message(make_answer(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
         protocol = ProtocolEvents(request.sent)
@@ -411,7 +411,7 @@ class ChatMistralAgent(AgentSettings):
     ) -> AsyncIterator[dict[str, Any]]:
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
-            for each in events_of_message(message_of(turn, request.sent)):
+            for each in events_of_message(make_answer(turn, request.sent)):
                 yield each
             return
         request = await arun(self._plan(messages, stop, kwargs))

@@ -21,16 +21,16 @@ def load_connector_tools(connector: str, *, client: MistralAgents | None = None)
         MistralAgentsError: The connector can't be read.
     """
     found = client if client is not None else MistralAgents()
-    return [_make_tool(found, connector, tool) for tool in found.connectors.tools(connector)]
+    return [_make_connector_tool(found, connector, tool) for tool in found.connectors.tools(connector)]
 
 
 async def aload_connector_tools(connector: str, *, client: MistralAgents | None = None) -> list[StructuredTool]:
     """As `load_connector_tools`, without blocking."""
     found = client if client is not None else MistralAgents()
-    return [_make_tool(found, connector, tool) for tool in await found.connectors.atools(connector)]
+    return [_make_connector_tool(found, connector, tool) for tool in await found.connectors.atools(connector)]
 
 
-def _make_tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
+def _make_connector_tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
     name = str(tool["name"])
 
     def run(**arguments: object) -> tuple[str, ConnectorResult]:

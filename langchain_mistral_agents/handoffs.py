@@ -75,13 +75,13 @@ def handoff_graph(agents: Mapping[str, ChatMistralAgent], entry: str) -> Compile
     nodes = {str(model.agent_id): name for name, model in agents.items()}
     graph: Any = StateGraph(MessagesState)
     for name, model in agents.items():
-        graph.add_node(name, _make_node(model, nodes), destinations=(*agents, "__end__"))
+        graph.add_node(name, _make_agent_node(model, nodes), destinations=(*agents, "__end__"))
     graph.add_edge(START, entry)
     compiled: CompiledStateGraph[Any, Any, Any, Any] = graph.compile()
     return compiled
 
 
-def _make_node(model: ChatMistralAgent, nodes: Mapping[str, str]) -> Runnable[Mapping[str, Any], Command[Any]]:
+def _make_agent_node(model: ChatMistralAgent, nodes: Mapping[str, str]) -> Runnable[Mapping[str, Any], Command[Any]]:
     def run(state: Mapping[str, Any]) -> Command[Any]:
         return handoff_command(model.invoke(state["messages"]), nodes)
 

@@ -161,10 +161,10 @@ def file_dict(ref: FileRef) -> JsonDict:
 
 def history_messages(entries: Iterable[Entry], conversation_id: str) -> list[ChatMessage]:
     """The entries of a stored conversation as messages: one per input, one per answer, one per function result."""
-    return [message_of(group, conversation_id) for group in group_entries(list(entries))]
+    return [make_history_message(group, conversation_id) for group in group_entries(list(entries))]
 
 
-def message_of(group: Sequence[Entry], conversation_id: str) -> ChatMessage:
+def make_history_message(group: Sequence[Entry], conversation_id: str) -> ChatMessage:
     """The message of an input, or of the entries of an answer."""
     if isinstance(group[0], (MessageInput, FunctionResult)):
         return _make_input_message(group[0], conversation_id)

@@ -19,10 +19,10 @@ def file_refs(message: ChatMessage) -> list[FileRef]:
 def with_files(message: ChatMessage, files: Sequence[FileData]) -> ChatMessage:
     """A copy of a message with the files' bytes in blocks, in place of links to images."""
     blocks = [block for block in message.blocks if not (isinstance(block, ImageBlock) and block.url is not None)]
-    return message.model_copy(update={"blocks": [*blocks, *map(_make_block, files)]})
+    return message.model_copy(update={"blocks": [*blocks, *map(_make_file_block, files)]})
 
 
-def _make_block(file: FileData) -> Any:
+def _make_file_block(file: FileData) -> Any:
     if file.media_type.startswith("image/"):
         return ImageBlock(image=file.data, image_mimetype=file.media_type)
     return DocumentBlock(data=file.data, title=file.name, document_mimetype=file.media_type)

@@ -32,7 +32,7 @@ def filter_of(filters: MetadataFilters | None) -> Filter | None:
             f"filters must be MetadataFilters, not {type(given).__name__}.",
             hint='E.g. MetadataFilters(filters=[MetadataFilter(key="year", value=2025)]).',
         )
-    return _read_group(given) if given.filters else None
+    return _convert_group(given) if given.filters else None
 
 
 def with_known_fields(filters: MetadataFilters, known: Container[str]) -> MetadataFilters:
@@ -46,14 +46,14 @@ def with_known_fields(filters: MetadataFilters, known: Container[str]) -> Metada
     return MetadataFilters(filters=parts, condition=filters.condition)
 
 
-def _read_group(filters: MetadataFilters) -> Group:
+def _convert_group(filters: MetadataFilters) -> Group:
     condition = filters.condition if filters.condition is not None else FilterCondition.AND
-    return Group(_GROUPS[condition], tuple(_read_part(part) for part in filters.filters))
+    return Group(_GROUPS[condition], tuple(_convert_part(part) for part in filters.filters))
 
 
-def _read_part(part: object) -> Filter:
+def _convert_part(part: object) -> Filter:
     if isinstance(part, MetadataFilters):
-        return _read_group(part)
+        return _convert_group(part)
     if isinstance(part, MetadataFilter):
         return Condition(part.key, part.operator.value, part.value)
     raise ConfigurationError(f"filters must hold MetadataFilter or MetadataFilters, not {type(part).__name__}.")

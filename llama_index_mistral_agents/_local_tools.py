@@ -36,12 +36,14 @@ def select_growing_call(call_id: str, name: str, arguments: str) -> ToolSelectio
 
 def run_selection(call: ToolSelection, tools: Sequence[BaseTool], *, verbose: bool) -> ToolOutput:
     """What a called function gives; one that is not there is an error for the model, as in LlamaIndex's agents."""
-    return call_tool_with_selection(call, tools, verbose=verbose) if _is_known(call, tools) else _refuse(call)
+    return call_tool_with_selection(call, tools, verbose=verbose) if _is_known(call, tools) else _refuse_call(call)
 
 
 async def arun_selection(call: ToolSelection, tools: Sequence[BaseTool], *, verbose: bool) -> ToolOutput:
     """As `run_selection`, without blocking."""
-    return await acall_tool_with_selection(call, tools, verbose=verbose) if _is_known(call, tools) else _refuse(call)
+    return (
+        await acall_tool_with_selection(call, tools, verbose=verbose) if _is_known(call, tools) else _refuse_call(call)
+    )
 
 
 def report_outputs(response: ChatResponse, outputs: list[ToolOutput], *, raises: bool) -> AgentChatResponse:
@@ -62,7 +64,7 @@ def _is_known(call: ToolSelection, tools: Sequence[BaseTool]) -> bool:
     return any(tool.metadata.name == call.tool_name for tool in tools)
 
 
-def _refuse(call: ToolSelection) -> ToolOutput:
+def _refuse_call(call: ToolSelection) -> ToolOutput:
     text = f"There is no tool {call.tool_name}."
     given = call.tool_kwargs
     return ToolOutput(content=text, tool_name=call.tool_name, raw_input=given, raw_output=text, is_error=True)

@@ -63,7 +63,7 @@ class Request:
     undecided: Sequence[JsonDict] = ()
 
 
-class Plan:
+class TurnPlan:
     """The plan of a call: what the foundation must know of its messages, and what becomes of its answer.
 
     Raises:

@@ -97,7 +97,7 @@ class StoreEngine(LibraryEngine):
             yield Job(partial(self._drop, document_id), partial(self._adrop, document_id))
         # Stores such as Qdrant refuse to delete before anything was added.
         replaced = set(written) if any(one.is_finished for one in written.values()) else set()
-        for group in _group_documents(wanted, self.settings.max_concurrency):
+        for group in _split_documents(wanted, self.settings.max_concurrency):
             texts: list[StoredText] = []
             yield from sync.read(group, Journal({}, {}), report, partial(self._put, texts))
             yield Job(partial(self._write, texts, replaced), partial(self._awrite, texts, replaced))
@@ -331,7 +331,7 @@ class StoreBackend:
         return found, RetrievalReport(self.mode, kind, outcome, snapshot_id=snapshot.id, queries=[text])
 
 
-def _group_documents(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:
+def _split_documents(documents: list[LibraryDocument], size: int) -> Iterator[list[LibraryDocument]]:
     rest = iter(documents)
     while group := list(islice(rest, size)):
         yield group

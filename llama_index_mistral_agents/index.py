@@ -151,7 +151,7 @@ class MistralLibraryIndex(BaseManagedIndex):
     def _create_index(
         cls, name: str, description: str | None, client: MistralAgents | None, options: JsonDict
     ) -> Steps[Self]:
-        refuse_unknown(options)
+        _refuse_options(options)
         connection = {key: options.pop(key, None) for key in ("api_key", "base_url")}
         known = choose_client(client, **connection)
         library = yield Job(
@@ -209,8 +209,8 @@ class MistralLibraryIndex(BaseManagedIndex):
     def _build_index(
         cls, documents: Sequence[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
     ) -> Steps[tuple[Self, Insertion]]:
-        refuse_unknown(options)
-        sources = [_read_document(document) for document in documents]
+        _refuse_options(options)
+        sources = [_make_source_document(document) for document in documents]
         check_documents(sources)
         if library_id is not None:
             index = cls(library_id, **options)
@@ -332,19 +332,19 @@ class MistralLibraryIndex(BaseManagedIndex):
             InvalidRequestError: The service refused it; nothing is left of it.
             DocumentProcessingError, LibraryNotReadyError: With `wait`: it failed, or was not processed in time.
         """
-        run(self._documents.insert(_read_document(document), wait))
+        run(self._documents.insert(_make_source_document(document), wait))
 
     async def ainsert(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """As `insert`, without blocking."""
-        await arun(self._documents.insert(_read_document(document), wait))
+        await arun(self._documents.insert(_make_source_document(document), wait))
 
     def update_ref_doc(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """Upload the document anew, then delete the old one: the service can't change a file's content."""
-        run(self._documents.update(_read_document(document), wait))
+        run(self._documents.update(_make_source_document(document), wait))
 
     async def aupdate_ref_doc(self, document: Document, *, wait: bool | float = False, **_: object) -> None:
         """As `update_ref_doc`, without blocking."""
-        await arun(self._documents.update(_read_document(document), wait))
+        await arun(self._documents.update(_make_source_document(document), wait))
 
     def delete_ref_doc(self, ref_doc_id: str, delete_from_docstore: bool = False, **_: object) -> bool:  # type: ignore[override] # noqa: ARG002
         """Delete a document by its id in the library, or by the id of the LlamaIndex document it was made of.
@@ -363,7 +363,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
         What the service refuses is left out, and said in a warning.
         """
-        made = run(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
+        made = run(self._documents.fill([_make_source_document(one) for one in documents], known=True, wait=wait))
         made.warn()
         return made.sent
 
@@ -371,7 +371,9 @@ class MistralLibraryIndex(BaseManagedIndex):
         self, documents: Sequence[Document], *, wait: bool | float = False, **_: object
     ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
-        made = await arun(self._documents.fill([_read_document(one) for one in documents], known=True, wait=wait))
+        made = await arun(
+            self._documents.fill([_make_source_document(one) for one in documents], known=True, wait=wait)
+        )
         made.warn()
         return made.sent
 
@@ -441,7 +443,7 @@ def _list_parameters(*functions: Callable[..., Any]) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 
-def _read_document(document: Document) -> SourceDocument:
+def _make_source_document(document: Document) -> SourceDocument:
     given: object = document
     if not isinstance(given, Document):
         raise ConfigurationError(f"A library takes documents of LlamaIndex (Document), not {type(given).__name__}.")
@@ -463,7 +465,7 @@ def _digest(document: Document) -> str:
         return sha256(mend_text(f"{document.text}\n{document.metadata}").encode()).hexdigest()
 
 
-def refuse_unknown(options: dict[str, Any]) -> None:
+def _refuse_options(options: dict[str, Any]) -> None:
     """Refuse what neither class knows, before anything is made.
 
     Raises:

@@ -43,7 +43,7 @@ from llama_index_mistral_agents._local_tools import (
     select_growing_call,
 )
 from llama_index_mistral_agents._messages import confirmations, tool_calls
-from llama_index_mistral_agents._plan import Plan, Request
+from llama_index_mistral_agents._plan import Request, TurnPlan
 from llama_index_mistral_agents._settings import LLMOptions
 from llama_index_mistral_agents._structured import Structure, aparse_partials, parse_partials
 from llama_index_mistral_agents._tools import check_hosted, describe_tool
@@ -241,7 +241,7 @@ class MistralAgentLLM(FunctionCallingLLM):
         )
 
     def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Steps[Request]:
-        return Plan(messages, self._settings, kwargs).make(self.client)
+        return TurnPlan(messages, self._settings, kwargs).make(self.client)
 
     def setup_digest(self, tools: Sequence[JsonDict]) -> str:
         """What a conversation with these function tools is started with, as its answers carry it."""

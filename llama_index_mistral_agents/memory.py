@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
-from llama_index_mistral_agents._blocks import history_messages, message_of
+from llama_index_mistral_agents._blocks import history_messages, make_history_message
 from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._messages import IDENTITY, is_answer, text_of
 from llama_index_mistral_agents._sessions import live_session, register, turns_made
@@ -252,7 +252,7 @@ class MistralConversationMemory(BaseMemory):
 
     def _convert(self, group: list[Entry], before: str) -> tuple[ChatMessage, str]:
         """The message of some entries, with the digest of the history up to it."""
-        message = message_of(group, str(self.conversation_id))
+        message = make_history_message(group, str(self.conversation_id))
         digest = history_digest([message], before)
         return with_marks(message, history_digest=digest), digest
 

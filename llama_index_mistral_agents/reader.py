@@ -61,15 +61,17 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         """Documents one by one; None takes all of the library."""
         for record in self.client.libraries.documents(self.library_id):
             document = LibraryDocument.from_record(self.library_id, record)
-            if _is_wanted(document, document_ids):
-                yield _make_document(document, self.client.libraries.text(self.library_id, document.document_id))
+            if _is_chosen(document, document_ids):
+                yield _convert_document(document, self.client.libraries.text(self.library_id, document.document_id))
 
     async def astream_data(self, document_ids: Sequence[str] | None = None) -> AsyncIterator[Document]:
         """As `lazy_load_data`, without blocking."""
         async for record in self.client.libraries.adocuments(self.library_id):
             document = LibraryDocument.from_record(self.library_id, record)
-            if _is_wanted(document, document_ids):
-                yield _make_document(document, await self.client.libraries.atext(self.library_id, document.document_id))
+            if _is_chosen(document, document_ids):
+                yield _convert_document(
+                    document, await self.client.libraries.atext(self.library_id, document.document_id)
+                )
 
     async def aload_data(self, document_ids: Sequence[str] | None = None) -> list[Document]:
         """As `load_data`, without blocking."""
@@ -89,7 +91,7 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         """One document."""
         record = self.client.libraries.document(self.library_id, resource_id)
         text = self.client.libraries.text(self.library_id, resource_id)
-        return [_make_document(LibraryDocument.from_record(self.library_id, record), text)]
+        return [_convert_document(LibraryDocument.from_record(self.library_id, record), text)]
 
     def get_permission_info(self, resource_id: str, *_: object, **__: object) -> dict[str, Any]:  # noqa: ARG002
         """Who may read: rights are those of the library, the same for all of its documents."""
@@ -99,11 +101,11 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         return list(self.client.libraries.list_accesses(self.library_id))
 
 
-def _is_wanted(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
+def _is_chosen(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
     return document.state == "ready" and (ids is None or document.document_id in ids or document.ref_id in ids)
 
 
-def _make_document(document: LibraryDocument, text: str) -> Document:
+def _convert_document(document: LibraryDocument, text: str) -> Document:
     return Document(
         id_=document.ref_id,
         text=text,

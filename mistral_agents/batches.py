@@ -20,12 +20,12 @@ from typing import Any, Literal, TypedDict
 
 from typing_extensions import Unpack
 
-from mistral_agents._api.arguments import flag_text, given, known_options, texts_of, time_text
+from mistral_agents._api.arguments import flag_text, given, known_options, mapping_text, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
 from mistral_agents._http.replies import Reply
-from mistral_agents._http.transport import Transport
+from mistral_agents._http.transport import Transport, json_bytes
 from mistral_agents._json import JsonDict, count_of, load_json
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
@@ -162,7 +162,7 @@ def _page(filters: Mapping[str, Any]) -> Call:
     if known.get("order_by", "created") not in ("created", "-created"):
         raise ConfigurationError(f"order_by must be 'created' or '-created', not {known['order_by']!r}.")
     written = given(
-        metadata=json.dumps(dict(known["metadata"])) if "metadata" in known else None,
+        metadata=mapping_text("metadata", known["metadata"]) if "metadata" in known else None,
         created_after=time_text("created_after", known["created_after"]) if "created_after" in known else None,
         created_by_me=flag_text(known.get("created_by_me")),
         status=texts_of("status", known.get("status")),
@@ -178,8 +178,9 @@ def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
     if streamed:
         raise ConfigurationError(f"requests[{streamed[0]}] asks for a stream; a batch job gives whole replies only.")
-    rows = (json.dumps({"custom_id": str(place), "body": dict(body)}) for place, body in enumerate(requests))
-    return ("\n".join(rows) + "\n").encode()
+    rows = (json_bytes({"custom_id": str(place), "body": dict(body)}) for place, body in enumerate(requests))
+    # In ASCII: whoever reads the file may take U+2028 in a text for the end of a line.
+    return ("\n".join(json.dumps(json.loads(row)) for row in rows) + "\n").encode()
 
 
 def _parse_lines(data: bytes) -> Iterator[JsonDict | str]:
@@ -215,24 +216,24 @@ def _find_place(row: JsonDict | str) -> int | None:
     return int(key) if _PLACE.fullmatch(key) else None
 
 
-def _in_order(rows: Sequence[JsonDict | str], total: int) -> list[BatchResult]:
+def _in_order(rows: Sequence[JsonDict | str], total: int, most: int | None = None) -> list[BatchResult]:
     """The results at the places of their requests; a request without one has an error there.
 
-    What belongs to no request (of a job that another program started, or a line that can't be read) stands in the
-    `body` of these errors, since it is paid.
+    What belongs to no request (of a job that another program started, a line that can't be read, or a place from
+    `most` on) stands in the `body` of these errors, since it is paid.
     """
     found: dict[int, JsonDict] = {}
     strays: list[JsonDict | str] = []
     for row in rows:
         place = _find_place(row)
-        if place is None or isinstance(row, str):
+        if place is None or isinstance(row, str) or (most is not None and place >= most):
             strays.append(row)
         else:
             found.setdefault(place, row)
     told = f"; {len(strays)} lines belong to none of its requests, see .body" if strays else ""
     if strays:
         log.warning("%d lines of a batch job's results belong to none of its requests.", len(strays))
-    size = max([total, *(place + 1 for place in found)])
+    size = most if most is not None else max([total, *(place + 1 for place in found)])
     if size == 0:
         raise ResponseFormatError(f"The batch job tells of no request{told}.", body=strays)
     return [
@@ -374,13 +375,14 @@ class Batches:
             BatchFailedError: The job ended without any result.
             ConfigurationError: It still runs.
         """
-        return run(self._results(job_id))
+        return run(self.read_results(job_id))
 
     async def aresults(self, job_id: str) -> builtins.list[BatchResult]:
         """As `results`, without blocking."""
-        return await arun(self._results(job_id))
+        return await arun(self.read_results(job_id))
 
-    def _results(self, job_id: str) -> Steps[builtins.list[BatchResult]]:
+    def read_results(self, job_id: str, count: int | None = None) -> Steps[builtins.list[BatchResult]]:
+        """The steps of `results`; `count` is how many requests there must be."""
         reply: Reply = yield self._job(_get_job(job_id))
         job = as_record(BatchJob, reply.json())
         if job.is_running:
@@ -395,7 +397,13 @@ class Batches:
             reasons = [str(one.get("message")) for one in job.get("errors") or () if isinstance(one, dict)]
             text = f"The batch job is {job.get('status')} and has no results: {'; '.join(reasons) or 'no reason told'}"
             raise BatchFailedError(text, body=dict(job))
-        return _in_order(rows, job.progress[1])
+        total = job.progress[1]
+        if count is not None and total not in (0, count):
+            raise ConfigurationError(
+                f"The batch job {job_id} has {total} requests, but {count} inputs were given; "
+                "take it up with the inputs that it was started with."
+            )
+        return _in_order(rows, total, count)
 
     # ending ----------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from mistral_agents._api.arguments import flag_text, known_options, texts_of
+from mistral_agents._api.arguments import flag_text, known_options, mapping_text, texts_of
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
@@ -159,14 +158,12 @@ class AgentFilters(TypedDict, total=False):
 def list_agents_call(filters: Mapping[str, Any]) -> Call:
     """The first page of the agents."""
     given = known_options(filters, AgentFilters, "list")
-    # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
-    wanted = json.dumps(dict(given.get("metadata", {})))
     params = {
         "page_size": given.get("page_size", 100),
         "name": given.get("name"),
         "search": given.get("search"),
         "id": given.get("agent_id"),
-        "metadata": wanted,
+        "metadata": mapping_text("metadata", given.get("metadata")),
         "deployment_chat": flag_text(given.get("deployment_chat")),
         "sources": texts_of("sources", given.get("sources")),
     }

@@ -11,6 +11,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from mistral_agents._http.calls import check_ids
+from mistral_agents._http.transport import json_bytes
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -50,6 +51,19 @@ def texts_of(name: str, value: Any) -> list[str] | None:
     if isinstance(found, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in found):
         return list(found)
     raise ConfigurationError(f"{name} must be a text or a list of texts, not {value!r}.")
+
+
+def mapping_text(name: str, value: Any) -> str:
+    """A filter by keys and values, as a query has it; None is an empty one.
+
+    The SDK sends a sentinel where none is given, which the service refuses; an empty object is the cure.
+
+    Raises:
+        ConfigurationError: It is no mapping, or holds something that JSON can't say.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping of your own keys to values, not {value!r}.")
+    return json_bytes(dict(value) if value is not None else {}).decode()
 
 
 def flag_text(value: bool | None) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from mistral_agents._api.arguments import mapping_text
 from mistral_agents._http.calls import Call, Operation, check_id, check_mappings, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, as_inputs
@@ -196,7 +196,5 @@ def delete_conversation_call(conversation_id: str) -> Call:
 
 def page_call(page: int, page_size: int, metadata: Mapping[str, Any] | None) -> Call:
     """One page of the list."""
-    # Where no metadata is given the SDK sends a sentinel, which the service refuses; an empty object is the cure.
-    wanted = json.dumps(dict(metadata) if metadata is not None else {})
-    params = {"page": page, "page_size": page_size, "metadata": wanted}
+    params = {"page": page, "page_size": page_size, "metadata": mapping_text("metadata", metadata)}
     return Call("Listing conversations", "GET", "/v1/conversations", _name_operation("list"), params=params)

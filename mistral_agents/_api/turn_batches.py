@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.calls import check_id
-from mistral_agents._steps import Job, Steps
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.batches import BatchJob, BatchResult
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
@@ -89,11 +89,11 @@ class TurnBatch(Generic[Answer]):
 
     def results(self) -> list[Answer | MistralAgentsError]:
         """The answers in the order of the inputs; the error of an input that failed stands in its place."""
-        return self._read_results(self._batches.results(self.id))
+        return self._read_results(run(self._batches.read_results(self.id, len(self._readers))))
 
     async def aresults(self) -> list[Answer | MistralAgentsError]:
         """As `results`, without blocking."""
-        return self._read_results(await self._batches.aresults(self.id))
+        return self._read_results(await arun(self._batches.read_results(self.id, len(self._readers))))
 
     def usage(self) -> Usage:
         """What the job used in all; `Prices(...).of(usage, model)` says what that costs."""
@@ -104,11 +104,6 @@ class TurnBatch(Generic[Answer]):
         return sum((result.usage for result in await self._batches.aresults(self.id)), Usage())
 
     def _read_results(self, found: Sequence[BatchResult]) -> list[Answer | MistralAgentsError]:
-        if len(found) != len(self._readers):
-            raise ConfigurationError(
-                f"The batch job {self.id} has {len(found)} requests, but {len(self._readers)} inputs were given; "
-                "take it up with the inputs that it was started with."
-            )
         return [self._read(reader, result) for reader, result in zip(self._readers, found, strict=True)]
 
     def _read(self, reader: Callable[[Turn], Answer], result: BatchResult) -> Answer | MistralAgentsError:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
-from mistral_agents.errors import ConfigurationError, PartialTurn, StreamInterruptedError, TurnFailedError
+from mistral_agents.errors import (
+    ConfigurationError,
+    MistralAgentsError,
+    PartialTurn,
+    ResponseFormatError,
+    StreamInterruptedError,
+    TimeoutExceededError,
+    TurnFailedError,
+)
 from mistral_agents.retrieval.analysis import Analyzer
 from mistral_agents.retrieval.errors import PassagesUnavailableError
 from mistral_agents.retrieval.keyword import KeywordIndex
@@ -24,6 +32,8 @@ _MAX_TOKENS = 256
 """Enough for a tool call; the answer itself is thrown away."""
 _HONEST = frozenset({"passages", "nothing_found"})
 """Outcomes of libraries that were searched."""
+_BROKEN = (StreamInterruptedError, TurnFailedError, TimeoutExceededError, ResponseFormatError)
+"""How a stream that has begun ends without its end."""
 _WHY = {
     "documents_only": "the search named documents but gave no text of them",
     "tool_not_called": "the model answered without searching the library",
@@ -88,19 +98,21 @@ class AgentSearch:
         Raises:
             PassagesUnavailableError: No search was made, or it failed, and `on_no_passages` is `error`.
         """
+        broken: MistralAgentsError | None = None
         try:
-            turn = yield self._ask(text)
-        except (StreamInterruptedError, TurnFailedError) as error:
-            if self.on_no_passages == "local":
-                return None
-            raise _make_error("stream_error", error.turn) from error
-        if self.notify is not None:
-            self.notify(turn)
-        found = find_passages(turn, self.library_ids)
+            turn: Turn = yield self._ask(text)
+        except _BROKEN as error:
+            if not isinstance(error.turn, Turn):
+                raise  # it never began
+            turn, found, broken = error.turn, Found("stream_error"), error
+        else:
+            if self.notify is not None:
+                self.notify(turn)
+            found = find_passages(turn, self.library_ids)
         if found.outcome not in _HONEST and self.on_no_passages == "local":
             return None
         if found.outcome not in _HONEST and self.on_no_passages == "error":
-            raise _make_error(found.outcome, turn)
+            raise _make_error(found.outcome, turn) from broken
         passages = [with_library(passage, self.library_ids) for passage in found.passages]
         return AgentSearchResult(self._score(passages, text)[: self.top_k], found, turn)
 

@@ -84,7 +84,7 @@ class FolderFiles:
             reason = self.reason(name)
             if reason is not None:
                 found.skipped[name] = reason
-            elif not _is_text(name):
+            elif not _is_text_file(name):
                 found.unreadable[os.fsencode(name).decode("utf-8", "backslashreplace")] = _UNWRITABLE
             elif path.is_file():
                 try:
@@ -135,7 +135,7 @@ class FolderFiles:
         return self._digests[key]
 
 
-def _is_text(name: str) -> bool:
+def _is_text_file(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,14 @@ from mistral_agents.entries import ToolExecution
 from mistral_agents.turn import Turn
 
 Outcome = Literal[
-    "passages", "documents_only", "nothing_found", "tool_not_called", "tool_failed", "id_mangled", "unreadable"
+    "passages",
+    "documents_only",
+    "nothing_found",
+    "tool_not_called",
+    "tool_failed",
+    "id_mangled",
+    "unreadable",
+    "stream_error",
 ]
 SEARCH_ONLY = (
     "You are a search front end. Search the document library once with the user's question as the query, then answer "
@@ -54,7 +61,7 @@ class Found:
     Attributes:
         outcome: `passages`; `documents_only` (documents named, no text); `nothing_found` (searched, no hit);
             `tool_not_called`; `tool_failed`; `id_mangled` (the model searched a library it was not given);
-            `unreadable` (a result of an unknown shape).
+            `unreadable` (a result of an unknown shape); `stream_error` (the turn broke off).
         passages: Each once, in the order found.
         document_ids: Documents that were named.
         queries: What the model searched for.

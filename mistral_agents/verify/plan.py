@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from mistral_agents._json import JsonDict
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 if TYPE_CHECKING:
     from mistral_agents.verify.workbench import Workbench
@@ -71,6 +71,11 @@ def judge(holds: bool, seen: str, **facts: object) -> Finding:
 def skip(reason: str) -> Finding:
     """A finding of a probe that could not look."""
     return Finding(NOT_TRIED, reason)
+
+
+def tell_refusal(error: MistralAgentsError) -> str:
+    """How an error that a probe expected is told among its findings."""
+    return f"refused: {type(error).__name__} ({error.status_code})"
 
 
 def parse_costs(text: str) -> dict[str, int]:

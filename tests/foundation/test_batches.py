@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -207,6 +208,33 @@ def test_lines_of_no_request_are_kept_beside_the_answers(make_client: Any, wire:
     assert answered.turn.conversation_id == "c"
     assert "3 lines belong to none" in str(missing.error)
     assert missing.error.body == [*lines[1:3], {**good, "custom_id": "²"}]
+
+
+@pytest.mark.parametrize("total", [None, 2])
+async def test_results_that_do_not_match_the_inputs_are_not_blamed_on_them(
+    make_client: Any, wire: Any, total: int | None
+) -> None:
+    """A job that tells no total and lost a result, or has one too many: each input has its answer or an error."""
+    reply = {"outputs": [{"type": "message.output", "content": "a"}], "usage": {}, "conversation_id": "c"}
+    rows = [{"custom_id": name, "response": {"status_code": 200, "body": reply}} for name in ("0", "7")]
+    job = {"id": "j", "status": "SUCCESS", "total_requests": total, "output_file": "f"}
+    model = ChatMistralAgent(model="m", client=make_client())
+    found = model.batch_job(["q", "r"], job_id="j")
+    for read in (found.results, found.aresults):
+        wire.answer((200, job), (200, "\n".join(map(json.dumps, rows)).encode()))
+        told = read()
+        answer, missing = await told if inspect.isawaitable(told) else told
+        assert answer.text == "a"
+        assert "Request 1 of the batch job has no result" in str(missing)
+        assert missing.body == [rows[1]]
+
+
+def test_a_request_that_is_no_json_is_refused_by_name(make_client: Any, wire: Any) -> None:
+    batches = make_client().batches
+    for wrong in ({"inputs": object()}, {"inputs": "q", "temperature": float("nan")}):
+        with pytest.raises(ConfigurationError, match="written as JSON"):
+            batches.create([wrong], model="m")
+    assert wire.requests == []
 
 
 def test_a_job_of_another_program_loses_no_answer(make_client: Any, wire: Any) -> None:

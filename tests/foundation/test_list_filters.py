@@ -71,6 +71,14 @@ async def test_agents_are_filtered(ask: Any, client: MistralAgents) -> None:
             client.agents.delete(agent.id)
 
 
+@pytest.mark.parametrize("path", ["agents.list", "conversations.list", "batches.list"])
+async def test_filters_by_metadata_are_checked(ask: Any, standin: Standin, path: str) -> None:
+    for wrong, words in (("team", "must be a mapping"), ({"team": object()}, "written as JSON")):
+        with pytest.raises(ConfigurationError, match=words):
+            await ask(path, metadata=wrong)
+    assert standin.faults.requests == []
+
+
 async def test_documents_are_sorted_and_filtered_by_attributes(ask: Any, client: MistralAgents) -> None:
     library = client.libraries.create("sorted")
     for name, year in (("b.txt", 2024), ("a.txt", 2025), ("c.txt", 2025)):

@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._blocks import parsed_output
-from langchain_mistral_agents._chunks import Chunks
-from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._chunks import AnswerChunks
+from langchain_mistral_agents._messages import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 
@@ -71,7 +71,7 @@ def reference(title: str | None = "Page", url: str | None = "https://e.org", **r
 
 def streamed(events: list[Wire]) -> AIMessage:
     """What the chunks of a stream add up to."""
-    chunks, fold = Chunks(SENT), EventFold()
+    chunks, fold = AnswerChunks(SENT), EventFold()
     found: list[AIMessageChunk] = []
     for event in events:
         chunk = chunks.feed(fold.apply(event))
@@ -87,7 +87,7 @@ def called(events: list[Wire]) -> AIMessage:
     fold = EventFold()
     for event in events:
         fold.apply(event)
-    return message_of(Turn.from_response(fold.response(), unknown_events=list(fold.unknown)), SENT)
+    return make_answer(Turn.from_response(fold.response(), unknown_events=list(fold.unknown)), SENT)
 
 
 def both(*events: Wire) -> AIMessage:
@@ -381,7 +381,7 @@ def test_what_nobody_knows_is_kept() -> None:
 
 def test_an_unknown_entry_of_a_call_is_kept() -> None:
     outputs = [{"type": "memory.recall", "id": "mem_1", "fact": 1}]
-    message = message_of(Turn.from_response({"conversation_id": "conv_1", "outputs": outputs}), SENT)
+    message = make_answer(Turn.from_response({"conversation_id": "conv_1", "outputs": outputs}), SENT)
 
     assert message.content_blocks[0]["value"] == outputs[0]
 

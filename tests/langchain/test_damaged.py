@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from langchain_mistral_agents._chunks import Chunks
+from langchain_mistral_agents._chunks import AnswerChunks
 from langchain_mistral_agents._events import ProtocolEvents
-from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._messages import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 
@@ -44,7 +44,7 @@ def damaged(value: Any, odds: list[Any]) -> Iterator[tuple[tuple[Any, ...], Any]
 
 
 def streamed(given: list[Any]) -> Any:
-    fold, chunks, protocol = EventFold(), Chunks(SENT), ProtocolEvents(SENT)
+    fold, chunks, protocol = EventFold(), AnswerChunks(SENT), ProtocolEvents(SENT)
     found = []
     for event in given:
         records = fold.apply(event)
@@ -58,7 +58,7 @@ def streamed(given: list[Any]) -> Any:
 
 def test_replies() -> None:
     for at, reply in damaged(REPLY, ODD):
-        message = message_of(Turn.from_response(reply), SENT)
+        message = make_answer(Turn.from_response(reply), SENT)
         assert message.response_metadata["model_provider"] == "mistral_agents", at
         if at[:2] == ("outputs", 0):
             assert "One and two" in str(message.text), at

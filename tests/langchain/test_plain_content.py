@@ -23,8 +23,8 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mistral_agents import ChatMistralAgent
 from langchain_mistral_agents._answer_chunk import AnswerChunk, add_chunks, merge_chunks
-from langchain_mistral_agents._chunks import Chunks
-from langchain_mistral_agents._messages import Sent, message_of
+from langchain_mistral_agents._chunks import AnswerChunks
+from langchain_mistral_agents._messages import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 from tests.wire.conftest import Wire
@@ -82,7 +82,7 @@ def forms(entries: list[Any], **sent: Any) -> tuple[AIMessage, AIMessage]:
     """The message of a call, and of a stream."""
     fold = EventFold()
     given_sent = Sent(stored=False, prefix="", setup="", model="m", **sent)
-    chunks = Chunks(given_sent)
+    chunks = AnswerChunks(given_sent)
     found = [chunks.feed(fold.apply(event)) for event in streamed(entries)]
     turn = Turn.from_response(fold.response())
     whole = [chunk for chunk in [*found, *chunks.end(turn)] if chunk is not None]
@@ -91,7 +91,7 @@ def forms(entries: list[Any], **sent: Any) -> tuple[AIMessage, AIMessage]:
     listed = message_chunk_to_message((generations[0] + generations[1:]).message)
     assert one_by_one == at_once == listed
     assert isinstance(at_once, AIMessage)
-    return message_of(Turn.from_response(reply(entries)), given_sent), at_once
+    return make_answer(Turn.from_response(reply(entries)), given_sent), at_once
 
 
 def same(one: AIMessage, other: AIMessage, *, metadata: bool = True) -> None:

@@ -107,8 +107,9 @@ def test_on_request_the_local_search_takes_over(ask: Any, service: LibraryServic
     assert nodes[0].score > 0
 
 
-def test_on_request_nothing_is_an_empty_list(ask: Any) -> None:
-    assert ask(FAILURES["tool_not_called"], on_no_passages="empty") == []
+@pytest.mark.parametrize("outcome", list(FAILURES))
+def test_on_request_nothing_is_an_empty_list(ask: Any, outcome: str) -> None:
+    assert ask(FAILURES[outcome], on_no_passages="empty") == []
 
 
 def test_hits_of_a_library_that_was_not_asked_for_are_left_out(ask: Any) -> None:

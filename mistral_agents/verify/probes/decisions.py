@@ -7,14 +7,10 @@ from mistral_agents.entries import function_result
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.tools import Connector, WebSearch
 from mistral_agents.turn import Turn
-from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.verify.plan import Finding, Probe, judge, skip, tell_refusal
 from mistral_agents.verify.workbench import Workbench
 
 _COLOUR = "Hand over: in which colour does one paint the sky?"
-
-
-def _refusal(error: MistralAgentsError) -> str:
-    return f"refused: {type(error).__name__} ({error.status_code})"
 
 
 # waiting calls ---------------------------------------------------------------------------------------------------
@@ -41,7 +37,7 @@ def _one_of_two(bench: Workbench) -> Finding:
     try:
         bench.append(turn, tool_confirmations=decision)
     except MistralAgentsError as error:
-        return judge(False, _refusal(error))
+        return judge(False, tell_refusal(error))
     return judge(True, "one of two calls was decided alone")
 
 
@@ -63,7 +59,7 @@ def _late_settled(bench: Workbench, late: JsonDict) -> Finding:
     try:
         bench.client.conversations.append(late["conversation_id"], tool_confirmations=decision)
     except MistralAgentsError as error:
-        return judge(False, _refusal(error))
+        return judge(False, tell_refusal(error))
     return judge(True, "the decision was taken")
 
 
@@ -77,7 +73,7 @@ def _unknown_call(bench: Workbench) -> Finding:
             bench.append(turn, **options)
             told[kind] = "taken"
         except MistralAgentsError as error:
-            told[kind] = _refusal(error)
+            told[kind] = tell_refusal(error)
     seen = "; ".join(f"{kind}: {verdict}" for kind, verdict in told.items())
     return judge("taken" not in told.values(), seen, **told)
 
@@ -154,7 +150,7 @@ def _agent_not_kept(bench: Workbench) -> Finding:
     try:
         turn = bench.start("Say seven.", agent_id=second, store=False, metadata=None)
     except MistralAgentsError as error:
-        return judge(False, _refusal(error))
+        return judge(False, tell_refusal(error))
     bench.wait()
     try:
         bench.client.conversations.get(str(turn.conversation_id))

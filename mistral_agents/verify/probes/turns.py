@@ -6,7 +6,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents.entries import Inputs, function_call, function_result
 from mistral_agents.errors import GuardrailBlockedError, MistralAgentsError, RateLimitedError
 from mistral_agents.turn import Turn
-from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.verify.plan import Finding, Probe, judge, skip, tell_refusal
 from mistral_agents.verify.workbench import Workbench
 
 _TEMPERATURE: JsonDict = {
@@ -17,10 +17,6 @@ _TEMPERATURE: JsonDict = {
         "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
     },
 }
-
-
-def _refusal(error: MistralAgentsError) -> str:
-    return f"refused: {type(error).__name__} ({error.status_code})"
 
 
 def _entry_of(bench: Workbench, turn: Turn, kind: str) -> str | None:
@@ -35,7 +31,7 @@ def _restart(bench: Workbench, turn: Turn, entry_id: str | None, inputs: Inputs 
     try:
         branch = bench.restart(turn, entry_id, inputs)
     except MistralAgentsError as error:
-        return judge(False, _refusal(error))
+        return judge(False, tell_refusal(error))
     return judge(branch.conversation_id != turn.conversation_id, "a branch with an id of its own was made")
 
 
@@ -94,7 +90,7 @@ def _probe_replay(bench: Workbench) -> Finding:
             bench.start(entries, store=False, tools=[_TEMPERATURE], metadata=None)
             verdicts[kind] = "taken"
         except MistralAgentsError as error:
-            verdicts[kind] = _refusal(error)
+            verdicts[kind] = tell_refusal(error)
     seen = "; ".join(f"{kind}: {verdict}" for kind, verdict in verdicts.items())
     return judge(all(verdict == "taken" for verdict in verdicts.values()), seen, **verdicts)
 
