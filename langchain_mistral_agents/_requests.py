@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
-from mistral_agents._border.blocks import warn_left_out
+from mistral_agents._border.blocks import note_instructions, warn_left_out
 from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
@@ -47,8 +47,9 @@ def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDi
 
 def _make_entries(message: BaseMessage, systems: bool) -> Iterator[Said]:
     if isinstance(message, SystemMessage):
-        if systems:
-            yield user_message(human_content(message.content))
+        text = system_content(message.content) if systems else ""
+        if text.strip():
+            yield user_message(note_instructions(text))
     elif isinstance(message, HumanMessage):
         yield from _make_human_entries(message)
     elif isinstance(message, AIMessage):

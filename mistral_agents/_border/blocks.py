@@ -295,6 +295,11 @@ def make_text_only(parts: Sequence[Part], what: str) -> str:
     return "\n".join(texts)
 
 
+def note_instructions(text: str) -> str:
+    """What says instructions to whoever has others: an agent, or a conversation that was begun with others."""
+    return f"Instructions for what follows:\n\n{text}"
+
+
 # Results of functions -----------------------------------------------------------------------------------------------
 
 

@@ -76,6 +76,8 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "name": ({}, {"name": "n", "description": "d"}),
     "named tool": ({}, {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "weather"}}),
     "choice of the model": ({"tool_choice": "any"}, {"tools": [WEATHER]}),
+    "choice without tools": ({}, {"tool_choice": "any"}),
+    "choice of the model without tools": ({"tool_choice": "required"}, {"tools": []}),
     "one at a time": ({"parallel_tool_calls": False}, {"tools": [WEATHER]}),
     "strict": ({}, {"tools": [WEATHER], "strict": True}),
     "unknown": ({}, {"temprature": 0}),
@@ -99,7 +101,17 @@ def test_an_option_has_one_meaning(service: Service, construct: dict[str, Any], 
 
 
 REFUSED = frozenset(
-    {"unknown", "unknown in args", "n", "top_k", "key per call", "agent with temperature", "agent with max_tokens"}
+    {
+        "unknown",
+        "unknown in args",
+        "n",
+        "top_k",
+        "key per call",
+        "agent with temperature",
+        "agent with max_tokens",
+        "choice without tools",
+        "choice of the model without tools",
+    }
 )
 
 
