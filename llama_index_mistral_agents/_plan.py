@@ -24,8 +24,8 @@ from llama_index_mistral_agents._messages import (
 from llama_index_mistral_agents._sessions import Session, session_of
 from llama_index_mistral_agents._tools import describe_tool
 from mistral_agents._border.blocks import note_instructions
-from mistral_agents._border.continuation import Continuation, Position, plan_turn
-from mistral_agents._border.model_call import ModelSettings, sort_call
+from mistral_agents._border.continuation import Continuation, Position
+from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
