@@ -51,9 +51,11 @@ from llama_index_mistral_agents._traces import (
     Form,
     announce_end,
     announce_start,
+    trace_astream,
     trace_chat,
     trace_completion,
     trace_span,
+    trace_stream,
 )
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
@@ -356,12 +358,12 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @trace_chat
+    @trace_stream
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @trace_chat
+    @trace_astream
     async def astream_chat(  # type: ignore[override]
         self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
     ) -> ChatResponseAsyncGen:
