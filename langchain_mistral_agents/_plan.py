@@ -12,8 +12,8 @@ from langchain_mistral_agents._items import history_digest, items_of, list_pendi
 from langchain_mistral_agents._messages import Sent
 from langchain_mistral_agents._requests import instructions_of, to_entries
 from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
-from mistral_agents._border.continuation import Continuation, Position, plan_turn
-from mistral_agents._border.model_call import ModelSettings, sort_call
+from mistral_agents._border.continuation import Continuation, Position
+from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
@@ -105,7 +105,7 @@ class TurnPlan:
         sent = Sent(
             stored=call.stored,
             prefix=history_digest(self._messages, systems=self._wanted.systems) if call.stored else "",
-            setup=self._wanted.setup.key,
+            setup=self._wanted.setup.key if call.stored else "",
             model=call.model if call.model is not None else fields.settings.agent_id,
             stop=call.stop,
             headers=fields.headers,

@@ -185,7 +185,7 @@ class Assembler:
             return
         self._close_prose()
         if chunk.get("type") == "tool_file" and isinstance(chunk.get("file_id"), str):
-            ref = _read_file_ref(chunk)
+            ref = _read_tool_file(chunk)
             self._drew = self._drew or ref.tool == "image_generation"
             self._add_block(file_block(ref), record.entry_id)
         else:
@@ -336,7 +336,7 @@ def _find_library_hits(run: ToolExecution) -> list[SearchHit]:
     return search_hits(run) if search_origin(run) == "library" and run.error is None else []
 
 
-def _read_file_ref(chunk: JsonDict) -> FileRef:
+def _read_tool_file(chunk: JsonDict) -> FileRef:
     return Turn.from_response({"outputs": [{"type": "message.output", "content": [chunk]}]}).files[0]
 
 

@@ -23,8 +23,8 @@ from llama_index_mistral_agents._messages import (
 )
 from llama_index_mistral_agents._sessions import Session, session_of
 from llama_index_mistral_agents._tools import describe_tool
-from mistral_agents._border.continuation import Continuation, Position, plan_turn
-from mistral_agents._border.model_call import ModelSettings, sort_call
+from mistral_agents._border.continuation import Continuation, Position
+from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
@@ -152,7 +152,9 @@ class TurnPlan:
                 "setup_digest": self._wanted.setup.key,
                 "system": short_hash(self._system) if self._system else known,
                 "continues": turn.conversation_id if turn.operation == "restart" else None,
-            },
+            }
+            if self._call.stored
+            else {},
             sent=[message for message in self._messages[first:] if message.role not in SYSTEM],
             session=self._session,
             undecided=[one for one in waiting if one["id"] in turn.undecided],

@@ -11,6 +11,7 @@ from llama_index.core.indices.vector_store.retrievers import VectorIndexAutoRetr
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters, MetadataInfo, VectorStoreInfo, VectorStoreQuerySpec
 
+from llama_index_mistral_agents._asking import AskedRetriever
 from mistral_agents.retrieval.documents import describe_fields
 from mistral_agents.retrieval.snapshot import Snapshot
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SAMPLES = 8
 
 
-class MistralAutoRetriever(VectorIndexAutoRetriever):
+class MistralAutoRetriever(AskedRetriever, VectorIndexAutoRetriever):
     """Lets an LLM turn a question into a query, filters and `top_k`.
 
     The LLM is shown each metadata field of the library's documents with its type and some values, gathered at the

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llama_index.core.agent.workflow import AgentOutput
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, ImageBlock, TextBlock
-from llama_index.core.base.response.schema import Response
+from llama_index.core.base.response.schema import PydanticResponse, Response, StreamingResponse
 from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.schema import NodeWithScore
 
-from mistral_agents._display.blocks import Block, Bubble, Fold, Prose, Source, Sources, View, Words
+from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from llama_index_mistral_agents._messages import tool_calls
+from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources
+from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display
-from mistral_agents._display.talk import data_block
+from mistral_agents._display.talk import data_block, fold_call, fold_run
 from mistral_agents._display.words import shorten
 from mistral_agents.display import show as show_own
+from mistral_agents.entries import ToolExecution, parse_entries
 
 __all__ = ["show"]
 
@@ -25,57 +29,66 @@ def show(value: Any) -> Display:
     """A response, a chat message, nodes or a list of these to look at; the foundation's own is shown as well.
 
     Args:
-        value: What a query engine, a chat engine, an LLM or a retriever returned.
+        value: What a query engine, a chat engine, an agent, an LLM or a retriever returned. The stream of a query
+            engine is read to its end.
 
     Raises:
         ConfigurationError: There is no drawing of it.
     """
-    blocks = _make_blocks(value)
-    return Display(View(type(value).__name__, blocks, _write_plain(value))) if blocks is not None else show_own(value)
+    if isinstance(value, (StreamingResponse, PydanticResponse)):
+        value = _finish_response(value)
+    blocks = _view_value(value)
+    return Display(View(type(value).__name__, blocks, _write_text(value))) if blocks is not None else show_own(value)
 
 
-def _make_blocks(value: Any) -> list[Block] | None:
+def _finish_response(value: StreamingResponse | PydanticResponse) -> Response:
+    if isinstance(value, StreamingResponse):
+        return value.get_response()
+    return Response(str(value), value.source_nodes, value.metadata)
+
+
+def _view_value(value: Any) -> list[Block] | None:
     if isinstance(value, (Response, AgentChatResponse)):
         text = value.response if value.response is not None else ""
-        return [Prose(text), *_make_node_blocks(value.source_nodes)]
+        return [Prose(text), *_view_nodes(value.source_nodes)]
     if isinstance(value, ChatResponse):
-        return _make_message_blocks(value.message)
+        return _view_chat_message(value.message)
     if isinstance(value, CompletionResponse):
-        return [Prose(value.text), *_make_extra_blocks(value.additional_kwargs)]
+        return [Prose(value.text), *_view_extra(value.additional_kwargs)]
+    if isinstance(value, AgentOutput):
+        return _view_chat_message(value.response)
     if isinstance(value, ChatMessage):
-        return _make_message_blocks(value)
+        return _view_chat_message(value)
     if isinstance(value, NodeWithScore):
-        return _make_node_blocks([value])
+        return _view_nodes([value])
     if isinstance(value, Sequence) and value and all(isinstance(one, NodeWithScore) for one in value):
-        return _make_node_blocks(value)
+        return _view_nodes(value)
     if isinstance(value, Sequence) and value and all(isinstance(one, ChatMessage) for one in value):
-        return [_make_bubble(one) for one in value]
+        return [make_bubble(one.role.value, _view_chat_message(one), is_user=one.role.value == "user") for one in value]
     return None
 
 
-def _write_plain(value: Any) -> str:
+def _write_text(value: Any) -> str:
     if isinstance(value, NodeWithScore):
         return shorten(value.node.get_content(), 300)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(map(_write_plain, value))
+        return "\n".join(map(_write_text, value))
     return str(value)
 
 
-def _make_bubble(message: ChatMessage) -> Bubble:
-    mine = message.role.value == "user"
-    return Bubble("you" if mine else message.role.value, "right" if mine else "left", _make_message_blocks(message))
-
-
-def _make_message_blocks(message: ChatMessage) -> list[Block]:
+def _view_chat_message(message: ChatMessage) -> list[Block]:
     blocks: list[Block] = []
     for block in message.blocks:
         if isinstance(block, TextBlock):
             blocks.append(Prose(block.text))
         elif isinstance(block, ImageBlock) and isinstance(block.image, bytes):
             blocks.append(data_block(_encode_image(block.image)))
-        else:
+        elif THINKING is not None and isinstance(block, THINKING):
+            blocks.append(Fold("reasoning", [Prose(block.content if block.content is not None else "")]))
+        elif TOOL_CALL is None or not isinstance(block, TOOL_CALL):
             blocks.append(Words(block.block_type))
-    return blocks + _make_extra_blocks(message.additional_kwargs)
+    calls = [fold_call(name, arguments) for _, name, arguments in tool_calls(message)]
+    return [*blocks, *calls, *_view_extra(message.additional_kwargs)]
 
 
 def _encode_image(data: bytes) -> str:
@@ -87,34 +100,19 @@ def _encode_image(data: bytes) -> str:
     return data.decode()
 
 
-def _make_extra_blocks(extra: Mapping[str, Any]) -> list[Block]:
+def _view_extra(extra: Mapping[str, Any]) -> list[Block]:
     """The tools, sources and tokens of an answer of ours."""
-    tools = (one for one in extra.get("server_tools") or () if isinstance(one, Mapping))
-    blocks: list[Block] = [Fold(str(one.get("name")), [Words(_write_value(one), "output")]) for one in tools]
-    cited = [one for one in extra.get("citations") or () if isinstance(one, Mapping)]
-    if cited:
-        blocks.append(Sources(tuple(_make_source(number, one) for number, one in enumerate(cited, 1))))
+    runs = parse_entries([{"type": ToolExecution.kind, **run} for run in extra.get("server_tools") or ()])
+    blocks: list[Block] = [fold_run(run) for run in runs if isinstance(run, ToolExecution)]
+    cited = (one for one in extra.get("citations") or () if isinstance(one, Mapping))
+    blocks += view_sources(cited, "snippet")
     usage = extra.get("usage")
     tokens = f"{usage['total_tokens']} tokens" if isinstance(usage, Mapping) and "total_tokens" in usage else ""
     foot = " · ".join(str(part) for part in (extra.get("conversation_id"), tokens) if part)
     return [*blocks, *([Words(foot)] if foot else [])]
 
 
-def _write_value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str, indent=1)
-
-
-def _make_source(number: int, one: Mapping[str, Any]) -> Source:
-    key = one.get("url") or one.get("document_id")
-    return Source(number, str(one.get("title") or key), one.get("url"), shorten(str(one.get("snippet") or ""), 120))
-
-
-def _make_node_blocks(nodes: Iterable[NodeWithScore]) -> list[Block]:
-    blocks: list[Block] = []
-    for number, found in enumerate(nodes, 1):
-        told = found.node.metadata
-        page = f", p. {told['page_label']}" if "page_label" in told else ""
-        score = f" · score {found.score:.3f}" if found.score is not None else ""
-        name = told.get("file_name", found.node.node_id)
-        blocks += [Words(f"{number}. {name}{page}{score}"), Words(found.node.get_content(), "output")]
-    return blocks
+def _view_nodes(nodes: Iterable[NodeWithScore]) -> list[Block]:
+    return view_passages(
+        FoundPassage(one.node.get_content(), one.node.metadata, one.node.node_id, one.score) for one in nodes
+    )

@@ -10,6 +10,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.chat_engine import CondensePlusContextChatEngine, CondenseQuestionChatEngine, ContextChatEngine
@@ -22,6 +23,7 @@ from llama_index.core.schema import BaseNode, Document, TransformComponent
 from llama_index.core.storage.docstore.types import RefDocInfo
 from typing_extensions import Self, Unpack
 
+from llama_index_mistral_agents._asking import refusing
 from llama_index_mistral_agents._chat import answering
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
@@ -419,6 +421,15 @@ class MistralLibraryIndex(BaseManagedIndex):
             own.setdefault("strategy", "hybrid")
         retriever = MistralLibraryRetriever(self.library_id, client=self.client, **own)
         return retriever.share_engine(self._engines.setdefault(retriever.engine.key, retriever.engine))
+
+    def as_query_engine(self, llm: LLMType | None = None, **kwargs: object) -> BaseQueryEngine:
+        """A query engine over this library.
+
+        Args:
+            llm: The LLM; None takes `Settings.llm`.
+            kwargs: As of `as_retriever`, and of `RetrieverQueryEngine.from_args`.
+        """
+        return refusing(super().as_query_engine(llm=llm, **kwargs))
 
     def as_chat_engine(
         self, chat_mode: ChatMode = ChatMode.BEST, llm: LLMType | None = None, **kwargs: object

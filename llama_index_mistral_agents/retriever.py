@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.node_parser import NodeParser
@@ -18,6 +17,7 @@ from llama_index.core.storage.docstore.types import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 from typing_extensions import Self
 
+from llama_index_mistral_agents._asking import AskedRetriever, make_bundle
 from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrieved, clean_query
 from llama_index_mistral_agents._build import Choices, Mode, backend_for, engine_for
 from llama_index_mistral_agents._local import Normalise
@@ -31,7 +31,7 @@ from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refr
 from mistral_agents.retrieval.snapshot import Strategy, Unit
 
 
-class MistralLibraryRetriever(BaseRetriever):
+class MistralLibraryRetriever(AskedRetriever):
     """Retrieves passages of one or several document libraries.
 
     Mode `local` (default) copies the libraries' texts into this process and ranks them here: exact passages, real
@@ -164,11 +164,11 @@ class MistralLibraryRetriever(BaseRetriever):
 
     def retrieve_with_report(self, str_or_query_bundle: QueryType) -> Retrieved:
         """The nodes, and what finding them took. Sends no retrieval events of LlamaIndex's own."""
-        return self._search(_make_bundle(str_or_query_bundle))
+        return self._search(make_bundle(str_or_query_bundle))
 
     async def aretrieve_with_report(self, str_or_query_bundle: QueryType) -> Retrieved:
         """As `retrieve_with_report`, without blocking."""
-        return await self._asearch(_make_bundle(str_or_query_bundle))
+        return await self._asearch(make_bundle(str_or_query_bundle))
 
     def _search(self, bundle: QueryBundle) -> Retrieved:
         with failures_announced():
@@ -262,10 +262,6 @@ _OWN = frozenset({"self", "__class__", "library_ids", "client", "api_key", "base
     "callback_manager",
     "verbose",
 }
-
-
-def _make_bundle(query: QueryType) -> QueryBundle:
-    return QueryBundle(query) if isinstance(query, str) else query
 
 
 def _report_search(found: Retrieved, began: float) -> Retrieved:

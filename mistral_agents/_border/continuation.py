@@ -20,13 +20,11 @@ from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_a
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict
-from mistral_agents._steps import Job, Steps
 from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
-from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError, NotFoundError
+from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
 from mistral_agents.turn import Turn, open_calls
 
 if TYPE_CHECKING:
-    from mistral_agents.client import MistralAgents
     from mistral_agents.history import History
 
 OnDivergence = Literal["restart", "new", "raise"]
@@ -492,29 +490,6 @@ class Target:
 
 Say = Callable[[Position], tuple[list[JsonDict], list[JsonDict]]]
 """Says the items from a position on as inputs, and the confirmations among them."""
-
-
-def plan_turn(client: MistralAgents, continuation: Continuation, target: Target, say: Say) -> Steps[TurnRequest]:
-    """Read what must be known first, then plan; run it with `mistral_agents._steps`."""
-    conversations, key = client.conversations, str(continuation.conversation_id)
-    history = info = None
-    if continuation.needs_agent:
-        agent_id, version = str(target.agent_id), target.agent_version
-        agent = yield Job(
-            lambda: client.agents.get(agent_id, agent_version=version),
-            lambda: client.agents.aget(agent_id, agent_version=version),
-        )
-        continuation.learn_agent(agent)
-    if continuation.needs_history:
-        try:
-            history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
-        except NotFoundError:
-            if not continuation.was_never_kept:
-                raise
-            continuation = continuation.begin_anew()
-    if continuation.needs_info:
-        info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
-    return continuation.request(target, say, history, info)
 
 
 def find_anchors(items: Sequence[Item], conversation_id: str | None) -> list[int]:

@@ -2,19 +2,26 @@
 
 A wing says what its model is set to (`ModelSettings`) and what a call gives; `sort_call` decides which option counts,
 where it goes and what can't be had. `ModelCall` then says who answers (`Target`) and what is wanted of a kept
-conversation (`Wanted`), of which `mistral_agents._border.continuation` makes the request.
+conversation (`Wanted`), of which `mistral_agents._border.continuation` makes the request; `plan_turn` reads what must
+be known for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from mistral_agents._border.continuation import OnDivergence, Target, Wanted
+from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.options import check_agent_options, choose_tools, resolve_options, take_completion
+from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps
+from mistral_agents.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from mistral_agents.client import MistralAgents
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ def describe_setup(
     """What a conversation of a model with these tools is started with; an agent brings instructions and tools."""
     if settings.agent_id is not None:
         return Setup(settings.agent_id, settings.agent_version, guardrails=guardrails)
-    return replace(Setup.of(instructions, tools), guardrails=guardrails)
+    return Setup.of(instructions, tools, guardrails)
 
 
 def sort_call(
@@ -189,3 +196,26 @@ def sort_call(
         conversation_id=named,
         first_call_only=not parallel,
     )
+
+
+def plan_turn(client: MistralAgents, continuation: Continuation, target: Target, say: Say) -> Steps[TurnRequest]:
+    """Read what must be known first, then plan; run it with `mistral_agents._steps`."""
+    conversations, key = client.conversations, str(continuation.conversation_id)
+    history = info = None
+    if continuation.needs_agent:
+        agent_id, version = str(target.agent_id), target.agent_version
+        agent = yield Job(
+            lambda: client.agents.get(agent_id, agent_version=version),
+            lambda: client.agents.aget(agent_id, agent_version=version),
+        )
+        continuation.learn_agent(agent)
+    if continuation.needs_history:
+        try:
+            history = yield Job(lambda: conversations.get_history(key), lambda: conversations.aget_history(key))
+        except NotFoundError:
+            if not continuation.was_never_kept:
+                raise
+            continuation = continuation.begin_anew()
+    if continuation.needs_info:
+        info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
+    return continuation.request(target, say, history, info)

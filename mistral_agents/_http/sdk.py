@@ -141,6 +141,12 @@ def user_agent() -> str:
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
 
 
+@lru_cache(maxsize=256)
+def parse_url(address: str) -> Any:
+    """An address as the HTTP library reads it; a client asks few of them, over and over."""
+    return http().URL(address)
+
+
 def make_timeout(seconds: float | None) -> Any:
     """The same bound for each wait of a request: for a place in the pool, the connection, each write and each read."""
     return http().Timeout(min(seconds, LONGEST) if seconds is not None else None)

@@ -237,7 +237,7 @@ class Transport:
         try:
             request = client.build_request(
                 call.method,
-                self.clients.base_url + call.path,
+                sdk_layer.parse_url(self.clients.base_url + call.path),
                 params={name: mend_word(value) for name, value in call.params.items() if value is not None} or None,
                 content=content,
                 files=mend_parts(call.files) if call.files is not None else None,
@@ -246,9 +246,9 @@ class Transport:
             )
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"{call.what}: the request can't be written: {error}") from error
-        request.headers.update(self.clients.headers)
-        if call.headers is not None:
-            request.headers.update(call.headers)
+        for further in (self.clients.headers, call.headers):
+            if further:
+                request.headers.update(further)
         return request
 
     def seconds_of(self, call: Call) -> float:

@@ -15,21 +15,33 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 4
+VERSION = 5
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
-_JOINTS = r"_\-‐‑/.·'’ʼ`&@"
+_APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
+"""What is typed for an apostrophe."""
+_JOINTS = r"_\-‐‑/.·'&@"
 _PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
 _JOINT = re.compile(rf"[{_JOINTS},]")
-_ELISION = re.compile(r"['’ʼ`]")
-_IGNORED = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff\u0640\u200e\u200f\u061c"), "")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff\u0640\u200e\u200f\u061c"), "")
 """Soft hyphens, places to break, joiners, direction marks, selectors of a look and the Arabic lengthening stroke change
 how a word looks, not which it is."""
+_LOOKS = _INVISIBLE | _APOSTROPHES
 _POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 """Vowel points of Hebrew and Arabic, which most texts leave out (Unicode blocks 0590 and 0600)."""
-_ACCENTS = re.compile("(?<!и)[\u0300-\u036f]")
-"""Accents of Latin, Greek and Cyrillic (Unicode block 0300); the Cyrillic й is a letter of its own."""
-_STROKES = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "œ": "oe", "æ": "ae"})
+_ACCENTS = re.compile("(?<!и)[\u0300-\u036f\u0653-\u0655]")
+"""Accents of Latin, Greek and Cyrillic (Unicode block 0300), and the Arabic hamza; the Cyrillic й is a letter of its
+own."""
+_STROKES = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "œ": "oe", "æ": "ae", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه"}
+)
 """Letters that are typed as these where a keyboard lacks them, and that Unicode does not take apart."""
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_WITH_UMLAUTS = frozenset({"english", "german", "danish", "norwegian", "none"})
+"""Languages in whose texts `Mueller` and `Müller` are one name, as `Aarhus` and `Århus`; elsewhere they are not."""
+_ARABIC_PREFIX = re.compile("(?:[وف]?[بك]?ال(?!له$)|[وف]?لل)(?=[ء-ي]{2,}$)|و(?=[ء-ي]{3,}$)")
+"""And, in, as, the, to: which Arabic writes with the word. The lengths are those of Larkey et al. (2007, light10)."""
+_HEBREW_PREFIX = re.compile("(?:ו[הבל]?|[הבל])(?=[א-ת]{3,}$)")
+"""And, the, in, to: which Hebrew writes with the word."""
 _TURKISH = str.maketrans({"İ": "i", "I": "ı"})
 COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
@@ -61,6 +73,7 @@ class _Patterns:
 
     token: Any
     cut: Any
+    silent: Any
     part: Any
     unspaced: Any
     character: Any
@@ -75,6 +88,8 @@ def _compile_patterns() -> _Patterns:
         token=compile_(
             rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
         ),
+        # an apostrophe within a Cyrillic word, marks of Hebrew abbreviations and foreign sounds
+        silent=compile_(r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
@@ -111,6 +126,8 @@ class Analyzer:
     - A pictograph (an emoji) is a word of its own.
     - A number is one with its thousands apart (`5,000`) or not.
     - A word is found with its accents (`hôtel`) or without (`hotel`); with them, what is written so comes first.
+    - An umlaut may be written out (`Mueller`), and an apostrophe left out of a name (`OBrien`).
+    - A word is found without what Arabic and Hebrew write with it (and, the, in, to), and with it.
     - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
     - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
       (`IT`, `WHO`).
@@ -169,8 +186,11 @@ class _Token:
 
 
 def _find_tokens(text: str) -> list[str]:
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_IGNORED))
+    if text.isascii():
+        text = text.replace("`", "'")
+    else:
+        text = unicodedata.normalize("NFKC", text.translate(_LOOKS))
+        text = _compile_patterns().silent.sub("", text)
     if "\n" in text:
         text = _compile_patterns().cut.sub("-", text)
     found: list[str] = _compile_patterns().token.findall(text)
@@ -182,16 +202,36 @@ def _analyse_token(language: str, token: str) -> _Token:
     """What one token gives; most tokens of a text repeat, so they are remembered."""
     if _PLAIN.fullmatch(token):
         return _analyse_word(language, token)
-    words = [word for piece in _split_elisions(token) for word in _split_scripts(piece)]
-    found = [
-        _pair_characters(word) if _compile_patterns().unspaced.fullmatch(word) else _analyse_name(language, word)
-        for word in words
-    ]
+    found = list(_analyse_pieces(language, token.split("'")))
     if len(found) == 1:
         return found[0]
     return _Token(
         tuple(term for one in found for term in one.terms), tuple(term for one in found for term in one.asked)
     )
+
+
+def _analyse_pieces(language: str, pieces: list[str]) -> Iterator[_Token]:
+    """The words of a token at its apostrophes; single letters there are elisions (`l'eau`, `it's`), not words.
+
+    Before a capital such a letter may belong to a name, which is written without the apostrophe too (`O'Brien`).
+    """
+    before = ""
+    for piece in pieces:
+        if len(piece) != 1 or len(pieces) == 1 or not piece.isalpha():
+            for word in _split_scripts(piece):
+                if _compile_patterns().unspaced.fullmatch(word):
+                    yield _pair_characters(word)
+                else:
+                    one = _analyse_name(language, word)
+                    yield _join_elided(language, before, word, one) if before and word[0].isupper() else one
+                before = ""
+        before = piece if len(piece) == 1 and piece.isalpha() else ""
+
+
+def _join_elided(language: str, letter: str, word: str, found: _Token) -> _Token:
+    wholes = _stem_spellings(language, _fold_case(language, letter + _JOINT.split(word)[0]))
+    first, *others = found.asked
+    return _Token((*wholes, *found.terms), ((*(Way((whole,)) for whole in wholes), *first), *others))
 
 
 def _analyse_word(language: str, word: str) -> _Token:
@@ -229,19 +269,13 @@ def _analyse_name(language: str, name: str) -> _Token:
 
 
 def _ask_parts(parts: list[QueryTerm], together: bool) -> tuple[Way, ...]:
-    """A name's parts that are no stop words, if any is none: as they are written, and without accents."""
+    """A name's parts that are no stop words, if any is none: as they are written, and in their other spellings."""
     ways: dict[Way, None] = {}
-    for spelling in (0, -1):
-        terms = tuple(ways_of_part[spelling].terms[0] for ways_of_part in parts)
+    for spelling in range(max(map(len, parts))):
+        terms = tuple(part[min(spelling, len(part) - 1)].terms[0] for part in parts)
         telling = tuple(term for term in terms if not term.startswith(COMMON))
         ways[Way(telling if telling else terms, together)] = None
     return tuple(ways)
-
-
-def _split_elisions(token: str) -> list[str]:
-    """The words of a token at its apostrophes; single letters there are elisions (`l'eau`, `it's`), not words."""
-    pieces = _ELISION.split(token)
-    return [piece for piece in pieces if len(piece) > 1] if len(pieces) > 1 else pieces
 
 
 def _split_scripts(word: str) -> Iterator[str]:
@@ -267,17 +301,28 @@ def _fold_case(language: str, word: str) -> str:
     if word.isascii():
         return word.translate(_TURKISH).lower() if language == "turkish" else word.lower()
     cased = word.translate(_TURKISH) if language == "turkish" else word
-    return _POINTS.sub("", unicodedata.normalize("NFC", cased.casefold())).replace("i\u0307", "i")
+    folded = _POINTS.sub("", unicodedata.normalize("NFC", cased.casefold()))
+    return folded.replace("i\u0307", "i").replace("ё", "е")
 
 
 def _stem_spellings(language: str, folded: str) -> tuple[str, ...]:
-    """The stem of a word, and, where it has accents, the stem of the word without them."""
+    """The stem of a word, and the stems of its other spellings."""
     stem = _stem_word(language, folded)
     if folded.isascii():
         return (stem,)
+    return tuple(dict.fromkeys([stem, *(_stem_word(language, other) for other in _list_spellings(language, folded))]))
+
+
+def _list_spellings(language: str, folded: str) -> Iterator[str]:
+    """A word without accents, with its umlauts written out, and without what Arabic and Hebrew put before it."""
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_STROKES)
-    plain = _stem_word(language, unicodedata.normalize("NFC", bare))
-    return (stem,) if plain == stem else (stem, plain)
+    plain = unicodedata.normalize("NFC", bare)
+    yield plain
+    if language in _WITH_UMLAUTS:
+        yield unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", folded.translate(_UMLAUTS))))
+    prefix = _ARABIC_PREFIX.match(folded) or (_HEBREW_PREFIX.match(folded) if language != "yiddish" else None)
+    if prefix is not None and (rest := plain[prefix.end() :]) not in _stop_words(language):
+        yield rest
 
 
 _stemmers = threading.local()

@@ -24,7 +24,7 @@ from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
-from mistral_agents.retrieval.snapshot import Hit, Preparation, Query, Snapshot
+from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot
 from mistral_agents.retrieval.store import Store
 from mistral_agents.retrieval.syncing import Sync
 from mistral_agents.retrieval.vectors import Embedder
@@ -279,10 +279,8 @@ class LibraryEngine:
 
     def _search(self, snapshot: Snapshot, query: Query) -> Hits:
         warn_of_unknown_fields(query.filter, snapshot)
-        return self._mark_hits(snapshot.find(query, self.terms(query.text)), query)
-
-    def _mark_hits(self, found: list[Hit], query: Query) -> Hits:
-        return Hits(found, self.terms(query.text), self.settings.language)
+        terms = self.terms(query.text)
+        return Hits(snapshot.find(query, terms), terms, self.settings.language)
 
     def terms(self, text: str) -> list[QueryTerm]:
         """The search terms of a question."""

@@ -54,8 +54,8 @@ class FolderReport(Shown):
         deleted: Paths that are gone and whose documents were deleted.
         spared: Paths that are gone and whose documents stay: the folder, or the pattern's part of it, is empty, and
             `delete` is not "all".
-        skipped: Files that don't count (links out of the folder, lock files), and why.
-        failed: Files that could not be read, or that the service refused, and the reason.
+        skipped: Files that don't count (links out of the folder, lock files, empty ones), and why.
+        failed: Files and folders (these end with `/`) that could not be read, files that the service refused, and why.
         left: Paths of documents that may belong to the folder and were left alone, and why.
         unchanged: How many files stayed as they were.
         dry_run: Whether nothing was changed.
@@ -186,6 +186,7 @@ class _Run:
             contents: FolderContents = yield Work(self._files.contents)
             files = {path: key for path, key in contents.files.items() if path not in self._report.failed}
             documents = yield from self._documents()
+            documents = [one for one in documents if not contents.may_hold(str(attributes_of(one).get(PATH)))]
             plan = make_plan(files, documents, self._origin, self._settings.attributes)
             self._begin(contents, plan, first=number == 0)
             if self._settings.dry_run:

@@ -13,6 +13,7 @@ from mistral_agents.errors import ConfigurationError
 _BLOCK = 1 << 20  # bytes read at once
 _OUTSIDE = "a link that leads out of the folder"
 _LOCK = "a lock file of an office program"
+_EMPTY = "it is empty"
 
 
 _UNWRITABLE = "its name holds bytes that are no text (UTF-8), so no document can bear it; rename the file"
@@ -39,12 +40,16 @@ class FolderContents:
     Attributes:
         files: Files and the SHA-256 of what is in them.
         skipped: What is left out, and why.
-        unreadable: Files that could not be read, and why.
+        unreadable: Files and folders (these end with `/`) that could not be read, and why.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+
+    def may_hold(self, name: str) -> bool:
+        """Whether a file may be there that could not be read, so that nobody can say what became of it."""
+        return name in self.unreadable or any(part.endswith("/") and name.startswith(part) for part in self.unreadable)
 
 
 class FolderFiles:
@@ -78,20 +83,39 @@ class FolderFiles:
         """
         if not self.folder.is_dir():
             raise ConfigurationError(f"{self.folder} is no folder.")
-        found = FolderContents()
+        found = FolderContents(unreadable=self._unreadable_folders())
         for path in self._matches():
             name = path.relative_to(self.folder).as_posix()
-            reason = self.reason(name)
-            if reason is not None:
-                found.skipped[name] = reason
-            elif not _is_text_file(name):
-                found.unreadable[os.fsencode(name).decode("utf-8", "backslashreplace")] = _UNWRITABLE
-            elif path.is_file():
-                try:
-                    found.files[name] = self._digest(path)
-                except OSError as error:
-                    found.unreadable[name] = f"can't be read: {error.strerror}"
+            try:
+                self._look_at(path, name, found)
+            except OSError as error:
+                found.unreadable[name] = f"can't be read: {error.strerror}"
         return found
+
+    def _look_at(self, path: Path, name: str, found: FolderContents) -> None:
+        reason = self.reason(name)
+        if reason is not None:
+            found.skipped[name] = reason
+        elif not _is_text_file(name):
+            found.unreadable[os.fsencode(name).decode("utf-8", "backslashreplace")] = _UNWRITABLE
+        elif path.is_file():
+            found.files[name] = self._digest(path)
+
+    def _unreadable_folders(self) -> dict[str, str]:
+        """Folders that can't be listed, which a search by pattern passes over without a word.
+
+        Raises:
+            ConfigurationError: The whole folder can't be.
+        """
+        failures: list[OSError] = []
+        for _, folders, _ in os.walk(self.folder, onerror=failures.append):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        found = {
+            Path(error.filename).relative_to(self.folder): f"can't be read: {error.strerror}" for error in failures
+        }
+        if (reason := found.get(Path())) is not None:
+            raise ConfigurationError(f"{self.folder} {reason}.")
+        return {f"{path.as_posix()}/": reason for path, reason in found.items()}
 
     def _matches(self) -> Iterator[Path]:
         try:
@@ -109,11 +133,16 @@ class FolderFiles:
             inside = path.resolve().is_relative_to(self.folder)
         except (OSError, RuntimeError):  # a link to itself
             inside = False
-        return None if inside else _OUTSIDE
+        if not inside:
+            return _OUTSIDE
+        return _EMPTY if path.is_file() and not path.stat().st_size else None
 
     def holds(self, name: str) -> bool:
-        """Whether a file is there now that counts; asked before its document is deleted."""
-        return self.reason(name) is None and (self.folder / name).is_file()
+        """Whether a file is there now that counts, or may be; asked before its document is deleted."""
+        try:
+            return self.reason(name) is None and (self.folder / name).is_file()
+        except OSError:
+            return True
 
     def read(self, name: str) -> bytes:
         """A file's bytes as they are now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import PurePath
@@ -125,14 +125,20 @@ class Insertion:
         ids: The library's ids of those that are there, by the documents' own.
         left_out: Why others can't be searched (refused, or not processed), by the documents' own ids.
         sent: Which documents were sent, in the order given.
+        repeated: Ids that several documents of unlike content had; the last of them stands for all.
     """
 
-    ids: dict[str, str]
-    left_out: dict[str, str]
-    sent: list[bool]
+    ids: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    sent: list[bool] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
     def warn(self) -> None:
         """Say which documents can't be searched, to whoever called a wing's method."""
+        if self.repeated:
+            listed = ", ".join(map(repr, self.repeated))
+            text = f"Several documents had the same id ({listed}); an id names one document, so the last one counts."
+            warn_user(f"{text} Give each document an id of its own to keep them all.")
         if self.left_out:
             listed = "; ".join(f"{own!r} ({reason})" for own, reason in self.left_out.items())
             text = f"{len(self.left_out)} document(s) can't be searched: {listed}."
@@ -260,8 +266,12 @@ class Inserter:
 
     def _upload_all(self, documents: Sequence[SourceDocument], known: bool, told: Told) -> Steps[Insertion]:
         listed = (yield from self.list_documents()) if known else {}
-        made = Insertion({}, {}, [])
+        last = {document.key: number for number, document in enumerate(documents, 1)}
+        made = Insertion(repeated=_find_repeated(documents))
         for number, document in enumerate(documents, 1):
+            if number != last[document.key]:
+                made.sent.append(False)
+                continue
             old = _find_old(document.key, listed)
             same = next((one for one in old if one.attributes.get(REF_HASH) == document.digest), None)
             made.sent.append(same is None)
@@ -290,6 +300,12 @@ class Inserter:
             return (yield from self.libraries.writer.delete(self.library_id, document_id))
         except NotFoundError:  # somebody else was faster
             return False
+
+
+def _find_repeated(documents: Sequence[SourceDocument]) -> list[str]:
+    """Ids of which an earlier document says something else than the last."""
+    last = {document.key: document.digest for document in documents}
+    return list({document.key: None for document in documents if document.digest != last[document.key]})
 
 
 def _find_old(key: str, listed: dict[str, LibraryDocument]) -> list[LibraryDocument]:

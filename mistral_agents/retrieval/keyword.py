@@ -126,7 +126,10 @@ class KeywordIndex:
         return places, own[places] + DOCUMENT_WEIGHT * whole[self.document_of[places]]
 
     def _parts(self, terms: Sequence[QueryTerm]) -> list[_TermPart]:
-        asked = Counter(self.vocabulary.find(terms, self._count))
+        asked: Counter[tuple[KnownWay, ...]] = Counter()
+        for term, times in Counter(terms).items():
+            if ways := self.vocabulary.find(term, self._count):
+                asked[ways] += times
         postings = self._postings_of(asked)
         return [_TermPart(*_merge_ways(postings, ways), times) for ways, times in asked.items()]
 

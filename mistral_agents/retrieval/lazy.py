@@ -14,7 +14,7 @@ from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import fields
 from mistral_agents.retrieval.marks import Hits
 from mistral_agents.retrieval.reading import ReadText
-from mistral_agents.retrieval.snapshot import Hit, Query, Snapshot, StoredText
+from mistral_agents.retrieval.snapshot import Query, Snapshot, StoredText
 from mistral_agents.retrieval.store import Journal
 
 _KEPT = 4  # how many times `top_documents` texts stay in memory
@@ -72,13 +72,13 @@ class LazyEngine(LibraryEngine):
 
     def search(self, query: Query) -> Hits:
         """The best passages of the best documents, best first."""
-        return self._mark_hits(run(self._second_stage(self.current(), query)), query)
+        return run(self._second_stage(self.current(), query))
 
     async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
-        return self._mark_hits(await arun(self._second_stage(await self.acurrent(), query)), query)
+        return await arun(self._second_stage(await self.acurrent(), query))
 
-    def _second_stage(self, catalogue: Snapshot, query: Query) -> Steps[list[Hit]]:
+    def _second_stage(self, catalogue: Snapshot, query: Query) -> Steps[Hits]:
         if query.strategy != "bm25":
             raise ConfigurationError(f"A lazy search ranks by bm25, not by {query.strategy}.")
         terms = self.terms(query.text)
@@ -92,7 +92,7 @@ class LazyEngine(LibraryEngine):
         yield from self._steps().read(missing, Journal({}, {}), SyncReport(), put)
         self._remember(found)
         texts: Snapshot = yield Work(lambda: self._snapshot_of(list(found.values())))
-        return texts.find(query, terms)
+        return Hits(texts.find(query, terms), terms, self.settings.language)
 
     def _first_stage(self, catalogue: Snapshot, query: Query, terms: list[QueryTerm]) -> list[LibraryDocument]:
         warn_of_unknown_fields(query.filter, catalogue)

@@ -34,10 +34,9 @@ class Vocabulary:
         with self._lock:
             return tuple([numbers.setdefault(term, len(numbers)) for term in terms])
 
-    def find(self, terms: Sequence[QueryTerm], limit: int) -> list[tuple[KnownWay, ...]]:
-        """The ways of a question's terms as numbers, as far as these are known and below a limit."""
-        found = [tuple(way for one in term if (way := self._known(one, limit)) is not None) for term in terms]
-        return [ways for ways in found if ways]
+    def find(self, term: QueryTerm, limit: int) -> tuple[KnownWay, ...]:
+        """The ways of a question's term as numbers, as far as these are known and below a limit."""
+        return tuple(way for one in term if (way := self._known(one, limit)) is not None)
 
     def _known(self, way: Way, limit: int) -> KnownWay | None:
         numbers = tuple(number for term in way.terms if (number := self.numbers.get(term, limit)) < limit)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.embeddings import MockEmbedding
-from llama_index.core.schema import NodeRelationship, NodeWithScore
+from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle
 
 from llama_index_mistral_agents import MistralLibraryRetriever
+from mistral_agents.errors import ConfigurationError
 from tests.llama_index.conftest import hit, search_run, turn
 from tests.retrieval.service import LIBRARY, LibraryService
 
@@ -149,6 +150,18 @@ def test_constructing_sends_nothing(make: Make, corpus: LibraryService) -> None:
     assert corpus.requests == []
 
 
+@pytest.mark.parametrize("wrong", [None, 3, b"valve", ["valve"], QueryBundle(None)])  # type: ignore[arg-type]
+def test_what_is_no_question_is_refused(make: Make, corpus: LibraryService, wrong: Any) -> None:
+    retriever = make()
+    for ask in (retriever.retrieve, retriever.retrieve_with_report):
+        with pytest.raises(ConfigurationError, match="needs a text"):
+            ask(wrong)
+    for ask_async in (retriever.aretrieve, retriever.aretrieve_with_report):
+        with pytest.raises(ConfigurationError, match="needs a text"):
+            asyncio.run(ask_async(wrong))
+    assert corpus.requests == []
+
+
 @pytest.mark.parametrize("query", ["", "  \n", "input is \n"])
 def test_a_blank_query_is_empty_or_an_error(
     make: Make, retrieve: Callable[..., Any], corpus: LibraryService, query: str
@@ -163,6 +176,7 @@ def test_ids_are_the_same_in_another_process(corpus: LibraryService) -> None:
     code = f"""
 from mistral_agents import MistralAgents
 from llama_index_mistral_agents import MistralLibraryRetriever
+from mistral_agents.errors import ConfigurationError
 client = MistralAgents(api_key="k", base_url={corpus.url!r})
 r = MistralLibraryRetriever({LIBRARY!r}, client=client)
 print([(n.node_id, n.node.hash) for n in r.retrieve("inlet valve")])

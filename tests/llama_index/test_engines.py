@@ -20,6 +20,7 @@ from llama_index.core.tools import QueryEngineTool, RetrieverTool
 
 from llama_index_mistral_agents import MistralLibraryIndex, MistralLibraryRetriever
 from llama_index_mistral_agents.auto import metadata_schema
+from mistral_agents.errors import ConfigurationError
 from tests.retrieval.service import LIBRARY, LibraryService
 
 
@@ -201,3 +202,14 @@ def test_the_schema_shows_types_and_values() -> None:
         ("attr_a", "int", "for example: 1, 2"),
         ("creation_date", "str", "for example: 2026"),
     ]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"boiler", ["boiler"]])
+def test_what_is_no_question_is_refused(index: MistralLibraryIndex, wrong: Any) -> None:
+    engine, auto = index.as_query_engine(llm=Says(text="yes")), index.as_auto_retriever(llm=Says(text="no plan"))
+    for ask in (engine.query, auto.retrieve, index.as_chat_engine(llm=Says(text="yes")).chat):
+        with pytest.raises(ConfigurationError, match="needs a text"):
+            ask(wrong)
+    for ask_async in (engine.aquery, auto.aretrieve):
+        with pytest.raises(ConfigurationError, match="needs a text"):
+            asyncio.run(ask_async(wrong))

@@ -365,3 +365,29 @@ def test_a_document_with_half_a_character_is_sent_mended(service: LibraryService
     assert texts(index) == ["The pump \ufffd runs."]
     assert index.refresh_ref_docs([broken]) == [False]
     assert index.refresh_ref_docs([Document(text="The pump \ud83d stands.", id_="half")]) == [True]
+
+
+# --- one id twice ---
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_documents_with_one_id_the_last_counts_and_it_is_said(service: LibraryService, known: bool) -> None:
+    twice = [Document(text="The old pump.", id_="a"), Document(text="A filter.", id_="b")]
+    twice += [Document(text="The new pump.", id_="a"), Document(text="A filter.", id_="b")]
+    with pytest.warns(UserWarning, match="the same id \\('a'\\)"):
+        index = made(service, *twice, **({"library_id": LIBRARY} if known else {}))
+    assert texts(index) == ["The new pump."]
+    assert len(list(index.client.libraries.documents(index.library_id))) == 2
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="an id of its own"):
+            assert index.refresh_ref_docs(twice) == [False] * 4
+    with pytest.warns(UserWarning, match="an id of its own"):
+        assert index.refresh_ref_docs(twice[::-1]) == [False, False, False, True]
+    assert texts(index) == ["The old pump."]
+
+
+def test_one_document_given_twice_is_sent_once(service: LibraryService) -> None:
+    twice = [Document(text="The pump.", id_="a")] * 2
+    index = made(service)
+    assert index.refresh_ref_docs(twice) == [False, True]
+    assert index.refresh_ref_docs(twice) == [False, False]

@@ -169,3 +169,73 @@ def test_a_number_is_found_with_its_thousands_apart_or_not(text: str, question: 
 @pytest.mark.parametrize("mark", ["\u200b", "\u2060", "\ufe0f"])
 def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
     assert Analyzer("english").terms(f"main{mark}tenance") == Analyzer("english").terms("maintenance")
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("arabic", "والكتاب", "كتاب"),
+        ("arabic", "مدرسة", "بالمدرسة"),
+        ("english", "الكتاب", "كتاب"),
+        ("none", "للطلاب", "طلاب"),
+        ("none", "ومصر", "مصر"),
+        ("none", "الإدارة", "اداره"),
+        ("none", "کتاب", "كتاب"),  # as Persian keyboards write it
+        ("none", "והספר", "ספר"),
+        ("english", "לבית", "בית"),
+        ("none", "צה״ל", "צהל"),
+        ("none", 'צה"ל', "צהל"),
+        ("german", "Müller", "Mueller"),
+        ("english", "Übersicht", "Uebersicht"),
+        ("none", "Århus", "Aarhus"),
+        ("english", "Søren", "Soeren"),
+        ("russian", "Ещё", "еще"),
+        ("english", "ёлка", "елка"),
+        ("none", "сім'я", "сімя"),
+        ("none", "об’єкт", "об'єкт"),
+        ("english", "O'Brien", "O’Brien"),
+        ("english", "O´Brien", "obrien"),
+        ("english", "OBrien", "O'Brien"),
+        ("english", "O'BRIEN", "o'brien"),
+        ("english", "O'Brien-Smith", "OBrien"),
+        ("french", "D’Artagnan", "dartagnan"),
+        ("none", "L'Oréal", "loreal"),
+    ],
+)
+def test_each_of_two_spellings_finds_the_other(language: str, one: str, other: str) -> None:
+    assert found(language, f"{one}, x", other)
+    assert found(language, f"x {other}.", one)
+
+
+@pytest.mark.parametrize("language", ["french", "italian", "catalan", "english", "none"])
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("l'homme", "homme"),
+        ("dell’arte", "arte"),
+        ("d´hivern", "hivern"),
+        ("quell`uomo", "uomo"),
+        ("L'Europe", "europe"),
+    ],
+)
+def test_a_word_is_found_behind_an_elision(language: str, text: str, question: str) -> None:
+    assert found(language, f"{text}.", question)
+    assert found(language, text.replace("'", "’"), text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "question"),
+    [
+        ("none", "وزارة", "رة"),
+        ("none", "الله", "له"),
+        ("none", "וילון", "ילו"),
+        ("none", "לבן", "בן"),  # white, son
+        ("none", "וזיר وزیر", "زیر"),  # Persian, which writes no conjunction with a word
+        ("turkish", "gün", "guen"),
+        ("none", "сім'я", "сім"),  # family, seven
+        ("english", "O'Brien", "o"),
+        ("none", "l'homme", "lhomme"),
+    ],
+)
+def test_a_part_of_a_word_does_not_find_it(language: str, text: str, question: str) -> None:
+    assert not found(language, text, question)

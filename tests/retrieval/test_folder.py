@@ -303,6 +303,44 @@ def test_an_unreadable_file_is_reported_and_keeps_its_document(
     assert (list(report.failed), report.deleted, len(documents(client))) == (["a.txt"], [], 2)
 
 
+def test_a_folder_that_can_not_be_listed_is_reported_and_keeps_its_documents(
+    client: MistralAgents, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    fill(folder / "sub", a="one", b="two")
+    fill(folder, a="one")
+    sync(client, folder)
+    before, listed = documents(client), os.scandir
+
+    def refuse(closed: Path) -> None:
+        def scandir(path: Any = ".") -> Any:
+            if Path(path) == closed:
+                raise PermissionError(13, "Permission denied", str(path))
+            return listed(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        monkeypatch.setattr(Path, "_scandir", lambda path: scandir(path), raising=False)  # Python 3.10 has its own
+
+    refuse(folder / "sub")
+    report = sync(client, folder, delete="all")
+    assert (report.failed, report.deleted) == ({"sub/": "can't be read: Permission denied"}, [])
+    assert documents(client) == before
+    refuse(folder)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        sync(client, folder, delete="all")
+
+
+def test_an_empty_file_is_named_and_not_sent(client: MistralAgents, folder: Path) -> None:
+    fill(folder, a="", b="two", c="")
+    report = sync(client, folder)
+    assert (report.skipped, list(report.added)) == ({"a.txt": "it is empty", "c.txt": "it is empty"}, ["b.txt"])
+    assert texts(client) == {"b.txt": "two"}
+    fill(folder, a="one", b="")
+    report = sync(client, folder)
+    assert (list(report.added), report.deleted, list(report.skipped)) == (["a.txt"], ["b.txt"], ["b.txt", "c.txt"])
+    assert texts(client) == {"a.txt": "one"}
+
+
 @BOTH_SERVICES
 def test_a_file_that_is_edited_while_it_is_sent_ends_with_its_last_text(
     client: MistralAgents, folder: Path, service: LibraryService, knows_bytes: bool
