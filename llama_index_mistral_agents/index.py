@@ -35,8 +35,7 @@ from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
-from mistral_agents.retrieval.folder_files import as_folder
+from mistral_agents.retrieval.folder import FolderOptions, FolderReport, plan_sync
 from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
 
 if TYPE_CHECKING:
@@ -316,7 +315,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
         chosen: FolderOptions = {"show_progress": self._show_progress, **options}
-        report = yield from FolderSync(self.client.libraries, self.library_id, as_folder(folder), **chosen).steps()
+        report = yield from plan_sync(self.client.libraries, self.library_id, folder, chosen).steps()
         yield from self._documents.wait_after(report.document_ids, wait)
         return report
 

@@ -326,10 +326,9 @@ class Libraries:
     def _folder_steps(
         self, library_id: str, folder: str | os.PathLike[str], options: FolderOptions
     ) -> Steps[FolderReport]:
-        from mistral_agents.retrieval.folder import FolderSync
-        from mistral_agents.retrieval.folder_files import as_folder
+        from mistral_agents.retrieval.folder import plan_sync
 
-        return FolderSync(self, uuid_text("library_id", library_id), as_folder(folder), **options).steps()
+        return plan_sync(self, uuid_text("library_id", library_id), folder, options).steps()
 
     @property
     def writer(self) -> Writer:
