@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import Document
@@ -11,9 +12,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources, write_data
 from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display
-from mistral_agents._display.talk import data_block
+from mistral_agents._display.talk import data_block, fold_call, fold_result, fold_run
 from mistral_agents._display.words import shorten
 from mistral_agents.display import show as show_own
+from mistral_agents.entries import ToolExecution
 
 __all__ = ["show"]
 
@@ -54,13 +56,24 @@ def _view_bubble(message: BaseMessage) -> Block:
 
 def _view_blocks(message: BaseMessage) -> list[Block]:
     if isinstance(message, ToolMessage):
-        return [Fold(f"result of {message.name or message.tool_call_id}", [Words(message.text, "output")])]
-    parts = [dict(part) for part in message.content_blocks]
+        return [fold_result(message.name or message.tool_call_id, message.text)]
+    parts = list(_join_runs([dict(part) for part in message.content_blocks]))
     blocks = [block for part in parts for block in _view_part(part)]
     blocks += view_sources((note for part in parts for note in _list_notes(part)), "cited_text")
     if isinstance(message, AIMessage):
         blocks.append(Words(_write_foot(message)))
     return blocks
+
+
+def _join_runs(parts: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """The parts, each hosted call with its result, which has no name of its own."""
+    calls = {part.get("id") for part in parts if part.get("type") == "server_tool_call"}
+    results = {part.get("tool_call_id"): part for part in parts if part.get("type") == "server_tool_result"}
+    for part in parts:
+        if part.get("type") == "server_tool_call":
+            yield {**part, "result": results.get(part.get("id"))}
+        elif part.get("type") != "server_tool_result" or part.get("tool_call_id") not in calls:
+            yield part
 
 
 def _list_notes(part: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -75,17 +88,28 @@ def _view_part(part: dict[str, Any]) -> list[Block]:
         return [Prose(str(part.get("text", "")))]
     if kind == "reasoning":
         return [Fold("reasoning", [Prose(str(part.get("reasoning", "")))])]
-    if kind in ("tool_call", "server_tool_call"):
-        return [Fold(f"called {part.get('name')}", [Words(write_data(part.get("args")), "code")])]
+    if kind == "tool_call":
+        return [fold_call(str(part.get("name")), write_data(part.get("args")))]
+    if kind == "server_tool_call":
+        return [_fold_hosted(part, part.get("result") or {})]
     if kind == "server_tool_result":
-        failed = part.get("status") == "error"
-        output = Words(write_data(part.get("output")), "error" if failed else "output")
-        return [Fold(f"result of {part.get('tool_call_id')}", [output], failed=failed)]
+        return [_fold_hosted({"name": f"result of {part.get('tool_call_id')}"}, part)]
     if kind == "image" and isinstance(part.get("base64"), str):
         return [data_block(part["base64"])]
     if kind == "non_standard" and isinstance(part.get("value"), Mapping):
         return [Words(_name_other(part["value"]))]
     return [Words(f"{kind} {part.get('file_id') or part.get('url') or part.get('id') or ''}".strip())]
+
+
+def _fold_hosted(call: Mapping[str, Any], result: Mapping[str, Any]) -> Fold:
+    output, extras = result.get("output"), call.get("extras")
+    run = ToolExecution(
+        name=str(call.get("name")),
+        function=extras.get("function") if isinstance(extras, Mapping) else None,
+        arguments=write_data(call["args"]) if call.get("args") else "",
+        info=output if isinstance(output, dict) else {"result": output} if output is not None else {},
+    )
+    return replace(fold_run(run), failed=result.get("status") == "error")
 
 
 def _name_other(value: Mapping[str, Any]) -> str:

@@ -6,17 +6,21 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llama_index.core.agent.workflow import AgentOutput
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, ImageBlock, TextBlock
-from llama_index.core.base.response.schema import Response
+from llama_index.core.base.response.schema import PydanticResponse, Response, StreamingResponse
 from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.schema import NodeWithScore
 
-from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources, write_data
+from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from llama_index_mistral_agents._messages import tool_calls
+from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources
 from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display
-from mistral_agents._display.talk import data_block
+from mistral_agents._display.talk import data_block, fold_call, fold_run
 from mistral_agents._display.words import shorten
 from mistral_agents.display import show as show_own
+from mistral_agents.entries import ToolExecution, parse_entries
 
 __all__ = ["show"]
 
@@ -25,13 +29,22 @@ def show(value: Any) -> Display:
     """A response, a chat message, nodes or a list of these to look at; the foundation's own is shown as well.
 
     Args:
-        value: What a query engine, a chat engine, an LLM or a retriever returned.
+        value: What a query engine, a chat engine, an agent, an LLM or a retriever returned. The stream of a query
+            engine is read to its end.
 
     Raises:
         ConfigurationError: There is no drawing of it.
     """
+    if isinstance(value, (StreamingResponse, PydanticResponse)):
+        value = _finish_response(value)
     blocks = _view_value(value)
     return Display(View(type(value).__name__, blocks, _write_text(value))) if blocks is not None else show_own(value)
+
+
+def _finish_response(value: StreamingResponse | PydanticResponse) -> Response:
+    if isinstance(value, StreamingResponse):
+        return value.get_response()
+    return Response(str(value), value.source_nodes, value.metadata)
 
 
 def _view_value(value: Any) -> list[Block] | None:
@@ -42,6 +55,8 @@ def _view_value(value: Any) -> list[Block] | None:
         return _view_chat_message(value.message)
     if isinstance(value, CompletionResponse):
         return [Prose(value.text), *_view_extra(value.additional_kwargs)]
+    if isinstance(value, AgentOutput):
+        return _view_chat_message(value.response)
     if isinstance(value, ChatMessage):
         return _view_chat_message(value)
     if isinstance(value, NodeWithScore):
@@ -68,9 +83,12 @@ def _view_chat_message(message: ChatMessage) -> list[Block]:
             blocks.append(Prose(block.text))
         elif isinstance(block, ImageBlock) and isinstance(block.image, bytes):
             blocks.append(data_block(_encode_image(block.image)))
-        else:
+        elif THINKING is not None and isinstance(block, THINKING):
+            blocks.append(Fold("reasoning", [Prose(block.content if block.content is not None else "")]))
+        elif TOOL_CALL is None or not isinstance(block, TOOL_CALL):
             blocks.append(Words(block.block_type))
-    return blocks + _view_extra(message.additional_kwargs)
+    calls = [fold_call(name, arguments) for _, name, arguments in tool_calls(message)]
+    return [*blocks, *calls, *_view_extra(message.additional_kwargs)]
 
 
 def _encode_image(data: bytes) -> str:
@@ -84,8 +102,8 @@ def _encode_image(data: bytes) -> str:
 
 def _view_extra(extra: Mapping[str, Any]) -> list[Block]:
     """The tools, sources and tokens of an answer of ours."""
-    tools = (one for one in extra.get("server_tools") or () if isinstance(one, Mapping))
-    blocks: list[Block] = [Fold(str(one.get("name")), [Words(write_data(one), "output")]) for one in tools]
+    runs = parse_entries([{"type": ToolExecution.kind, **run} for run in extra.get("server_tools") or ()])
+    blocks: list[Block] = [fold_run(run) for run in runs if isinstance(run, ToolExecution)]
     cited = (one for one in extra.get("citations") or () if isinstance(one, Mapping))
     blocks += view_sources(cited, "snippet")
     usage = extra.get("usage")

@@ -47,7 +47,7 @@ picture
 
 # %%
 for run in turn.code_runs:
-    print(run.code, "→", run.output)
+    print(run.code, "→", run.output, sep="\n")
 
 # %% [markdown]
 # ## Your own code
@@ -62,7 +62,7 @@ best = max(range(12), key=rows.__getitem__)
 print("best month:", best + 1, "with", rows[best], "kWh;", round(100 * sum(rows[3:9]) / sum(rows)), "% from April to September")
 ```
 """
-analyst.append(f"Run this: {code}").code_runs[0].output
+print(analyst.append(f"Run this: {code}").code_runs[0].output)
 
 # %% [markdown]
 # ## What happened when, and what it cost

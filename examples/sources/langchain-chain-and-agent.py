@@ -81,7 +81,7 @@ state = graph.invoke({"messages": "What is the weather in Paris?"}, thread)
 show(state)
 
 # %%
-state = graph.invoke({"messages": "And in Rome?"}, thread)
+state = graph.invoke({"messages": "What is the weather in Rome?"}, thread)
 print(state["messages"][-1].text)
 
 # %% [markdown]

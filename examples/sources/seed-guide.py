@@ -6,15 +6,30 @@
 # hinted or impossible.
 #
 # Without `MISTRAL_API_KEY` the first cell starts the local stand-in in this process, which needs no key and no network; with
-# a key everything runs on the live service.
+# a key everything runs on the live service. The stand-in's web is a folder of pages; here it has one.
 
 # %%
 import os
+from pathlib import Path
+from tempfile import mkdtemp
+
+FIGURES = """# Sun and wind in figures
+
+By the latest statistics renewable energy gave more power than ever before.
+
+| Year | Sun (GW) | Wind (GW) |
+|---|---|---|
+| 2025 | 2,400 | 1,260 |
+| 2024 | 1,850 | 1,130 |
+| 2023 | 1,400 | 1,010 |
+"""
 
 if not os.environ.get("MISTRAL_API_KEY"):
     from mistral_agents_server.testing import Standin
 
-    os.environ |= {"MISTRAL_BASE_URL": Standin().base_url, "MISTRAL_API_KEY": "any-key"}
+    pages = Path(mkdtemp())
+    (pages / "figures.md").write_text(FIGURES)
+    os.environ |= {"MISTRAL_BASE_URL": Standin(pages=pages).base_url, "MISTRAL_API_KEY": "any-key"}
 
 # %% [markdown]
 # ## What the guide's tools become

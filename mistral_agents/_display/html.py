@@ -58,12 +58,14 @@ def _own_markup(svg: str) -> Any:
 
 @cache
 def _markdown() -> Any:
-    """CommonMark with tables, without raw HTML and pictures, with links to the web only; None where not installed."""
+    """CommonMark with tables, without raw HTML and pictures; a line stays one; None where not installed."""
     try:
         from markdown_it import MarkdownIt
     except ImportError:
         return None
-    made = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    made = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
+        ["table", "strikethrough"]
+    )
     made.disable(["image", "html_block", "html_inline"])
     made.validateLink = _is_safe  # type: ignore[method-assign]
     made.add_render_rule("link_open", _open_link)

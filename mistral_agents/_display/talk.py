@@ -24,7 +24,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents._turn.content import thinking_text
 from mistral_agents._turn.media import FileData
-from mistral_agents._turn.sources import Citation, search_hits, search_origin
+from mistral_agents._turn.sources import Citation, search_hits, search_origin, write_pages
 from mistral_agents._turn.timeline import timing_seconds
 from mistral_agents.entries import (
     Entry,
@@ -54,7 +54,7 @@ def view_turn(turn: Turn, pictures: Pictures | None = None, prices: Prices | Non
             answer += _view_message(entry, files, turn.citations, offset)
             offset += len(entry.text)
         else:
-            runs += _deed_blocks(entry)
+            runs += _deed_blocks(entry, turn.entries)
     waiting = [f"{call.name} waits for its result" for call in turn.function_calls]
     waiting += [f"{call.name} waits for a decision" for call in turn.pending_confirmations]
     state = [] if turn.complete else ["the stream broke off here"]
@@ -85,9 +85,9 @@ def view_history(history: History, title: str | None = None, pictures: Pictures 
             blocks.append(_make_bubble(entry, names, files, citations, offset))
             offset += len(entry.text)
         elif isinstance(entry, Handoff):
-            blocks.append(Bubble("handoff", "middle", _deed_blocks(entry)))
+            blocks.append(Bubble("handoff", "middle", _deed_blocks(entry, history.entries)))
         else:
-            blocks += _deed_blocks(entry)
+            blocks += _deed_blocks(entry, history.entries)
     blocks += source_blocks(citations)
     if not history.entries:
         blocks.append(Words("nothing was said yet"))
@@ -177,21 +177,33 @@ def picture_of(file: FileData) -> Block:
     return Words(f"file {file.name} ({file.media_type}, {len(file.data)} bytes)")
 
 
-def _deed_blocks(entry: Entry) -> list[Block]:
-    """What an entry that is no message tells."""
+def _deed_blocks(entry: Entry, others: Sequence[Entry]) -> list[Block]:
+    """What an entry that is no message tells; a result is named by its call, where that is among the others."""
     if isinstance(entry, ToolExecution):
-        return [_run_fold(entry)]
+        return [fold_run(entry)]
     if isinstance(entry, FunctionCall):
-        return [Fold(f"called {entry.name}", [Words(entry.arguments, "code")])]
+        return [fold_call(entry.name, entry.arguments)]
     if isinstance(entry, FunctionResult):
-        return [Fold(f"result of {entry.tool_call_id}", [Words(entry.result, "output")])]
+        names = {call.tool_call_id: call.name for call in others if isinstance(call, FunctionCall)}
+        return [fold_result(names.get(entry.tool_call_id, entry.tool_call_id), entry.result)]
     if isinstance(entry, Handoff):
-        names = (entry.previous_agent_name or entry.previous_agent_id, entry.next_agent_name or entry.next_agent_id)
-        return [Words(" → ".join(name or "?" for name in names))]
+        sides = (entry.previous_agent_name or entry.previous_agent_id, entry.next_agent_name or entry.next_agent_id)
+        return [Words(" → ".join(name or "?" for name in sides))]
     return [Words(f"an entry of the unknown kind {entry.type or '?'}")]
 
 
-def _run_fold(entry: ToolExecution) -> Fold:
+def fold_call(name: str, arguments: str) -> Fold:
+    """The call of a function."""
+    return Fold(f"called {name}", [Words(arguments, "code")])
+
+
+def fold_result(name: str, result: str) -> Fold:
+    """The result of a function."""
+    return Fold(f"result of {name}", [Words(result, "output")])
+
+
+def fold_run(entry: ToolExecution) -> Fold:
+    """A run of a hosted tool: its code or arguments, and what came of it."""
     name = entry.function if entry.function is not None else entry.name
     what = entry.args.get("query", entry.args.get("url"))
     title = f"{name}{f': {shorten(what, 80)}' if isinstance(what, str) else ''}{write_seconds(timing_seconds(entry))}"
@@ -229,6 +241,5 @@ def source_blocks(citations: Sequence[Citation]) -> list[Block]:
 
 
 def _view_source(number: int, citation: Citation) -> Source:
-    pages = f"p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
-    detail = " · ".join(filter(None, [citation.origin, citation.document_id, pages]))
+    detail = " · ".join(filter(None, [citation.origin, citation.document_id, write_pages(citation)]))
     return Source(number, citation.title or citation.url or citation.document_id or "untitled", citation.url, detail)

@@ -101,7 +101,7 @@ class Citation:
         url: The page's address; None for library documents.
         document_id: The library document; None for web pages.
         library_id: Its library, where told.
-        pages: Pages of the document, as the search reported them.
+        pages: Pages of the document, as the search reported them; it counts from 0.
         snippet: The passage, where told.
         offset: Where in `Turn.text` the reference stood (characters); None where the service gave no place.
         raw: The chunk or search hit it was read from.
@@ -201,8 +201,13 @@ def with_footnotes(text: str, citations: list[Citation]) -> str:
     return "".join([*pieces, text[before:]]) + "\n\n" + "\n".join(listed)
 
 
+def write_pages(citation: Citation) -> str:
+    """The pages of a source as people count them: the search named the only page of a document 0."""
+    return f"p. {', '.join(str(page + 1) for page in citation.pages)}" if citation.pages else ""
+
+
 def _write_footnote(citation: Citation) -> str:
-    pages = f", p. {', '.join(map(str, citation.pages))}" if citation.pages else ""
+    pages = f", {write_pages(citation)}" if citation.pages else ""
     where = citation.url if citation.url is not None else citation.document_id
     title = citation.title if citation.title is not None else "untitled"
     return f"{title}{pages} ({citation.origin}{f', {where}' if where is not None else ''})"

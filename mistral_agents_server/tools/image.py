@@ -85,7 +85,8 @@ def draw(prompt: str) -> bytes:
             _shape(
                 pen, chance.choice(["ellipse", "rectangle"]), x, y, chance.randrange(30, 140), chance.choice(colours)
             )
-    pen.text((10, _SIDE - 22), prompt[:70].encode("ascii", "replace").decode(), fill=(90, 90, 90))
+    caption = " ".join(prompt.split())[:70].encode("ascii", "replace").decode()
+    pen.text((10, _SIDE - 22), caption, fill=(90, 90, 90))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

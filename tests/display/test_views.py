@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.history import History
 from mistral_agents.specs import Plan
+from mistral_agents.turn import Turn
 
 from .inert import look_at
 from .objects import PNG, hits_of, objects_of, turn_of
@@ -86,6 +88,25 @@ def test_who_answered_is_named_where_a_handoff_tells_the_name():
     ]  # fmt: skip
     text = look_at(show(History("conv_1", parse_entries(rows)))._repr_html_()).text
     assert "tides · 2026-01-01 00:00 UTC" in text
+
+
+def test_a_result_is_named_by_its_call_and_pages_are_counted_from_one():
+    hit = {"url": "doc_1", "title": "strategy.md", "source": "library_search", "metadata": {"relevant_pages": [0, 2]}}
+    rows = [
+        {"type": "function.call", "name": "get_weather", "tool_call_id": "c1", "arguments": "{}"},
+        {"type": "function.result", "tool_call_id": "c1", "result": "Sunny."},
+        {"type": "tool.execution", "name": "document_library", "info": {"result": json.dumps({"1": hit})}},
+    ]
+    history = History("conv_1", parse_entries(rows))
+    text = look_at(show(history)._repr_html_()).text
+    assert "result of get_weather" in text
+    assert "p. 1, 3" in text
+    assert "p. 1, 3" in Turn(None, history.entries).footnotes()
+
+
+def test_a_line_of_an_answer_stays_a_line():
+    turn = Turn.from_response({"outputs": [{"type": "message.output", "content": "2024: +32.1%\n2025: +29.7%"}]})
+    assert look_at(turn._repr_html_()).tags.count("br") == 1
 
 
 def test_a_plan_is_a_coloured_diff():

@@ -26,7 +26,13 @@ SAYS = {
         "2,140 euros",
         "solar-cooperative-report-2025.pdf page 4",
     ),
-    "langchain-chain-and-agent": ("Lighthouse(name='Kermor", "mean = 6", "Sunny in Paris, 21 degrees", "Sunny in Oslo"),
+    "langchain-chain-and-agent": (
+        "Lighthouse(name='Kermor",
+        "mean = 6",
+        "Sunny in Paris, 21 degrees",
+        "Sunny in Rome",
+        "Sunny in Oslo",
+    ),
     "memory-and-branches": ("Ada", "└─ conv_", "We choose documents, since orders differ.", "Blue Heron", "no script"),
     "library-and-citations": ("added", "process_status", "2,140 euros", "score"),
     "data-analysis": ("mean = 3865", "best month: 6 with 6480 kWh", "EUR", "plot_0.png"),
@@ -35,7 +41,7 @@ SAYS = {
         "enforced",
         "hinted",
         "or leave it out",
-        "3. Calculate year-over-year growth rates",
+        "Sun (GW), 2025: 1850 to 2400, +29.7%",
         "will drive the mill by 2028",
     ),
     "everything": (

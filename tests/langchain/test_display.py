@@ -21,9 +21,22 @@ def test_an_answer_shows_text_tools_and_tokens(client):
     shown = show(model.invoke("Calculate the mean of 3, 4, 8 and 9."))
     looker = look_at(shown._repr_html_())
     assert looker.bad == []
-    for word in ("called code_interpreter", "tokens"):
+    for word in ("code_interpreter", "statistics.fmean(values)", "mean = 6", "tokens"):
         assert word in looker.text
+    assert looker.tags.count("details") == 1, "the call and its result are one run"
+    assert "tool_exec_" not in looker.text
     assert str(shown).strip()
+
+
+def test_a_run_of_another_provider_shows_its_result_or_that_it_failed():
+    call = {"type": "server_tool_call", "id": "1", "name": "search", "args": {"query": "tides"}}
+    for output, status in (("At 14:10.", "success"), ([{"type": "text", "text": "At 14:10."}], "error")):
+        result = {"type": "server_tool_result", "tool_call_id": "1", "status": status, "output": output}
+        looker = look_at(show(AIMessage([call, result]))._repr_html_())
+        assert "search: tides" in looker.text
+        assert "At 14:10." in looker.text
+        alone = look_at(show(AIMessage([result]))._repr_html_())
+        assert "result of 1" in alone.text
 
 
 @pytest.mark.parametrize("word", HOSTILE)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from llama_index.core.agent.workflow import AgentOutput
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
-from llama_index.core.base.response.schema import Response
+from llama_index.core.base.response.schema import PydanticResponse, Response, StreamingResponse
 from llama_index.core.schema import NodeWithScore, TextNode
+from pydantic import BaseModel
 
 from llama_index_mistral_agents import MistralAgentLLM, show
+from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from mistral_agents import CodeInterpreter
 from mistral_agents.errors import ConfigurationError
 from tests.display.inert import look_at
 from tests.display.objects import HOSTILE, PNG
@@ -24,6 +28,42 @@ def test_an_answer_shows_text_and_tokens(client):
     assert looker.bad == []
     assert "391" in looker.text
     assert "tokens" in looker.text
+
+
+def test_an_answer_shows_code_calls_and_thoughts(client):
+    llm = MistralAgentLLM(model="mistral-small-latest", client=client)
+    text = look_at(
+        show(llm.chat([ChatMessage("Calculate the mean of 3, 4, 8 and 9.")], tools=[CodeInterpreter()]))._repr_html_()
+    ).text
+    assert "statistics.fmean(values)" in text
+    assert "prompt_tokens" not in text
+
+
+@pytest.mark.skipif(THINKING is None or TOOL_CALL is None, reason="older versions keep both in additional_kwargs")
+def test_thoughts_and_calls_of_a_message_are_shown():
+    blocks = [THINKING(content="Which city?"), TOOL_CALL(tool_name="look", tool_kwargs={"city": "Oslo"})]
+    text = look_at(show(ChatMessage(role="assistant", blocks=blocks))._repr_html_()).text
+    for word in ("Which city?", "called look", "Oslo"):
+        assert word in text
+
+
+class Lighthouse(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        StreamingResponse(iter(["In ", "1887."]), [NodeWithScore(node=TextNode(text="Kermor"))]),
+        PydanticResponse(Lighthouse(name="In 1887."), [NodeWithScore(node=TextNode(text="Kermor"))]),
+        AgentOutput(response=ChatMessage("In 1887. Kermor"), current_agent_name="a"),
+    ],
+    ids=["stream", "model", "agent"],
+)
+def test_responses_of_all_kinds_are_shown(response):
+    text = look_at(show(response)._repr_html_()).text
+    assert "In 1887." in text
+    assert "Kermor" in text
 
 
 @pytest.mark.parametrize("word", HOSTILE)
