@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from llama_index_mistral_agents._blocks import history_messages
-from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer, is_result, short_hash
+from llama_index_mistral_agents._messages_in import history_messages
+from llama_index_mistral_agents._messages_out import SYSTEM, fingerprint, is_answer, is_result, short_hash
 from mistral_agents._border.histories import count_new
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry
