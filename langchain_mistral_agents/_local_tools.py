@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
@@ -23,7 +24,7 @@ def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
 
 
 def _make_tool(function: Callable[..., Any]) -> BaseTool:
-    if asyncio.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function):
         return StructuredTool.from_function(coroutine=function)
     return StructuredTool.from_function(function)
 

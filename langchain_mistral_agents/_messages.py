@@ -26,7 +26,7 @@ class Sent:
     Attributes:
         stored: Whether the service keeps the conversation.
         prefix: Digest of all messages given.
-        setup: Digest of the tools and instructions.
+        setup: Digest of the tools and instructions, where the conversation is kept.
         model: The model asked for (or the agent), where the answer names none.
         stop: Stop sequences that we must enforce.
         headers: Whether to show the reply's headers.

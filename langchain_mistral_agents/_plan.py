@@ -105,7 +105,7 @@ class TurnPlan:
         sent = Sent(
             stored=call.stored,
             prefix=history_digest(self._messages, systems=self._wanted.systems) if call.stored else "",
-            setup=self._wanted.setup.key,
+            setup=self._wanted.setup.key if call.stored else "",
             model=call.model if call.model is not None else fields.settings.agent_id,
             stop=call.stop,
             headers=fields.headers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -28,8 +29,7 @@ from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
-from mistral_agents._http.clients import clean_base_url
-from mistral_agents._http.concealed import drop_credentials, mask_credentials
+from mistral_agents._http.concealed import Concealed, conceal, drop_credentials, mask_credentials
 from mistral_agents.options import ModelOptions
 
 _translator.add_translator()
@@ -43,7 +43,7 @@ _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 @lru_cache(maxsize=64)
 def shared_client(
     key: SecretStr | Callable[[], Any] | None,
-    base_url: str,
+    base_url: Concealed | None,
     timeout: float,
     max_retries: int,
     retry_stateless: bool,
@@ -54,7 +54,7 @@ def shared_client(
     """One client per setting, so that copies of a model share connections."""
     return MistralAgents(
         api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
-        base_url=base_url,
+        base_url=base_url.reveal() if base_url is not None else None,
         timeout=timeout,
         max_retries=max_retries,
         retry_stateless=retry_stateless,
@@ -222,7 +222,7 @@ class AgentSettings(BaseChatModel):
         if self.client is not None:
             return self.client
         headers = tuple(sorted((self.default_headers or {}).items()))
-        url = clean_base_url(self.base_url)
+        url = conceal(self.base_url if self.base_url is not None else os.environ.get("MISTRAL_BASE_URL"))
         http = (self.http_client, self.async_http_client)
         return shared_client(self.api_key, url, self.timeout, self.max_retries, self.retry_stateless, headers, *http)
 

@@ -26,6 +26,7 @@ from langchain_mistral_agents._structured import Method, bound_options, check_me
 from langchain_mistral_agents._tools import as_tool, seal_headers
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
+from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
     is_finished,
@@ -63,7 +64,7 @@ _TRACED = ("stream", "ls_structured_output_format", "structured_output_format", 
 """What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
-class ChatMistralAgent(AgentSettings):
+class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralBatchJob]):
     """A model or an agent on Mistral's servers, with their hosted tools, as a chat model.
 
     Give `model` (the request brings instructions and tools) or `agent_id` (the agent does). With `store=False` every
@@ -186,41 +187,11 @@ class ChatMistralAgent(AgentSettings):
         with model_errors(stored=plan.is_stored):
             return (yield from plan.make(self.mistral))
 
-    # many at once
-
-    def batch_job(
-        self,
-        inputs: Sequence[LanguageModelInput],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> MistralBatchJob:
-        """Ask all inputs in one batch job of the service, each in a conversation of its own.
-
-        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
-
-        Args:
-            inputs: What `invoke` takes, many times.
-            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
-            timeout_hours: When the service gives it up, 1 to 168.
-            metadata: Your own keys of the job.
-
-        Raises:
-            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
-        """
-        return run(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
-
-    async def abatch_job(
-        self,
-        inputs: Sequence[LanguageModelInput],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> MistralBatchJob:
-        """As `batch_job`, without blocking."""
-        return await arun(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
+    @override
+    def _start_batch(
+        self, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
+    ) -> Steps[MistralBatchJob]:
+        return start_job(self, inputs, job_id, options)
 
     # the four ways to ask
 

@@ -152,7 +152,9 @@ class TurnPlan:
                 "setup_digest": self._wanted.setup.key,
                 "system": short_hash(self._system) if self._system else known,
                 "continues": turn.conversation_id if turn.operation == "restart" else None,
-            },
+            }
+            if self._call.stored
+            else {},
             sent=[message for message in self._messages[first:] if message.role not in SYSTEM],
             session=self._session,
             undecided=[one for one in waiting if one["id"] in turn.undecided],

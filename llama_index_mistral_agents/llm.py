@@ -30,7 +30,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.settings import Settings
 from llama_index.core.types import PydanticProgramMode
 from pydantic import Field, PrivateAttr, field_serializer
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import unmarked
 from llama_index_mistral_agents._blocks import answer_message
@@ -51,15 +51,18 @@ from llama_index_mistral_agents._traces import (
     Form,
     announce_end,
     announce_start,
+    trace_astream,
     trace_chat,
     trace_completion,
     trace_span,
+    trace_stream,
 )
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
 from mistral_agents._api.model_facts import FACTS
 from mistral_agents._api.records import masked
+from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.calls import find_call_fault
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.forms import (
@@ -88,7 +91,7 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
 
 
-class MistralAgentLLM(FunctionCallingLLM):
+class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatchJob]):
     """A Mistral model, or an agent made on the service, with the service's hosted tools.
 
     Each call is a conversation of its own (`store=False`): the whole history is sent and nothing is kept. With
@@ -328,41 +331,11 @@ class MistralAgentLLM(FunctionCallingLLM):
 
         return responses()
 
-    # many at once ----------------------------------------------------------------------------------------------
-
-    def batch_job(
-        self,
-        inputs: Sequence[BatchInput],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> MistralBatchJob:
-        """Ask all inputs in one batch job of the service, each in a conversation of its own.
-
-        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
-
-        Args:
-            inputs: What `chat` takes, many times.
-            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
-            timeout_hours: When the service gives it up, 1 to 168.
-            metadata: Your own keys of the job.
-
-        Raises:
-            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
-        """
-        return run(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
-
-    async def abatch_job(
-        self,
-        inputs: Sequence[BatchInput],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> MistralBatchJob:
-        """As `batch_job`, without blocking."""
-        return await arun(start_job(self, inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
+    @override
+    def _start_batch(
+        self, inputs: Sequence[BatchInput], job_id: str | None, options: Mapping[str, Any]
+    ) -> Steps[MistralBatchJob]:
+        return start_job(self, inputs, job_id, options)
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 
@@ -385,12 +358,12 @@ class MistralAgentLLM(FunctionCallingLLM):
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @trace_chat
+    @trace_stream
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @trace_chat
+    @trace_astream
     async def astream_chat(  # type: ignore[override]
         self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
     ) -> ChatResponseAsyncGen:

@@ -201,6 +201,7 @@ def _run_tests(python: Path, folder: Path, text: str, passed: str) -> str:
     file = folder / "tests" / "test_mine.py"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text, encoding="utf-8")
+    file.with_name("pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # or pytest takes one of a folder above
     added = _run(python, "-m", "pip", "install", "--quiet", "pytest", "--constraint", ROOT / "constraints.txt")
     if added.returncode:
         return added.stderr.strip()[-800:]

@@ -60,12 +60,12 @@ class Setup:
     guardrails: Sequence[Any] | None = None
 
     @classmethod
-    def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]]) -> Setup:
+    def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]], guardrails: Any = None) -> Setup:
         """The setup of a model with tools as they are given, which may say more than the service takes."""
-        if not any("config" in tool for tool in tools):
-            return cls(instructions=instructions, tools=tools)
-        told = translate_tools(tools)
-        return cls(instructions=told.added_to(instructions), tools=told.tools)
+        if any("config" in tool for tool in tools):
+            told = translate_tools(tools)
+            instructions, tools = told.added_to(instructions), told.tools
+        return cls(instructions=instructions, tools=tools, guardrails=guardrails)
 
     @classmethod
     def of_info(cls, info: Mapping[str, Any]) -> Setup:

@@ -9,7 +9,7 @@ be known for that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
@@ -141,7 +141,7 @@ def describe_setup(
     """What a conversation of a model with these tools is started with; an agent brings instructions and tools."""
     if settings.agent_id is not None:
         return Setup(settings.agent_id, settings.agent_version, guardrails=guardrails)
-    return replace(Setup.of(instructions, tools), guardrails=guardrails)
+    return Setup.of(instructions, tools, guardrails)
 
 
 def sort_call(

@@ -42,6 +42,7 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A Python of its own, which finds this checkout as if it were installed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MISTRAL", "PYTEST"))}
     environment |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    (cwd / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # or pytest takes one of a folder above
     return subprocess.run(
         [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=110
     )
