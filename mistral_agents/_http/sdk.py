@@ -25,9 +25,9 @@ import logging
 from functools import lru_cache
 from typing import Any
 
-from mistral_agents._http.calls import Operation
+from mistral_agents._http.calls import LONGEST, Operation
 from mistral_agents._http.concealed import Concealed
-from mistral_agents._http.network import LONGEST, install_backend, own_workers
+from mistral_agents._http.network import install_backend, own_workers
 from mistral_agents._json import JsonDict
 from mistral_agents._version import __version__
 from mistral_agents.errors import ConfigurationError, MistralAgentsError

@@ -8,18 +8,16 @@ of a call, and the pauses between them, happen within one deadline. No redirect 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from mistral_agents._border.text import mend_json, mend_parts, mend_word
+from mistral_agents._border.text import mend_parts, mend_word
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.calls import Call
+from mistral_agents._http.calls import Call, json_bytes
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
@@ -174,27 +172,6 @@ class Retries:
         if self._call.once:
             return isinstance(error, (RateLimitedError, ConnectionFailedError))
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _dump_json(body: object) -> bytes:
-    return _ENCODER.encode(body).encode()
-
-
-def json_bytes(body: Mapping[str, Any]) -> bytes:
-    """A request body.
-
-    Raises:
-        ConfigurationError: It holds something that JSON cannot say.
-    """
-    try:
-        return _dump_json(body)
-    except UnicodeEncodeError:
-        return _dump_json(mend_json(body))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
 
 
 @dataclass(slots=True)
