@@ -11,9 +11,9 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_mistral_agents._blocks import PROVIDER, VERSION, drop_none
 from langchain_mistral_agents._items import history_digest
-from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
 from langchain_mistral_agents._usage import usage_metadata
+from mistral_agents._border.stops import AnswerCut, cut_turn
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.turn import Turn
@@ -92,10 +92,15 @@ def _list_quotas(turn: Turn) -> dict[str, Any]:
     return {f"{q.name}/{q.window}": {"limit": q.limit, "remaining": q.remaining} for q in turn.quotas}
 
 
+def make_cut(sent: Sent) -> AnswerCut:
+    """What is enforced while an answer comes."""
+    return AnswerCut(sent.stop, first_call_only=sent.first_call_only)
+
+
 def make_answer(turn: Turn, sent: Sent) -> AIMessage:
     """The answer of a turn that came as a call."""
     assembler = Assembler()
-    steps = Stopper(sent.stop, first_call_only=sent.first_call_only).steps(assembler.take_turn(turn))
+    steps = assembler.take_turn(cut_turn(turn, sent.stop), first_call_only=sent.first_call_only)
     message = _build_message(steps, assembler.first_id, blocks=sent.blocks)
     message.usage_metadata = usage_metadata(turn.usage)
     opening = {"conversation_id": turn.conversation_id} if turn.conversation_id is not None else {}

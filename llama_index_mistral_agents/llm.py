@@ -523,7 +523,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
-            "tool_choice": "required" if choice is None and tool_required and tools else choice,
+            "tool_choice": "required" if choice is None and tool_required else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **options,
         }
