@@ -24,9 +24,9 @@ from llama_index_mistral_agents._agent_state import (
     undumped,
     unmarked,
 )
-from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
-from llama_index_mistral_agents._messages import SYSTEM, confirmations
+from llama_index_mistral_agents._messages_in import history_messages
+from llama_index_mistral_agents._messages_out import SYSTEM, confirmations
 from llama_index_mistral_agents._sessions import memory_of, session_of
 from llama_index_mistral_agents._tools import describe_tool
 from llama_index_mistral_agents._waiting_memory import keep_memory
