@@ -93,8 +93,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     Hosted tools run on the service; `tools` run here. Each step sends only what the conversation does not hold yet.
     The state is plain JSON in the run's context (`ctx.store["mistral_conversation"]`), nothing is on this object: pass
     `ctx=` to go on with a conversation, none to start another; that of a cancelled run goes on without what was at work
-    (inside LlamaIndex's `AgentWorkflow` it does not, make a new one there). If the memory was edited, or other tools are offered
-    than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
+    (inside LlamaIndex's `AgentWorkflow` it does not, make a new one there). If the memory was edited, or other tools
+    are offered than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
 
     The run's stream has LlamaIndex's events and those of `llama_index_mistral_agents.agent_events`. Hosted tools that
     need a confirmation end in a `ConfirmationRequest` there.
