@@ -79,6 +79,23 @@ def test_no_beginning_of_a_call_is_a_call(length: int) -> None:
     assert find_call_fault("wipe", json.dumps(WHOLE)[:length]) is not None
 
 
+@pytest.mark.parametrize(
+    ("arguments", "info", "sent"),
+    [
+        ('{"query": "moss"}', {"result": "Moss is green."}, ('{"query": "moss"}', "Moss is green.")),
+        ({"query": "moss"}, {"code_output": "7"}, ('{"query": "moss"}', '{"code_output": "7"}')),
+        (None, "as it came", ("{}", "as it came")),
+        ("", {}, ("{}", "{}")),
+    ],
+    ids=["a result", "other facts", "no arguments", "nothing"],
+)
+def test_a_run_of_a_hosted_tool_is_sent_again_as_call_and_result(arguments: Any, info: Any, sent: tuple[str, str]):
+    call, result = replay_run("tool_exec_1", "web_search", arguments, info)
+    assert (call["name"], call["tool_call_id"]) == ("web_search", result["tool_call_id"])
+    assert (call["arguments"], result["result"]) == sent
+    assert replay_run(None, "web_search", arguments, info)[0]["tool_call_id"] != call["tool_call_id"]
+
+
 @pytest.mark.parametrize("arguments", ["", "  ", None])
 def test_no_arguments_are_none(arguments: Any) -> None:
     assert parse_call_arguments(arguments) == {}
@@ -202,20 +219,3 @@ def test_arguments_nested_too_deeply_are_unreadable_wherever_they_are_looked_at(
     assert find_call_fault("wipe", deep) is not None
     assert parse_arguments(deep) == {"input": deep}
     assert answer_words("", [("aaaaaaaaa", "wipe", deep)]) == answer_words("", [("aaaaaaaaa", "wipe", deep)])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "info", "sent"),
-    [
-        ('{"query": "moss"}', {"result": "Moss is green."}, ('{"query": "moss"}', "Moss is green.")),
-        ({"query": "moss"}, {"code_output": "7"}, ('{"query": "moss"}', '{"code_output": "7"}')),
-        (None, "as it came", ("{}", "as it came")),
-        ("", {}, ("{}", "{}")),
-    ],
-    ids=["a result", "other facts", "no arguments", "nothing"],
-)
-def test_a_run_of_a_hosted_tool_is_sent_again_as_call_and_result(arguments: Any, info: Any, sent: tuple[str, str]):
-    call, result = replay_run("tool_exec_1", "web_search", arguments, info)
-    assert (call["name"], call["tool_call_id"]) == ("web_search", result["tool_call_id"])
-    assert (call["arguments"], result["result"]) == sent
-    assert replay_run(None, "web_search", arguments, info)[0]["tool_call_id"] != call["tool_call_id"]
