@@ -181,7 +181,8 @@ def sort_call(
         brought = {"model": model, "instructions": settings.instructions, "connectors": list(settings.tools)}
         check_agent_options({**brought, **completion, "tool_choice": choice})
     else:
-        tools, word = choose_tools(tools, choice)
+        goes_on = (named, settings.conversation_id) != (None, None)
+        tools, word = choose_tools(tools, choice, has_own=goes_on)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stop} if stop else {}
     return ModelCall(
