@@ -12,9 +12,8 @@ from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER, VERSION
-from langchain_mistral_agents._messages import Sent, closing_metadata, make_answer, make_cut
+from langchain_mistral_agents._messages_in import Sent, closing_metadata, make_answer, make_cut, usage_metadata
 from langchain_mistral_agents._streaming import Assembler, Step
-from langchain_mistral_agents._usage import usage_metadata
 from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import Record, StreamStart
 from mistral_agents._json import JsonDict

@@ -14,7 +14,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._items import drop_repetitions, history_digest, items_of, list_pending, mark_of
-from llama_index_mistral_agents._messages import (
+from llama_index_mistral_agents._messages_out import (
     SYSTEM,
     is_confirmation,
     short_hash,

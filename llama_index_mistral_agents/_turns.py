@@ -14,8 +14,8 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._items import history_digest, with_marks
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce

@@ -33,7 +33,6 @@ from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import unmarked
-from llama_index_mistral_agents._blocks import answer_message
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._local_tools import (
     arun_selection,
@@ -42,7 +41,8 @@ from llama_index_mistral_agents._local_tools import (
     select_call,
     select_growing_call,
 )
-from llama_index_mistral_agents._messages import confirmations, tool_calls
+from llama_index_mistral_agents._messages_in import answer_message
+from llama_index_mistral_agents._messages_out import confirmations, tool_calls
 from llama_index_mistral_agents._plan import Request, TurnPlan
 from llama_index_mistral_agents._settings import LLMOptions
 from llama_index_mistral_agents._structured import Structure, aparse_partials, parse_partials

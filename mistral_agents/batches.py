@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from mistral_agents._api.arguments import flag_text, given, known_options, mappi
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Record, as_record
+from mistral_agents._api.recovery import LOST
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
 from mistral_agents._http.concealed import conceal_requests
 from mistral_agents._http.replies import Reply
@@ -334,8 +336,22 @@ class Batches:
         call = _make_batch_call(
             "Starting the batch job", "POST", "/v1/batch/jobs", "create_batch_job", body=body, once=True
         )
-        reply: Reply = yield self._job(call)
-        return as_record(BatchJob, reply.json())
+        try:
+            reply: Reply = yield self._job(call)
+            return as_record(BatchJob, reply.json())
+        except MistralAgentsError as error:
+            yield from self._clear_input(file["id"], error)
+            raise
+
+    def _clear_input(self, file_id: str, error: MistralAgentsError) -> Steps[None]:
+        """Delete the requests of a job that was refused; where nobody knows, or it fails, the error names the file."""
+        files = self._files
+        if not isinstance(error, LOST):
+            with suppress(MistralAgentsError):
+                yield Job(lambda: files.delete(file_id), lambda: files.adelete(file_id))
+                return
+        told = f"Its input stays on the service as file {file_id}; delete it (client.files.delete) if there is no job."
+        error.hint = f"{error.hint}\n{told}" if error.hint else told
 
     # looking ---------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, MessageRole, TextBlock
 
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
 from mistral_agents._border.blocks import warn_left_out
 from mistral_agents._border.calls import Call, Said, add_untold, make_result_entry, place_files, replay_call
 from mistral_agents._border.histories import Identity
