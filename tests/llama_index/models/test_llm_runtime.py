@@ -89,6 +89,20 @@ def test_the_legacy_callback_manager_is_told(make_llm: Any, scripted: Any) -> No
     assert len(debug.get_event_pairs(CBEventType.LLM)) == 2
 
 
+@pytest.mark.parametrize("given", ["Hi", QUESTION[0], [{"role": "user", "content": "Hi"}], ["Hi"]])
+@pytest.mark.parametrize("how", ["sync", "async"])
+async def test_what_is_no_list_of_messages_is_refused_by_its_kind(
+    make_llm: Any, service: Any, given: Any, how: str
+) -> None:
+    kind = type(given[0] if isinstance(given, list) else given).__name__
+    with pytest.raises(ConfigurationError, match=f"list of ChatMessage; this is a {kind}"):
+        if how == "sync":
+            make_llm().stream_chat(given)
+        else:
+            await make_llm().astream_chat(given)
+    assert not service.turns
+
+
 class Told(BaseCallbackHandler):
     """Keeps what a callback manager is told: which end of a call, and what stands in its payload."""
 
