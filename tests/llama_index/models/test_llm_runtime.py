@@ -96,10 +96,7 @@ async def test_what_is_no_list_of_messages_is_refused_by_its_kind(
 ) -> None:
     kind = type(given[0] if isinstance(given, list) else given).__name__
     with pytest.raises(ConfigurationError, match=f"list of ChatMessage; this is a {kind}"):
-        if how == "sync":
-            make_llm().stream_chat(given)
-        else:
-            await make_llm().astream_chat(given)
+        await read_stream(make_llm(), how, asked=given)
     assert not service.turns
 
 
@@ -124,18 +121,19 @@ class Told(BaseCallbackHandler):
         self.events.append(("end", sorted(payload)))
 
 
-async def read_stream(llm: MistralAgentLLM, how: str, *, most: int | None = None) -> list[str]:
+async def read_stream(llm: MistralAgentLLM, how: str, *, most: int | None = None, asked: Any = None) -> list[str]:
     """The texts of a stream, of which at most so many responses are read."""
     texts: list[str] = []
+    asked = QUESTION if asked is None else asked
     if how == "sync":
-        stream = llm.stream_chat(QUESTION)
+        stream = llm.stream_chat(asked)
         for response in stream:
             texts.append(response.delta or "")
             if len(texts) == most:
                 break
         stream.close()  # type: ignore[attr-defined]
         return texts
-    responses = await llm.astream_chat(QUESTION)
+    responses = await llm.astream_chat(asked)
     async for response in responses:
         texts.append(response.delta or "")
         if len(texts) == most:
