@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_mistral_agents._items import history_digest, items_of, list_pending
-from langchain_mistral_agents._messages import Sent
-from langchain_mistral_agents._requests import instructions_of, to_entries
+from langchain_mistral_agents._messages_in import Sent
+from langchain_mistral_agents._messages_out import instructions_of, to_entries
 from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
@@ -105,7 +105,7 @@ class TurnPlan:
         sent = Sent(
             stored=call.stored,
             prefix=history_digest(self._messages, systems=self._wanted.systems) if call.stored else "",
-            setup=self._wanted.setup.key,
+            setup=self._wanted.setup.key if call.stored else "",
             model=call.model if call.model is not None else fields.settings.agent_id,
             stop=call.stop,
             headers=fields.headers,

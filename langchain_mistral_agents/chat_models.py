@@ -19,7 +19,7 @@ from typing_extensions import Unpack, override
 from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._messages import make_answer
+from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for

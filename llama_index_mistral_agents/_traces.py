@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TypeVar, cast
 
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ChatResponseAsyncGen, ChatResponseGen
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.callbacks import dispatcher as llm_dispatcher
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.prompts import PromptTemplate
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import NullEventHandler
 
 from mistral_agents._json import JsonDict
 
@@ -21,6 +27,115 @@ dispatcher = get_dispatcher(__name__)
 def trace_chat(method: Method) -> Method:
     """LlamaIndex's decorator, whose types forget what the method takes and gives; so for the others."""
     return cast("Method", llm_chat_callback()(method))
+
+
+def trace_stream(method: Method) -> Method:
+    """As `trace_chat` for a stream; where nobody listens, its responses are not made into events.
+
+    LlamaIndex makes an event of each response and by default gives it to no one: over a third of what a stream costs.
+    Its callback manager hears the same either way.
+    """
+    traced = llm_chat_callback()(method)
+
+    @wraps(traced)
+    def stream(llm: Any, messages: Sequence[ChatMessage], **options: object) -> ChatResponseGen:
+        if _has_listeners():
+            return cast("ChatResponseGen", traced(llm, messages, **options))
+        call = _Call(llm, messages, options)
+        with call.begun():
+            if call.limiter is not None:
+                call.limiter.acquire()
+            responses = method(llm, messages, **options)
+
+        def follow() -> ChatResponseGen:
+            with call.followed():
+                for call.last in responses:
+                    yield call.last
+
+        return follow()
+
+    return cast("Method", stream)
+
+
+def trace_astream(method: Method) -> Method:
+    """As `trace_stream`, for asynchronous streams."""
+    traced = llm_chat_callback()(method)
+
+    @wraps(traced)
+    async def stream(llm: Any, messages: Sequence[ChatMessage], **options: object) -> ChatResponseAsyncGen:
+        if _has_listeners():
+            return cast("ChatResponseAsyncGen", await traced(llm, messages, **options))
+        call = _Call(llm, messages, options)
+        with call.begun():
+            if call.limiter is not None:
+                await call.limiter.async_acquire()
+            responses = await method(llm, messages, **options)
+
+        async def follow() -> ChatResponseAsyncGen:
+            with call.followed():
+                async for call.last in responses:
+                    yield call.last
+
+        return follow()
+
+    return cast("Method", stream)
+
+
+def _has_listeners() -> bool:
+    """Whether an event of a model reaches a handler that does something with it."""
+    here: Any = llm_dispatcher
+    while here:
+        if any(not isinstance(handler, NullEventHandler) for handler in here.event_handlers):
+            return True
+        here = here.parent if here.propagate else None
+    return False
+
+
+class _Call:
+    """What LlamaIndex's callback manager hears of a streamed call."""
+
+    def __init__(self, llm: Any, messages: Sequence[ChatMessage], options: JsonDict) -> None:
+        if not isinstance(llm.callback_manager, CallbackManager):
+            llm.callback_manager = CallbackManager()
+        self._manager: CallbackManager = llm.callback_manager
+        # LlamaIndex 0.14.0 knows neither of the two.
+        self.limiter: Any = getattr(llm, "rate_limiter", None)
+        self._describe: Callable[[], JsonDict] = getattr(llm, "to_payload", llm.to_dict)
+        self._messages = messages
+        self._options = options
+        self._event_id = ""
+        self.last: ChatResponse | None = None
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """While the stream is made."""
+        with self._manager.as_trace("chat"):
+            started: JsonDict = {
+                EventPayload.MESSAGES: self._messages,
+                EventPayload.ADDITIONAL_KWARGS: self._options,
+                EventPayload.SERIALIZED: self._describe(),
+            }
+            self._event_id = self._manager.on_event_start(CBEventType.LLM, payload=started)
+            with self._failures_told():
+                yield
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """While the stream is read."""
+        with self._failures_told():
+            yield
+        self._end({EventPayload.MESSAGES: self._messages, EventPayload.RESPONSE: self.last})
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._end({EventPayload.EXCEPTION: error})
+            raise
+
+    def _end(self, payload: JsonDict) -> None:
+        self._manager.on_event_end(CBEventType.LLM, payload=payload, event_id=self._event_id)
 
 
 def trace_completion(method: Method) -> Method:

@@ -24,9 +24,9 @@ from llama_index_mistral_agents._agent_state import (
     undumped,
     unmarked,
 )
-from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
-from llama_index_mistral_agents._messages import SYSTEM, confirmations
+from llama_index_mistral_agents._messages_in import history_messages
+from llama_index_mistral_agents._messages_out import SYSTEM, confirmations
 from llama_index_mistral_agents._sessions import memory_of, session_of
 from llama_index_mistral_agents._tools import describe_tool
 from llama_index_mistral_agents._waiting_memory import keep_memory
@@ -92,7 +92,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     Hosted tools run on the service; `tools` run here. Each step sends only what the conversation does not hold yet.
     The state is plain JSON in the run's context (`ctx.store["mistral_conversation"]`), nothing is on this object: pass
-    `ctx=` to go on with a conversation, none to start another. If the memory was edited, or other tools are offered
+    `ctx=` to go on with a conversation, none to start another; that of a cancelled run goes on without what was at work
+    (inside LlamaIndex's `AgentWorkflow` it does not, make a new one there). If the memory was edited, or other tools are offered
     than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
 
     The run's stream has LlamaIndex's events and those of `llama_index_mistral_agents.agent_events`. Hosted tools that
@@ -190,6 +191,15 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     async def conversation_id(self, ctx: Context) -> str | None:
         """The conversation that a run's context is on; None before its first turn."""
         return (await AgentState.load(ctx, self.name)).conversation_id
+
+    if not TYPE_CHECKING:  # LlamaIndex's own signatures are what an editor shows
+
+        def run(self, *args: Any, **kwargs: Any) -> Any:
+            """As LlamaIndex's; the Context of a run that was cancelled goes on, without what that run left undone."""
+            for given in (*args, kwargs.get("ctx")):
+                if isinstance(given, Context):
+                    _drop_unfinished(self, given)
+            return super().run(*args, **kwargs)
 
     # steps -----------------------------------------------------------------------------------------------------
 
@@ -371,6 +381,17 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state.covers(await memory.aget_all())
         await state.save(ctx, self.name)
         return output
+
+
+def _drop_unfinished(agent: Workflow, ctx: Context) -> None:
+    """Leave of a context whose run was cancelled what it knows, not the steps that were at work.
+
+    LlamaIndex would run these beside the new run's first step, before there is a memory for them.
+    """
+    left = ctx.to_dict() if not ctx.is_running else {}
+    if left.get("is_running"):  # it ended, but never came to an end
+        fresh: Context = Context.from_dict(agent, {**Context(agent).to_dict(), "state": left["state"]})
+        ctx.__dict__.update(fresh.__dict__)
 
 
 _FIELDS = (*inspect.signature(BaseWorkflowAgent.__init__).parameters, *inspect.signature(Workflow.__init__).parameters)

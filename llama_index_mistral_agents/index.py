@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -35,8 +35,7 @@ from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
-from mistral_agents.retrieval.folder import FolderOptions, FolderReport, FolderSync
-from mistral_agents.retrieval.folder_files import as_folder
+from mistral_agents.retrieval.folder import FolderOptions, FolderReport, plan_sync
 from mistral_agents.retrieval.inserting import Inserter, Insertion, SourceDocument, check_attributes, check_documents
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         cls, documents: Sequence[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
     ) -> Steps[tuple[Self, Insertion]]:
         _refuse_options(options)
-        sources = [_make_source_document(document) for document in documents]
+        sources = _make_source_documents(documents)
         check_documents(sources)
         if library_id is not None:
             index = cls(library_id, **options)
@@ -316,7 +315,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
         chosen: FolderOptions = {"show_progress": self._show_progress, **options}
-        report = yield from FolderSync(self.client.libraries, self.library_id, as_folder(folder), **chosen).steps()
+        report = yield from plan_sync(self.client.libraries, self.library_id, folder, chosen).steps()
         yield from self._documents.wait_after(report.document_ids, wait)
         return report
 
@@ -365,7 +364,7 @@ class MistralLibraryIndex(BaseManagedIndex):
 
         What the service refuses is left out, and said in a warning.
         """
-        made = run(self._documents.fill([_make_source_document(one) for one in documents], known=True, wait=wait))
+        made = run(self._documents.fill(_make_source_documents(documents), known=True, wait=wait))
         made.warn()
         return made.sent
 
@@ -373,9 +372,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         self, documents: Sequence[Document], *, wait: bool | float = False, **_: object
     ) -> list[bool]:
         """As `refresh_ref_docs`, without blocking."""
-        made = await arun(
-            self._documents.fill([_make_source_document(one) for one in documents], known=True, wait=wait)
-        )
+        made = await arun(self._documents.fill(_make_source_documents(documents), known=True, wait=wait))
         made.warn()
         return made.sent
 
@@ -452,6 +449,13 @@ class MistralLibraryIndex(BaseManagedIndex):
 
 def _list_parameters(*functions: Callable[..., Any]) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
+
+
+def _make_source_documents(documents: Sequence[Document]) -> list[SourceDocument]:
+    given: object = documents
+    if not isinstance(given, Iterable) or isinstance(given, (str, Document)):
+        raise ConfigurationError(f"documents must be a list of LlamaIndex's Document, not {type(given).__name__}.")
+    return [_make_source_document(document) for document in documents]
 
 
 def _make_source_document(document: Document) -> SourceDocument:

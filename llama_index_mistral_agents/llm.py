@@ -33,7 +33,6 @@ from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import unmarked
-from llama_index_mistral_agents._blocks import answer_message
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._local_tools import (
     arun_selection,
@@ -42,7 +41,8 @@ from llama_index_mistral_agents._local_tools import (
     select_call,
     select_growing_call,
 )
-from llama_index_mistral_agents._messages import confirmations, tool_calls
+from llama_index_mistral_agents._messages_in import answer_message
+from llama_index_mistral_agents._messages_out import confirmations, tool_calls
 from llama_index_mistral_agents._plan import Request, TurnPlan
 from llama_index_mistral_agents._settings import LLMOptions
 from llama_index_mistral_agents._structured import Structure, aparse_partials, parse_partials
@@ -51,9 +51,11 @@ from llama_index_mistral_agents._traces import (
     Form,
     announce_end,
     announce_start,
+    trace_astream,
     trace_chat,
     trace_completion,
     trace_span,
+    trace_stream,
 )
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
@@ -356,12 +358,12 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         """As `chat`, without blocking."""
         return await self._achat(messages, kwargs)
 
-    @trace_chat
+    @trace_stream
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]) -> ChatResponseGen:  # type: ignore[override]
         """As `chat`, as it comes: each response has the message so far, the last one is what `chat` returns."""
         return self._stream(messages, kwargs)
 
-    @trace_chat
+    @trace_astream
     async def astream_chat(  # type: ignore[override]
         self, messages: Sequence[ChatMessage], **kwargs: Unpack[CallOptions]
     ) -> ChatResponseAsyncGen:
@@ -521,7 +523,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
-            "tool_choice": "required" if choice is None and tool_required and tools else choice,
+            "tool_choice": "required" if choice is None and tool_required else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **options,
         }

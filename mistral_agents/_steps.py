@@ -95,19 +95,20 @@ class Walk(Generic[J, T]):
 
 def run(steps: Steps[T]) -> T:
     """Run a generator of jobs in this thread, and its `Many` in a pool of threads."""
-    walk = Walk(steps)
     try:
-        step = walk.begin()
-        while step is not None:
+        step = next(steps)
+        while True:
             try:
                 result = _perform(step)
             except BaseException as error:  # noqa: BLE001 - the generator decides what it means
-                step = walk.throw(error)
+                step = steps.throw(error)
             else:
-                step = walk.send(result)
-        return walk.result
+                step = steps.send(result)
+    except StopIteration as end:
+        found: T = end.value
+        return found
     finally:
-        walk.close()
+        steps.close()
 
 
 def _perform(step: Job | Work | Many) -> Any:
@@ -153,19 +154,20 @@ def collect_results(many: Iterable[Steps[T]]) -> Steps[list[T]]:
 
 async def arun(steps: Steps[T]) -> T:
     """Run a generator of jobs on the running event loop."""
-    walk = Walk(steps)
     try:
-        step = walk.begin()
-        while step is not None:
+        step = next(steps)
+        while True:
             try:
                 result = await _aperform(step)
             except BaseException as error:  # noqa: BLE001 - the generator decides what it means
-                step = walk.throw(error)
+                step = steps.throw(error)
             else:
-                step = walk.send(result)
-        return walk.result
+                step = steps.send(result)
+    except StopIteration as end:
+        found: T = end.value
+        return found
     finally:
-        walk.close()
+        steps.close()
 
 
 async def _aperform(step: Job | Work | Many) -> Any:

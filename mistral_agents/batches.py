@@ -23,9 +23,9 @@ from typing_extensions import Unpack
 from mistral_agents._api.arguments import flag_text, given, known_options, mapping_text, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import Record, as_record
-from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
 from mistral_agents._http.replies import Reply
-from mistral_agents._http.transport import Transport, json_bytes
+from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, count_of, load_json
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run

@@ -220,7 +220,8 @@ class Libraries:
             name: The document's name; by default the file's.
             attributes: Your own values, kept with the document; they and `expires_at` cost a second request.
             expires_at: When the service deletes it.
-            wait: Wait until it is processed: True for up to 600 seconds, or the seconds to wait.
+            wait: Wait until it is processed, and return it as it is then: True for up to 600 seconds, or the seconds
+                to wait.
             show_progress: Show a bar while waiting.
 
         Raises:
@@ -232,6 +233,7 @@ class Libraries:
             seconds, ids = seconds_of(wait), [document["id"]]
             found = self.wait_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(found, [document])
+            return self.document(library_id, str(document["id"]))
         return document
 
     async def aupload(
@@ -252,6 +254,7 @@ class Libraries:
             seconds, ids = seconds_of(wait), [document["id"]]
             outcomes = await self.await_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(outcomes, [document])
+            return await self.adocument(library_id, str(document["id"]))
         return document
 
     def _uploading(
@@ -326,10 +329,9 @@ class Libraries:
     def _folder_steps(
         self, library_id: str, folder: str | os.PathLike[str], options: FolderOptions
     ) -> Steps[FolderReport]:
-        from mistral_agents.retrieval.folder import FolderSync
-        from mistral_agents.retrieval.folder_files import as_folder
+        from mistral_agents.retrieval.folder import plan_sync
 
-        return FolderSync(self, uuid_text("library_id", library_id), as_folder(folder), **options).steps()
+        return plan_sync(self, uuid_text("library_id", library_id), folder, options).steps()
 
     @property
     def writer(self) -> Writer:

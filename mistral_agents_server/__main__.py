@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import json
 import os
 import sqlite3
 import sys
@@ -139,6 +140,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
     build.add_argument("--ready-file", type=_path, metavar="FILE", help="gets the address once requests are taken")
+    build.add_argument("--json", action="store_true", help="print the line of the start as JSON")
     build.add_argument("--version", action="version", version=f"mistral-agents {package_version()}")
     return build
 
@@ -216,12 +218,14 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def start_line(url: str, code: str, arguments: argparse.Namespace) -> str:
-    """The line that is printed once requests are taken; the address is its first word."""
+    """The line that is printed once requests are taken; the address is its first word, or the field `base_url`."""
     seen = [flag for flag, value in (("--api-key", arguments.api_key), ("--model-key", arguments.model_key)) if value]
     notes = [f"code: {code}"]
     if seen:
         verb = "is" if len(seen) == 1 else "are"
         notes.append(f"{' and '.join(seen)} {verb} visible in the process list ({seen[0]}-file is not)")
+    if arguments.json:
+        return json.dumps({"base_url": url, "code": code, "notes": notes[1:]})
     return f"{url}  {'; '.join(notes)}"
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from mistral_agents._http.calls import check_ids
-from mistral_agents._http.transport import json_bytes
+from mistral_agents._http.calls import check_ids, json_bytes
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

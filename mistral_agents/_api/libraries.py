@@ -180,8 +180,11 @@ def checked_attributes(attributes: Mapping[str, Any] | None) -> JsonDict | None:
 
 def unfit_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with each attribute that the service would refuse."""
-    for key, value in attributes.items():
-        if not key:
+    given: Mapping[Any, Any] = attributes
+    for key, value in given.items():
+        if not isinstance(key, str):
+            yield f"the name {key!r} is no text"
+        elif not key:
             yield "a name is empty"
         elif not _is_scalar(value) and not _is_list(value):
             yield f"{key!r} is {value!r}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents._border.calls import Call
 from mistral_agents._json import digest, load_json
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
@@ -60,12 +61,12 @@ class Setup:
     guardrails: Sequence[Any] | None = None
 
     @classmethod
-    def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]]) -> Setup:
+    def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]], guardrails: Any = None) -> Setup:
         """The setup of a model with tools as they are given, which may say more than the service takes."""
-        if not any("config" in tool for tool in tools):
-            return cls(instructions=instructions, tools=tools)
-        told = translate_tools(tools)
-        return cls(instructions=told.added_to(instructions), tools=told.tools)
+        if any("config" in tool for tool in tools):
+            told = translate_tools(tools)
+            instructions, tools = told.added_to(instructions), told.tools
+        return cls(instructions=instructions, tools=tools, guardrails=guardrails)
 
     @classmethod
     def of_info(cls, info: Mapping[str, Any]) -> Setup:
@@ -122,10 +123,6 @@ class Mark:
     branch: bool = False
     skipped: Sequence[str] = ()
     waiting: Sequence[str] = ()
-
-
-Call = tuple[str, str, Any]
-"""A function call: id, name, and arguments as text or as an object."""
 
 
 @dataclass(frozen=True, slots=True)

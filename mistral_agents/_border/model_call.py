@@ -9,7 +9,7 @@ be known for that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
@@ -141,7 +141,7 @@ def describe_setup(
     """What a conversation of a model with these tools is started with; an agent brings instructions and tools."""
     if settings.agent_id is not None:
         return Setup(settings.agent_id, settings.agent_version, guardrails=guardrails)
-    return replace(Setup.of(instructions, tools), guardrails=guardrails)
+    return Setup.of(instructions, tools, guardrails)
 
 
 def sort_call(
@@ -181,7 +181,8 @@ def sort_call(
         brought = {"model": model, "instructions": settings.instructions, "connectors": list(settings.tools)}
         check_agent_options({**brought, **completion, "tool_choice": choice})
     else:
-        tools, word = choose_tools(tools, choice)
+        goes_on = (named, settings.conversation_id) != (None, None)
+        tools, word = choose_tools(tools, choice, has_own=goes_on)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stop} if stop else {}
     return ModelCall(

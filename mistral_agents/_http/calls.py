@@ -6,20 +6,24 @@ here.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from mistral_agents._border.text import mend_json
 from mistral_agents._http.concealed import ConcealedFields
-from mistral_agents._http.network import check_seconds
 from mistral_agents.errors import ConfigurationError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """What says where a request ends, which the HTTP client writes (RFC 9112, section 6)."""
+LONGEST = 1e8
+"""The longest wait that is handed to a socket, in seconds (about three years); larger ones overflow it."""
 
 
 def path_of(template: str, **parts: object) -> str:
@@ -66,6 +70,18 @@ def check_ids(options: Mapping[str, Any]) -> None:
                 check_id(f"{name}[{place}]", one)
 
 
+def check_seconds(name: str, value: Any) -> float:
+    """A number of seconds above 0.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be a number of seconds above 0, not {value!r}.")
+    return min(float(min(value, LONGEST)), LONGEST)
+
+
 def check_headers(headers: object) -> ConcealedFields:
     """Headers that HTTP can carry; a value of None is left out.
 
@@ -89,6 +105,27 @@ def check_headers(headers: object) -> ConcealedFields:
             )
         wanted[name] = value
     return wanted
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _dump_json(body: object) -> bytes:
+    return _ENCODER.encode(body).encode()
+
+
+def json_bytes(body: Mapping[str, Any]) -> bytes:
+    """A request body.
+
+    Raises:
+        ConfigurationError: It holds something that JSON cannot say.
+    """
+    try:
+        return _dump_json(body)
+    except UnicodeEncodeError:
+        return _dump_json(mend_json(body))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

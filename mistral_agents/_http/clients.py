@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.calls import check_headers
+from mistral_agents._http.calls import check_headers, check_seconds
 from mistral_agents._http.closing import IdleCloser
 from mistral_agents._http.concealed import (
     Concealed,
@@ -22,7 +22,6 @@ from mistral_agents._http.concealed import (
     mask_credentials,
     split_credentials,
 )
-from mistral_agents._http.network import check_seconds
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 

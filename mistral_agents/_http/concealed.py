@@ -26,6 +26,12 @@ class Concealed:
         """The secret itself: a text, or the function that gives it."""
         return self._value
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Concealed) and bool(self._value == other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def __repr__(self) -> str:
         return "***"
 

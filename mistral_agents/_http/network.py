@@ -28,10 +28,6 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from mistral_agents.errors import ConfigurationError
-
-LONGEST = 1e8
-"""The longest wait that is handed to a socket, in seconds (about three years); larger ones overflow it."""
 _SHORTEST = 0.001
 _current: ContextVar[Deadline | None] = ContextVar("mistral_agents_deadline", default=None)
 _WORKERS = 4
@@ -64,18 +60,6 @@ def _pinned_addresses(host: str, connect_error: type[Exception]) -> Sequence[str
 
 def _first_wait(timeout: float | None) -> float:
     return _FIRST_TRY if timeout is None else min(timeout, _FIRST_TRY)
-
-
-def check_seconds(name: str, value: Any) -> float:
-    """A number of seconds above 0.
-
-    Raises:
-        ConfigurationError: It is something else.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} must be a number of seconds above 0, not {value!r}.")
-    return min(float(min(value, LONGEST)), LONGEST)
 
 
 class Deadline:

@@ -25,9 +25,9 @@ import logging
 from functools import lru_cache
 from typing import Any
 
-from mistral_agents._http.calls import Operation
+from mistral_agents._http.calls import LONGEST, Operation
 from mistral_agents._http.concealed import Concealed
-from mistral_agents._http.network import LONGEST, install_backend, own_workers
+from mistral_agents._http.network import install_backend, own_workers
 from mistral_agents._json import JsonDict
 from mistral_agents._version import __version__
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
@@ -139,6 +139,12 @@ def user_agent() -> str:
     from mistralai.client import _version
 
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
+
+
+@lru_cache(maxsize=256)
+def parse_url(address: str) -> Any:
+    """An address as the HTTP library reads it; a client asks few of them, over and over."""
+    return http().URL(address)
 
 
 def make_timeout(seconds: float | None) -> Any:

@@ -8,18 +8,16 @@ of a call, and the pauses between them, happen within one deadline. No redirect 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from mistral_agents._border.text import mend_json, mend_parts, mend_word
+from mistral_agents._border.text import mend_parts, mend_word
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.calls import Call
+from mistral_agents._http.calls import Call, json_bytes
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
@@ -176,27 +174,6 @@ class Retries:
         return isinstance(error, (RateLimitedError, ConnectionFailedError, ServerFailureError, TimeoutExceededError))
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _dump_json(body: object) -> bytes:
-    return _ENCODER.encode(body).encode()
-
-
-def json_bytes(body: Mapping[str, Any]) -> bytes:
-    """A request body.
-
-    Raises:
-        ConfigurationError: It holds something that JSON cannot say.
-    """
-    try:
-        return _dump_json(body)
-    except UnicodeEncodeError:
-        return _dump_json(mend_json(body))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The request cannot be written as JSON: {error}") from error
-
-
 @dataclass(slots=True)
 class Opened:
     """A response of a good status, and the hooks that go with it; without `reply` its body is still to be read."""
@@ -237,7 +214,7 @@ class Transport:
         try:
             request = client.build_request(
                 call.method,
-                self.clients.base_url + call.path,
+                sdk_layer.parse_url(self.clients.base_url + call.path),
                 params={name: mend_word(value) for name, value in call.params.items() if value is not None} or None,
                 content=content,
                 files=mend_parts(call.files) if call.files is not None else None,
@@ -246,9 +223,9 @@ class Transport:
             )
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"{call.what}: the request can't be written: {error}") from error
-        request.headers.update(self.clients.headers)
-        if call.headers is not None:
-            request.headers.update(call.headers)
+        for further in (self.clients.headers, call.headers):
+            if further:
+                request.headers.update(further)
         return request
 
     def seconds_of(self, call: Call) -> float:

@@ -2,6 +2,7 @@
 
 Rules, the same in every mode that can filter:
 
+- A list is `in` others where one of its values is.
 - A missing field matches only `!=`, `nin` and `is_empty`.
 - Values of unlike types are unequal, and neither is greater; but a bool equals the texts "true" or "false", since some
   frameworks' filters take no bool.
@@ -170,7 +171,8 @@ def _is_equal(found: object, value: object) -> bool:
 
 
 def _is_among(found: object, values: Any) -> bool:
-    return any(_is_equal(found, value) for value in values)
+    own = found if isinstance(found, (list, tuple)) else [found]
+    return any(_is_equal(one, value) for one in own for value in values)
 
 
 def _contains(found: object, value: object) -> bool:

@@ -23,7 +23,7 @@ from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFo
 from mistral_agents.retrieval.documents import SYNC_HASH as HASH
 from mistral_agents.retrieval.documents import SYNC_PATH as PATH
 from mistral_agents.retrieval.documents import SYNC_SOURCE as SOURCE
-from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles
+from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles, as_folder
 from mistral_agents.retrieval.folder_plan import (
     Attributes,
     FolderPlan,
@@ -144,8 +144,9 @@ class FolderSync:
     def __post_init__(self) -> None:
         if self.delete not in (True, False, "all"):
             raise ConfigurationError(f'delete must be True, False or "all", not {self.delete!r}.')
-        if self.source is not None and not self.source.strip():
-            raise ConfigurationError(f"source must be a text that names the folder, not {self.source!r}.")
+        source: object = self.source
+        if source is not None and not (isinstance(source, str) and source.strip()):
+            raise ConfigurationError(f"source must be a text that names the folder, not {source!r}.")
         given: object = self.max_concurrency
         if not isinstance(given, int) or given < 1:
             raise ConfigurationError(f"max_concurrency must be a whole number of at least 1, not {given!r}.")
@@ -177,7 +178,7 @@ class _Run:
         self._library_id = settings.library_id
         self._report = FolderReport(dry_run=settings.dry_run)
         self._made: dict[str, Document] = {}
-        self._deleted: set[str] = set()
+        self._deleted: dict[str, Document] = {}
         self._labelled: set[str] = set()
         self._unsettled: set[str] = set()
 
@@ -213,7 +214,7 @@ class _Run:
             return [record async for record in libraries.adocuments(library_id)]
 
         listed: list[Document] = yield Job(lambda: list(libraries.documents(library_id)), alisting)
-        found = {record["id"]: record for record in listed if record["id"] not in self._deleted}
+        found = {record["id"]: record for record in listed if not self._was_deleted(record)}
         for key in [key for key in self._made if key not in found]:
             try:
                 found[key] = yield Job(
@@ -222,6 +223,11 @@ class _Run:
             except NotFoundError:  # somebody else took it away: its file is sent again
                 del self._made[key]
         return list(found.values())
+
+    def _was_deleted(self, record: Document) -> bool:
+        """Whether this sync deleted a document; the id of one with equal bytes may have gone over to the next."""
+        row = self._deleted.get(str(record["id"]))
+        return row is not None and _marks(row) == _marks(record)
 
     # sending ---------------------------------------------------------------------------------------------------
 
@@ -318,16 +324,13 @@ class _Run:
         except NotFoundError:
             was_there = False
         if was_there:
-            self._deleted.add(key)
+            self._deleted[key] = row
             self._made.pop(key, None)
         return was_there
 
     def _is_unchanged(self, row: Document, now: Document) -> bool:
         """Whether a document is still what it was when it was chosen; another sync may have given it to a file."""
-        before, after = attributes_of(row), attributes_of(now)
-        return all(before.get(key) == after.get(key) for key in (SOURCE, PATH, HASH)) and (
-            self._origin.is_leftover(now) or self._origin.made(now)
-        )
+        return _marks(row) == _marks(now) and (self._origin.is_leftover(now) or self._origin.made(now))
 
     def _foresee(self, plan: FolderPlan, contents: FolderContents) -> None:
         for task in plan.tasks:
@@ -335,9 +338,27 @@ class _Run:
         self._report.deleted = sorted({path for path, _ in self._doomed(plan, contents)})
 
 
+def _marks(row: Document) -> tuple[Any, ...]:
+    """Which file of which folder a document is of."""
+    return tuple(attributes_of(row).get(key) for key in (SOURCE, PATH, HASH))
+
+
 def _name(task: Task) -> str:
     """The document's name: the file's own."""
     return os.path.basename(task.path)
+
+
+def plan_sync(libraries: LibraryApi, library_id: str, folder: object, options: FolderOptions) -> FolderSync:
+    """A folder sync as a user asks for it.
+
+    Raises:
+        ConfigurationError: The folder or an option is none.
+    """
+    known = FolderOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise ConfigurationError(f"A folder sync knows no {name!r}: known are {', '.join(sorted(known))}.")
+    return FolderSync(libraries, library_id, as_folder(folder), **options)
 
 
 def _job_of(steps: Callable[[], Steps[Any]]) -> Job:

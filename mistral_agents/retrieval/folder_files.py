@@ -25,7 +25,7 @@ def as_folder(folder: object) -> Path:
     Raises:
         ConfigurationError: It is no path, or empty, which would be the folder of the process.
     """
-    if isinstance(folder, (str, os.PathLike)) and str(folder).strip():
+    if isinstance(folder, (str, os.PathLike)) and str(folder).strip() and "\0" not in str(folder):
         try:
             return Path(folder)
         except TypeError:  # a path of bytes
@@ -64,7 +64,8 @@ class FolderFiles:
     """
 
     def __init__(self, folder: Path, pattern: str) -> None:
-        if not pattern.strip() or PurePath(pattern).is_absolute():
+        given: object = pattern
+        if not isinstance(given, str) or not given.strip() or PurePath(given).is_absolute():
             raise ConfigurationError(f'pattern must be one as of Path.rglob, such as "*.md", not {pattern!r}.')
         self.folder = folder.expanduser().resolve()
         self.pattern = pattern
@@ -81,7 +82,7 @@ class FolderFiles:
         Raises:
             ConfigurationError: There is no such folder, or the pattern is none.
         """
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):  # of a name that is too long, too
             raise ConfigurationError(f"{self.folder} is no folder.")
         found = FolderContents(unreadable=self._unreadable_folders())
         for path in self._matches():

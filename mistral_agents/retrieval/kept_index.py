@@ -12,7 +12,6 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -157,9 +156,11 @@ def _rows(numbers: Any, sizes: list[int], starts: Any) -> Iterator[TermRows]:
         at += size
 
 
-def forget_indexes(folder: Path, but: str) -> None:
-    """Delete kept indexes, with one exception; one that another process has open may stay."""
-    for old in folder.glob("index-*.bin"):
-        if old.name != but:
-            with suppress(OSError):
-                old.unlink()
+def prepared_by(path: Path) -> str | None:
+    """How the texts of a kept index were cut and analysed; None where it does not say."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.readline(100_000)).get("preparation")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None

@@ -238,6 +238,11 @@ class Snapshot:
         self._vectors = VectorIndex(matrix, self.keyword.document_of) if matrix is not None else None
 
     @property
+    def vectors(self) -> Any:
+        """The vectors of all chunks, in their order; None where one has none."""
+        return self._vectors.matrix if self._vectors is not None else None
+
+    @property
     def has_vectors(self) -> bool:
         """Whether every chunk has a vector."""
         return self._vectors is not None or not len(self)
@@ -355,12 +360,32 @@ def _joined(texts: list[StoredText]) -> Any:
     chunked = [place for place, stored in enumerate(texts) if stored.chunks]
     if not chunked or any(texts[place].vectors is None for place in chunked):
         return None
-    matrix, at = load("numpy").concatenate([texts[place].vectors for place in chunked]), 0
+    parts = [texts[place].vectors for place in chunked]
+    matrix, at = _find_whole(parts), 0
+    if matrix is not None:
+        return matrix
+    matrix = load("numpy").concatenate(parts)
     for place in chunked:
         count = len(texts[place].chunks)
         texts[place] = replace(texts[place], vectors=matrix[at : at + count])
         at += count
     return matrix
+
+
+def _find_whole(parts: Sequence[Any]) -> Any:
+    """The array whose parts these are, one after another; None where they are not, so that they must be copied."""
+    whole, at = parts[0].base, 0
+    if whole is None or whole.ndim != 2 or len(whole) != sum(map(len, parts)):
+        return None
+    for part in parts:
+        if part.base is not whole or _address(part) != _address(whole) + at:
+            return None
+        at += part.nbytes
+    return load("numpy").asarray(whole)
+
+
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _nearest(scores: Any, allowed: object, count: int) -> tuple[Any, Any]:

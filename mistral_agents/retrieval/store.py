@@ -1,4 +1,4 @@
-"""A snapshot on disk: JSON lines and npz, replaced as a whole, without pickle; and the journal of a running sync."""
+"""A snapshot on disk: JSON lines and arrays, replaced as a whole, without pickle; and the journal of a running sync."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.chunking import Chunks, Page
 from mistral_agents.retrieval.documents import LibraryDocument
 from mistral_agents.retrieval.errors import SnapshotError
-from mistral_agents.retrieval.kept_index import KeptIndex, forget_indexes, load_index, save_index
+from mistral_agents.retrieval.kept_index import KeptIndex, load_index, prepared_by, save_index
 from mistral_agents.retrieval.postings import Postings
 from mistral_agents.retrieval.reading import ReadText
 from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText, sort_key_of
@@ -36,7 +36,7 @@ _UNREADABLE = (
     BadZipFile,
     zlib.error,
 )
-"""What damaged JSON lines and npz archives raise."""
+"""What damaged JSON lines and arrays raise."""
 _DOCUMENT_FIELDS = frozenset(field.name for field in fields(LibraryDocument))
 
 
@@ -59,6 +59,10 @@ class Store:
     Args:
         folder: Made when first written to.
         library_ids: The libraries it must hold.
+        exact_pages: Whether its texts must have been read page by page.
+
+    Attributes:
+        is_outdated: Whether what was loaded had no index of this version's analysis, so that it is worth saving anew.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Store:
         self._exact_pages = exact_pages
         self._segment = 0
         self._is_broken = False
+        self.is_outdated = False
 
     @property
     def path(self) -> Path:
@@ -124,20 +129,18 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
-        forget_indexes(self.folder, but=index)
-        for old in self.folder.glob("vectors-*.npz"):
-            if old.name != vectors:
-                old.unlink(missing_ok=True)
+        self.is_outdated = False
+        for pattern, kept in (("index-*.bin", index), ("vectors-*.np[yz]", vectors)):
+            _forget_files(self.folder, pattern, but=kept)
         self.forget_journal()
 
     def _save_vectors(self, snapshot: Snapshot, embedder: str | None) -> str | None:
-        parts = {key: stored.vectors for key, stored in snapshot.texts.items() if stored.vectors is not None}
-        if embedder is None or not parts:
+        if embedder is None or snapshot.vectors is None:
             return None
-        name = f"vectors-{snapshot.id}.npz"
+        name = f"vectors-{snapshot.id}-{uuid4().hex[:8]}.npy"
         temporary = self.folder / f"vectors.{os.getpid()}.tmp"
         with temporary.open("wb") as file:
-            load("numpy").savez(file, **parts)
+            load("numpy").save(file, snapshot.vectors, allow_pickle=False)
         os.replace(temporary, self.folder / name)
         return name
 
@@ -157,10 +160,11 @@ class Store:
                 if self._exact_pages and not header.get("exact_pages", False):  # its texts were read without pages
                     return None
                 same_splitter = header["splitter"] == preparation.splitter.key
-                vectors = self._load_vectors(header, embedder if same_splitter else None)
                 lines = [_read_line(json.loads(line)) for line in file]
             if same_splitter:
+                vectors = self._load_vectors(header, embedder, lines)
                 texts, postings = _indexed(lines, self._load_index(header, preparation), preparation, vectors)
+                self.is_outdated = postings is None and self._may_replace(header, preparation, embedder)
             else:
                 texts, postings = [preparation.store(line.document, line.text, line.pages) for line in lines], None
             count = header["documents"]
@@ -188,13 +192,22 @@ class Store:
         hint = "Delete the folder, or pass another persist_dir."
         return SnapshotError(f"The snapshot {self.path} {reason}.", hint=hint)
 
-    def _load_vectors(self, header: dict[str, Any], embedder: str | None) -> dict[str, Any]:
+    def _may_replace(self, header: dict[str, Any], preparation: Preparation, embedder: str | None) -> bool:
+        """Whether nobody else needs what is stored: an index of other settings, vectors of another model."""
+        loses_vectors = header["vectors"] is not None and header["embedder"] != embedder
+        return not loses_vectors and prepared_by(self.folder / str(header.get("index"))) in (preparation.key, None)
+
+    def _load_vectors(
+        self, header: dict[str, Any], embedder: str | None, lines: Sequence[StoredText]
+    ) -> dict[str, Any]:
+        """Each document's vectors; mapped into memory, but for those of an older version (npz)."""
         name = header["vectors"]
         if name is None or embedder is None or header["embedder"] != embedder:
             return {}
         if Path(name).name != name:
             raise self._bad("names vectors outside its folder")
-        return _npz(self.folder / name)
+        path = self.folder / name
+        return _npz(path) if path.suffix == ".npz" else _cut_matrix(_map_matrix(path), lines)
 
     # journal ---------------------------------------------------------------------------------------------------
 
@@ -301,6 +314,34 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
+
+
+def _map_matrix(path: Path) -> Any:
+    numpy = load("numpy")
+    matrix = numpy.asarray(numpy.load(path, mmap_mode="r", allow_pickle=False))
+    if matrix.ndim != 2 or matrix.dtype != numpy.float32:
+        raise ValueError("its vectors are no rows of numbers")
+    return matrix
+
+
+def _cut_matrix(matrix: Any, lines: Sequence[StoredText]) -> dict[str, Any]:
+    """Each document's part of the rows of all, which lie in the order of the documents."""
+    found, at = {}, 0
+    for line in lines:
+        if line.chunks:
+            found[line.document.document_id] = matrix[at : at + len(line.chunks)]
+            at += len(line.chunks)
+    if at != len(matrix):
+        raise ValueError(f"it has {len(matrix)} vectors for {at} passages")
+    return found
+
+
+def _forget_files(folder: Path, pattern: str, but: str | None) -> None:
+    """Delete files that are of no use any more, with one exception; one that another process has open may stay."""
+    for old in folder.glob(pattern):
+        if old.name != but:
+            with suppress(OSError):
+                old.unlink()
 
 
 def _npz(path: Path) -> dict[str, Any]:

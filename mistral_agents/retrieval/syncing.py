@@ -48,6 +48,8 @@ class Sync:
         self.check(report, len(plan.keep) + len(plan.renew) + len(read))
         if old is not None and not report.changed and (self.embedder is None or old.has_vectors):
             report.snapshot_id = old.id
+            if self.store is not None and self.store.is_outdated:
+                yield Work(lambda: self._save(old))
             return old
         fresh = yield Work(lambda: self._prepare_texts(plan, texts, read))
         if self.embedder is not None:

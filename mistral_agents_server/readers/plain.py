@@ -39,16 +39,27 @@ def decode(data: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _require_text(data.decode(encoding, "replace"))
-    if data.count(0) > len(data) * _FEW_NULS:
-        return _require_text(data.decode(_wide_encoding(data), "replace"))
     kept = data.replace(b"\0", b"")
+    if data.count(0) > len(data) * _FEW_NULS and not _is_narrow(data, kept):
+        return _require_text(data.decode(_wide_encoding(data), "replace"))
     text = kept.decode("utf-8", "replace")
     is_doubtful = text.isascii() or not _was_utf8(text, certain=True)
-    if is_doubtful and _CONTROLS.search(data) and (wide := _wide_text(data)) is not None:
+    if is_doubtful and _CONTROLS.search(kept if text.isascii() else data) and (wide := _wide_text(data)) is not None:
         return wide
     if not _was_utf8(text):
         text = kept.decode(_guess_encoding(kept), "replace")
     return _require_text(text)
+
+
+def _is_narrow(data: bytes, kept: bytes) -> bool:
+    """Whether zero bytes only stand between the letters of a text, as some programs leave them; UTF-16 has more."""
+    if len(data) - len(kept) > len(data) // 4 or _CONTROLS.search(kept):
+        return False
+    try:
+        kept.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _was_utf8(text: str, certain: bool = False) -> bool:

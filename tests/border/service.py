@@ -56,6 +56,10 @@ class Service:
         """Plan the words of the next answer."""
         self._planned = [self._message(text)]
 
+    def answer(self, *contents: Any) -> None:
+        """Plan the messages of the next answer by their contents."""
+        self._planned = [{**self._message(""), "id": f"msg_{n}", "content": one} for n, one in enumerate(contents)]
+
     def calls(self, *calls: tuple[str | None, str]) -> None:
         """Plan the calls (id or nothing, name) of the next answer."""
         kind = {"type": "function.call", "arguments": "{}"}

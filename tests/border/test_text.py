@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mistral_agents._api.recovery import find_turn
 from mistral_agents._border.text import mend_json, mend_parts, mend_text
+from mistral_agents._http.calls import json_bytes
 from mistral_agents._http.replies import parse_json
 from mistral_agents._http.sse import EventDecoder
-from mistral_agents._http.transport import json_bytes
 from mistral_agents.entries import parse_entries, short_call_id
 
 ANY_TEXT = st.text(alphabet=st.characters(codec=None), max_size=12)

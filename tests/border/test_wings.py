@@ -77,6 +77,8 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "name": ({}, {"name": "n", "description": "d"}),
     "named tool": ({}, {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "weather"}}),
     "choice of the model": ({"tool_choice": "any"}, {"tools": [WEATHER]}),
+    "choice without tools": ({}, {"tool_choice": "any"}),
+    "choice of the model without tools": ({"tool_choice": "required"}, {"tools": []}),
     "one at a time": ({"parallel_tool_calls": False}, {"tools": [WEATHER]}),
     "strict": ({}, {"tools": [WEATHER], "strict": True}),
     "unknown": ({}, {"temprature": 0}),
@@ -100,7 +102,17 @@ def test_an_option_has_one_meaning(service: Service, construct: dict[str, Any], 
 
 
 REFUSED = frozenset(
-    {"unknown", "unknown in args", "n", "top_k", "key per call", "agent with temperature", "agent with max_tokens"}
+    {
+        "unknown",
+        "unknown in args",
+        "n",
+        "top_k",
+        "key per call",
+        "agent with temperature",
+        "agent with max_tokens",
+        "choice without tools",
+        "choice of the model without tools",
+    }
 )
 
 
@@ -486,3 +498,34 @@ def test_a_film_in_a_result_is_not_read_as_its_base64(kind: str) -> None:
     with pytest.warns(UserWarning, match=kind):
         result = result_content([{"type": kind, kind: {"url": "data:video/mp4;base64,AAAA"}}])
     assert "AAAA" not in result.text
+
+
+@pytest.mark.parametrize("way", ["append", "aappend", "stream", "astream"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_picture_that_a_function_of_a_conversation_gives_follows_the_results(
+    service: Service, way: str, nested: bool
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+    functions = {"shot": lambda: {"page": 1, "shot": picture} if nested else picture, "plain": lambda: [1, 2]}
+    client = MistralAgents(api_key="k", base_url=service.url)
+    conversation = Conversation(client, model="m", functions=functions)
+    service.calls(("aaaaaaaa1", "shot"), ("aaaaaaaa2", "plain"))
+    talk(conversation, way, "look")
+    first, second, follows = service.bodies[-1]["inputs"]
+    assert (first["tool_call_id"], second["result"]) == ("aaaaaaaa1", "[1, 2]")
+    assert "see the message behind" in first["result"]
+    assert PICTURE not in first["result"]
+    assert follows["content"][1] == {"type": "image_url", "image_url": f"data:image/png;base64,{PICTURE}"}
+
+
+def talk(conversation: Conversation, way: str, text: str) -> None:
+    async def listen() -> None:
+        async for _ in conversation.astream(text):
+            pass
+
+    if way == "append":
+        conversation.append(text)
+    elif way == "stream":
+        list(conversation.stream(text))
+    else:
+        asyncio.run(listen() if way == "astream" else conversation.aappend(text))

@@ -391,3 +391,13 @@ def test_one_document_given_twice_is_sent_once(service: LibraryService) -> None:
     index = made(service)
     assert index.refresh_ref_docs(twice) == [False, True]
     assert index.refresh_ref_docs(twice) == [False, False]
+
+
+@pytest.mark.parametrize("wrong", [None, Document(text="one"), "text", 5])
+def test_what_is_no_list_of_documents_is_refused(
+    index: MistralLibraryIndex, service: LibraryService, wrong: Any
+) -> None:
+    for call in (index.refresh_ref_docs, MistralLibraryIndex.from_documents):
+        with pytest.raises(ConfigurationError, match="documents must be a list"):
+            call(wrong)
+    assert service.requests == []

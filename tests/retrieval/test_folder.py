@@ -117,6 +117,34 @@ def test_a_missing_folder_and_wrong_values_are_refused(
     assert service.requests == []
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"source": 5}, {"pattern": None}, {"pattern": 5}, {"wait": True}, {"attributes": {1: 2}}]
+)
+def test_a_value_of_another_kind_is_refused_by_name(
+    client: MistralAgents, service: LibraryService, folder: Path, wrong: dict[str, Any]
+) -> None:
+    fill(folder, a="one")
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        client.libraries.sync_folder(LIBRARY, folder, **wrong)
+    for path in ("\0", folder / ("long" * 99)):
+        with pytest.raises(ConfigurationError, match="folder"):
+            client.libraries.sync_folder(LIBRARY, path)
+    assert texts(client) == {}
+
+
+def test_what_takes_over_the_id_of_an_equal_document_is_not_sent_again(client: MistralAgents, folder: Path) -> None:
+    fill(folder, **{f"f{number}": "same" for number in range(6)})
+    sync(client, folder)
+    for number in (0, 2, 4):
+        (folder / f"f{number}.txt").unlink()
+    report = sync(client, folder)
+    assert (report.deleted, report.added) == (["f0.txt", "f2.txt", "f4.txt"], {})
+    fill(folder, f1="other")
+    report = sync(client, folder)
+    assert (list(report.updated), report.added) == (["f1.txt"], {})
+    assert texts(client) == {"f1.txt": "other", "f3.txt": "same", "f5.txt": "same"}
+
+
 def test_an_empty_folder_deletes_nothing_unless_told(
     client: MistralAgents, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

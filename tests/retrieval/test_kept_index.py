@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from mistral_agents.retrieval import analysis
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
+from mistral_agents.retrieval.errors import SnapshotError
 from mistral_agents.retrieval.snapshot import Query
+from tests.retrieval.conftest import LetterEmbedder
 from tests.retrieval.service import LibraryService
 
 Make = Callable[..., LibraryEngine]
@@ -105,3 +108,96 @@ def test_another_analysis_analyses_anew(make_engine: Make, kept: Path, monkeypat
     seen = count_analysed(monkeypatch)
     results(make_engine(persist_dir=kept))
     assert seen
+    seen.clear()
+    results(make_engine(persist_dir=kept))  # the first has kept what it made
+    assert seen == []
+
+
+@pytest.mark.parametrize("other", [{"language": "french"}, {"splitter": Splitter(60, 0)}])
+def test_a_search_with_other_settings_leaves_what_is_kept(
+    make_engine: Make, kept: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
+) -> None:
+    results(make_engine(persist_dir=kept, **other))
+    seen = count_analysed(monkeypatch)
+    results(make_engine(persist_dir=kept))
+    assert seen == []
+
+
+# --- vectors ---
+
+
+@pytest.fixture
+def with_vectors(service: LibraryService, make_engine: Make, embedder: LetterEmbedder, kept: Path) -> Path:
+    make_engine(persist_dir=kept, embedder=embedder).refresh()
+    embedder.asked.clear()
+    return kept
+
+
+def near(engine: LibraryEngine, embedder: LetterEmbedder) -> list[tuple[Any, float]]:
+    hits = engine.search(Query("valve", strategy="vector", vector=embedder.query("valve")))
+    return [(hit.chunk, hit.score) for hit in hits]
+
+
+def test_vectors_are_mapped_into_memory(make_engine: Make, with_vectors: Path, embedder: LetterEmbedder) -> None:
+    import numpy
+
+    expected = near(make_engine(embedder=embedder), embedder)
+    embedder.asked.clear()
+    engine = make_engine(persist_dir=with_vectors, embedder=embedder)
+    assert near(engine, embedder) == expected
+    assert embedder.asked == []
+    assert engine.snapshot is not None
+    whole = engine.snapshot.vectors
+    while whole is not None and not isinstance(whole, numpy.memmap):
+        whole = whole.base
+    assert isinstance(whole, numpy.memmap)
+    [path] = with_vectors.glob("vectors-*")
+    assert path.suffix == ".npy"
+
+
+def _write_as_before(folder: Path, engine: LibraryEngine) -> None:
+    """Vectors as version 0.1.0 kept them: an archive with an array for each document."""
+    import numpy
+
+    assert engine.snapshot is not None
+    parts = {key: stored.vectors for key, stored in engine.snapshot.texts.items() if stored.vectors is not None}
+    [path] = folder.glob("vectors-*")
+    path.unlink()
+    with (folder / "vectors-old.npz").open("wb") as file:
+        numpy.savez(file, **parts)
+    snapshot = folder / "snapshot.jsonl"
+    snapshot.write_text(snapshot.read_text().replace(path.name, "vectors-old.npz"))
+
+
+def test_vectors_of_an_older_version_are_read(
+    service: LibraryService, make_engine: Make, with_vectors: Path, embedder: LetterEmbedder
+) -> None:
+    first = make_engine(persist_dir=with_vectors, embedder=embedder)
+    expected = near(first, embedder)
+    _write_as_before(with_vectors, first)
+    assert near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder) == expected
+    assert embedder.asked == []
+    service.add("new.txt", "A new valve.")
+    make_engine(persist_dir=with_vectors, embedder=embedder).refresh()
+    assert embedder.asked == ["A new valve."]
+    assert [path.suffix for path in with_vectors.glob("vectors-*")] == [".npy"]
+
+
+def test_vectors_are_kept_where_words_alone_are_searched(
+    make_engine: Make, with_vectors: Path, embedder: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        later.setattr(analysis, "VERSION", analysis.VERSION + 1)
+        results(make_engine(persist_dir=with_vectors))
+    near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder)
+    assert embedder.asked == []
+
+
+@pytest.mark.parametrize("keep", [0, 60, 200])
+def test_damaged_vectors_are_a_typed_error(
+    make_engine: Make, with_vectors: Path, embedder: LetterEmbedder, keep: int
+) -> None:
+    [path] = with_vectors.glob("vectors-*")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(SnapshotError, match=re.escape(str(with_vectors))):
+        near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder)

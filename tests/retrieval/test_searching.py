@@ -43,6 +43,23 @@ def test_texts_are_read_once_and_own_writes_seen(words: LibraryService) -> None:
         assert len(libraries.search(LIBRARY, "word")) == 2
 
 
+async def test_a_document_that_was_waited_for_is_told_as_it_is_then(service: LibraryService) -> None:
+    def finish(method: str, target: str) -> None:
+        for stored in service.libraries[LIBRARY].values():
+            stored.record["process_status"] = "todo" if method == "POST" else "done"
+
+    service.fail = finish
+    service.spoil = finish
+    with service.client() as client:
+        for document in (
+            client.libraries.upload(LIBRARY, ("a.txt", b"one"), wait=True),
+            await client.libraries.aupload(LIBRARY, ("b.txt", b"two"), wait=True),
+        ):
+            assert document["process_status"] == "done"
+        assert client.libraries.upload(LIBRARY, ("c.txt", b"three"))["process_status"] == "todo"
+        await client.aclose()
+
+
 def test_vectors_documents_and_a_folder(words: LibraryService, tmp_path: Path) -> None:
     with words.client() as client:
         [hit] = client.libraries.search(

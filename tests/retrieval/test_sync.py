@@ -257,7 +257,7 @@ def test_a_stored_snapshot_saves_the_texts_and_vectors(
     assert (report.texts, report.embedded, len(embedder.asked)) == (0, 0, asked)
     query = Query("topic7", strategy="hybrid", vector=embedder.query("topic7"))
     assert [(h.chunk, h.score) for h in first.search(query)] == [(h.chunk, h.score) for h in second.search(query)]
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bin", ".jsonl", ".npz"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bin", ".jsonl", ".npy"]
 
 
 def test_never_serves_the_stored_snapshot_without_a_request(

@@ -134,6 +134,13 @@ def test_a_damaged_byte_damages_one_place(text: str, damage: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["pump\0x", "pump\0xy", "a\0", "pump text here\0 more words", "one\0two\0three\0", "Größe\0ab"]
+)
+def test_zero_bytes_between_words_make_no_other_encoding(text: str) -> None:
+    assert parse("a.txt", text.encode()) == [text.replace("\0", "")]
+
+
+@pytest.mark.parametrize(
     "encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be", "utf-32", "utf-8-sig"]
 )
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage
+from llama_index.core.llms import callbacks as llm_callbacks
 from pydantic import Field
 
 from llama_index_mistral_agents import MistralAgentLLM
@@ -85,6 +87,110 @@ def test_the_legacy_callback_manager_is_told(make_llm: Any, scripted: Any) -> No
     llm.chat(QUESTION)
     list(llm.stream_chat(QUESTION))
     assert len(debug.get_event_pairs(CBEventType.LLM)) == 2
+
+
+class Told(BaseCallbackHandler):
+    """Keeps what a callback manager is told: which end of a call, and what stands in its payload."""
+
+    def __init__(self) -> None:
+        super().__init__([], [])
+        self.events: list[tuple[str, list[str]]] = []
+
+    def start_trace(self, trace_id: str | None = None) -> None:
+        self.events.append(("trace", [str(trace_id)]))
+
+    def end_trace(self, trace_id: str | None = None, trace_map: Any = None) -> None:
+        pass
+
+    def on_event_start(self, event_type: Any, payload: Any = None, event_id: str = "", **_: Any) -> str:
+        self.events.append(("start", sorted(payload)))
+        return event_id
+
+    def on_event_end(self, event_type: Any, payload: Any = None, event_id: str = "", **_: Any) -> None:
+        self.events.append(("end", sorted(payload)))
+
+
+async def read_stream(llm: MistralAgentLLM, how: str, *, most: int | None = None) -> list[str]:
+    """The texts of a stream, of which at most so many responses are read."""
+    texts: list[str] = []
+    if how == "sync":
+        stream = llm.stream_chat(QUESTION)
+        for response in stream:
+            texts.append(response.delta or "")
+            if len(texts) == most:
+                break
+        stream.close()  # type: ignore[attr-defined]
+        return texts
+    responses = await llm.astream_chat(QUESTION)
+    async for response in responses:
+        texts.append(response.delta or "")
+        if len(texts) == most:
+            break
+    await responses.aclose()  # type: ignore[attr-defined]
+    return texts
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("end", ["read", "left", "refused"])
+async def test_the_callback_manager_hears_the_same_whether_somebody_listens_to_events_or_not(
+    make_llm: Any, scripted: Any, service: Any, how: str, end: str
+) -> None:
+    scripted.always(say("Hello, and good day to you."))
+    told, seen = [], []
+    for listens in (False, True):
+        handler, root = Told(), get_dispatcher()
+        llm = make_llm(callback_manager=CallbackManager([handler]), max_retries=0)
+        listener = Heard()
+        if listens:
+            root.add_event_handler(listener)
+        try:
+            if end == "refused":
+                service.faults.answer(403, {"message": "no"})
+                with pytest.raises(MistralAgentsError):
+                    await read_stream(llm, how)
+            else:
+                seen.append(await read_stream(llm, how, most=1 if end == "left" else None))
+        finally:
+            if listens:
+                root.event_handlers.remove(listener)
+        told.append(handler.events)
+    assert told[0] == told[1]
+    assert [name for name, _ in told[0]] == ["trace", "start", "end"]
+    assert seen[:1] == seen[1:]
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+async def test_responses_become_events_only_where_somebody_listens(
+    make_llm: Any, scripted: Any, monkeypatch: Any, how: str
+) -> None:
+    scripted.always(say("Hello, and good day to you."))
+    made: list[Any] = []
+    kind = llm_callbacks.LLMChatInProgressEvent
+    monkeypatch.setattr(llm_callbacks, "LLMChatInProgressEvent", lambda **fields: made.append(1) or kind(**fields))
+    texts = await read_stream(make_llm(), how)
+    assert not made
+    listener, root = Heard(), get_dispatcher()
+    root.add_event_handler(listener)
+    try:
+        assert await read_stream(make_llm(), how) == texts
+    finally:
+        root.event_handlers.remove(listener)
+    assert len(kept(listener.events, kind)) == len(made) == len(texts)
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+async def test_a_stream_waits_for_its_rate_limiter(make_llm: Any, scripted: Any, monkeypatch: Any, how: str) -> None:
+    limiters = pytest.importorskip("llama_index.core.rate_limiter", reason="LlamaIndex 0.14.0 has none")
+    scripted.always(say("Hello."))
+    waits: list[str] = []
+
+    async def wait(_: Any) -> None:
+        waits.append("async")
+
+    monkeypatch.setattr(limiters.TokenBucketRateLimiter, "acquire", lambda _: waits.append("sync"))
+    monkeypatch.setattr(limiters.TokenBucketRateLimiter, "async_acquire", wait)
+    await read_stream(make_llm(rate_limiter=limiters.TokenBucketRateLimiter(requests_per_minute=60)), how)
+    assert waits == [how]
 
 
 def test_several_event_loops_one_after_another(llm: MistralAgentLLM, scripted: Any) -> None:
