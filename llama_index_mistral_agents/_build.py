@@ -89,7 +89,7 @@ class Choices:
     def __post_init__(self) -> None:
         check_top_k(self.similarity_top_k, "similarity_top_k")
         filter_of(self.filters)
-        Query("", self.similarity_top_k, self.strategy, unit=self.retrieval_mode)  # refuses wrong values
+        Query("", self.similarity_top_k, self.strategy, None, None, self.score_cutoff, self.retrieval_mode)  # refuses
         if self.retrieval_mode == "documents" and (self.mode != "local" or self.vector_store is not None):
             raise ConfigurationError('retrieval_mode="documents" goes only with mode="local", without vector_store.')
         if self.fusion != EVEN and (self.mode != "local" or self.vector_store is not None):
@@ -112,7 +112,10 @@ class Choices:
             return None
         if isinstance(self.embed_model, str):
             return ModelEmbedder(ServiceEmbedding(client, self.embed_model), self.embed_batch_size)
-        model = self.embed_model if self.embed_model is not None else LlamaSettings.embed_model
+        model: object = self.embed_model if self.embed_model is not None else LlamaSettings.embed_model
+        if not isinstance(model, BaseEmbedding):
+            kinds = "an embedding model of LlamaIndex's or the name of one of the service"
+            raise ConfigurationError(f"embed_model must be {kinds}, not {model!r}.")
         return ModelEmbedder(model, self.embed_batch_size)
 
     @property

@@ -157,7 +157,7 @@ class MistralAgents:
         """Batch jobs: many requests at once, results in their order."""
         from mistral_agents.batches import Batches
 
-        return Batches(self._transport)
+        return Batches(self._transport, self._planner)
 
     @cached_property
     def connectors(self) -> Connectors:

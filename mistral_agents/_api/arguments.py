@@ -77,11 +77,10 @@ def uuid_text(name: str, value: Any) -> str:
         ConfigurationError: It is none; the service itself answers 422, or for some tools nothing at all.
     """
     try:
-        UUID(value)
+        return str(value if isinstance(value, UUID) else UUID(value))
     except (ValueError, TypeError, AttributeError):
         message = f"{name} must be a UUID such as 01a07bff-b1ed-70bd-b7d4-34b652c070bb, not {value!r}."
         raise ConfigurationError(message) from None
-    return str(value)
 
 
 def time_text(name: str, value: datetime | str) -> str:

@@ -89,6 +89,8 @@ class FolderFiles:
             name = path.relative_to(self.folder).as_posix()
             try:
                 self._look_at(path, name, found)
+            except FileNotFoundError:  # it went meanwhile
+                continue
             except OSError as error:
                 found.unreadable[name] = f"can't be read: {error.strerror}"
         return found

@@ -68,7 +68,7 @@ def save_index(path: Path, index: KeywordIndex, preparation: str) -> None:
         "posting_weights": ("float32", len(index.postings.weights), [index.postings.weights]),
     }
     arrays = {title: [kind, count] for title, (kind, count, _) in parts.items()}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
         file.write(json.dumps({**_settings(preparation), "arrays": arrays}).encode() + b"\n")
         for kind, _, values in parts.values():

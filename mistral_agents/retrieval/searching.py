@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from mistral_agents.embeddings import EmbeddingModel, Embeddings
@@ -87,16 +87,22 @@ class Searches:
             ConfigurationError: An option is wrong.
         """
         engine = self._engine(library_ids, options)
-        vector = engine.embedder.query(text) if is_question(text) and engine.embedder is not None else None
-        query = _query_of(text, top_k, options, vector)
-        return engine.search(query) if is_question(text) else []
+        query = _query_of(text, top_k, options)
+        if not is_question(text):
+            return []
+        if engine.embedder is not None:
+            query = replace(query, vector=engine.embedder.query(text))
+        return engine.search(query)
 
     async def afind(self, library_ids: str | Sequence[str], text: str, top_k: int, options: SearchOptions) -> list[Hit]:
         """As `find`, without blocking."""
         engine = self._engine(library_ids, options)
-        vector = await engine.embedder.aquery(text) if is_question(text) and engine.embedder is not None else None
-        query = _query_of(text, top_k, options, vector)
-        return await engine.asearch(query) if is_question(text) else []
+        query = _query_of(text, top_k, options)
+        if not is_question(text):
+            return []
+        if engine.embedder is not None:
+            query = replace(query, vector=await engine.embedder.aquery(text))
+        return await engine.asearch(query)
 
     def _engine(self, library_ids: str | Sequence[str], options: SearchOptions) -> LibraryEngine:
         unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())
@@ -112,18 +118,22 @@ class Searches:
     def _embedder(self, options: SearchOptions) -> Embedder | None:
         model, embedder = options.get("embed_model"), options.get("embedder")
         if model is None:
+            if embedder is None and options["strategy"] in ("vector", "hybrid"):
+                asked = options["strategy"]
+                raise ConfigurationError(
+                    f'strategy={asked!r} needs embed_model= (for example "mistral-embed") or embedder=.'
+                )
             return embedder
         if embedder is not None:
             raise ConfigurationError("Give embed_model or embedder, not both.")
         return EmbeddingModel(self._embeddings, model)
 
 
-def _query_of(text: str, top_k: int, options: SearchOptions, vector: Sequence[float] | None) -> Query:
+def _query_of(text: str, top_k: int, options: SearchOptions) -> Query:
     return Query(
         text,
         top_k=top_k,
         strategy=options.get("strategy", "bm25"),
-        vector=vector,
         filter=as_filter(options.get("filter")),
         score_cutoff=options.get("score_cutoff"),
         unit=options.get("retrieval_mode", "passages"),

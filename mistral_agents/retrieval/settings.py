@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import UUID
 
 from mistral_agents._api.arguments import uuid_text
 from mistral_agents.errors import ConfigurationError
@@ -62,8 +63,12 @@ class Settings:
             if getattr(self, name) not in known:
                 raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
         check_language(self.language)
-        if self.max_concurrency < 1 or self.ttl < 0:
-            raise ConfigurationError("max_concurrency must be at least 1, and ttl not negative.")
+        for name in ("ttl", "wait_timeout"):
+            seconds: object = getattr(self, name)
+            if type(seconds) not in (int, float) or not seconds >= 0:  # type: ignore[operator]
+                raise ConfigurationError(f"{name} must be a number of seconds, at least 0, not {seconds!r}.")
+        if type(self.max_concurrency) is not int or self.max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency must be a whole number from 1, not {self.max_concurrency!r}.")
 
 
 def checked_library_ids(library_ids: str | Sequence[str]) -> tuple[str, ...]:
@@ -72,7 +77,10 @@ def checked_library_ids(library_ids: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: There is none, or one is no UUID.
     """
-    given = [library_ids] if isinstance(library_ids, str) else list(library_ids)
+    ids: object = library_ids
+    if not isinstance(ids, Iterable | UUID) or isinstance(ids, Mapping | bytes):
+        raise ConfigurationError(f"library_ids must be a library's id or a list of ids, not {type(ids).__name__}.")
+    given = [ids] if isinstance(ids, str | UUID) else list(ids)
     if not given:
         raise ConfigurationError("library_ids must name at least one library.")
     return tuple(dict.fromkeys(uuid_text("library_ids", value) for value in given))

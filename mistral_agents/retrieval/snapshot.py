@@ -137,6 +137,9 @@ class Query:
     def __post_init__(self) -> None:
         is_question(self.text)
         check_top_k(self.top_k)
+        cutoff: object = self.score_cutoff
+        if cutoff is not None and (type(cutoff) not in (int, float) or cutoff != cutoff):
+            raise ConfigurationError(f"score_cutoff must be a number, or None for none, not {cutoff!r}.")
         if self.strategy not in ("bm25", "vector", "hybrid"):
             raise ConfigurationError(f"strategy must be bm25, vector or hybrid, not {self.strategy!r}.")
         if self.unit not in ("passages", "documents"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
@@ -37,6 +38,9 @@ _UNREADABLE = (
     zlib.error,
 )
 """What damaged JSON lines and arrays raise."""
+_LEFT = 3600.0  # seconds, after which a file that no snapshot names is nobody's
+_TRIES = 5
+"""How often a snapshot is opened that others replace meanwhile."""
 _DOCUMENT_FIELDS = frozenset(field.name for field in fields(LibraryDocument))
 
 
@@ -73,12 +77,18 @@ class Store:
         self._exact_pages = exact_pages
         self._segment = 0
         self._is_broken = False
+        self._token = uuid4().hex[:8]
         self.is_outdated = False
 
     @property
     def path(self) -> Path:
         """The snapshot's file."""
         return self.folder / "snapshot.jsonl"
+
+    @property
+    def _mark(self) -> str:
+        """In the names of files being written: others may write into the same folder, in this process too."""
+        return f"{os.getpid()}-{self._token}"
 
     # snapshot --------------------------------------------------------------------------------------------------
 
@@ -104,12 +114,14 @@ class Store:
 
     def _unfinished(self) -> list[Path]:
         with suppress(OSError):
-            return [*self.folder.glob(f"*.{os.getpid()}.tmp"), *self.folder.glob(f"journal-{os.getpid()}-*.tmp")]
+            return list(self.folder.glob(f"*{self._mark}*.tmp"))
         return []
 
     def _write(self, snapshot: Snapshot, preparation: Preparation, embedder: str | None) -> None:
-        vectors = self._save_vectors(snapshot, embedder)
-        index = f"index-{snapshot.id}-{uuid4().hex[:8]}.bin"
+        embedder, matrix = self._choose_vectors(snapshot, preparation, embedder)
+        vectors = self._save_vectors(snapshot.id, matrix) if matrix is not None else None
+        index = f"index-{snapshot.id}-{self._mark}-{uuid4().hex[:8]}.bin"
+        before = self._read_names()
         save_index(self.folder / index, snapshot.keyword, preparation.key)
         header = {
             "format": FORMAT,
@@ -122,7 +134,7 @@ class Store:
             "index": index,
             "documents": len(snapshot.texts),
         }
-        temporary = self.path.with_name(f"snapshot.{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"snapshot.{self._mark}.tmp")
         with temporary.open("w", encoding="utf-8") as file:
             for line in [header, *map(_write_document, snapshot.texts.values())]:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -130,17 +142,51 @@ class Store:
             os.fsync(file.fileno())
         os.replace(temporary, self.path)
         self.is_outdated = False
-        for pattern, kept in (("index-*.bin", index), ("vectors-*.np[yz]", vectors)):
-            _forget_files(self.folder, pattern, but=kept)
+        self._forget_files(before, but={index, vectors})
         self.forget_journal()
 
-    def _save_vectors(self, snapshot: Snapshot, embedder: str | None) -> str | None:
-        if embedder is None or snapshot.vectors is None:
-            return None
-        name = f"vectors-{snapshot.id}-{uuid4().hex[:8]}.npy"
-        temporary = self.folder / f"vectors.{os.getpid()}.tmp"
+    def _read_names(self) -> set[object]:
+        """The files that the snapshot of before names."""
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                header = json.loads(next(file, ""))
+            return {header.get("index"), header["vectors"]}
+        except _UNREADABLE:
+            return set()
+
+    def _forget_files(self, before: set[object], but: set[str | None]) -> None:
+        """Delete what the snapshot of before named, and what was left long ago; others may be at work on the rest.
+
+        What another process has open may stay, where the system wants it so.
+        """
+        for old in [*self._files("index-*.bin"), *self._files("vectors-*.np[yz]"), *self._files("*.tmp")]:
+            with suppress(OSError):
+                if old.name not in but and (old.name in before or time.time() - old.stat().st_mtime > _LEFT):
+                    old.unlink()
+
+    def _choose_vectors(
+        self, snapshot: Snapshot, preparation: Preparation, embedder: str | None
+    ) -> tuple[str | None, Any]:
+        """Which vectors are kept, and whose: a search by words alone passes on what lies here already.
+
+        Rows of passages that are new to it are NaN; the model's next search has them made.
+        """
+        if embedder is not None:
+            return embedder, snapshot.vectors
+        with suppress(*_UNREADABLE, SnapshotError):
+            header, lines = self._read_lines()
+            known = self._load_vectors(header, header["embedder"], lines)
+            if known and header["splitter"] == preparation.splitter.key:
+                return header["embedder"], _carry_rows(
+                    snapshot, {line.document.document_id: line for line in lines}, known
+                )
+        return None, None
+
+    def _save_vectors(self, snapshot_id: str, matrix: object) -> str:
+        name = f"vectors-{snapshot_id}-{self._mark}-{uuid4().hex[:8]}.npy"
+        temporary = self.folder / f"vectors.{self._mark}.tmp"
         with temporary.open("wb") as file:
-            load("numpy").save(file, snapshot.vectors, allow_pickle=False)
+            load("numpy").save(file, matrix, allow_pickle=False)
         os.replace(temporary, self.folder / name)
         return name
 
@@ -152,27 +198,39 @@ class Store:
         Raises:
             SnapshotError: The file is damaged, of another version, or of other libraries.
         """
+        for _ in range(_TRIES):
+            before = self._read_names()
+            with suppress(FileNotFoundError):
+                return self._load(preparation, embedder)
+            if self._read_names() == before:  # nobody has replaced it meanwhile
+                break
+        raise self._bad("names files that are gone")
+
+    def _load(self, preparation: Preparation, embedder: str | None) -> tuple[list[StoredText], Postings | None] | None:
         try:
             if not self.path.exists():
                 return None
-            with self.path.open(encoding="utf-8") as file:
-                header = self._header(next(file, ""))
-                if self._exact_pages and not header.get("exact_pages", False):  # its texts were read without pages
-                    return None
-                same_splitter = header["splitter"] == preparation.splitter.key
-                lines = [_read_line(json.loads(line)) for line in file]
-            if same_splitter:
+            header, lines = self._read_lines()
+            if self._exact_pages and not header.get("exact_pages", False):  # its texts were read without pages
+                return None
+            if header["splitter"] == preparation.splitter.key:
                 vectors = self._load_vectors(header, embedder, lines)
                 texts, postings = _indexed(lines, self._load_index(header, preparation), preparation, vectors)
                 self.is_outdated = postings is None and self._may_replace(header, preparation, embedder)
             else:
                 texts, postings = [preparation.store(line.document, line.text, line.pages) for line in lines], None
             count = header["documents"]
+        except FileNotFoundError:
+            raise
         except _UNREADABLE as error:
             raise self._bad(f"can't be read ({error})") from error
         if len(texts) != count:
             raise self._bad(f"holds {len(texts)} documents instead of {count}")
         return texts, postings
+
+    def _read_lines(self) -> tuple[dict[str, Any], list[StoredText]]:
+        with self.path.open(encoding="utf-8") as file:
+            return self._header(next(file, "")), [_read_line(json.loads(line)) for line in file]
 
     def _load_index(self, header: dict[str, Any], preparation: Preparation) -> KeptIndex | None:
         name = header.get("index")
@@ -194,7 +252,7 @@ class Store:
 
     def _may_replace(self, header: dict[str, Any], preparation: Preparation, embedder: str | None) -> bool:
         """Whether nobody else needs what is stored: an index of other settings, vectors of another model."""
-        loses_vectors = header["vectors"] is not None and header["embedder"] != embedder
+        loses_vectors = header["vectors"] is not None and embedder not in (header["embedder"], None)
         return not loses_vectors and prepared_by(self.folder / str(header.get("index"))) in (preparation.key, None)
 
     def _load_vectors(
@@ -223,24 +281,28 @@ class Store:
         self._attempt(lambda: self._append(line))
 
     def _append(self, line: dict[str, Any]) -> None:
-        with (self.folder / f"journal-{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / f"journal-{self._mark}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def note_vectors(self, hashes: list[str], vectors: object) -> None:
-        """Keep vectors that were just made."""
-        self._attempt(lambda: self._add_segment(hashes, vectors))
+    def note_vectors(self, hashes: list[str], vectors: object, embedder: str) -> None:
+        """Keep vectors that a model has just made."""
+        self._attempt(lambda: self._add_segment(hashes, vectors, embedder))
 
-    def _add_segment(self, hashes: list[str], vectors: object) -> None:
+    def _add_segment(self, hashes: list[str], vectors: object, embedder: str) -> None:
         numpy = load("numpy")
         self._segment += 1
-        name = f"journal-{os.getpid()}-{self._segment:06d}"
+        name = f"journal-{self._mark}-{self._segment:06d}"
         temporary = self.folder / f"{name}.tmp"
         with temporary.open("wb") as file:
-            numpy.savez(file, hashes=numpy.array(hashes), vectors=vectors)
+            numpy.savez(file, hashes=numpy.array(hashes), vectors=vectors, embedder=numpy.array(embedder))
         os.replace(temporary, self.folder / f"{name}.npz")
 
-    def journal(self) -> Journal:
-        """What an interrupted sync left; what can't be read of it is left out, and read anew from the service."""
+    def journal(self, embedder: str | None) -> Journal:
+        """What an interrupted sync left; what can't be read of it is left out, and read anew from the service.
+
+        Args:
+            embedder: The model whose vectors are wanted.
+        """
         journal = Journal({}, {})
         for path in self._files("journal-*.jsonl"):
             for line in _whole_lines(path):
@@ -252,6 +314,8 @@ class Store:
         for path in self._files("journal-*.npz"):
             with suppress(*_UNREADABLE):
                 part = _npz(path)
+                if str(part["embedder"]) != embedder:
+                    continue
                 journal.vectors.update(zip(part["hashes"].tolist(), part["vectors"], strict=True))
         return journal
 
@@ -262,7 +326,7 @@ class Store:
 
     def forget_journal(self) -> None:
         """Delete the journal."""
-        for path in self._files("journal-*"):
+        for path in [*self._files("journal-*.jsonl"), *self._files("journal-*.npz")]:
             path.unlink(missing_ok=True)
 
 
@@ -280,7 +344,7 @@ def _read_line(line: dict[str, Any]) -> StoredText:
     known = {key: value for key, value in line["document"].items() if key in _DOCUMENT_FIELDS}
     document = LibraryDocument(**known)
     pages = tuple(Page(*page) for page in line["pages"])
-    return StoredText(document, line["text"], pages, Chunks.of(document.document_id, line["chunks"]))
+    return StoredText(document, _text(line["text"]), pages, Chunks.of(document.document_id, line["chunks"]))
 
 
 def _indexed(
@@ -324,24 +388,30 @@ def _map_matrix(path: Path) -> Any:
     return matrix
 
 
+def _carry_rows(snapshot: Snapshot, lines: Mapping[str, StoredText], known: Mapping[str, Any]) -> Any:
+    """Known vectors of a snapshot's passages, and rows of NaN for those of texts that are new or have changed."""
+    numpy = load("numpy")
+    wide, rows = next(iter(known.values())).shape[1], []
+    for key, stored in snapshot.texts.items():
+        line = lines.get(key)
+        same = line is not None and line.text == stored.text and len(line.chunks) == len(stored.chunks)
+        empty = numpy.full((len(stored.chunks), wide), numpy.nan, "float32")
+        rows.append(known.get(key, empty) if same else empty)
+    return numpy.concatenate(rows)
+
+
 def _cut_matrix(matrix: Any, lines: Sequence[StoredText]) -> dict[str, Any]:
     """Each document's part of the rows of all, which lie in the order of the documents."""
     found, at = {}, 0
     for line in lines:
         if line.chunks:
-            found[line.document.document_id] = matrix[at : at + len(line.chunks)]
+            part = matrix[at : at + len(line.chunks)]
+            if len(part) and part[0, 0] == part[0, 0]:  # no NaN
+                found[line.document.document_id] = part
             at += len(line.chunks)
     if at != len(matrix):
         raise ValueError(f"it has {len(matrix)} vectors for {at} passages")
     return found
-
-
-def _forget_files(folder: Path, pattern: str, but: str | None) -> None:
-    """Delete files that are of no use any more, with one exception; one that another process has open may stay."""
-    for old in folder.glob(pattern):
-        if old.name != but:
-            with suppress(OSError):
-                old.unlink()
 
 
 def _npz(path: Path) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class Sync:
         """Bring a snapshot up to date; returns the old one where nothing changed."""
         texts: dict[str, StoredText] = old.texts if old is not None else {}
         plan = yield from self.plan({key: stored.document for key, stored in texts.items()}, report)
-        journal = yield Work(lambda: self.store.journal() if self.store is not None else Journal({}, {}))
+        journal = yield Work(
+            lambda: self.store.journal(self._embedder_name) if self.store is not None else Journal({}, {})
+        )
         read: dict[str, tuple[LibraryDocument, ReadText]] = {}
         yield from self.read(plan.read, journal, report, lambda document, text: _put(read, document, text))
         self.check(report, len(plan.keep) + len(plan.renew) + len(read))
@@ -229,15 +231,15 @@ class Sync:
             report.embedded += len(hashes)
             unsaved.extend(hashes)
             if len(unsaved) >= _SEGMENT or report.embedded == len(wanted):
-                self._note_vectors(unsaved, known)
+                self._note_vectors(unsaved, known, embedder)
                 unsaved.clear()
             self.notify(SyncProgress("chunks", report.embedded, len(wanted)))
 
         yield Many(_cut_batches(embedder, wanted), 1, take)
 
-    def _note_vectors(self, hashes: list[str], known: dict[str, Any]) -> None:
+    def _note_vectors(self, hashes: list[str], known: dict[str, Any], embedder: Embedder) -> None:
         if self.store is not None:
-            self.store.note_vectors(hashes, load("numpy").stack([known[digest] for digest in hashes]))
+            self.store.note_vectors(hashes, load("numpy").stack([known[digest] for digest in hashes]), embedder.name)
 
 
 def _cut_batches(embedder: Embedder, wanted: dict[str, tuple[StoredText, int]]) -> Iterator[tuple[list[str], Job]]:

@@ -366,6 +366,8 @@ def test_depths_and_weights_of_words_and_vectors(pumps: LibraryService) -> None:
         ({"words_weight": 2.0}, "hybrid"),
         ({"strategy": "hybrid", "embed_model": "mistral-embed", "vectors_top_k": 0}, "vectors_top_k"),
         ({"strategy": "vector", "embed_model": " "}, "model"),
+        ({"strategy": "vector", "embed_model": 5}, "embed_model"),
+        ({"score_cutoff": "0.5"}, "score_cutoff"),
         ({"strategy": "hybrid", "words_weight": 2.0, "mode": "index", "index_name": "a"}, "Depths and weights"),
     ],
 )

@@ -331,6 +331,23 @@ def test_an_unreadable_file_is_reported_and_keeps_its_document(
     assert (list(report.failed), report.deleted, len(documents(client))) == (["a.txt"], [], 2)
 
 
+def test_a_file_that_goes_while_the_folder_is_looked_at_is_gone(
+    client: MistralAgents, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder, a="one", b="two")
+    sync(client, folder)
+    opened = Path.open
+
+    def late(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == "a.txt":
+            path.unlink(missing_ok=True)
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", late)
+    report = sync(client, folder)
+    assert (report.failed, report.deleted, texts(client)) == ({}, ["a.txt"], {"b.txt": "two"})
+
+
 def test_a_folder_that_can_not_be_listed_is_reported_and_keeps_its_documents(
     client: MistralAgents, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

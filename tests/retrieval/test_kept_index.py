@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mistral_agents.retrieval import analysis
+from mistral_agents.retrieval import analysis, store
 from mistral_agents.retrieval.chunking import Splitter
 from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.errors import SnapshotError
@@ -183,6 +184,21 @@ def test_vectors_of_an_older_version_are_read(
     assert [path.suffix for path in with_vectors.glob("vectors-*")] == [".npy"]
 
 
+def test_vectors_outlast_changes_that_a_search_by_words_alone_keeps(
+    service: LibraryService, make_engine: Make, with_vectors: Path, embedder: LetterEmbedder
+) -> None:
+    key = service.add("new.txt", "A new valve.")
+    service.add("other.txt", "An older valve.")
+    by_words = make_engine(persist_dir=with_vectors)
+    by_words.refresh()
+    service.change(key, "A newer valve.")
+    by_words.refresh()
+    engine = make_engine(persist_dir=with_vectors, embedder=embedder)
+    engine.refresh()
+    assert sorted(embedder.asked) == ["A newer valve.", "An older valve."]
+    assert near(engine, embedder) == near(make_engine(embedder=embedder), embedder)
+
+
 def test_vectors_are_kept_where_words_alone_are_searched(
     make_engine: Make, with_vectors: Path, embedder: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,4 +216,81 @@ def test_damaged_vectors_are_a_typed_error(
     [path] = with_vectors.glob("vectors-*")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(SnapshotError, match=re.escape(str(with_vectors))):
+        near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder)
+
+
+# --- several at once ---
+
+
+@pytest.mark.parametrize("target", ["snapshot.jsonl", "index", "vectors"])
+def test_two_that_write_into_one_folder_at_once_leave_a_whole_snapshot(
+    service: LibraryService,
+    make_engine: Make,
+    with_vectors: Path,
+    embedder: LetterEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    one, other = (make_engine(persist_dir=with_vectors, embedder=embedder) for _ in range(2))
+    for engine in (one, other):
+        engine.refresh()
+    service.add("new.txt", "A new valve.")
+    replaced, waiting = os.replace, [other]
+
+    def replace(source: Path, place: Path) -> None:
+        if waiting and place.name.startswith(target):
+            waiting.pop().refresh()
+        replaced(source, place)
+
+    monkeypatch.setattr(os, "replace", replace)
+    one.refresh()
+    assert waiting == []
+    embedder.asked.clear()
+    third = make_engine(persist_dir=with_vectors, embedder=embedder, refresh="never")
+    assert near(third, embedder) == near(one, embedder)
+    assert embedder.asked == []
+    assert not list(with_vectors.glob("*.tmp"))
+
+
+def test_a_snapshot_that_is_replaced_while_it_is_opened_is_opened_again(
+    service: LibraryService,
+    make_engine: Make,
+    with_vectors: Path,
+    embedder: LetterEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writer = make_engine(persist_dir=with_vectors, embedder=embedder)
+    near(writer, embedder)
+    service.add("new.txt", "A new valve.")
+    mapped, waiting = store._map_matrix, [writer]
+
+    def replaced_before(path: Path) -> Any:
+        if waiting:
+            waiting.pop().refresh()
+        return mapped(path)
+
+    monkeypatch.setattr(store, "_map_matrix", replaced_before)
+    reader = make_engine(persist_dir=with_vectors, embedder=embedder, refresh="never")
+    assert near(reader, embedder) == near(writer, embedder)
+
+
+def test_files_that_nobody_needs_are_deleted_in_the_end(
+    service: LibraryService, make_engine: Make, with_vectors: Path, embedder: LetterEmbedder
+) -> None:
+    left = [with_vectors / name for name in ("index-x-1.bin", "vectors-x-1.npy", "snapshot.1-x.tmp")]
+    for number, path in enumerate(left):
+        path.write_bytes(b"x")
+        if number:
+            os.utime(path, (0, 0))
+    service.add("new.txt", "A new valve.")
+    make_engine(persist_dir=with_vectors, embedder=embedder).refresh()
+    assert [path.exists() for path in left] == [True, False, False]
+    assert len(list(with_vectors.iterdir())) == 4
+
+
+def test_a_snapshot_that_names_a_file_that_is_gone_is_a_typed_error(
+    make_engine: Make, with_vectors: Path, embedder: LetterEmbedder
+) -> None:
+    next(with_vectors.glob("vectors-*")).unlink()
+    with pytest.raises(SnapshotError, match="gone"):
         near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -83,11 +84,29 @@ def test_vectors_documents_and_a_folder(words: LibraryService, tmp_path: Path) -
         {"strategy": "vector"},
         {"filter": "x"},
         {"retrieval_mode": "files"},
+        *({"score_cutoff": value} for value in ("0.5", float("nan"), True)),
+        *({"ttl": value} for value in (-1, "300", float("nan"), None)),
+        *({"max_concurrency": value} for value in (0, 2.5, "8")),
+        {"wait_timeout": "long"},
     ],
 )
 def test_wrong_options_are_refused_by_name(words: LibraryService, wrong: dict[str, Any]) -> None:
     with words.client() as client, pytest.raises(ConfigurationError):
         client.libraries.search(LIBRARY, "word", **wrong)
+    assert words.requests == []
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {"id": LIBRARY}, b"x", [], [None], [[LIBRARY]], "handbook"])
+def test_what_names_no_library_is_refused(words: LibraryService, wrong: Any) -> None:
+    with words.client() as client, pytest.raises(ConfigurationError, match="library_ids must"):
+        client.libraries.search(wrong, "word")
+    assert words.requests == []
+
+
+@pytest.mark.parametrize("given", [UUID(LIBRARY), [UUID(LIBRARY), LIBRARY.upper()], {LIBRARY}])
+def test_a_library_is_known_by_its_id_however_it_is_written(words: LibraryService, given: Any) -> None:
+    with words.client() as client:
+        assert [hit.text for hit in client.libraries.search(given, "word")] == ["word one"]
 
 
 def test_a_client_that_searched_can_be_pickled(words: LibraryService) -> None:

@@ -337,6 +337,27 @@ def test_a_process_killed_while_it_syncs_loses_nothing(
     assert (report.texts, service.texts) == (10 - report.resumed, 10 - report.resumed)
 
 
+def test_vectors_of_another_model_are_not_gone_on_with(
+    service: LibraryService, make_engine: Make, embedder: LetterEmbedder, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("mistral_agents.retrieval.syncing._SEGMENT", 1)
+    fill(service, 3)
+
+    class Stopped(LetterEmbedder):
+        def texts(self, texts: list[str]) -> list[list[float]]:
+            if self.batches:
+                raise ValueError("stopped")
+            return super().texts(texts)
+
+    first = Stopped("first")
+    first.batch_size = 1
+    with pytest.raises(ValueError, match="stopped"):
+        make_engine(embedder=first, persist_dir=tmp_path).refresh()
+    assert list(tmp_path.glob("journal-*.npz"))
+    make_engine(embedder=embedder, persist_dir=tmp_path).refresh()
+    assert set(first.asked) < set(embedder.asked)
+
+
 def test_embedding_goes_on_where_it_stopped(
     service: LibraryService, make_engine: Make, embedder: LetterEmbedder, tmp_path: Path, monkeypatch: Any
 ) -> None:
