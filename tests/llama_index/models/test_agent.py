@@ -23,6 +23,7 @@ from llama_index_mistral_agents.agent_events import (
     ServerToolCall,
     ServerToolResult,
 )
+from mistral_agents import MistralAgents, WebSearch
 from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import ImageGeneration
@@ -73,6 +74,14 @@ def test_it_is_a_workflow_agent(make_agent: Any, service: Any) -> None:
     assert isinstance(make_agent(), BaseWorkflowAgent)
     with pytest.raises(ConfigurationError, match="FunctionAgent"):
         MistralWorkflowAgent(llm=MockLLM())
+    assert service.faults.requests == []
+
+
+def test_hosted_tools_among_the_functions_are_refused_with_their_place(make_agent: Any, service: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"MistralAgentLLM\(tools="):
+        make_agent(tools=[WebSearch()])
+    with pytest.raises(ConfigurationError, match="hosted_tools"):
+        MistralWorkflowAgent.from_new(model="m", name="n", client=MistralAgents(api_key="k"), tools=[WebSearch()])
     assert service.faults.requests == []
 
 
