@@ -12,10 +12,8 @@ from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER, VERSION
-from langchain_mistral_agents._messages import Sent, closing_metadata, make_answer
-from langchain_mistral_agents._stopping import Stopper
+from langchain_mistral_agents._messages_in import Sent, closing_metadata, make_answer, make_cut, usage_metadata
 from langchain_mistral_agents._streaming import Assembler, Step
-from langchain_mistral_agents._usage import usage_metadata
 from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import Record, StreamStart
 from mistral_agents._json import JsonDict
@@ -127,25 +125,25 @@ class AnswerChunks:
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
         self._assembler = Assembler()
-        self._stopper = Stopper(sent.stop, first_call_only=sent.first_call_only)
+        self._cut = make_cut(sent)
         self._writer = ChunkWriter(blocks=sent.blocks)
         self._opening: JsonDict = {}
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
-        return self._stopper.hit and not self._sent.stored
+        return self._cut.hit and not self._sent.stored
 
     def feed(self, records: Sequence[Record]) -> AnswerChunk | None:
         """The chunk of an event, if it makes one."""
         for record in records:
             if isinstance(record, StreamStart) and record.event.get("conversation_id") is not None:
                 self._opening = {"conversation_id": record.event["conversation_id"]}
-        return self._write(self._assembler.take(records))
+        return self._write(self._assembler.take(self._cut.take(records)))
 
     def end(self, turn: Turn) -> Iterator[AIMessageChunk]:
         """What was held back, then the last chunk: usage, and all metadata that was not told yet."""
-        chunk = self._write(self._assembler.finish())
+        chunk = self._write([*self._assembler.take(self._cut.end()), *self._assembler.finish()])
         if chunk is not None:
             yield chunk
         closing = closing_metadata(turn, self._sent, make_answer(turn, self._sent))
@@ -153,10 +151,9 @@ class AnswerChunks:
         yield self._writer.write_last(self._assembler.first_id, metadata, usage_metadata(turn.usage))
 
     def _write(self, steps: list[Step]) -> AnswerChunk | None:
-        shown = self._stopper.steps(steps)
-        if not shown:
+        if not steps:
             return None
-        chunk = self._writer.write(shown, self._assembler.first_id, self._opening)
+        chunk = self._writer.write(steps, self._assembler.first_id, self._opening)
         if chunk is not None and self._opening:
             self._opening = {}
         return chunk

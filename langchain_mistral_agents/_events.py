@@ -11,8 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_mistral_agents._answer_chunk import AnswerChunk
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._chunks import ChunkWriter
-from langchain_mistral_agents._messages import Sent, make_answer
-from langchain_mistral_agents._stopping import Stopper
+from langchain_mistral_agents._messages_in import Sent, make_answer, make_cut
 from langchain_mistral_agents._streaming import Assembler, Step
 from mistral_agents._border.events import Record
 from mistral_agents.turn import Turn
@@ -33,7 +32,7 @@ class ProtocolEvents:
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
         self._assembler = Assembler()
-        self._stopper = Stopper(sent.stop, first_call_only=sent.first_call_only)
+        self._cut = make_cut(sent)
         self._snapshots: dict[int, Event] | None = {} if _wants_snapshots() else None
         self._writer = ChunkWriter(blocks=sent.blocks)
         self._started = False
@@ -41,15 +40,15 @@ class ProtocolEvents:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is shown, so that a stream that nobody keeps may be left."""
-        return self._stopper.hit and not self._sent.stored
+        return self._cut.hit and not self._sent.stored
 
     def feed(self, records: Sequence[Record]) -> tuple[AnswerChunk | None, list[Event]]:
         """What the records of an event make."""
-        return self._make_events(self._assembler.take(records))
+        return self._make_events(self._assembler.take(self._cut.take(records)))
 
     def end(self, turn: Turn) -> tuple[AnswerChunk | None, list[Event]]:
         """What was held back, and the end of the message."""
-        chunk, events = self._make_events(self._assembler.finish())
+        chunk, events = self._make_events([*self._assembler.take(self._cut.end()), *self._assembler.finish()])
         whole = make_answer(turn, self._sent)
         last: Event = {"event": "message-finish", "metadata": whole.response_metadata}
         if whole.usage_metadata is not None:
@@ -57,11 +56,10 @@ class ProtocolEvents:
         return chunk, [*self._start(), *events, last]
 
     def _make_events(self, steps: list[Step]) -> tuple[AnswerChunk | None, list[Event]]:
-        shown = self._stopper.steps(steps)
-        if not shown:
+        if not steps:
             return None, []
-        chunk = self._writer.write(shown, self._assembler.first_id, {})
-        return chunk, [*self._start(), *(event for step in shown for event in self._make_event(step))]
+        chunk = self._writer.write(steps, self._assembler.first_id, {})
+        return chunk, [*self._start(), *(event for step in steps for event in self._make_event(step))]
 
     def _start(self) -> Iterator[Event]:
         if not self._started:

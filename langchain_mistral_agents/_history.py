@@ -8,7 +8,7 @@ from operator import attrgetter
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._items import history_digest
-from langchain_mistral_agents._messages import Sent, make_answer
+from langchain_mistral_agents._messages_in import Sent, make_answer
 from mistral_agents._border.histories import ConvertedHistory, Identity, Ledger
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry, FunctionCall, FunctionResult, Message, is_input

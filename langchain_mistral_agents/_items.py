@@ -8,8 +8,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._content import human_content, result_content
-from langchain_mistral_agents._requests import is_ours
-from mistral_agents._border.fingerprints import Call, Item, Mark, answer_item, chain, input_words, result_words
+from langchain_mistral_agents._messages_out import is_ours
+from mistral_agents._border.calls import Call
+from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 from mistral_agents._json import JsonDict
 
 

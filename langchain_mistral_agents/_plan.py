@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_mistral_agents._items import history_digest, items_of, list_pending
-from langchain_mistral_agents._messages import Sent
-from langchain_mistral_agents._requests import instructions_of, to_entries
+from langchain_mistral_agents._messages_in import Sent
+from langchain_mistral_agents._messages_out import instructions_of, to_entries
 from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call

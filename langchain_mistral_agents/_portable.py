@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from langchain_mistral_agents._local_tools import answer_unreadable
-from langchain_mistral_agents._requests import is_ours
+from langchain_mistral_agents._messages_out import is_ours
 
 Block = dict[str, Any]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -29,7 +27,8 @@ from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
-from mistral_agents._http.concealed import Concealed, conceal, drop_credentials, mask_credentials
+from mistral_agents._http.concealed import drop_credentials, mask_credentials
+from mistral_agents.client import share_client
 from mistral_agents.options import ModelOptions
 
 _translator.add_translator()
@@ -38,30 +37,6 @@ _serialization.allow_loading()
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
-
-
-@lru_cache(maxsize=64)
-def shared_client(
-    key: SecretStr | Callable[[], Any] | None,
-    base_url: Concealed | None,
-    timeout: float,
-    max_retries: int,
-    retry_stateless: bool,
-    headers: tuple[Any, ...],
-    http: object,
-    async_http: object,
-) -> MistralAgents:
-    """One client per setting, so that copies of a model share connections."""
-    return MistralAgents(
-        api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
-        base_url=base_url.reveal() if base_url is not None else None,
-        timeout=timeout,
-        max_retries=max_retries,
-        retry_stateless=retry_stateless,
-        headers=dict(headers) or None,
-        http_client=http,
-        async_http_client=async_http,
-    )
 
 
 class ChatOptions(ModelOptions, total=False):
@@ -168,15 +143,18 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """Tokens of a text: by Mistral's tokenizer with `mistral-common` installed, else one for four characters."""
-        return count_text(text)
+        """Tokens of a text: by `custom_get_token_ids`, else by Mistral's tokenizer, else one for four characters.
+
+        Mistral's tokenizer needs `mistral-common`.
+        """
+        return count_text(text, self.custom_get_token_ids)
 
     @override
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: object
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
-        return count_messages(messages, [as_tool(tool) for tool in tools or ()])
+        return count_messages(messages, [as_tool(tool) for tool in tools or ()], self.custom_get_token_ids)
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
@@ -221,10 +199,16 @@ class AgentSettings(BaseChatModel):
         """The client that this model uses; copies of the model share it."""
         if self.client is not None:
             return self.client
-        headers = tuple(sorted((self.default_headers or {}).items()))
-        url = conceal(self.base_url if self.base_url is not None else os.environ.get("MISTRAL_BASE_URL"))
-        http = (self.http_client, self.async_http_client)
-        return shared_client(self.api_key, url, self.timeout, self.max_retries, self.retry_stateless, headers, *http)
+        return share_client(
+            api_key=self.api_key,
+            base_url=self.base_url,
+            headers=self.default_headers,
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            retry_stateless=self.retry_stateless,
+            http_client=self.http_client,
+            async_http_client=self.async_http_client,
+        )
 
     @property
     def _completion(self) -> dict[str, Any]:

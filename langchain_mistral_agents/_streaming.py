@@ -39,6 +39,7 @@ from mistral_agents._border.events import (
     name_of,
     read_entries,
 )
+from mistral_agents._border.stops import AnswerCut
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.sources import search_origin
 from mistral_agents.entries import ToolExecution, parse_arguments, parse_entry
@@ -123,10 +124,11 @@ class Assembler:
         steps, self._steps = self._steps, []
         return steps
 
-    def take_turn(self, turn: Turn) -> list[Step]:
+    def take_turn(self, turn: Turn, *, first_call_only: bool = False) -> list[Step]:
         """All steps of a turn that came as a call."""
+        cut = AnswerCut((), first_call_only=first_call_only)
         self.first_id = next((entry.id for entry in turn.entries if entry.id is not None), None)
-        steps = self.take(read_entries(turn.entries))
+        steps = self.take(cut.take(read_entries(turn.entries)))
         self._unknown.extend(turn.unknown_events)
         return steps + self.finish()
 

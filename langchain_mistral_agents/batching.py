@@ -10,7 +10,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents._errors import as_model_error
-from langchain_mistral_agents._messages import make_answer
+from langchain_mistral_agents._messages_in import make_answer
 from mistral_agents._api.turn_batches import TurnBatch, list_inputs, start_turns
 from mistral_agents._steps import Steps, collect_results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from typing_extensions import Unpack, override
 from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._events import ProtocolEvents, events_of_message
-from langchain_mistral_agents._messages import make_answer
+from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
@@ -29,6 +30,8 @@ from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
+    carrying,
+    find_form,
     is_finished,
     join_form,
     takes_two_turns,
@@ -259,18 +262,20 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         turn = yield from self._send(request)
         if not is_finished(turn):
             return turn, request
-        said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
-        writer = thinker._without(connectors=[], store=False, conversation_id=None)
-        writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
-        written = yield from self._send(writing)
+        with carrying(turn):
+            said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
+            writer = thinker._without(connectors=[], store=False, conversation_id=None)
+            writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
+            written = yield from self._send(writing)
         return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
 
     def _find_form(self, kwargs: JsonDict) -> JsonDict | None:
         """The form of the answer, where it takes a turn of its own; else None."""
-        form = kwargs.get("response_format", self._completion.get("response_format"))
+        form = find_form(kwargs, self._completion)
         if form is None:
             return None
-        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        given = kwargs.get("tools") or kwargs.get("connectors") or ()
+        tools = [*self.connectors, *(as_tool(tool) for tool in given)]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _send(self, request: Request) -> Steps[Turn]:
@@ -289,12 +294,17 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         message = make_answer(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
-        return ChatResult(generations=[generation], llm_output={"model_name": message.response_metadata["model_name"]})
+        told = {k: v for k, v in message.response_metadata.items() if k in ("model_name", "token_usage")}
+        return ChatResult(generations=[generation], llm_output=told)
 
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        """The model that answered, which tracers read here; in agent mode the model's own name is the agent's id."""
-        return next((dict(output) for output in llm_outputs if output), {})
+        """The model that answered (in agent mode the model's own name is the agent's id) and all tokens."""
+        known = [output for output in llm_outputs if output]
+        counts: Counter[str] = Counter()
+        for output in known:
+            counts.update(output.get("token_usage", {}))
+        return {**known[0], **({"token_usage": dict(counts)} if counts else {})} if known else {}
 
     @override
     def _stream(

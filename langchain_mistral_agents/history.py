@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -194,19 +195,18 @@ class MistralConversationHistory(BaseChatMessageHistory):
         return model.with_config(callbacks=[_Recorder(self)])
 
     def clear(self) -> None:
-        """Delete the conversation on the service, and forget its id and what is unsaved."""
-        conversation_id = self._conversation_id
-        if conversation_id is not None:
-            with model_errors(stored=True), suppress(NotFoundError):  # it is gone already: just what was asked for
-                self.client.conversations.delete(conversation_id)
-        self._forget()
+        """Delete the conversation on the service, and forget its id and what is unsaved; in a map of sessions too."""
+        run(self._delete())
 
     async def aclear(self) -> None:
         """As `clear`, without blocking."""
-        conversation_id = self._conversation_id
-        if conversation_id is not None:
-            with model_errors(stored=True), suppress(NotFoundError):
-                await self.client.conversations.adelete(conversation_id)
+        await arun(self._delete())
+
+    def _delete(self) -> Steps[None]:
+        key, conversations = self._conversation_id, self.client.conversations
+        if key is not None:
+            with model_errors(stored=True), suppress(NotFoundError):  # it is gone already: just what was asked for
+                yield Job(partial(conversations.delete, key), partial(conversations.adelete, key))
         self._forget()
 
     def _forget(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -35,6 +36,7 @@ from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._json import JsonDict
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from mistral_agents.options import CallOptions, ClientOptions
 
@@ -217,46 +219,37 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
         with self._hold_thread(config):
-            return self._run(given, run_manager, config, kwargs)
-
-    def _run(
-        self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
-    ) -> AIMessage:
-        messages, options, tools = self._begin(given, config, kwargs)
-        catcher = TurnCatcher()
-        child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
-        rounds = self._begin_rounds(messages, config)
-        for _ in range(self.max_rounds + 1):
-            if rounds.answer is None:
-                rounds.answer = self._model.invoke(rounds.messages, child, **options)
-                self._remember(rounds.answer, config)
-            if not runnable_here(rounds.answer, tools):
-                return with_turn(rounds.answer, catcher.turn)
-            with rounds.pausing() as answer:
-                rounds.go_on(run_tools(answer, tools, child, rounds.done))
-        raise self._make_exhausted_error(rounds, catcher)
+            return run(self._answer(given, run_manager, config, kwargs))
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
         async with self._ahold_thread(config):
-            return await self._arun(given, run_manager, config, kwargs)
+            return await arun(self._answer(given, run_manager, config, kwargs))
 
-    async def _arun(
-        self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
-    ) -> AIMessage:
-        messages, options, tools = await self._abegin(given, config, kwargs)
-        catcher = TurnCatcher()
+    def _answer(
+        self,
+        given: Input,
+        run_manager: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+    ) -> Steps[AIMessage]:
+        messages, options, tools = yield from self._begin(given, config, kwargs)
+        catcher, model = TurnCatcher(), self._model
         child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
         rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
-                rounds.answer = await self._model.ainvoke(rounds.messages, child, **options)
-                await self._aremember(rounds.answer, config)
+                asked = rounds.messages
+                rounds.answer = yield Job(
+                    partial(model.invoke, asked, child, **options), partial(model.ainvoke, asked, child, **options)
+                )
+                yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
             with rounds.pausing() as answer:
-                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+                called = (answer, tools, child, rounds.done)
+                rounds.go_on((yield Job(partial(run_tools, *called), partial(arun_tools, *called))))
         raise self._make_exhausted_error(rounds, catcher)
 
     def stream(  # type: ignore[override]
@@ -299,7 +292,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _run_stream(
         self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> Generator[AIMessageChunk, None, None]:
-        messages, options, tools = self._begin(given, config, kwargs)
+        messages, options, tools = run(self._begin(given, config, kwargs))
         child = patch_config(config, callbacks=run_manager.get_child())
         rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
@@ -307,7 +300,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 chunks: list[AIMessageChunk] = []
                 for chunk in self._model.stream(rounds.messages, child, **options):
                     chunks.append(chunk)
-                    self._remember(chunk, config)  # at once: the reader may leave the stream at any chunk
+                    run(self._remember(chunk, config))  # at once: the reader may leave the stream at any chunk
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
                 trace_runs(runs_of_message(rounds.answer), run_manager)
@@ -348,7 +341,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     async def _arun_stream(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
     ) -> AsyncGenerator[AIMessageChunk, None]:
-        messages, options, tools = await self._abegin(given, config, kwargs)
+        messages, options, tools = await arun(self._begin(given, config, kwargs))
         child = patch_config(config, callbacks=run_manager.get_child())
         rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
@@ -356,7 +349,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 chunks: list[AIMessageChunk] = []
                 async for chunk in self._model.astream(rounds.messages, child, **options):
                     chunks.append(chunk)
-                    await self._aremember(chunk, config)
+                    await arun(self._remember(chunk, config))
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
                 await atrace_runs(runs_of_message(rounds.answer), run_manager)
@@ -425,24 +418,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
-    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
-        thread_id = self._find_thread(config)
-        found = self._store().get(thread_id, self._agent_key) if thread_id is not None else None
-        return self._prepare_call(given, config, kwargs, found)
-
-    async def _abegin(
-        self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]
-    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
-        thread_id = self._find_thread(config)
-        found = await self._store().aget(thread_id, self._agent_key) if thread_id is not None else None
-        return self._prepare_call(given, config, kwargs, found)
-
-    def _prepare_call(
-        self, given: Input, config: RunnableConfig, kwargs: dict[str, Any], mapped: str | None
-    ) -> tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]:
-        options = dict(kwargs)
-        named = _read_config(config, "conversation_id")
-        found = named if named is not None else mapped
+    ) -> Steps[tuple[list[BaseMessage], dict[str, Any], dict[str, Any]]]:
+        """What the model is asked, its options and the tools that run here."""
+        options, found = dict(kwargs), _read_config(config, "conversation_id")
+        thread_id, store, key = self._find_thread(config), self._store(), self._agent_key
+        if thread_id is not None:
+            found = yield Job(partial(store.get, thread_id, key), partial(store.aget, thread_id, key))
         if found is not None:
             options.setdefault("conversation_id", found)
         tools = as_runnable_tools(self.tools)
@@ -456,20 +437,13 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
         return PAUSED.take(place, messages)
 
-    def _find_kept(self, answer: AIMessage, config: RunnableConfig) -> tuple[str, str] | None:
-        thread_id = _read_config(config, "thread_id")
+    def _remember(self, answer: AIMessage, config: RunnableConfig) -> Steps[None]:
+        """Keep the conversation of a thread's answer."""
+        thread_id, store = _read_config(config, "thread_id"), self._store()
         conversation_id = answer.response_metadata.get("conversation_id")
-        return (thread_id, conversation_id) if thread_id is not None and self.store and conversation_id else None
-
-    def _remember(self, answer: AIMessage, config: RunnableConfig) -> None:
-        kept = self._find_kept(answer, config)
-        if kept is not None:
-            self._store().set(kept[0], self._agent_key, kept[1])
-
-    async def _aremember(self, answer: AIMessage, config: RunnableConfig) -> None:
-        kept = self._find_kept(answer, config)
-        if kept is not None:
-            await self._store().aset(kept[0], self._agent_key, kept[1])
+        if thread_id is not None and self.store and conversation_id:
+            place = (thread_id, self._agent_key, conversation_id)
+            yield Job(partial(store.set, *place), partial(store.aset, *place))
 
     def _make_exhausted_error(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(

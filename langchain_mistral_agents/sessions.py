@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from langchain_core.messages import BaseMessage
 
@@ -11,6 +12,7 @@ from langchain_mistral_agents._history import begin_ledger
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.threads import ConversationStore
 from mistral_agents import MistralAgents
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 
 
@@ -37,48 +39,42 @@ class MistralSessionHistory(MistralConversationHistory):
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]
         """All messages of the session's conversation; see `MistralConversationHistory.messages`."""
-        self._move_session(self._conversations.get(self.session_id, self._owner))
+        run(self._follow_map())
         return super().messages
 
     async def aget_messages(self) -> list[BaseMessage]:
         """As `messages`, without blocking."""
-        self._move_session(await self._conversations.aget(self.session_id, self._owner))
+        await arun(self._follow_map())
         return await super().aget_messages()
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """As `MistralConversationHistory.add_messages`; a conversation that began or branched goes into the map."""
-        self._move_session(self._conversations.get(self.session_id, self._owner))
-        super().add_messages(messages)
-        conversation_id = self.conversation_id
-        if conversation_id is not None and conversation_id != self._mapped:
-            self._conversations.set(self.session_id, self._owner, conversation_id)
-            self._mapped = conversation_id
+        run(self._add_mapped(messages))
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """As `add_messages`, without blocking."""
-        self._move_session(await self._conversations.aget(self.session_id, self._owner))
+        await arun(self._add_mapped(messages))
+
+    def _add_mapped(self, messages: Sequence[BaseMessage]) -> Steps[None]:
+        yield from self._follow_map()
         super().add_messages(messages)
         conversation_id = self.conversation_id
         if conversation_id is not None and conversation_id != self._mapped:
-            await self._conversations.aset(self.session_id, self._owner, conversation_id)
+            kept, store = (self.session_id, self._owner, conversation_id), self._conversations
+            yield Job(partial(store.set, *kept), partial(store.aset, *kept))
             self._mapped = conversation_id
 
-    def clear(self) -> None:
-        """Delete the conversation on the service, and forget it here and in the map."""
-        self._move_session(self._conversations.get(self.session_id, self._owner))
-        super().clear()
-        self._conversations.delete(self.session_id)
+    def _delete(self) -> Steps[None]:
+        store = self._conversations
+        yield from self._follow_map()
+        yield from super()._delete()
+        yield Job(partial(store.delete, self.session_id), partial(store.adelete, self.session_id))
         self._mapped = None
 
-    async def aclear(self) -> None:
-        """As `clear`, without blocking."""
-        self._move_session(await self._conversations.aget(self.session_id, self._owner))
-        await super().aclear()
-        await self._conversations.adelete(self.session_id)
-        self._mapped = None
-
-    def _move_session(self, mapped: str | None) -> None:
+    def _follow_map(self) -> Steps[None]:
         """Follow the map where it changed since this process looked; unsaved messages stay."""
+        asked, store = (self.session_id, self._owner), self._conversations
+        mapped = yield Job(partial(store.get, *asked), partial(store.aget, *asked))
         if mapped == self._mapped:
             return
         waiting = self.unsaved

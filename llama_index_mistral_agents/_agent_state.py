@@ -10,8 +10,9 @@ from weakref import WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from llama_index_mistral_agents._blocks import history_messages
-from llama_index_mistral_agents._messages import SYSTEM, fingerprint, is_answer, is_result, short_hash
+from llama_index_mistral_agents._messages_in import history_messages
+from llama_index_mistral_agents._messages_out import SYSTEM, fingerprint, is_answer, is_result, short_hash
+from mistral_agents._border.histories import count_new
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import Entry
 
@@ -145,12 +146,10 @@ class AgentState:
 
         A memory cut off at its beginning, or lost with its context, is not an edited one.
         """
-        now = prints(messages)
-        for end in range(len(now), 0, -1):
-            length = min(len(self.known), end)
-            if length and now[end - length : end] == self.known[-length:]:
-                return len(now) - end
-        return len(now) if self.lost_in(messages, memory) or not self.known else None
+        count = count_new(self.known, prints(messages))
+        if count is None and (self.lost_in(messages, memory) or not self.known):
+            return len(prints(messages))
+        return count
 
     def lost_in(self, messages: Sequence[ChatMessage], memory: object) -> bool:
         """Whether a memory lost what it held: it is another object than at the last turn, and began without answers."""

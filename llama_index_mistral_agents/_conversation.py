@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrieved
-from llama_index_mistral_agents._blocks import usage_dict
+from llama_index_mistral_agents._messages_in import usage_dict
 from llama_index_mistral_agents._nodes import node_of_passage
 from mistral_agents._steps import arun, run
 from mistral_agents.retrieval.agent_search import AgentSearch, AgentSearchResult

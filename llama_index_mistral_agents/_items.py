@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._content import result_content, user_content
-from llama_index_mistral_agents._messages import SYSTEM, is_answer, is_result, text_of, tool_calls
+from llama_index_mistral_agents._messages_out import SYSTEM, is_answer, is_result, text_of, tool_calls
 from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 from mistral_agents._json import JsonDict
 

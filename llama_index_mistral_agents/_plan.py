@@ -14,7 +14,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._items import drop_repetitions, history_digest, items_of, list_pending, mark_of
-from llama_index_mistral_agents._messages import (
+from llama_index_mistral_agents._messages_out import (
     SYSTEM,
     is_confirmation,
     short_hash,
@@ -23,6 +23,7 @@ from llama_index_mistral_agents._messages import (
 )
 from llama_index_mistral_agents._sessions import Session, session_of
 from llama_index_mistral_agents._tools import describe_tool
+from mistral_agents._border.blocks import note_instructions
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
 from mistral_agents._border.turns import TurnRequest
@@ -30,8 +31,6 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
 from mistral_agents.client import MistralAgents
 from mistral_agents.entries import user_message
-
-SYSTEM_NOTE = "Instructions for what follows:\n\n{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +107,13 @@ class TurnPlan:
         inputs = to_inputs(new)
         if self._system and (inputs or confirmations) and short_hash(self._system) != self._find_known_system():
             place = sum(entry["type"] == "function.result" for entry in inputs)
-            inputs.insert(place, user_message(SYSTEM_NOTE.format(self._system)))
+            inputs.insert(place, user_message(note_instructions(self._system)))
         return inputs, confirmations
 
     def _say_start(self, messages: Sequence[ChatMessage]) -> list[JsonDict]:
         inputs = to_inputs(messages)
         if inputs and self._system and self._call.is_agent:
-            inputs.insert(0, user_message(SYSTEM_NOTE.format(self._system)))
+            inputs.insert(0, user_message(note_instructions(self._system)))
         return inputs
 
     @property

@@ -27,7 +27,7 @@ from llama_index_mistral_agents._backend import RetrievalReport, Retrieved
 from llama_index_mistral_agents._embedding import ModelEmbedder
 from llama_index_mistral_agents._filters import filter_of, with_known_fields
 from llama_index_mistral_agents._nodes import is_of, restored, store_node_of
-from mistral_agents._steps import Job, Steps
+from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.documents import LibraryDocument, Signature, read_signatures
@@ -86,7 +86,7 @@ class StoreEngine(LibraryEngine):
 
     def _renewed(self, old: Snapshot | None, report: SyncReport) -> Steps[Snapshot]:  # noqa: ARG002 - the stores know
         if not self._is_checked:
-            yield Job(self._check, self._acheck)
+            yield from self._check()
         sync = self._steps()
         hashes = yield Job(self.docstore.get_all_document_hashes, self.docstore.aget_all_document_hashes)
         written = read_signatures(hashes, self.settings.library_ids)
@@ -94,13 +94,13 @@ class StoreEngine(LibraryEngine):
         wanted = [*plan.read, *plan.renew]
         sync.check(report, len(plan.keep) + len(wanted))
         for document_id in report.deleted:
-            yield Job(partial(self._drop, document_id), partial(self._adrop, document_id))
+            yield from self._drop(document_id)
         # Stores such as Qdrant refuse to delete before anything was added.
         replaced = set(written) if any(one.is_finished for one in written.values()) else set()
         for group in _split_documents(wanted, self.settings.max_concurrency):
             texts: list[StoredText] = []
             yield from sync.read(group, Journal({}, {}), report, partial(self._put, texts))
-            yield Job(partial(self._write, texts, replaced), partial(self._awrite, texts, replaced))
+            yield from self._write(texts, replaced)
             report.embedded += sum(len(text.chunks) for text in texts)
         left_out = {*report.failed, *report.deleted}
         usable = [plan.listed[key] for key in plan.keep] + [doc for doc in wanted if doc.document_id not in left_out]
@@ -109,28 +109,18 @@ class StoreEngine(LibraryEngine):
         report.snapshot_id = catalogue.id
         return catalogue
 
-    def _check(self) -> None:
+    def _check(self) -> Steps[None]:
         """Refuse a store that can't filter, before a text is read or embedded.
 
         LlamaIndex has no sign for it: such stores refuse any query with filters, in a sentence about that, before they
         look at its vector. What else a store says of this query (it may be empty yet) is no answer to the question.
         """
+        asked = VectorStoreQuery(query_embedding=[0.0], similarity_top_k=1, filters=self.own_filter())
         try:
-            self.vector_store.query(self._make_question())
+            yield Job(partial(self.vector_store.query, asked), partial(self.vector_store.aquery, asked))
         except Exception as error:  # noqa: BLE001 - each store has errors of its own
             self._check_failure(error)
         self._note_check()
-
-    async def _acheck(self) -> None:
-        """As `_check`, without blocking."""
-        try:
-            await self.vector_store.aquery(self._make_question())
-        except Exception as error:  # noqa: BLE001
-            self._check_failure(error)
-        self._note_check()
-
-    def _make_question(self) -> VectorStoreQuery:
-        return VectorStoreQuery(query_embedding=[0.0], similarity_top_k=1, filters=self.own_filter())
 
     def own_filter(self) -> MetadataFilters:
         """Only nodes of these libraries: the store may hold other things too."""
@@ -157,21 +147,17 @@ class StoreEngine(LibraryEngine):
     def _put(self, texts: list[StoredText], document: LibraryDocument, read: ReadText) -> None:
         texts.append(self._steps().preparation.store(document, read.text, read.pages))
 
-    def _drop(self, document_id: str) -> None:
+    def _drop(self, document_id: str) -> Steps[None]:
+        store, docs = self.vector_store, self.docstore
         try:
-            self.vector_store.delete(document_id)
+            yield Job(partial(store.delete, document_id), partial(store.adelete, document_id))
         except _CAN_NOT as error:
             self._note_kept(error)
-        self.docstore.delete_ref_doc(document_id, raise_error=False)
-        self.docstore.delete_document(document_id, raise_error=False)
-
-    async def _adrop(self, document_id: str) -> None:
-        try:
-            await self.vector_store.adelete(document_id)
-        except _CAN_NOT as error:
-            self._note_kept(error)
-        await self.docstore.adelete_ref_doc(document_id, raise_error=False)
-        await self.docstore.adelete_document(document_id, raise_error=False)
+        for forget, aforget in (
+            (docs.delete_ref_doc, docs.adelete_ref_doc),
+            (docs.delete_document, docs.adelete_document),
+        ):
+            yield Job(partial(forget, document_id, raise_error=False), partial(aforget, document_id, raise_error=False))
 
     def _note_kept(self, error: Exception) -> None:
         """Say once that a store keeps what is gone; its hits are told by their state."""
@@ -182,31 +168,22 @@ class StoreEngine(LibraryEngine):
 
     # writing ---------------------------------------------------------------------------------------------------
 
-    def _write(self, texts: list[StoredText], replaced: set[str]) -> None:
+    def _write(self, texts: list[StoredText], replaced: set[str]) -> Steps[None]:
         nodes = self._make_nodes(texts)
-        vectors = self.model.texts([node.text for node in nodes]) if nodes else []
+        passages = [node.text for node in nodes]
+        vectors: list[list[float]] = []
+        if nodes:
+            vectors = yield Job(partial(self.model.texts, passages), partial(self.model.atexts, passages))
         for stored in texts:
             if stored.document.document_id in replaced:
-                self._drop(stored.document.document_id)
-            self.docstore.set_document_hash(*self._sign_unfinished(stored))
+                yield from self._drop(stored.document.document_id)
+            yield self._sign(stored, Signature.of_unfinished(stored.document))
         if nodes:
             self._keep_nodes(nodes)
-            self.vector_store.add(_attach_vectors(nodes, vectors))
+            given = _attach_vectors(nodes, vectors)
+            yield Job(partial(self.vector_store.add, given), partial(self.vector_store.async_add, given))
         for stored in texts:
-            self.docstore.set_document_hash(*self._sign(stored))
-
-    async def _awrite(self, texts: list[StoredText], replaced: set[str]) -> None:
-        nodes = self._make_nodes(texts)
-        vectors = await self.model.atexts([node.text for node in nodes]) if nodes else []
-        for stored in texts:
-            if stored.document.document_id in replaced:
-                await self._adrop(stored.document.document_id)
-            await self.docstore.aset_document_hash(*self._sign_unfinished(stored))
-        if nodes:
-            self._keep_nodes(nodes)
-            await self.vector_store.async_add(_attach_vectors(nodes, vectors))
-        for stored in texts:
-            await self.docstore.aset_document_hash(*self._sign(stored))
+            yield self._sign(stored, Signature.of(stored.document, self._steps().settings_key))
 
     def _make_nodes(self, texts: list[StoredText]) -> list[TextNode]:
         is_flat = bool(getattr(self.vector_store, "flat_metadata", False))  # a field of some stores only
@@ -214,12 +191,11 @@ class StoreEngine(LibraryEngine):
             store_node_of(stored, place, is_flat=is_flat) for stored in texts for place in range(len(stored.chunks))
         ]
 
-    def _sign(self, stored: StoredText) -> tuple[str, str]:
-        return stored.document.document_id, str(Signature.of(stored.document, self._steps().settings_key))
-
-    @staticmethod
-    def _sign_unfinished(stored: StoredText) -> tuple[str, str]:
-        return stored.document.document_id, str(Signature.of_unfinished(stored.document))
+    def _sign(self, stored: StoredText, signature: Signature) -> Job:
+        key, docs = stored.document.document_id, self.docstore
+        return Job(
+            partial(docs.set_document_hash, key, str(signature)), partial(docs.aset_document_hash, key, str(signature))
+        )
 
     def _keep_nodes(self, nodes: list[TextNode]) -> None:
         if not self.vector_store.stores_text:
@@ -245,21 +221,20 @@ class StoreBackend:
 
     def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """Search."""
-        snapshot = self.engine.current()
-        vector = self.engine.model.bundle(bundle)
-        for size in self._list_sizes():
-            result = self.engine.vector_store.query(self._make_query(text, vector, snapshot, size))
-            found, is_enough = self._collect_hits(result, snapshot, size)
-            if is_enough:
-                break
-        return self._report_hits(found, text, snapshot)
+        return run(self._search(bundle, text))
 
     async def aretrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """As `retrieve`, without blocking."""
-        snapshot = await self.engine.acurrent()
-        vector = await self.engine.model.abundle(bundle)
+        return await arun(self._search(bundle, text))
+
+    def _search(self, bundle: QueryBundle, text: str) -> Steps[Retrieved]:
+        engine, store = self.engine, self.engine.vector_store
+        snapshot = yield Job(engine.current, engine.acurrent)
+        vector = yield Job(partial(engine.model.bundle, bundle), partial(engine.model.abundle, bundle))
+        found: list[NodeWithScore] = []
         for size in self._list_sizes():
-            result = await self.engine.vector_store.aquery(self._make_query(text, vector, snapshot, size))
+            query = self._make_query(text, vector, snapshot, size)
+            result = yield Job(partial(store.query, query), partial(store.aquery, query))
             found, is_enough = self._collect_hits(result, snapshot, size)
             if is_enough:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from llama_index.core.tools.types import BaseTool
 
@@ -38,3 +38,17 @@ def check_hosted(tool: object) -> JsonDict:
             f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
         )
     return dict(tool)
+
+
+def check_local(tools: Iterable[object]) -> None:
+    """Tools that an agent runs here.
+
+    Raises:
+        ConfigurationError: One is a hosted tool.
+    """
+    for tool in tools:
+        if isinstance(tool, Mapping):
+            raise ConfigurationError(
+                f"tools takes functions and LlamaIndex's tools, not the dict of {tool.get('type')!r}.",
+                hint="Hosted tools go to MistralAgentLLM(tools=[...]), or to hosted_tools of from_new.",
+            )

@@ -14,14 +14,14 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._items import history_digest, with_marks
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL, answer_message, call_block
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._sessions import count_turn
 from llama_index_mistral_agents.turn_events import announce
 from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import CallDelta, Record, TextDelta, ThinkingDelta, arguments_text, name_of
-from mistral_agents._border.stops import TextCut
+from mistral_agents._border.stops import AnswerCut
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents.turn import Turn
@@ -78,8 +78,7 @@ class Progress:
     def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
         self._request = request
-        self._entry_id: str | None = None
-        self._cut = TextCut(request.stop)
+        self._cut = AnswerCut(request.stop, first_call_only=request.first_call_only)
         self._text = ""
         self._thinking = ""
         self._calls: dict[str, JsonDict] = {}
@@ -93,11 +92,14 @@ class Progress:
         """The response after an event; None for events that change nothing of the message."""
         if self._watch is not None:
             self._watch(event)
+        return self._show(event, self._cut.take(records))
+
+    def _show(self, event: JsonDict, records: Sequence[Record]) -> ChatResponse | None:
         text = thinking = ""
         called = False
-        for record in () if self._cut.hit else records:
+        for record in records:
             if isinstance(record, TextDelta):
-                text += self._cut_text(record) if self._cut else record.text
+                text += record.text
             elif isinstance(record, ThinkingDelta):
                 thinking += record.text
             elif isinstance(record, CallDelta) and record.entry.get("confirmation_status") is None:
@@ -109,19 +111,10 @@ class Progress:
 
     def end(self, turn: Turn) -> Iterator[ChatResponse]:
         """What was held back, then the response of the finished turn."""
-        rest = self._cut.end()
-        if rest:
-            self._text += rest
-            yield self._make_response({}, rest, "")
+        rest = self._show({}, self._cut.end())
+        if rest is not None:
+            yield rest
         yield finish(self._request, turn)
-
-    def _cut_text(self, record: TextDelta) -> str:
-        """What may be shown of a message's text: each message is looked through by itself."""
-        rest = ""
-        if record.piece.entry_id != self._entry_id:
-            rest, self._entry_id = self._cut.end(), record.piece.entry_id
-            self._cut.begin()
-        return rest + self._cut.add(record.text)
 
     def _make_response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []
@@ -129,7 +122,7 @@ class Progress:
             blocks.append(copy_with(_TEXT, text=self._text))
         calls = [
             (name_of(entry.get("tool_call_id")), name_of(entry.get("name")), arguments_text(entry))
-            for entry in list(self._calls.values())[: 1 if self._request.first_call_only else None]
+            for entry in self._calls.values()
         ]
         kwargs: JsonDict = {"incomplete": True}
         if calls:

@@ -24,11 +24,11 @@ from llama_index_mistral_agents._agent_state import (
     undumped,
     unmarked,
 )
-from llama_index_mistral_agents._blocks import history_messages
 from llama_index_mistral_agents._items import with_marks
-from llama_index_mistral_agents._messages import SYSTEM, confirmations
+from llama_index_mistral_agents._messages_in import history_messages
+from llama_index_mistral_agents._messages_out import SYSTEM, confirmations
 from llama_index_mistral_agents._sessions import memory_of, session_of
-from llama_index_mistral_agents._tools import describe_tool
+from llama_index_mistral_agents._tools import check_local, describe_tool
 from llama_index_mistral_agents._waiting_memory import keep_memory
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -92,8 +92,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
 
     Hosted tools run on the service; `tools` run here. Each step sends only what the conversation does not hold yet.
     The state is plain JSON in the run's context (`ctx.store["mistral_conversation"]`), nothing is on this object: pass
-    `ctx=` to go on with a conversation, none to start another. If the memory was edited, or other tools are offered
-    than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
+    `ctx=` to go on with a conversation, none to start another; that of a cancelled run goes on without what was at work
+    (inside LlamaIndex's `AgentWorkflow` it does not, make a new one there). If the memory was edited, or other tools
+    are offered than at the start, a new conversation begins with the whole history and a `ConversationReset` says so.
 
     The run's stream has LlamaIndex's events and those of `llama_index_mistral_agents.agent_events`. Hosted tools that
     need a confirmation end in a `ConfirmationRequest` there.
@@ -121,6 +122,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         if not isinstance(llm, MistralAgentLLM):
             raise ConfigurationError(_LLM.format(type(llm).__name__))
         _check_names(kwargs)
+        check_local(kwargs.get("tools") or ())
         # Early stopping and `output_cls` ask `self.llm` beside the conversation, so it keeps none.
         aside = llm.model_copy(update={"store": False, "conversation_id": None})
         super().__init__(llm=aside, allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
@@ -173,6 +175,7 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             agent_options: Further arguments of `client.agents.create`.
             kwargs: As the constructor takes them.
         """
+        check_local(tools)
         functions = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
         declared = [*hosted_tools, *(describe_tool(tool) for tool in functions)]
         options = dict(agent_options) if agent_options is not None else {}
@@ -190,6 +193,15 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     async def conversation_id(self, ctx: Context) -> str | None:
         """The conversation that a run's context is on; None before its first turn."""
         return (await AgentState.load(ctx, self.name)).conversation_id
+
+    if not TYPE_CHECKING:  # LlamaIndex's own signatures are what an editor shows
+
+        def run(self, *args: Any, **kwargs: Any) -> Any:
+            """As LlamaIndex's; the Context of a run that was cancelled goes on, without what that run left undone."""
+            for given in (*args, kwargs.get("ctx")):
+                if isinstance(given, Context):
+                    _drop_unfinished(self, given)
+            return super().run(*args, **kwargs)
 
     # steps -----------------------------------------------------------------------------------------------------
 
@@ -371,6 +383,17 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state.covers(await memory.aget_all())
         await state.save(ctx, self.name)
         return output
+
+
+def _drop_unfinished(agent: Workflow, ctx: Context) -> None:
+    """Leave of a context whose run was cancelled what it knows, not the steps that were at work.
+
+    LlamaIndex would run these beside the new run's first step, before there is a memory for them.
+    """
+    left = ctx.to_dict() if not ctx.is_running else {}
+    if left.get("is_running"):  # it ended, but never came to an end
+        fresh: Context = Context.from_dict(agent, {**Context(agent).to_dict(), "state": left["state"]})
+        ctx.__dict__.update(fresh.__dict__)
 
 
 _FIELDS = (*inspect.signature(BaseWorkflowAgent.__init__).parameters, *inspect.signature(Workflow.__init__).parameters)

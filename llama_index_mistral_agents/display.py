@@ -12,8 +12,8 @@ from llama_index.core.base.response.schema import PydanticResponse, Response, St
 from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.schema import NodeWithScore
 
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
-from llama_index_mistral_agents._messages import tool_calls
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
+from llama_index_mistral_agents._messages_out import tool_calls
 from mistral_agents._display.answers import FoundPassage, make_bubble, view_passages, view_sources
 from mistral_agents._display.blocks import Block, Fold, Prose, View, Words
 from mistral_agents._display.shown import Display

@@ -33,7 +33,6 @@ from pydantic import Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import unmarked
-from llama_index_mistral_agents._blocks import answer_message
 from llama_index_mistral_agents._files import file_refs, with_files
 from llama_index_mistral_agents._local_tools import (
     arun_selection,
@@ -42,7 +41,8 @@ from llama_index_mistral_agents._local_tools import (
     select_call,
     select_growing_call,
 )
-from llama_index_mistral_agents._messages import confirmations, tool_calls
+from llama_index_mistral_agents._messages_in import answer_message
+from llama_index_mistral_agents._messages_out import confirmations, tool_calls
 from llama_index_mistral_agents._plan import Request, TurnPlan
 from llama_index_mistral_agents._settings import LLMOptions
 from llama_index_mistral_agents._structured import Structure, aparse_partials, parse_partials
@@ -67,6 +67,8 @@ from mistral_agents._border.calls import find_call_fault
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.forms import (
     FORM_QUESTION,
+    carrying,
+    find_form,
     is_finished,
     join_form,
     takes_two_turns,
@@ -267,11 +269,12 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         turn = yield from self._send(begin(request))
         if not is_finished(turn):
             return finish(request, turn)
-        found = answer_message(turn, stored=False, stop=request.stop)
-        said = [*unmarked(messages), found, ChatMessage(content=FORM_QUESTION)]
-        writer = thinker.model_copy(update={"tools": [], "store": False, "conversation_id": None})
-        writing = yield from writer._request(said, writing_options(kwargs, form))
-        written = yield from self._send(writing.turn)
+        with carrying(turn):
+            found = answer_message(turn, stored=False, stop=request.stop)
+            said = [*unmarked(messages), found, ChatMessage(content=FORM_QUESTION)]
+            writer = thinker.model_copy(update={"tools": [], "store": False, "conversation_id": None})
+            writing = yield from writer._request(said, writing_options(kwargs, form))
+            written = yield from self._send(writing.turn)
         return finish(replace(request, draft=turn.text), join_form(turn, written))
 
     def _send(self, request: TurnRequest) -> Steps[Turn]:
@@ -281,11 +284,11 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
 
     def _find_form(self, kwargs: Mapping[str, Any]) -> Any:
         """The form of the answer, where it takes a turn of its own; else None."""
-        own = {"response_format": self.response_format, **self.completion_args}
-        form = kwargs.get("response_format", own["response_format"])
+        form = find_form(kwargs, {"response_format": self.response_format, "completion_args": self.completion_args})
         if form is None:
             return None
-        tools = [*self.tools, *(describe_tool(tool) for tool in kwargs.get("tools") or ())]
+        given = kwargs.get("tools") or kwargs.get("connectors") or ()
+        tools = [*self.tools, *(describe_tool(tool) for tool in given)]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _drop_form(self) -> Self:
@@ -523,7 +526,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         return {
             "messages": messages,
             "tools": [describe_tool(tool, strict=strict) for tool in tools],
-            "tool_choice": "required" if choice is None and tool_required and tools else choice,
+            "tool_choice": "required" if choice is None and tool_required else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **options,
         }

@@ -17,9 +17,9 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
-from llama_index_mistral_agents._blocks import history_messages, make_history_message
 from llama_index_mistral_agents._items import history_digest, with_marks
-from llama_index_mistral_agents._messages import IDENTITY, is_answer, text_of
+from llama_index_mistral_agents._messages_in import history_messages, make_history_message
+from llama_index_mistral_agents._messages_out import IDENTITY, is_answer, text_of
 from llama_index_mistral_agents._sessions import live_session, register, turns_made
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents

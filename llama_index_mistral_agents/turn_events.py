@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index_instrumentation import get_dispatcher
 
-from llama_index_mistral_agents._blocks import server_tool, usage_dict
+from llama_index_mistral_agents._messages_in import server_tool, usage_dict
 from llama_index_mistral_agents._named_event import NamedEvent
 from mistral_agents.turn import Turn
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 _OURS = frozenset({"mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents"})
-_BETWEEN = frozenset(
+_FRAMEWORKS = frozenset(
     {
         *("langchain", "langchain_classic", "langchain_community", "langchain_core", "langgraph", "langsmith"),
-        *("llama_index", "llama_index_instrumentation", "workflows", "pydantic", "tenacity", "wrapt", "nest_asyncio"),
+        *("llama_index", "llama_index_instrumentation", "workflows"),
+    }
+)
+_BETWEEN = _FRAMEWORKS | frozenset(
+    {
+        *("pydantic", "tenacity", "wrapt", "nest_asyncio"),
         *("asyncio", "anyio", "concurrent", "contextlib", "contextvars", "functools", "threading", "queue"),
     }
 )
@@ -23,8 +29,9 @@ _BETWEEN = frozenset(
 def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the first line outside this package and the frameworks that call it.
 
-    In a thread or task that no line of the user's leads to, it is the first line outside this package. Python's own
-    filters decide whether it is shown, once for each such line by default.
+    In a thread that a framework started it is the line that waits for the framework. In a thread or task that no line
+    of the user's leads to, it is the first line outside this package. Python's own filters decide whether it is shown,
+    once for each such line by default.
 
     Args:
         text: What is the matter, and what to do about it.
@@ -51,7 +58,29 @@ def _find_frame() -> FrameType:
         if root not in _BETWEEN:
             return frame
         outside = outside if outside is not None else frame
+    waiting = _find_waiting_thread()
+    if waiting is not None:
+        return waiting
     return outside if outside is not None else here
+
+
+def _find_waiting_thread() -> FrameType | None:
+    """The user's line in the other threads that are within a framework, such as `batch`; None where they differ."""
+    own = threading.get_ident()
+    found = [_find_line_before_framework(frame) for key, frame in sys._current_frames().items() if key != own]
+    lines = {(frame.f_code, frame.f_lineno): frame for frame in found if frame is not None}
+    return next(iter(lines.values())) if len(lines) == 1 else None
+
+
+def _find_line_before_framework(frame: FrameType | None) -> FrameType | None:
+    is_framework = False
+    while frame is not None:
+        root = _name_module(frame).partition(".")[0]
+        if root not in _BETWEEN and root not in _OURS:
+            return frame if is_framework else None
+        is_framework = is_framework or root in _FRAMEWORKS
+        frame = frame.f_back
+    return None
 
 
 def _list_frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self
 
 from mistral_agents._api.planner import Planner
 from mistral_agents._http.clients import ApiKey, Clients
-from mistral_agents._http.concealed import conceal
+from mistral_agents._http.concealed import Concealed, conceal
 from mistral_agents._http.transport import Transport
 from mistral_agents._tools.policy import PolicyBook
 from mistral_agents.conversations import Conversations
@@ -156,7 +157,7 @@ class MistralAgents:
         """Batch jobs: many requests at once, results in their order."""
         from mistral_agents.batches import Batches
 
-        return Batches(self._transport)
+        return Batches(self._transport, self._planner)
 
     @cached_property
     def connectors(self) -> Connectors:
@@ -227,10 +228,44 @@ def choose_client(client: MistralAgents | None, **settings: Any) -> MistralAgent
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if client is None:
-        key: Any = given.pop("api_key", None)
-        opened = key.get_secret_value() if hasattr(key, "get_secret_value") else key
-        return MistralAgents(api_key=opened, **given)
+        return MistralAgents(api_key=_open_key(given.pop("api_key", None)), **given)
     if given:
         names = " and ".join(sorted(given))
         raise ConfigurationError(f"Give client, or {names}, not both: a client has its own settings.")
     return client
+
+
+def share_client(
+    *, api_key: object, base_url: str | None, headers: Mapping[str, str] | None, **settings: object
+) -> MistralAgents:
+    """One client for each set of settings, so that copies of a model share connections.
+
+    Args:
+        api_key: As of `MistralAgents`, or a pydantic `SecretStr`.
+        base_url: The address; None is that of the environment as it is now.
+        headers: Headers of every request.
+        settings: Further settings, as of `MistralAgents`.
+    """
+    address, base_url = conceal(base_url if base_url is not None else os.environ.get("MISTRAL_BASE_URL")), None
+    given = tuple(sorted(headers.items())) if headers else ()
+    return _make_shared(api_key, address, given, tuple(settings.items()))
+
+
+@lru_cache(maxsize=64)
+def _make_shared(
+    api_key: object,
+    address: Concealed | None,
+    headers: tuple[tuple[str, str], ...],
+    settings: tuple[tuple[str, Any], ...],
+) -> MistralAgents:
+    return MistralAgents(
+        api_key=_open_key(api_key),
+        base_url=address.reveal() if address is not None else None,
+        headers=dict(headers) or None,
+        **dict(settings),
+    )
+
+
+def _open_key(key: object) -> ApiKey:
+    opened: Any = key.get_secret_value() if hasattr(key, "get_secret_value") else key
+    return cast("ApiKey", opened)

@@ -153,13 +153,13 @@ class Connectors:
 
     def list(self, *, page_size: int = 100) -> Iterator[ConnectorInfo]:
         """All connectors this key can see (`page_size` is 1 to 1000)."""
-        return map(
-            ConnectorInfo, walk(self._transport.send, calls.list_connectors_call(page_size), calls.by_cursor, "items")
-        )
+        call = calls.list_connectors_call(page_size)
+        return map(ConnectorInfo, walk(self._transport.send, call, calls.by_cursor, "items", most=calls.MOST))
 
     async def alist(self, *, page_size: int = 100) -> AsyncIterator[ConnectorInfo]:
         """As `list`, without blocking."""
-        async for row in awalk(self._transport.asend, calls.list_connectors_call(page_size), calls.by_cursor, "items"):
+        call = calls.list_connectors_call(page_size)
+        async for row in awalk(self._transport.asend, call, calls.by_cursor, "items", most=calls.MOST):
             yield ConnectorInfo(row)
 
     def get(self, connector: str) -> ConnectorInfo:
@@ -180,9 +180,12 @@ class Connectors:
             page_size: Tools per request, 1 to 1000.
             credentials: Name of the stored credentials to ask the server with.
             refresh: Whether the service asks the server anew, instead of answering from what it remembers.
+
+        Raises:
+            ResponseFormatError: The list does not end.
         """
         call = calls.tools_call(connector, page_size, credentials, refresh)
-        rows = walk(self._transport.send, call, calls.by_page, "items", "data")
+        rows = walk(self._transport.send, call, calls.by_page, "items", "data", most=calls.MOST)
         return [ConnectorTool(row) for row in rows]
 
     async def atools(
@@ -190,7 +193,7 @@ class Connectors:
     ) -> builtins.list[ConnectorTool]:
         """As `tools`, without blocking."""
         call = calls.tools_call(connector, page_size, credentials, refresh)
-        rows = awalk(self._transport.asend, call, calls.by_page, "items", "data")
+        rows = awalk(self._transport.asend, call, calls.by_page, "items", "data", most=calls.MOST)
         return [ConnectorTool(row) async for row in rows]
 
     def call(

@@ -24,6 +24,7 @@ from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.calls import check_ids
+from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
@@ -71,14 +72,15 @@ def _explain_first(request: TurnRequest, error: MistralAgentsError) -> None:
 
 
 def _look_up(
-    conversations: Conversations, request: TurnRequest, sent: Inputs | None, lost: MistralAgentsError
+    transport: Transport, request: TurnRequest, sent: Inputs | None, lost: MistralAgentsError
 ) -> Generator[Job, Any, Turn]:
     """Look for a lost answer in the history; where that fails too, the first failure is the one to report."""
     conversation_id = str(request.conversation_id)
+    call = calls.get_history_call(conversation_id)
+    call.timeout = request.options.get("timeout")
     try:
-        history = yield Job(
-            lambda: conversations.get_history(conversation_id), lambda: conversations.aget_history(conversation_id)
-        )
+        reply: Reply = yield Job(partial(transport.send, call), partial(transport.asend, call))
+        history = _read_history(conversation_id, reply)
         confirms = bool(request.options.get("tool_confirmations"))
         found = find_turn(conversation_id, history.entries, str(request.entry_id), sent, confirms=confirms)
         if found is None:
@@ -188,16 +190,28 @@ class Conversations:
         sent = (planned.call.body or {}).get("inputs")
         with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
             try:
-                turn: Turn = yield Job(lambda: self._perform(planned), lambda: self._aperform(planned))
+                turn: Turn = yield Job(
+                    lambda: self._perform(request, planned), lambda: self._aperform(request, planned)
+                )
             except InvalidRequestError as error:
                 return (yield from self._make((yield from self._close_calls(request, error))))
             except LOST as error:
                 _explain_first(request, error)
-                if request.operation != "append" or request.entry_id is None:
-                    raise
-                turn = yield from _look_up(self, request, sent, error)
+                turn = yield from self._find_lost(request, sent, error)
         HEADS.settle(self._base_url, turn)
         return turn
+
+    def _find_lost(self, request: TurnRequest, sent: Inputs | None, lost: MistralAgentsError) -> Steps[Turn]:
+        """The turn of a lost answer, where it may be looked for.
+
+        Raises:
+            MistralAgentsError: It may not, or is not there.
+        """
+        if isinstance(lost.found, Turn):
+            return lost.found
+        if not isinstance(lost, LOST) or request.operation != "append" or request.entry_id is None:
+            raise lost
+        return (yield from _look_up(self._transport, request, sent, lost))
 
     def _close_calls(self, request: TurnRequest, error: InvalidRequestError) -> Steps[TurnRequest]:
         """The turn once more, where it was refused because of calls that the conversation waits for."""
@@ -228,8 +242,7 @@ class Conversations:
                 "A batch job only begins conversations; leave out conversation_id and kept answers."
             )
         planned = self._planner.plan(request)
-        if planned.policy.watches_stream:
-            raise ConfigurationError("Limits on tool runs or seconds end a turn while it runs; a batch job can't be.")
+        self._planner.check_job(planned.policy)
         yield from self._check_planned(planned)
         return dict(planned.call.body or {})
 
@@ -237,16 +250,16 @@ class Conversations:
         given = request.options.get("timeout")
         return float(given if given is not None else self._transport.clients.timeout)
 
-    def _perform(self, planned: Planned) -> Turn:
+    def _perform(self, request: TurnRequest, planned: Planned) -> Turn:
         self._check(planned)
         if planned.policy.watches_stream:
-            return self._stream(planned).read()
+            return self._stream(request, planned).read()
         return self._keep_policy(_read_turn(self._transport.send(planned.call)), planned.policy)
 
-    async def _aperform(self, planned: Planned) -> Turn:
+    async def _aperform(self, request: TurnRequest, planned: Planned) -> Turn:
         await self._acheck(planned)
         if planned.policy.watches_stream:
-            return await self._astream(planned).aread()
+            return await self._astream(request, planned).aread()
         return self._keep_policy(_read_turn(await self._transport.asend(planned.call)), planned.policy)
 
     @contextmanager
@@ -260,7 +273,7 @@ class Conversations:
         with ExitStack() as stack:
             stack.enter_context(self._make_watch(request, planned))
             try:
-                stream = stack.enter_context(self._stream(planned))
+                stream = stack.enter_context(self._stream(request, planned))
             except InvalidRequestError as error:
                 again = run(self._close_calls(request, error))
             else:
@@ -282,7 +295,7 @@ class Conversations:
         async with AsyncExitStack() as own:
             own.enter_context(self._make_watch(request, planned))
             try:
-                stream = await own.enter_async_context(self._astream(planned))
+                stream = await own.enter_async_context(self._astream(request, planned))
             except InvalidRequestError as error:
                 again = await arun(self._close_calls(request, error))
             else:
@@ -311,13 +324,27 @@ class Conversations:
         self._planner.book.set_conversation(info.get("id"), Policy.from_metadata(info.get("metadata")))
         return info
 
-    def _stream(self, planned: Planned) -> TurnStream:
-        watch = Watch(planned.policy, self._planner.book.set_conversation)
-        return TurnStream(self._transport, planned.call, watch, partial(self._check, planned))
+    def _stream(self, request: TurnRequest, planned: Planned | None = None) -> TurnStream:
+        plan = planned if planned is not None else self._planner.plan(request)
+        watch, sent = Watch(plan.policy, self._planner.book.set_conversation), (plan.call.body or {}).get("inputs")
+        return TurnStream(
+            self._transport,
+            plan.call,
+            watch,
+            partial(self._check, plan),
+            lambda lost: run(self._find_lost(request, sent, lost)),
+        )
 
-    def _astream(self, planned: Planned) -> AsyncTurnStream:
-        watch = Watch(planned.policy, self._planner.book.set_conversation)
-        return AsyncTurnStream(self._transport, planned.call, watch, partial(self._acheck, planned))
+    def _astream(self, request: TurnRequest, planned: Planned | None = None) -> AsyncTurnStream:
+        plan = planned if planned is not None else self._planner.plan(request)
+        watch, sent = Watch(plan.policy, self._planner.book.set_conversation), (plan.call.body or {}).get("inputs")
+        return AsyncTurnStream(
+            self._transport,
+            plan.call,
+            watch,
+            partial(self._acheck, plan),
+            lambda lost: arun(self._find_lost(request, sent, lost)),
+        )
 
     def _check(self, planned: Planned) -> None:
         run(self._check_planned(planned))
@@ -350,24 +377,28 @@ class Conversations:
 
     def start(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
+        options = conceal_tools(options)
         return self.send(TurnRequest("start", inputs, options))
 
     async def astart(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """As `start`, without blocking."""
+        options = conceal_tools(options)
         return await self.asend(TurnRequest("start", inputs, options))
 
     def start_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> TurnStream:
         """As `start`, event by event."""
-        return self._stream(self._planner.plan(TurnRequest("start", inputs, options)))
+        options = conceal_tools(options)
+        return self._stream(TurnRequest("start", inputs, options))
 
     def astart_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
-        return self._astream(self._planner.plan(TurnRequest("start", inputs, options)))
+        options = conceal_tools(options)
+        return self._astream(TurnRequest("start", inputs, options))
 
     def append(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendCallOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> Turn:
-        """Go on with a stored conversation; see `calls.AppendCallOptions`.
+        """Go on with a stored conversation; see `calls.AppendOptions`.
 
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
         both; results of open function calls go in as `function.result` entries, all together.
@@ -375,7 +406,7 @@ class Conversations:
         return self.send(_append_request(conversation_id, inputs, options))
 
     async def aappend(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendCallOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> Turn:
         """As `append`, without blocking."""
         return await self.asend(_append_request(conversation_id, inputs, options))
@@ -407,13 +438,13 @@ class Conversations:
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
-        return self._stream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
+        return self._stream(_append_request(conversation_id, inputs, options))
 
     def aappend_stream(
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
-        return self._astream(self._planner.plan(TurnRequest("append", inputs, options, conversation_id)))
+        return self._astream(_append_request(conversation_id, inputs, options))
 
     def restart(
         self,
@@ -447,8 +478,7 @@ class Conversations:
         **options: Unpack[calls.RestartOptions],
     ) -> TurnStream:
         """As `restart`, event by event."""
-        request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
-        return self._stream(self._planner.plan(request))
+        return self._stream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def arestart_stream(
         self,
@@ -458,8 +488,7 @@ class Conversations:
         **options: Unpack[calls.RestartOptions],
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
-        request = TurnRequest("restart", inputs, options, conversation_id, from_entry_id)
-        return self._astream(self._planner.plan(request))
+        return self._astream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def get(self, conversation_id: str) -> ConversationInfo:
         """What the service tells of a conversation: times, model or agent, metadata."""

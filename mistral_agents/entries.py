@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from mistral_agents._border.blocks import make_text_result
+from mistral_agents._border.dialects import read_value
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict, load_json, text_or_none
 from mistral_agents._turn.content import (
@@ -311,8 +313,13 @@ def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, An
 
 
 def function_result(tool_call_id: str, result: object) -> JsonDict:
-    """A `function.result`; anything but a string is sent as JSON text."""
-    return {"type": "function.result", "tool_call_id": tool_call_id, "result": as_json_text(result)}
+    """A `function.result`; anything but a string is sent as JSON text.
+
+    Warns:
+        UserWarning: It holds a picture or a document, which no result can: give it in a `user_message` behind it.
+    """
+    text = result if isinstance(result, str) else make_text_result(read_value(result))
+    return {"type": "function.result", "tool_call_id": tool_call_id, "result": text}
 
 
 def replayable(entries: Iterable[Entry]) -> list[JsonDict]:

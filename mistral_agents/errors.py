@@ -81,6 +81,10 @@ class MistralAgentsError(Exception):
         response: The HTTP response object, for tools such as LangSmith that read it.
         hint: What to do next.
         turn: What had arrived of the answer before the failure.
+
+    Attributes:
+        found: The whole turn, where only a part of its stream arrived and the history of its conversation holds it.
+            It was paid for and is not to be sent again; it has no usage, which the history does not keep.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class MistralAgentsError(Exception):
         self.response: Any = response
         self.hint = hint
         self.turn = turn
+        self.found: PartialTurn | None = None
 
     retryable = False
     """Whether the same call may be sent again without risk of applying it twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import json
 import os
 import sqlite3
 import sys
@@ -89,6 +90,12 @@ def _folder(text: str) -> Path:
     return path
 
 
+def _word(text: str) -> str:
+    if not text.strip():  # such as "$UNSET" in a shell
+        raise argparse.ArgumentTypeError("it is empty; leave the option out")
+    return text
+
+
 def _key_file(text: str) -> str:
     try:
         key = Path(text).expanduser().read_text(encoding="utf-8").strip()
@@ -104,7 +111,9 @@ def parser() -> argparse.ArgumentParser:
     build = argparse.ArgumentParser(prog="python -m mistral_agents_server", description=__doc__)
     build.add_argument("--port", type=_port, default=8484, help="port; 0 picks a free one (default: 8484)")
     build.add_argument("--data", type=_path, help="folder of the database and files; without it nothing is kept")
-    build.add_argument("--host", default="127.0.0.1", help="address to bind; not loopback needs a key of its own")
+    build.add_argument(
+        "--host", type=_word, default="127.0.0.1", help="address to bind; not loopback needs a key of its own"
+    )
     own = build.add_mutually_exclusive_group()
     own.add_argument(
         "--api-key-file",
@@ -112,13 +121,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"a file with the only key accepted (or ${API_KEY_VARIABLE})",
     )
-    own.add_argument("--api-key", help="the same; but whoever lists this machine's processes sees it")
+    own.add_argument("--api-key", type=_word, help="the same; but whoever lists this machine's processes sees it")
     build.add_argument("--model-url", help="OpenAI-compatible chat endpoint that does the thinking")
     model = build.add_mutually_exclusive_group()
     model.add_argument(
         "--model-key-file", type=_key_file, metavar="FILE", help=f"a file with its key (or ${MODEL_KEY_VARIABLE})"
     )
-    model.add_argument("--model-key", help="the same; but whoever lists this machine's processes sees it")
+    model.add_argument("--model-key", type=_word, help="the same; but whoever lists this machine's processes sees it")
     build.add_argument(
         "--allow-code", action="store_true", default=None, help="run Python off loopback or with a model"
     )
@@ -139,6 +148,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--max-turns", type=_count, default=256, metavar="N", help="turns at once, running and waiting")
     build.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="what is logged (default: warning)")
     build.add_argument("--ready-file", type=_path, metavar="FILE", help="gets the address once requests are taken")
+    build.add_argument("--json", action="store_true", help="print the line of the start as JSON")
     build.add_argument("--version", action="version", version=f"mistral-agents {package_version()}")
     return build
 
@@ -188,6 +198,10 @@ def load_connectors(path: str | None) -> tuple[LocalConnector, ...]:
     if not all(isinstance(one, LocalConnector) for one in connectors):
         what = "has nothing of that name" if found is None else f"holds a {type(found).__name__} there"
         raise ValueError(f"--connectors {path}: {name} {what}, where a LocalConnector or a list of them is wanted")
+    names = [one.name for one in connectors]
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise ValueError(f"--connectors {path}: two connectors are called {', '.join(twice)}; give each its own name")
     return connectors
 
 
@@ -199,6 +213,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     """
     own = arguments.api_key if arguments.api_key is not None else arguments.api_key_file
     model = arguments.model_key if arguments.model_key is not None else arguments.model_key_file
+    if model is not None and arguments.model_url is None:
+        raise ValueError("a key for a model needs --model-url, the endpoint that takes it")
     return Settings(
         data=arguments.data.expanduser() if arguments.data is not None else None,
         host=arguments.host,
@@ -216,12 +232,14 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def start_line(url: str, code: str, arguments: argparse.Namespace) -> str:
-    """The line that is printed once requests are taken; the address is its first word."""
+    """The line that is printed once requests are taken; the address is its first word, or the field `base_url`."""
     seen = [flag for flag, value in (("--api-key", arguments.api_key), ("--model-key", arguments.model_key)) if value]
     notes = [f"code: {code}"]
     if seen:
         verb = "is" if len(seen) == 1 else "are"
         notes.append(f"{' and '.join(seen)} {verb} visible in the process list ({seen[0]}-file is not)")
+    if arguments.json:
+        return json.dumps({"base_url": url, "code": code, "notes": notes[1:]})
     return f"{url}  {'; '.join(notes)}"
 
 
@@ -230,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     require_packages()
     from mistral_agents_server.app import create_app
-    from mistral_agents_server.serving import base_url, listen, serve, write_ready_file
+    from mistral_agents_server.serving import base_url, hold_folder, listen, serve, write_ready_file
 
     try:
         settings = settings_from(arguments)
@@ -241,6 +259,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _fail(_port_trouble(error, arguments.host, arguments.port))
     try:
+        held = hold_folder(settings.data)
         app = create_app(settings)
     except ValueError as error:
         _fail(str(error))
@@ -257,7 +276,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def retire() -> None:
         _remove_ready_file(arguments.ready_file)
 
-    serve(app, listener, log_level=arguments.log_level, announce=announce, retire=retire)
+    with held:
+        serve(app, listener, log_level=arguments.log_level, announce=announce, retire=retire)
     return 0
 
 
@@ -265,7 +285,7 @@ def _remove_ready_file(path: Path | None) -> None:
     """Take away what an earlier server left, or this one.
 
     Raises:
-        ValueError: the file could not be written either.
+        ValueError: the file can't be written.
     """
     if path is None:
         return
@@ -273,6 +293,8 @@ def _remove_ready_file(path: Path | None) -> None:
         raise ValueError(f"--ready-file {path}: the folder {path.parent} is not there")
     try:
         path.unlink(missing_ok=True)
+        path.touch()
+        path.unlink()
     except OSError as error:
         raise ValueError(f"--ready-file {path} can't be written: {_reason(error)}") from error
 

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mistral_agents_server.settings import LOG_LEVELS
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than clients keep theirs (httpx 5 s, browsers up to 60 s), so that the
@@ -48,6 +53,25 @@ def base_url(host: str, listener: socket.socket) -> str:
     """Where the server is reached."""
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def hold_folder(data: Path | None) -> AbstractContextManager[object]:
+    """Keep a folder of data for this process, as long as what is returned is open; turns of two servers would mix.
+
+    Raises:
+        OSError: the folder can't be used.
+        ValueError: another stand-in has it.
+    """
+    if data is None or fcntl is None:
+        return nullcontext()
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = (data / "in-use").open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        held.close()
+        raise ValueError(f"another stand-in uses the folder of --data, {data}; stop it, or give another one") from error
+    return held
 
 
 def write_ready_file(path: Path, url: str) -> None:

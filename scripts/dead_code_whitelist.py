@@ -8,8 +8,8 @@ _.acreate_agent, _.adocument, _.afetch_file, _.aget_last_messages, _.alist_acces
 _.arestart_stream, _.ashare, _.async_sdk, _.aunshare, _.restart_stream, _.sync_dir, _.async_dir, _.async_folder
 _.search_library, _.asearch_library, _.read_document, _.aread_document, _.alist_documents
 
-# Public through `Conversation` and `StoreEngine`, though their classes stand in private modules.
-_.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id
+# Public through `Conversation`, `StoreEngine` and both wings' models, though their classes stand in private modules.
+_.context_tokens, _.aappend, _.confirm_calls, _.score_kind, _.snapshot_id, _.batch_job, _.abatch_job
 
 # Read by LlamaIndex of a reader; given to its chat engines, which then answer always; read by its contexts.
 _.is_remote, _.__class__, _.from_dict

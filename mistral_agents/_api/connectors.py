@@ -64,6 +64,10 @@ class ConnectorOptions(TypedDict, total=False):
     oauth2_server_metadata_url: str | None
 
 
+MOST = 10_000
+"""Connectors, or tools of one, above which a list goes on for ever: its server makes up names and cursors."""
+
+
 def _make_connector_call(what: str, method: str, path: str, operation: str, **facts: Any) -> Call:
     return Call(what, method, path, Operation(f"connector_{operation}_v1", "beta.connectors"), **facts)
 

@@ -68,19 +68,12 @@ class AppendOptions(TurnOptions, total=False):
 
     Attributes:
         tool_confirmations: Answers to pending hosted tools: `{"tool_call_id", "confirmation": "allow"|"deny"}` each.
+        after_entry_id: The last entry you know of. With it, an answer lost on the way (timeout, broken connection,
+            5xx) is looked up in the history, within `timeout` once more; without it such a failure is raised as it is.
+            A stream that had begun raises all the same: its error's `.found` is the whole answer.
     """
 
     tool_confirmations: Sequence[Mapping[str, Any]] | None
-
-
-class AppendCallOptions(AppendOptions, total=False):
-    """What `append` takes when it is no stream.
-
-    Attributes:
-        after_entry_id: The last entry you know of. With it, an answer lost on the way (timeout, broken connection,
-            5xx) is looked up in the history; without it such a failure is raised as it is.
-    """
-
     after_entry_id: str | None
 
 
@@ -150,7 +143,7 @@ def start_call(inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
 def append_call(conversation_id: str | None, inputs: Inputs | None, options: Mapping[str, Any]) -> Call:
     """A further turn."""
     path = path_of("/v1/conversations/{conversation_id}", conversation_id=conversation_id)
-    body = _write_options(options, AppendCallOptions, "append")
+    body = _write_options(options, AppendOptions, "append")
     if inputs is not None or not body.get("tool_confirmations"):
         body["inputs"] = as_inputs("" if inputs is None else inputs)
     return _make_call("Appending to the conversation", path, "append", body, options, conversation_id)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mistral_agents._api.records import rows_of
 from mistral_agents._http.calls import Call
 from mistral_agents._json import JsonDict
+from mistral_agents.errors import ResponseFormatError
 
 if TYPE_CHECKING:
     from mistral_agents._http.replies import Reply
 
+MOST_ROWS = 10_000_000
+"""A list that is longer goes on for ever."""
 NextCall = Callable[[Call, Any, list[JsonDict]], "Call | None"]
 
 
@@ -41,12 +44,19 @@ def _read_key(row: JsonDict) -> Any:
 
 
 class _Fresh:
-    """Lets each row through once: a list that repeats a page (reported of the service) ends instead of looping."""
+    """Lets each row through once: a list that repeats a page (reported of the service) ends instead of looping.
 
-    def __init__(self) -> None:
+    One that has ever new rows is an error at `most` of them.
+    """
+
+    def __init__(self, what: str, most: int) -> None:
         self._seen: set[Any] = set()
+        self._what = what
+        self._most = most
 
     def rows(self, rows: list[JsonDict]) -> list[JsonDict]:
+        if len(self._seen) >= self._most:
+            raise ResponseFormatError(f"{self._what} does not end: {len(self._seen):,} rows were read, all different.")
         fresh = []
         for row in rows:
             key = _read_key(row)
@@ -56,12 +66,17 @@ class _Fresh:
         return fresh
 
 
-def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str) -> Iterator[JsonDict]:
+def walk(
+    send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: str, most: int = MOST_ROWS
+) -> Iterator[JsonDict]:
     """Every row of a list, page after page, until there is no further page or one brings nothing fresh.
 
     `keys` name the array in a page.
+
+    Raises:
+        ResponseFormatError: The list has `most` rows and still goes on.
     """
-    fresh = _Fresh()
+    fresh = _Fresh(call.what, most)
     page: Call | None = call
     while page is not None:
         data = send(page).json()
@@ -72,10 +87,10 @@ def walk(send: Callable[[Call], Reply], call: Call, following: NextCall, *keys: 
 
 
 async def awalk(
-    send: Callable[[Call], Awaitable[Reply]], call: Call, following: NextCall, *keys: str
+    send: Callable[[Call], Awaitable[Reply]], call: Call, following: NextCall, *keys: str, most: int = MOST_ROWS
 ) -> AsyncIterator[JsonDict]:
     """As `walk`, without blocking."""
-    fresh = _Fresh()
+    fresh = _Fresh(call.what, most)
     page: Call | None = call
     while page is not None:
         data = (await send(page)).json()

@@ -19,7 +19,6 @@ from urllib.parse import unquote_to_bytes
 
 from mistral_agents._json import JsonDict
 from mistral_agents._warnings import warn_user
-from mistral_agents.entries import user_message
 from mistral_agents.errors import ConfigurationError
 
 Kind = Literal["text", "image", "document", "chunk", "nothing"]
@@ -31,6 +30,7 @@ _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yam
 _DOCUMENT = "application/pdf"
 _BYTES = "application/octet-stream"
 _UNTOLD = (None, _DOCUMENT)
+_FOLLOWS = "see the message behind the results"
 _TOOLS = {"image": "image_generation", "document": "code_interpreter"}
 
 
@@ -295,6 +295,11 @@ def make_text_only(parts: Sequence[Part], what: str) -> str:
     return "\n".join(texts)
 
 
+def note_instructions(text: str) -> str:
+    """What says instructions to whoever has others: an agent, or a conversation that was begun with others."""
+    return f"Instructions for what follows:\n\n{text}"
+
+
 # Results of functions -----------------------------------------------------------------------------------------------
 
 
@@ -331,20 +336,20 @@ def make_result(parts: Iterable[Part]) -> ResultContent:
             texts.append(chunk["text"])
         else:
             chunks.append(chunk)
-            texts.append(f"[{part.label}: see the message behind the results]")
+            texts.append(f"[{part.label}: {_FOLLOWS}]")
     return ResultContent("\n".join(texts), tuple(chunks))
 
 
-def make_attachments(results: Sequence[tuple[str, ResultContent]]) -> list[JsonDict]:
-    """The message that holds what the results of some calls could not, each under its call's id; none where none is.
+def make_text_result(parts: Iterable[Part]) -> str:
+    """A function's result where nothing can follow it.
 
-    It goes out behind all results, since the service takes nothing else before they are complete.
+    Warns:
+        UserWarning: A part is no text.
     """
-    chunks: list[JsonDict] = []
-    for call_id, content in results:
-        if content.chunks:
-            chunks += [{"type": "text", "text": f"Files of the result of {call_id}:"}, *content.chunks]
-    return [user_message(chunks)] if chunks else []
+    content = make_result(parts)
+    if content.chunks:
+        warn_user("A result's picture or document is left out: results are text. Send it in a user_message behind it.")
+    return content.text.replace(_FOLLOWS, "left out, it can't be sent") if content.chunks else content.text
 
 
 def write_json(value: object) -> str:

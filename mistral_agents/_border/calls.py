@@ -11,15 +11,17 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from mistral_agents._border.blocks import ResultContent
 from mistral_agents._border.text import mend_json
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, check_depth
+from mistral_agents._turn.content import chunk_text, content_chunks
 from mistral_agents.confirmation import denied
-from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id
-from mistral_agents.errors import PendingCallsError
+from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id, user_message
+from mistral_agents.errors import ConfigurationError, PendingCallsError
 
 INTERRUPTED = "interrupted: the call was stopped before it gave a result"
 SKIPPED = (
@@ -31,6 +33,10 @@ UNNAMED = "call_without_a_name"
 UNREADABLE = "unreadable: the call was not run"
 UNREADABLE_RESULT = UNREADABLE + ", since {}"
 _CALL_ID = re.compile("[a-zA-Z0-9]{9}")
+
+
+Call = tuple[str, str, Any]
+"""A function call: id, name, and arguments as text or as an object."""
 
 
 class UnreadableCallError(ValueError):
@@ -56,6 +62,7 @@ def parse_call_arguments(arguments: object) -> JsonDict:
         value = json.loads(
             arguments, object_pairs_hook=_read_object, parse_constant=_refuse_constant, parse_float=_read_float
         )
+        check_depth(arguments, value)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UnreadableCallError(f"the arguments are no JSON object: {reason}.") from None
@@ -160,6 +167,63 @@ def _answer_unrun(call_id: str, fault: str | None) -> JsonDict:
     return function_result(call_id, {"error": INTERRUPTED if fault is None else UNREADABLE_RESULT.format(fault)})
 
 
+def drop_silent(inputs: list[JsonDict], confirmations: list[JsonDict]) -> tuple[list[JsonDict], list[JsonDict]]:
+    """Inputs without messages of the user that say nothing, and the confirmations beside them.
+
+    Raises:
+        ConfigurationError: It is the last message that says nothing, which leaves nothing to answer.
+    """
+    if inputs and is_silent(inputs[-1]) and not confirmations:
+        raise ConfigurationError(
+            "The last message says nothing; the service takes no empty inputs.", hint="Say something, or leave it out."
+        )
+    return [entry for entry in inputs if not is_silent(entry)], confirmations
+
+
+def is_silent(entry: JsonDict) -> bool:
+    """Whether an input is a message of the user without words, pictures or files."""
+    if entry.get("type") != "message.input":
+        return False
+    return all(
+        chunk.get("type") == "text" and not chunk_text(chunk).strip() for chunk in content_chunks(entry["content"])
+    )
+
+
+# Results with files --------------------------------------------------------------------------------------------------
+
+Said = JsonDict | tuple[JsonDict, ResultContent]
+"""An entry; a result's with what it holds."""
+
+
+def make_result_entry(call_id: str, content: ResultContent, prefix: str = "") -> Said:
+    """The result of a call."""
+    entry = function_result(call_id, f"{prefix}{content.text}")
+    return (entry, content) if content.chunks else entry
+
+
+def split_said(said: Said) -> tuple[JsonDict, tuple[JsonDict, ...]]:
+    """An entry, and the files that follow it."""
+    return (said[0], said[1].chunks) if isinstance(said, tuple) else (said, ())
+
+
+def place_files(said: Iterable[Said]) -> list[JsonDict]:
+    """The entries, and behind the results of a turn one message of the user with their files, each under its call's id.
+
+    The service takes nothing else before the results are complete.
+    """
+    entries: list[JsonDict] = []
+    files: list[JsonDict] = []
+    for one in said:
+        entry, chunks = split_said(one)
+        if is_said(entry) and files:
+            entries.append(user_message(files))
+            files = []
+        entries.append(entry)
+        if chunks:
+            files += [{"type": "text", "text": f"Files of the result of {entry['tool_call_id']}:"}, *chunks]
+    return [*entries, user_message(files)] if files else entries
+
+
 # Calls and results in what is sent ------------------------------------------------------------------------------------
 
 
@@ -169,9 +233,28 @@ def is_unrun_answer(entry: object) -> bool:
     return any(words in said for words in (INTERRUPTED, UNREADABLE, SKIPPED))
 
 
+def add_untold(told: Sequence[Call], again: Iterable[Call]) -> list[Call]:
+    """The calls of an answer that a framework tells in two places, each once; several may share an id."""
+    left = Counter(call_id for call_id, _, _ in told)
+    found = list(told)
+    for call in again:
+        if left[call[0]]:
+            left[call[0]] -= 1
+        else:
+            found.append(call)
+    return found
+
+
 def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDict:
     """A call of a history, to be sent again: as it came, with a name that the service takes where it had none."""
     return function_call(call_id or "", name or UNNAMED, arguments if arguments is not None else "")
+
+
+def replay_run(run_id: object, name: str, arguments: str | Mapping[str, Any] | None, info: object) -> list[JsonDict]:
+    """A run of a hosted tool of a history, to be sent again: the service takes executions only as call and result."""
+    call_id = short_call_id(str(run_id if run_id is not None else arguments))
+    result = info.get("result", info) if isinstance(info, dict) else info
+    return [function_call(call_id, name, arguments or {}), function_result(call_id, result)]
 
 
 def close_history(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outcome, was_said
-from mistral_agents._border.calls import close_calls, close_history, shorten_ids
+from mistral_agents._border.calls import close_calls, close_history, drop_silent, shorten_ids
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
@@ -306,7 +306,7 @@ class Continuation:
         """
         located = self._locate(history, info)
         if history is not None and located.operation != "start":
-            said = say(replace(located, operation="append", reason=None))
+            said = drop_silent(*say(replace(located, operation="append", reason=None)))
             found = self._find_lost(history, *said) or self._find_paused(history, said[0])
             if found is not None:
                 return TurnRequest("append", None, {}, located.conversation_id, found=found)
@@ -317,7 +317,7 @@ class Continuation:
                 conversation_id=self.conversation_id,
                 hint=_CONFIRM,
             )
-        inputs, confirmations = say(position)
+        inputs, confirmations = drop_silent(*say(position))
         undecided: list[FunctionCall] = []
         if not inputs and not confirmations:
             raise ConfigurationError(_NOTHING_NEW, conversation_id=position.conversation_id)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents._border.calls import Call
 from mistral_agents._json import digest, load_json
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
@@ -122,10 +123,6 @@ class Mark:
     branch: bool = False
     skipped: Sequence[str] = ()
     waiting: Sequence[str] = ()
-
-
-Call = tuple[str, str, Any]
-"""A function call: id, name, and arguments as text or as an object."""
 
 
 @dataclass(frozen=True, slots=True)

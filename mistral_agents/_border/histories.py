@@ -208,3 +208,22 @@ def count_shared(known: Sequence[M], given: Sequence[M], identity: Identity[M]) 
             break
         count += 1
     return count
+
+
+def count_new(known: Sequence[str], now: Sequence[str]) -> int | None:
+    """How many messages at the end of a memory a conversation does not cover.
+
+    A memory may have been cut off at its beginning since, which is no edit.
+
+    Args:
+        known: Fingerprints of the messages that the conversation covers, the last of them.
+        now: Those of all that the memory holds.
+
+    Returns:
+        None where the memory does not go on from what is known: it was edited, or begun anew.
+    """
+    for end in range(len(now), 0, -1):
+        length = min(len(known), end)
+        if length and list(now[end - length : end]) == list(known[-length:]):
+            return len(now) - end
+    return None

@@ -142,7 +142,8 @@ TABLE: tuple[Option, ...] = (
         "tool_choice",
         "`auto`, `none`, `any` or `required` (or True), a function's name, or the dicts that name one: the service "
         "knows no named tool, so only that one is offered then, and must be called. A forced choice is refused beside "
-        "hosted tools, as the service does. An agent decides itself: a forced choice gives a warning there.",
+        "hosted tools, as the service does, and where there is no tool. An agent decides itself: a forced choice gives "
+        "a warning there.",
     ),
     Option(
         "parallel_tool_calls",
@@ -530,14 +531,21 @@ def function_name(tool: Mapping[str, Any]) -> str | None:
     return function.get("name") if tool.get("type") == "function" and isinstance(function, Mapping) else None
 
 
-def choose_tools(tools: Sequence[JsonDict], choice: object) -> tuple[list[JsonDict], str | None]:
+def choose_tools(
+    tools: Sequence[JsonDict], choice: object, *, has_own: bool = False
+) -> tuple[list[JsonDict], str | None]:
     """The tools to offer and the service's word for a tool choice; None where there is nothing to choose.
 
     The service knows no named tool: then only that one is offered, and must be called. `any` and `required` are the
     same to it; `required` is the word that its refusals use.
 
+    Args:
+        tools: All tools of the call.
+        choice: The choice, in any spelling.
+        has_own: Whether the conversation may have tools of its own, which nobody here knows.
+
     Raises:
-        ConfigurationError: The choice can't be honoured.
+        ConfigurationError: The choice can't be honoured, or forces a call where there is nothing to call.
     """
     offered = list(tools)
     if choice is None or choice is False:
@@ -549,6 +557,11 @@ def choose_tools(tools: Sequence[JsonDict], choice: object) -> tuple[list[JsonDi
         offered, word = [tool for tool in offered if function_name(tool) == name], "required"
         if not offered:
             raise ConfigurationError(f"tool_choice names {name!r}, which is none of the function tools.")
+    if word == "required" and not offered and not has_own:
+        raise ConfigurationError(
+            f"tool_choice={choice!r} can't be honoured: there is no tool to call.",
+            hint="Give tools with it, or leave it out.",
+        )
     hosted = [str(tool.get("type")) for tool in offered if function_name(tool) is None]
     if word == "required" and hosted:
         raise ConfigurationError(

@@ -1,70 +1,115 @@
-"""Stop sequences that the service can't be asked for (beside `agent_id`), enforced here: in streams and whole turns."""
+"""What the service can't be asked for is enforced here: an agent's stop sequences, one function call at a time.
+
+A stop sequence may be cut in two by a stream, or by a reference that stands in the text; a message is one text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from mistral_agents._border.events import CallDelta, ContentPiece, Record, TextDelta
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import chunk_text
 from mistral_agents.entries import Entry, MessageOutput, parse_entry
 from mistral_agents.turn import Turn
 
 
-class TextCut:
-    """Cuts a growing text before the first stop sequence, even one that a stream cut in two.
+class AnswerCut:
+    """Lets the records of a turn pass as far as they may be shown.
+
+    Each message is looked through by itself. What may be the beginning of a stop sequence waits, and so does all that
+    comes behind it, until the rest of the message tells.
 
     Attributes:
         hit: Whether a stop sequence came; nothing after it is shown.
-        shown: What was shown of the text.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], *, first_call_only: bool = False) -> None:
         self._words = tuple(word for word in words if word)
-        self._held = ""
-        self.shown = ""
+        self._first_call_only = first_call_only
+        self._call: str | None = None
+        self._waiting: deque[tuple[Record, str]] = deque()
+        self._entry_id: str | None = None
+        self._pieces: dict[int, tuple[ContentPiece, ContentPiece]] = {}
         self.hit = False
 
-    def __bool__(self) -> bool:
-        """Whether there is anything to look for."""
-        return bool(self._words)
+    def take(self, records: Iterable[Record]) -> Sequence[Record]:
+        """What may be shown, of these records and of what waited before."""
+        if self._first_call_only:
+            records = [record for record in records if not self._is_further_call(record)]
+        if not self._words:
+            return list(records)
+        return [shown for record in records for shown in self._look_through(record)]
 
-    def begin(self) -> None:
-        """Another text begins."""
-        self._held = self.shown = ""
+    def end(self) -> list[Record]:
+        """What waited, at the end of the turn."""
+        return [] if self.hit else self._release(None)
 
-    def add(self, text: str) -> str:
-        """What may be shown of the text that came, and of what was held back before."""
-        if self.hit or not self._words:
-            return "" if self.hit else text
-        self._held += text
-        places = [self._held.find(word) for word in self._words if word in self._held]
-        self.hit = bool(places)
-        upto = min(places) if places else len(self._held) - self._count_doubtful()
-        ready, self._held = self._held[:upto], self._held[upto:]
-        self.shown += ready
-        return ready
+    def _is_further_call(self, record: Record) -> bool:
+        """Whether a record belongs to a function call behind the first one; hosted calls that wait are none."""
+        if not isinstance(record, CallDelta) or record.entry.get("confirmation_status") is not None:
+            return False
+        self._call = self._call if self._call is not None else record.key
+        return record.key != self._call
 
-    def end(self) -> str:
-        """What was held back, at the end of the text."""
-        rest, self._held = "" if self.hit else self._held, ""
-        self.shown += rest
-        return rest
+    def _look_through(self, record: Record) -> list[Record]:
+        if self.hit:
+            return []
+        if not isinstance(record, TextDelta):
+            self._waiting.append((record, ""))
+            return self._release(0) if len(self._waiting) == 1 else []
+        before: list[Record] = []
+        if record.piece.entry_id != self._entry_id:
+            before, self._entry_id = self._release(None), record.piece.entry_id
+        self._waiting.append((record, record.text))
+        text = "".join(text for _, text in self._waiting)
+        place = find_stop(text, self._words)
+        self.hit = place is not None
+        return before + self._release(place if place is not None else len(text) - self._count_doubtful(text))
 
-    def _count_doubtful(self) -> int:
+    def _count_doubtful(self, text: str) -> int:
         """How many characters at the end may be the beginning of a stop sequence."""
-        sizes = (size for word in self._words for size in range(1, len(word)) if self._held.endswith(word[:size]))
+        sizes = (size for word in self._words for size in range(1, len(word)) if text.endswith(word[:size]))
         return max(sizes, default=0)
+
+    def _release(self, size: int | None) -> list[Record]:
+        """What waits up to a number of characters (None: all), and what stands there that is no text."""
+        shown: list[Record] = []
+        while self._waiting:
+            record, text = self._waiting.popleft()
+            taken = text if size is None else text[:size]
+            if isinstance(record, TextDelta):
+                shown += [self._copy(record, taken)] if taken or not text else []
+            else:
+                shown.append(record)
+            size = None if size is None else size - len(taken)
+            if len(taken) < len(text):
+                self._waiting.appendleft((record, text[len(taken) :]))
+                break
+        return shown
+
+    def _copy(self, record: TextDelta, text: str) -> TextDelta:
+        """The record with a part of its text, in a piece that holds what was shown of it."""
+        piece = record.piece
+        _, shown = self._pieces.setdefault(id(piece), (piece, ContentPiece(piece.entry_id, piece.place, piece.chunk)))
+        shown.texts.append(text)
+        return TextDelta(shown, text)
+
+
+def find_stop(text: str, words: Sequence[str]) -> int | None:
+    """Where the first stop sequence of a text begins; None where there is none."""
+    return min((text.find(word) for word in words if word and word in text), default=None)
 
 
 def cut_turn(turn: Turn, words: Sequence[str]) -> Turn:
     """A turn as far as it may be shown: the message with a stop sequence ends before it, and is the last entry."""
     for place, entry in enumerate(turn.entries):
         if isinstance(entry, MessageOutput):
-            cut = TextCut(words)
-            shown = cut.add(entry.text)
-            if cut.hit:
-                return replace(turn, entries=[*turn.entries[:place], _shorten_message(entry, len(shown))])
+            size = find_stop(entry.text, words)
+            if size is not None:
+                return replace(turn, entries=[*turn.entries[:place], _shorten_message(entry, size)])
     return turn
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
-from mistral_agents._border.calls import answer_unrun, close_history, find_undecided
+from mistral_agents._border.calls import answer_unrun, close_history, find_undecided, is_said, place_files, split_said
 from mistral_agents._border.continuation import find_paused_turn
 from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.functions import Results
@@ -126,7 +126,7 @@ class Dialog:
     seed: list[JsonDict] = field(default_factory=list)
     unsure: bool = False
     _open: list[FunctionCall] = field(default_factory=list)
-    _answers: dict[str, JsonDict] = field(default_factory=dict)
+    _answers: Results = field(default_factory=dict)
     _broken_start: bool = False
     _under_way: bool = False
     _lost: _Lost | None = None
@@ -252,11 +252,12 @@ class Dialog:
         return (yield from self._send(asked, said, turns))
 
     def _send(self, asked: list[JsonDict], said: list[JsonDict], turns: list[Turn]) -> Generator[Action, Any, Turn]:
-        results = [self._answers.get(c.tool_call_id) or answer_unrun([c])[0] for c in self._open if not _waits(c)]
+        answers = [self._answers.get(c.tool_call_id) or answer_unrun([c])[0] for c in self._open if not _waits(c)]
+        results = place_files(answers)
         waiting = [call for call in self._open if _waits(call)]
-        left = find_undecided(waiting, self._answers, speaks=bool(said))
+        left = find_undecided(waiting, self._answers, speaks=any(map(is_said, [*results, *said])))
         decided = [call for call in self._open if _waits(call) and call not in left]
-        confirmations = [self._answers.get(c.tool_call_id) or denied([c])[0] for c in decided]
+        confirmations = [split_said(self._answers.get(c.tool_call_id) or denied([c])[0])[0] for c in decided]
         sent = [*self.seed, *results, *said]
         lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
         self._under_way = True
@@ -309,7 +310,9 @@ class Dialog:
         return paused is not None and paused == asked and bool(self._open)
 
     def _run_functions(self, calls: list[FunctionCall], asked: list[JsonDict]) -> Generator[Action, Any, None]:
-        action = RunFunctions(calls, {key: answer for key, answer in self._answers.items() if "result" in answer})
+        action = RunFunctions(
+            calls, {k: answer for k, answer in self._answers.items() if "result" in split_said(answer)[0]}
+        )
         try:
             results = yield action
         except Exception as error:
@@ -317,7 +320,7 @@ class Dialog:
                 self._paused = asked
                 self._answers.update(action.results)
             raise
-        self._answers.update({result["tool_call_id"]: result for result in results})
+        self._answers.update({split_said(result)[0]["tool_call_id"]: result for result in results})
 
     def _answer_turn(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.events import DONE
-from mistral_agents._border.options import choose_tools, resolve_options, take_completion
+from mistral_agents._border.options import check_agent_options, choose_tools, resolve_options, take_completion
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
@@ -67,6 +67,9 @@ def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
     per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
     completion = take_completion(given)
     choice = completion.pop("tool_choice", None)
+    if "agent_id" in given:
+        check_agent_options({**completion, "tool_choice": choice, "instructions": given.get("instructions")})
+        return given, per_turn
     tools, word = choose_tools(given.get("tools", ()), choice)
     if "tools" in given:
         given["tools"] = tools

@@ -9,24 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from mistral_agents._border.blocks import write_json
-from mistral_agents._border.calls import answer_unrun, find_call_fault, parse_call_arguments
+from mistral_agents._border.blocks import make_result
+from mistral_agents._border.calls import Said, answer_unrun, find_call_fault, make_result_entry, parse_call_arguments
 from mistral_agents._border.control import call_in_thread, is_steering
+from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
 
 Functions = Mapping[str, Callable[..., Any]]
-Results = dict[str, JsonDict]
+Results = dict[str, Said]
 """Results by call id, filled as they come: what one call has given is kept though another is stopped."""
 _WORKERS = 8
 
 
-def _pair_result(call: FunctionCall, value: object) -> JsonDict:
-    try:
-        return function_result(call.tool_call_id, value)
-    except (TypeError, ValueError):
-        plain = isinstance(value, (dict, list, tuple, bytes, bytearray, memoryview))
-        return function_result(call.tool_call_id, write_json(value) if plain else str(value))
+def _pair_result(call: FunctionCall, value: object) -> Said:
+    return make_result_entry(call.tool_call_id, make_result(read_value(value)))
 
 
 def _pair_failure(call: FunctionCall, error: Exception) -> JsonDict:
@@ -43,7 +40,7 @@ def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDic
     return None
 
 
-def _run_function(call: FunctionCall, functions: Functions) -> JsonDict:
+def _run_function(call: FunctionCall, functions: Functions) -> Said:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
@@ -60,9 +57,7 @@ async def _await(value: Any) -> Any:
     return await value
 
 
-def run_functions(
-    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
-) -> list[JsonDict]:
+def run_functions(calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None) -> list[Said]:
     """The results of all calls, in their order; several run at once, in threads that see the caller's context.
 
     An unreadable call is not run; it, an unknown function and one that raises give an error result.
@@ -88,7 +83,7 @@ def run_functions(
 def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Results) -> None:
     pool = ThreadPoolExecutor(min(len(calls), _WORKERS), thread_name_prefix="mistral-agents-function")
     try:
-        running: list[tuple[FunctionCall, Future[JsonDict]]] = [
+        running: list[tuple[FunctionCall, Future[Said]]] = [
             (call, pool.submit(contextvars.copy_context().run, _run_function, call, functions)) for call in calls
         ]
         stopped: BaseException | None = None
@@ -103,7 +98,7 @@ def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Res
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _arun_function(call: FunctionCall, functions: Functions) -> JsonDict:
+async def _arun_function(call: FunctionCall, functions: Functions) -> Said:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
@@ -121,7 +116,7 @@ async def _arun_function(call: FunctionCall, functions: Functions) -> JsonDict:
 
 async def arun_functions(
     calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
-) -> list[JsonDict]:
+) -> list[Said]:
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]

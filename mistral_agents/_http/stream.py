@@ -278,6 +278,12 @@ class _Reading:
             **self._collect_facts(),
         )
 
+    def _take_found(self, turn: Turn) -> None:
+        """Tell a turn that was applied and whose stream was lost before its first event, as its stream would have."""
+        self._whole, self._suspect, self._opened, self._over = turn.raw, None, None, False
+        self._decoder = EventDecoder(self._transport.clients.max_body_bytes)
+        self._pending.extend(reply_events(turn.raw))
+
     def _type_failure(self, error: Exception) -> Exception:
         """The error to raise for what went wrong while reading."""
         if isinstance(error, (ToolBudgetExceededError, ResponseFormatError)):
@@ -324,7 +330,7 @@ class TurnStream(_Reading):
 
     Raises:
         StreamInterruptedError: The stream ended before `conversation.response.done`, or an event of it can't be read;
-            `.turn` holds what arrived.
+            `.turn` holds what arrived, and `.found` the whole where the history of the conversation holds it.
         TurnFailedError: The service told of a failure.
         ResponseFormatError: The reply is no stream of events, and no conversation response either.
         ToolBudgetExceededError: A limit of the policy was passed; `.turn` holds what arrived.
@@ -338,13 +344,18 @@ class TurnStream(_Reading):
         call: Call,
         watch: Watch | None = None,
         before: Callable[[], None] | None = None,
+        find: Callable[[MistralAgentsError], Turn] | None = None,
     ) -> None:
         super().__init__(transport, call, watch)
         self._before = before
+        self._find = find
         self._chunks: Iterator[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._open()
+        try:
+            self._open()
+        except MistralAgentsError as error:
+            self._recover(error)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -370,9 +381,11 @@ class TurnStream(_Reading):
         except Exception as error:
             raised = self._type_failure(error)
             self._close(raised)
-            if raised is error:
+            if not isinstance(raised, MistralAgentsError):
                 raise
-            raise raised from error
+            raised.__cause__ = error if raised is not error else error.__cause__
+            self._recover(raised)
+            return next(self)
         except BaseException as error:
             self._close(error)
             raise
@@ -381,13 +394,28 @@ class TurnStream(_Reading):
         return event
 
     def _open(self) -> None:
-        if self._opened is None and not self._over:
+        if self._opened is None and self._whole is None and not self._over:
             if self._before is not None:
                 self._before()
             opened = self._transport.open(self._call, stream=True)
             self._begin(opened)
             arriving = opened.response.iter_bytes()
             self._chunks = arriving if self._guard is None else self._guard.watch(arriving)
+
+    def _recover(self, error: MistralAgentsError) -> None:
+        """Look for a lost turn: it is told where nothing of it was told yet, else the error carries it.
+
+        Raises:
+            MistralAgentsError: It is not found, or its reader has a part of it.
+        """
+        if self._find is None:
+            raise error
+        if not self._has_begun:
+            self._take_found(self._find(error))
+            return
+        with contextlib.suppress(MistralAgentsError):
+            error.found = self._find(error)
+        raise error
 
     def _read_chunk(self, chunks: Iterator[bytes]) -> None:
         chunk = next(chunks, None)
@@ -428,14 +456,19 @@ class AsyncTurnStream(_Reading):
         call: Call,
         watch: Watch | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        find: Callable[[MistralAgentsError], Awaitable[Turn]] | None = None,
     ) -> None:
         super().__init__(transport, call, watch)
         self._before = before
+        self._find = find
         self._open_stream: OpenStream | None = None
         self._at_end = False
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        try:
+            await self._open()
+        except MistralAgentsError as error:
+            await self._recover(error)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -461,9 +494,11 @@ class AsyncTurnStream(_Reading):
         except Exception as error:
             raised = self._type_failure(error)
             await self._aclose(raised)
-            if raised is error:
+            if not isinstance(raised, MistralAgentsError):
                 raise
-            raise raised from error
+            raised.__cause__ = error if raised is not error else error.__cause__
+            await self._recover(raised)
+            return await anext(self)
         except BaseException as error:
             await self._aclose(error)
             raise
@@ -472,7 +507,7 @@ class AsyncTurnStream(_Reading):
         return event
 
     async def _open(self) -> None:
-        if self._opened is None and not self._over:
+        if self._opened is None and self._whole is None and not self._over:
             if self._before is not None:
                 await self._before()
             keeper = keeper_of()
@@ -486,6 +521,17 @@ class AsyncTurnStream(_Reading):
             arriving = opened.response.aiter_bytes()
             chunks = arriving if self._guard is None else self._guard.awatch(arriving)
             self._open_stream = keeper.keep(opened.response, chunks, arriving)
+
+    async def _recover(self, error: MistralAgentsError) -> None:
+        if self._find is None:
+            raise error
+        if not self._has_begun:
+            self._take_found(await self._find(error))
+            self._open_stream = None
+            return
+        with contextlib.suppress(MistralAgentsError):
+            error.found = await self._find(error)
+        raise error
 
     async def _read_chunk(self) -> None:
         chunk = await self._open_stream.read() if self._open_stream is not None else None

@@ -19,7 +19,7 @@ from mistral_agents.cli import agents, batch, conversations, libraries
 from mistral_agents.cli.chat import chat
 from mistral_agents.cli.doctor import examine, report_findings
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
-from mistral_agents.cli.session import CommandSession, find_session, read_key, set_logging
+from mistral_agents.cli.session import CommandSession, find_session, set_logging
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
 _FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "-vv", "--verbose"})
@@ -63,7 +63,7 @@ class _Commands(TyperGroup):
         except (MistralAgentsError, OSError) as error:
             find_session(ctx).report(str(error))
             ctx.exit(exit_code(error))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             find_session(ctx).report("interrupted")
             ctx.exit(INTERRUPTED)
         finally:
@@ -116,7 +116,8 @@ _AS_THEY_ARE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_
 @app.command(context_settings=_AS_THEY_ARE, add_help_option=False)
 def serve(context: typer.Context) -> None:
     """Serve the local stand-in; options as of `python -m mistral_agents_server`."""
-    process = subprocess.Popen([sys.executable, "-m", "mistral_agents_server", *context.args])  # noqa: S603 our own
+    command = [sys.executable, "-m", "mistral_agents_server", *_hand_on(context)]
+    process = subprocess.Popen(command)  # noqa: S603 our own
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         code = process.wait()
@@ -147,6 +148,12 @@ def run_verify(context: typer.Context) -> None:
         raise ConfigurationError("This version has no verification: install one that has `mistral_agents.verify`.")
     if session.base_url is not None:
         os.environ["MISTRAL_BASE_URL"] = session.base_url
-    if session.key_file is not None:
-        os.environ["MISTRAL_API_KEY"] = read_key(session.key_file)
-    raise typer.Exit(int(importlib.import_module("mistral_agents.verify.__main__").main(context.args)))
+    key = session.find_key() if "--list" not in context.args else None
+    if key is not None:
+        os.environ["MISTRAL_API_KEY"] = key
+    raise typer.Exit(int(importlib.import_module("mistral_agents.verify.__main__").main(_hand_on(context))))
+
+
+def _hand_on(context: typer.Context) -> list[str]:
+    """The arguments for another program, with `--json` where it stood before the command."""
+    return [*context.args, *(["--json"] if find_session(context).as_json else [])]

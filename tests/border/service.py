@@ -20,6 +20,7 @@ class Service:
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self._status, self._planned = 200, [self._message("ok")]
+        self._next: tuple[int, Any] | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,7 +34,8 @@ class Service:
                 outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                 kind, data = outer._answer(bool(outer.bodies[-1].get("stream")))
                 status = outer._status
-                outer._status, outer._planned = 200, [outer._message("ok")]
+                outer._status, outer._planned = outer._next or (200, [outer._message("ok")])
+                outer._next = None
                 self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(data)))
@@ -56,6 +58,10 @@ class Service:
         """Plan the words of the next answer."""
         self._planned = [self._message(text)]
 
+    def answer(self, *contents: Any) -> None:
+        """Plan the messages of the next answer by their contents."""
+        self._planned = [{**self._message(""), "id": f"msg_{n}", "content": one} for n, one in enumerate(contents)]
+
     def calls(self, *calls: tuple[str | None, str]) -> None:
         """Plan the calls (id or nothing, name) of the next answer."""
         kind = {"type": "function.call", "arguments": "{}"}
@@ -67,6 +73,10 @@ class Service:
     def fail(self, status: int, body: Any) -> None:
         """Plan a failure."""
         self._status, self._planned = status, body
+
+    def fail_next(self, status: int, body: Any) -> None:
+        """Plan a failure of the turn after the next."""
+        self._next = status, body
 
     def _message(self, text: str) -> dict[str, Any]:
         return {"type": "message.output", "id": f"msg_{len(self.bodies)}", "role": "assistant", "content": text}

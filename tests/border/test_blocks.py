@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import base64
+import json
 import warnings
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from mistral_agents._border.blocks import (
     Part,
     ResultContent,
-    make_attachments,
     make_chunk,
     make_content,
     make_result,
     make_text_only,
     write_json,
 )
+from mistral_agents._border.calls import make_result_entry, place_files
+from mistral_agents._border.dialects import read_value
 from mistral_agents._conversation.functions import run_functions
-from mistral_agents.entries import FunctionCall
+from mistral_agents.entries import FunctionCall, function_result
 from mistral_agents.errors import ConfigurationError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -112,10 +117,12 @@ def test_a_result_keeps_its_text_and_its_pictures_follow() -> None:
     content = make_result([Part("text", "text", text="taken"), Part("image", "image", data=PNG)])
     assert content.text == "taken\n[image: see the message behind the results]"
     assert [chunk["type"] for chunk in content.chunks] == ["image_url"]
-    [entry] = make_attachments([("call1", ResultContent("plain")), ("call2", content)])
+    said = [make_result_entry("call1", ResultContent("plain")), make_result_entry("call2", content)]
+    first, second, entry = place_files(said)
+    assert (first["result"], second["result"]) == ("plain", content.text)
     assert entry["role"] == "user"
     assert entry["content"] == [{"type": "text", "text": "Files of the result of call2:"}, *content.chunks]
-    assert make_attachments([("call1", ResultContent("plain"))]) == []
+    assert place_files(said[:1]) == [first]
 
 
 def test_a_result_that_cannot_be_sent_whole_says_so() -> None:
@@ -134,6 +141,89 @@ def test_a_function_that_gives_bytes_says_how_many(value: Any) -> None:
     [entry] = run_functions([call], {"shot": lambda: value})
     assert "<4 bytes>" in entry["result"]
     assert "PNG" not in entry["result"]
+
+
+PICTURES: dict[str, dict[str, Any]] = {
+    "image_url": {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{ENCODED}"}},
+    "image_url, flat": {"type": "image_url", "image_url": f"data:image/png;base64,{ENCODED}"},
+    "base64": {"type": "image", "base64": ENCODED, "mime_type": "image/png"},
+    "Anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ENCODED}},
+    "MCP": {"type": "image", "data": ENCODED, "mimeType": "image/png"},
+    "resource": {"type": "resource", "resource": {"uri": "a://b", "mimeType": "image/png", "blob": ENCODED}},
+}
+
+
+class Shot(BaseModel):
+    type: str = "image"
+    data: str = ENCODED
+    mimeType: str = "image/png"
+
+
+@dataclass
+class Report:
+    title: str
+    chart: Any
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES.keys())
+@pytest.mark.parametrize("form", ["alone", "listed", "beside text", "nested", "as JSON text"])
+def test_a_picture_in_whatever_a_function_gives_is_a_picture(picture: dict[str, Any], form: str) -> None:
+    value: Any = {
+        "alone": picture,
+        "listed": [picture],
+        "beside text": ["taken", picture],
+        "nested": {"title": "sales", "charts": (picture,)},
+        "as JSON text": json.dumps({"title": "sales", "chart": picture}),
+    }[form]
+    content = make_result(read_value(value))
+    assert [chunk["image_url"] for chunk in content.chunks] == [f"data:image/png;base64,{ENCODED}"]
+    assert ENCODED not in content.text
+    assert "see the message behind the results" in content.text
+    assert ("sales" in content.text) == (form in ("nested", "as JSON text"))
+
+
+@pytest.mark.parametrize("value", [Shot(), [Shot()], Report("sales", Shot()), {"chart": Report("a", Shot())}])
+def test_a_picture_in_an_object_is_a_picture(value: Any) -> None:
+    content = make_result(read_value(value))
+    assert len(content.chunks) == 1
+    assert ENCODED not in content.text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ("text", "text"),
+        ('{"type": "image"', '{"type": "image"'),
+        (7, "7"),
+        ([1, "a"], '[1, "a"]'),
+        ({"type": "file", "name": "a.txt"}, '{"type": "file", "name": "a.txt"}'),
+        ([{"type": "image", "id": 1}], '[{"type": "image", "id": 1}]'),
+        ({"type": {"odd": 1}}, '{"type": {"odd": 1}}'),
+        ({"type": "video", "url": "https://a.test"}, '{"type": "video", "url": "https://a.test"}'),
+        ({"type": "text", "text": 5}, '{"type": "text", "text": 5}'),
+        (datetime(2024, 1, 2, tzinfo=timezone.utc), "2024-01-02 00:00:00+00:00"),
+        (Report("a", 1), '{"title": "a", "chart": 1}'),
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+        ('{"picture": {"type": "image", "url": "https://a.test"}}',) * 2,
+    ],
+)
+def test_what_is_no_picture_stays_as_it_was(value: Any, text: str) -> None:
+    content = make_result(read_value(value))
+    assert (content.text, content.chunks) == (text, ())
+
+
+def test_a_value_that_holds_itself_is_text() -> None:
+    ring: list[Any] = []
+    ring.append(ring)
+    assert "[...]" in make_result(read_value(ring)).text
+
+
+def test_a_result_made_by_hand_tells_of_a_picture_it_cannot_hold() -> None:
+    with pytest.warns(UserWarning, match="Send it in a user_message"):
+        entry = function_result("call1", PICTURES["MCP"])
+    assert entry["result"] == "[image: left out, it can't be sent]"
+    assert function_result("call1", {"a": [1, None]})["result"] == '{"a": [1, null]}'
 
 
 def test_nothing_is_said_of_what_is_sent() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from mistral_agents._border.histories import ConvertedHistory, Identity, Ledger, Unsaved, count_shared
+import pytest
+
+from mistral_agents._border.histories import ConvertedHistory, Identity, Ledger, Unsaved, count_new, count_shared
 from mistral_agents.entries import Entry, parse_entries
 
 
@@ -64,3 +66,19 @@ def test_what_a_turn_brought_is_claimed_once() -> None:
 def test_what_two_lists_share_ends_at_the_first_difference() -> None:
     assert count_shared(["a", "b", "c"], ["a", "b", "d"], TEXTS) == 2
     assert count_shared(["a", "system"], ["a", "system"], TEXTS) == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "count"),
+    [
+        (["a", "b"], ["a", "b"], 0),
+        (["a", "b"], ["a", "b", "c", "d"], 2),
+        (["a", "b"], ["b", "c"], 1),
+        (["a", "b"], ["a", "changed", "c"], None),
+        (["a", "b"], [], None),
+        ([], ["a"], None),
+    ],
+    ids=["nothing new", "two new", "cut off at its beginning", "edited", "begun anew", "nothing known"],
+)
+def test_what_a_memory_holds_behind_what_is_known_is_counted(known: list[str], now: list[str], count: int | None):
+    assert count_new(known, now) == count

@@ -150,6 +150,28 @@ def test_a_choice_of_nothing_is_refused(choice: Any) -> None:
         choose_tools([WEATHER], choice)
 
 
+@pytest.mark.parametrize("choice", ["any", "required", True, {"type": "any"}])
+def test_a_forced_choice_without_tools_is_refused(choice: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"tool_choice=.* no tool to call"):
+        choose_tools([], choice)
+    assert choose_tools([], choice, has_own=True) == ([], "required")
+    with pytest.raises(ConfigurationError, match="tool_choice"):
+        Conversation(MistralAgents(api_key="k"), model="m", tool_choice=choice)
+
+
+def test_a_choice_that_forces_nothing_needs_no_tools() -> None:
+    assert [choose_tools([], choice) for choice in ("auto", "none", None)] == [([], "auto"), ([], "none"), ([], None)]
+
+
+def test_a_conversation_with_an_agent_names_what_the_agent_brings() -> None:
+    client = MistralAgents(api_key="k")
+    with pytest.raises(ConfigurationError, match="stop, temperature"):
+        Conversation(client, agent_id="ag_1", temperature=0, stop=["x"])
+    with pytest.warns(UserWarning, match="can't be forced on an agent"):
+        made = Conversation(client, agent_id="ag_1", tool_choice="any")
+    assert made._exchanges.start_options == {"agent_id": "ag_1"}
+
+
 def test_a_forced_choice_beside_hosted_tools_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"(?s)web_search.*response_format"):
         choose_tools([WEATHER, HOSTED], "any")

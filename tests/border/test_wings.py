@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 import json
 import warnings
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "name": ({}, {"name": "n", "description": "d"}),
     "named tool": ({}, {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "weather"}}),
     "choice of the model": ({"tool_choice": "any"}, {"tools": [WEATHER]}),
+    "choice without tools": ({}, {"tool_choice": "any"}),
+    "choice of the model without tools": ({"tool_choice": "required"}, {"tools": []}),
     "one at a time": ({"parallel_tool_calls": False}, {"tools": [WEATHER]}),
     "strict": ({}, {"tools": [WEATHER], "strict": True}),
     "unknown": ({}, {"temprature": 0}),
@@ -99,7 +102,17 @@ def test_an_option_has_one_meaning(service: Service, construct: dict[str, Any], 
 
 
 REFUSED = frozenset(
-    {"unknown", "unknown in args", "n", "top_k", "key per call", "agent with temperature", "agent with max_tokens"}
+    {
+        "unknown",
+        "unknown in args",
+        "n",
+        "top_k",
+        "key per call",
+        "agent with temperature",
+        "agent with max_tokens",
+        "choice without tools",
+        "choice of the model without tools",
+    }
 )
 
 
@@ -433,6 +446,13 @@ def run_llama_index_agent(service: Service, *, stored: bool, streams: bool) -> A
     return asyncio.run(run())
 
 
+def _asks_for_one_call() -> bool:
+    """Whether LlamaIndex's agent leaves `allow_parallel_tool_calls` at its default, as it does before 0.14.6."""
+    from llama_index.core.agent.workflow import FunctionAgent
+
+    return "allow_parallel_tool_calls" not in inspect.getsource(FunctionAgent._get_response)
+
+
 def run_conversation(service: Service, *, stored: bool, streams: bool) -> Any:
     client = MistralAgents(api_key="k", base_url=service.url, max_retries=0)
     conversation = Conversation(client, model="m", functions={"first": first, "second": second})
@@ -447,6 +467,8 @@ def run_conversation(service: Service, *, stored: bool, streams: bool) -> Any:
 @pytest.mark.parametrize("ids", [(None, None), ("", ""), ("call_0", "call_0")], ids=["none", "empty", "the same"])
 @pytest.mark.parametrize("run", [run_langchain_agent, run_llama_index_agent, run_conversation])
 def test_calls_without_ids_of_their_own_each_get_their_result(service, run, ids, stored, streams):
+    if run is run_llama_index_agent and not streams and _asks_for_one_call():
+        pytest.skip("this version of the agent asks for one call at a time where it does not stream")
     service.calls((ids[0], "first"), (ids[1], "second"))
     assert run(service, stored=stored, streams=streams) == "ok"
     results = {e["tool_call_id"]: e["result"] for e in service.bodies[-1]["inputs"] if e["type"] == "function.result"}
@@ -476,3 +498,34 @@ def test_a_film_in_a_result_is_not_read_as_its_base64(kind: str) -> None:
     with pytest.warns(UserWarning, match=kind):
         result = result_content([{"type": kind, kind: {"url": "data:video/mp4;base64,AAAA"}}])
     assert "AAAA" not in result.text
+
+
+@pytest.mark.parametrize("way", ["append", "aappend", "stream", "astream"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_picture_that_a_function_of_a_conversation_gives_follows_the_results(
+    service: Service, way: str, nested: bool
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+    functions = {"shot": lambda: {"page": 1, "shot": picture} if nested else picture, "plain": lambda: [1, 2]}
+    client = MistralAgents(api_key="k", base_url=service.url)
+    conversation = Conversation(client, model="m", functions=functions)
+    service.calls(("aaaaaaaa1", "shot"), ("aaaaaaaa2", "plain"))
+    talk(conversation, way, "look")
+    first, second, follows = service.bodies[-1]["inputs"]
+    assert (first["tool_call_id"], second["result"]) == ("aaaaaaaa1", "[1, 2]")
+    assert "see the message behind" in first["result"]
+    assert PICTURE not in first["result"]
+    assert follows["content"][1] == {"type": "image_url", "image_url": f"data:image/png;base64,{PICTURE}"}
+
+
+def talk(conversation: Conversation, way: str, text: str) -> None:
+    async def listen() -> None:
+        async for _ in conversation.astream(text):
+            pass
+
+    if way == "append":
+        conversation.append(text)
+    elif way == "stream":
+        list(conversation.stream(text))
+    else:
+        asyncio.run(listen() if way == "astream" else conversation.aappend(text))

@@ -7,12 +7,14 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from mistral_agents import Conversation, errors
 from mistral_agents.cli import app as app_module
 from mistral_agents.cli.app import app, hoist_options
 from mistral_agents.cli.exits import UnsureError, as_unsure, exit_code
+from mistral_agents.cli.session import CommandSession
 
 SPECS = {"agents": {"cli tides": {"model": "mistral-small-latest", "instructions": "Be brief."}, "cli desk": {"model": "mistral-small-latest", "handoffs": ["cli tides"]}}}  # fmt: skip
 
@@ -204,6 +206,16 @@ def test_the_key_comes_from_a_file_and_never_from_the_line(cli, monkeypatch, tmp
     (tmp_path / "key").write_text("two words")
     cli("agents", "list", "--api-key-file", "key", code=2)
     cli("agents", "list", "--api-key", "x", code=2)
+
+
+@pytest.mark.parametrize("end", [typer.Abort, KeyboardInterrupt])
+def test_who_leaves_the_question_for_the_key_is_said_to_have_interrupted(cli, monkeypatch, end):
+    def leave(*_, **__):
+        raise end
+
+    monkeypatch.delenv("MISTRAL_API_KEY")
+    monkeypatch.setattr(CommandSession, "find_key", leave)
+    assert "interrupted" in cli("agents", "list", code=130).stderr
 
 
 def test_options_of_all_commands_stand_anywhere():

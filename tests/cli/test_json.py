@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,6 @@ import typer
 from typer.testing import CliRunner
 
 from mistral_agents.cli.app import app
-
-HANDED_ON = {"serve", "verify"}
-"""Commands that hand their arguments on to another program."""
 
 
 def list_commands():
@@ -37,7 +36,7 @@ def data(standin, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("command", sorted(set(list_commands()) - HANDED_ON))
+@pytest.mark.parametrize("command", sorted(list_commands()))
 def test_each_command_is_run_with_json_by_a_test(command):
     text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     words = ", ".join(f'"{word}"' for word in command.split())
@@ -70,6 +69,37 @@ def test_the_doctor(data):
     rows = data("doctor")
     assert [sorted(row) for row in rows] == [["advice", "name", "seen", "state"]] * len(rows)
     assert {row["state"] for row in rows} <= {"ok", "warning"}
+
+
+def test_where_the_stand_in_serves():
+    command = [sys.executable, "-m", "mistral_agents.cli", "--json", "serve", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    told = json.loads(process.stdout.readline())
+    process.terminate()
+    process.communicate(timeout=30)
+    assert told["base_url"].startswith("http://127.0.0.1:")
+    assert sorted(told) == ["base_url", "code", "notes"]
+
+
+def test_what_was_verified(data, monkeypatch, tmp_path):
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert {"name", "statement", "opt_in"} == set(data("verify", "--list")[0])
+    report = data("verify", "--only", "models", "--pace", "0")
+    assert [(row["name"], row["verdict"]) for row in report["probes"]] == [("models", "holds")]
+    assert json.loads((tmp_path / "verify-report.json").read_text()) == report
+
+
+def test_verify_ends_before_it_pays_where_nothing_could_be_tried(data, monkeypatch, tmp_path, standin_factory):
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    (tmp_path / "file").write_text("")
+    assert data("verify", "--out", "file", code=2) is None
+    assert data("verify", "--pace", "-1", code=2) is None
+    monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9")
+    assert data("verify", "--only", "new-agent", code=1) is None
+    monkeypatch.setenv("MISTRAL_BASE_URL", standin_factory(api_key="the-only-key-it-takes").base_url)
+    assert data("verify", "--only", "new-agent", code=3) is None
+    monkeypatch.delenv("MISTRAL_API_KEY")
+    assert data("verify", "--only", "new-agent", code=3) is None
 
 
 @pytest.mark.parametrize(

@@ -134,12 +134,32 @@ def test_the_same_turn_again_after_a_lost_answer_is_not_said_twice(way: Way, wor
     asked = [way.user("BUY")] if named else [*messages, way.user("BUY")]
     world.mind.always(say("bought"))
     world.served.faults.cut_stream(2, method="POST", path="/v1/conversations")
-    world.served.faults.answer(500, method="GET", path="/history", times=0 if way.streamed else 1)
+    world.served.faults.answer(500, method="GET", path="/history")
     with pytest.raises(MistralAgentsError) as caught:
         way.ask(model, asked)
     assert getattr(caught.value, "is_retryable", False) is False
     assert way.text(way.ask(model, asked)) == "bought"
     assert world.inputs_of(conversation) == ["hello", "BUY"]
+
+
+@each_stored_way
+def test_a_lost_answer_is_found_by_whoever_read_a_part_of_it(way: Way, world: World) -> None:
+    """A call gives the answer of the history; a stream that has begun fails, and its error holds that answer."""
+    world.mind.always(say("ok"))
+    messages = talk(way, world, "hello")
+    world.mind.always(say("bought"))
+    world.served.faults.cut_stream(450, method="POST", path="/v1/conversations")
+    asked = [*messages, way.user("BUY")]
+    if way.streamed:
+        with pytest.raises(MistralAgentsError) as caught:
+            way.ask(way.model(world.client), asked)
+        part, whole = caught.value.turn, caught.value.found
+        assert (part is not None and part.complete, whole is not None and whole.complete) == (False, True)
+        answer = whole.text if whole is not None else ""
+    else:
+        answer = way.text(way.ask(way.model(world.client), asked))
+    assert answer == "bought"
+    assert world.inputs_of(way.conversation(messages[-1])) == ["hello", "BUY"]
 
 
 @each_stored_way

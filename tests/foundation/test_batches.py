@@ -85,6 +85,38 @@ async def test_a_job_is_cancelled(make_client: Any, wire: Any) -> None:
     await client.aclose()
 
 
+FILE = {"id": "01a07bff-b1ed-70bd-b7d4-34b652c070bb", "object": "file", "purpose": "batch"}
+NO = (422, {"detail": [{"msg": "no such endpoint"}]})
+
+
+@pytest.mark.parametrize("way", ["create", "acreate"])
+@pytest.mark.parametrize(
+    ("replies", "methods", "named"),
+    [
+        ([NO, (200, {"deleted": True})], ["POST", "POST", "DELETE"], False),
+        ([NO, (500, {})], ["POST", "POST", "DELETE"], True),
+        ([(500, {})], ["POST", "POST"], True),
+        ([(200, b"no job")], ["POST", "POST"], True),
+    ],
+    ids=["refused", "refused and kept", "unknown", "unreadable"],
+)
+async def test_the_input_of_a_job_that_did_not_start_is_deleted_or_named(
+    make_client: Any, wire: Any, way: str, replies: Any, methods: Any, named: bool
+) -> None:
+    wire.answer((200, FILE), *replies)
+    client = make_client(max_retries=0)
+
+    async def create() -> None:
+        made = getattr(client.batches, way)([body("hi")], model="m")
+        assert await made is None
+
+    with pytest.raises(MistralAgentsError) as caught:
+        await create()
+    assert [request.method for request in wire.requests] == methods
+    assert (FILE["id"] in str(caught.value)) is named
+    await client.aclose()
+
+
 def test_what_has_no_result_is_an_error_in_its_place(make_client: Any, wire: Any) -> None:
     job = {"id": "j", "status": "TIMEOUT_EXCEEDED", "total_requests": 3, "output_file": "f", "error_file": None}
     line = {"custom_id": "1", "response": {"status_code": 200, "body": {"outputs": [], "conversation_id": "c"}}}

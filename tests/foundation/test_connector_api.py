@@ -39,6 +39,33 @@ def test_connectors_are_walked_by_cursor_and_their_secrets_masked(make_client: M
     assert "s3cret" not in repr(found[0])
 
 
+class Endless(list[Any]):
+    """Pages without end: ever new names and cursors."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def pop(self, _: Any = 0) -> Any:
+        self.append(None)
+        number = super().__len__()
+        rows = [{"id": f"{number}-{place}", "name": f"{number}-{place}"} for place in range(1000)]
+        return 200, {"items": rows, "pagination": {"next_cursor": str(number), "page_size": 1000}}
+
+
+async def test_a_list_that_makes_up_rows_for_ever_is_an_error(make_client: Make, wire: Wire) -> None:
+    connectors = make_client().connectors
+    wire.replies = Endless()
+    with pytest.raises(ResponseFormatError, match="Listing the connector's tools does not end: 10,000 rows"):
+        connectors.tools("meteo", page_size=1000)
+    with pytest.raises(ResponseFormatError, match="does not end"):
+        await connectors.atools("meteo", page_size=1000)
+    with pytest.raises(ResponseFormatError, match="Listing connectors does not end"):
+        list(connectors.list(page_size=1000))
+    with pytest.raises(ResponseFormatError, match="does not end"):
+        [one async for one in connectors.alist(page_size=1000)]
+    assert len(wire.requests) == 4 * 11
+
+
 async def test_tools_become_functions_for_any_model(make_client: Make, wire: Wire) -> None:
     connectors = make_client().connectors
     wire.answer((200, [TOOL, {"name": "bare"}]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableLambda, RunnableParallel
 from llama_index.core.llms import ChatMessage
 
 from langchain_mistral_agents import ChatMistralAgent
@@ -90,6 +90,15 @@ async def ainvoke_chain(model: ChatMistralAgent, **_: object) -> None:
     await (RunnableLambda(lambda text: text) | model.bind(completion_args=UNHEARD)).ainvoke("Hello")
 
 
+def run_batch(model: ChatMistralAgent, **_: object) -> None:
+    model.bind(completion_args=UNHEARD).batch(["Hello", "Hi"])
+
+
+def run_parallel(model: ChatMistralAgent, **_: object) -> None:
+    warned = model.bind(completion_args=UNHEARD)
+    RunnableParallel(one=warned, other=warned).invoke("Hello")
+
+
 async def wait_for_chain(model: ChatMistralAgent, **_: object) -> None:
     chain = RunnableLambda(lambda text: text) | model.bind(completion_args=UNHEARD)
     await asyncio.create_task(chain.ainvoke("Hello"))
@@ -110,7 +119,7 @@ async def astream_chat(client: MistralAgents, **_: object) -> None:
         pass
 
 
-CALLS = [start, stream, astart, talk, create, translate, invoke, invoke_chain, stream_chain, ainvoke_chain, wait_for_chain, leave_out, chat, astream_chat]  # fmt: skip
+CALLS = [start, stream, astart, talk, create, translate, invoke, invoke_chain, stream_chain, ainvoke_chain, run_batch, run_parallel, wait_for_chain, leave_out, chat, astream_chat]  # fmt: skip
 
 
 async def _close_after(done: Coroutine[Any, Any, None], client: MistralAgents) -> None:

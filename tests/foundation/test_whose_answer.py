@@ -99,6 +99,7 @@ def test_the_same_words_after_a_lost_answer_are_not_said_twice(
     conversation = Conversation(client, model=MODEL)
     conversation.append("hello")
     served.faults.cut_stream(2, method="POST", path="/v1/conversations")
+    served.faults.answer(500, method="GET", path="/history")
     with pytest.raises(MistralAgentsError):
         list(conversation.stream("BUY"))
     if streamed:

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._blocks import parsed_output
 from langchain_mistral_agents._chunks import AnswerChunks
-from langchain_mistral_agents._messages import Sent, make_answer
+from langchain_mistral_agents._messages_in import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 

@@ -12,7 +12,7 @@ import pytest
 
 from langchain_mistral_agents._chunks import AnswerChunks
 from langchain_mistral_agents._events import ProtocolEvents
-from langchain_mistral_agents._messages import Sent, make_answer
+from langchain_mistral_agents._messages_in import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 

@@ -24,7 +24,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_mistral_agents import ChatMistralAgent
 from langchain_mistral_agents._answer_chunk import AnswerChunk, add_chunks, merge_chunks
 from langchain_mistral_agents._chunks import AnswerChunks
-from langchain_mistral_agents._messages import Sent, make_answer
+from langchain_mistral_agents._messages_in import Sent, make_answer
 from mistral_agents._http.fold import EventFold
 from mistral_agents.turn import Turn
 from tests.wire.conftest import Wire

@@ -10,7 +10,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel
 
 from llama_index_mistral_agents import MistralAgentLLM, show
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
 from mistral_agents import CodeInterpreter
 from mistral_agents.errors import ConfigurationError
 from tests.display.inert import look_at

@@ -21,6 +21,7 @@ else:
 
 from mistral_agents_server import serving
 from mistral_agents_server.__main__ import PACKAGES, main, parser, settings_from, start_line
+from mistral_agents_server.serving import hold_folder
 from mistral_agents_server.settings import Quota, package_version
 from mistral_agents_server.tools.limited.job import DATA_LIBRARIES
 
@@ -128,6 +129,11 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--connectors", "json:dumps"], "LocalConnector"),
         (["--ready-file", "no-such-folder/ready"], "no-such-folder"),
         (["--log-level", "chatty"], "chatty"),
+        (["--api-key", ""], "--api-key"),
+        (["--host", " "], "--host"),
+        (["--model-key", "k"], "--model-url"),
+        (["--ready-file", "/proc/ready"], "/proc/ready"),
+        (["--connectors", "tests.support.connectors:TWICE"], "meteo"),
     ],
 )
 def test_a_wrong_command_line_ends_with_a_sentence(line, named):
@@ -155,6 +161,13 @@ def test_a_folder_of_data_that_can_not_be_used_is_named(tmp_path):
     (tmp_path / "data" / "stand-in.sqlite3").write_text("this is no database, " * 100)
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "data"):
         assert str(folder) in refused("--port", "0", "--data", folder)
+
+
+def test_a_folder_of_data_that_another_stand_in_uses_is_named(tmp_path):
+    with hold_folder(tmp_path):
+        assert str(tmp_path) in refused("--port", "0", "--data", tmp_path)
+    with hold_folder(tmp_path), hold_folder(None):
+        assert tmp_path.is_dir()
 
 
 def test_a_busy_port_is_named():

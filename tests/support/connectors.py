@@ -16,3 +16,4 @@ def _weather(arguments: dict[str, Any]) -> str:
 
 
 METEO = LocalConnector("meteo", "Weather.", [LocalTool("weather", "Weather of a city.", WEATHER, _weather)])
+TWICE = [METEO, METEO]

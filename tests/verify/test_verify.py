@@ -221,8 +221,18 @@ def test_the_command(
     assert main([*common, "--recheck", run_id]) == 2
     assert main([*common, "--recheck", "../../x"]) == 2
     assert "8 hexadecimal digits" in capsys.readouterr().err
+    monkeypatch.setattr("mistral_agents.verify.running._try", _interrupt)
+    assert main([*common, "--only", "models"]) == 130
+    monkeypatch.undo()
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    monkeypatch.setenv("MISTRAL_BASE_URL", served.base_url)
     served.app.lies = frozenset(LIES)
     assert main([*common, "--only", "models"]) == 1
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_page_names_every_probe() -> None:

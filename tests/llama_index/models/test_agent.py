@@ -23,6 +23,7 @@ from llama_index_mistral_agents.agent_events import (
     ServerToolCall,
     ServerToolResult,
 )
+from mistral_agents import MistralAgents, WebSearch
 from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import ImageGeneration
@@ -73,6 +74,14 @@ def test_it_is_a_workflow_agent(make_agent: Any, service: Any) -> None:
     assert isinstance(make_agent(), BaseWorkflowAgent)
     with pytest.raises(ConfigurationError, match="FunctionAgent"):
         MistralWorkflowAgent(llm=MockLLM())
+    assert service.faults.requests == []
+
+
+def test_hosted_tools_among_the_functions_are_refused_with_their_place(make_agent: Any, service: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"MistralAgentLLM\(tools="):
+        make_agent(tools=[WebSearch()])
+    with pytest.raises(ConfigurationError, match="hosted_tools"):
+        MistralWorkflowAgent.from_new(model="m", name="n", client=MistralAgents(api_key="k"), tools=[WebSearch()])
     assert service.faults.requests == []
 
 
@@ -297,6 +306,7 @@ async def test_a_turn_that_was_applied_but_not_seen_is_not_sent_again(
     ctx = Context(agent)
     await run(agent, "one", ctx=ctx, memory=memory)
     service.faults.drop_after(method="POST")
+    service.faults.answer(500, method="GET", path="/history", times=3)
     with pytest.raises(MistralAgentsError):
         await agent.run(user_msg="two", ctx=ctx, memory=memory)
     restored = Context.from_dict(agent, ctx.to_dict())
@@ -359,7 +369,7 @@ async def test_a_run_again_after_a_lost_reply_finds_the_paid_answer(
     ctx = Context(agent)
     await run(agent, "Hi", ctx=ctx)
     service.faults.cut_stream(2, method="POST", path="/v1/conversations")
-    service.faults.answer(500, method="GET", path="/history", times=0 if streaming else 1)
+    service.faults.answer(500, method="GET", path="/history")
     with pytest.raises(MistralAgentsError):
         await run(agent, "BUY", ctx=ctx)
     if kept != "context":

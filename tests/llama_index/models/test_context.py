@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
+from workflows.errors import WorkflowCancelledByUser
 
 from llama_index_mistral_agents import MistralAgentLLM, MistralConversationMemory, MistralWorkflowAgent
 from llama_index_mistral_agents.agent_events import ConfirmationRequest, ConversationReset
@@ -357,6 +360,7 @@ async def test_a_function_that_waits_is_saved_with_the_memory(llm: Any, service:
 OTHER_PROCESS = """
 import asyncio, json, sys
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
+from workflows.errors import WorkflowCancelledByUser
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from mistral_agents.tools import ImageGeneration
 
@@ -398,3 +402,48 @@ async def test_another_process_decides_and_goes_on(make_llm: Any, service: Any, 
     assert (first, second) == ("Done.", "A tree.")
     assert paths(service)[1:] == [f"/v1/conversations/{conversation_id}"] * 2
     assert sent(service)[-1] == ["What was it?"]
+
+
+# runs that were cancelled -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("place", ["function", "turn", "beginning"])
+@pytest.mark.parametrize("begun", [True, False])
+async def test_the_next_run_goes_on_right_after_one_was_cancelled(
+    llm: Any, service: Any, scripted: Any, memory: str, place: str, begun: bool
+) -> None:
+    reached, released = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    async def look(place: str) -> str:
+        """Look somewhere."""
+        reached.set()
+        await asyncio.Event().wait()
+        return place
+
+    def linger(_: Any) -> Any:
+        loop.call_soon_threadsafe(reached.set)
+        released.wait(20)
+        return say("Too late.")
+
+    steps = {"function": [call("look", {"place": "here"})], "turn": [linger], "beginning": []}
+    scripted.script(*([say("First.")] if begun else []), *steps[place], say("Third."), say("Fourth."))
+    agent = MistralWorkflowAgent(llm=llm, tools=[look])
+    ctx, kept = Context(agent), MEMORIES[memory](llm)
+    given = {"ctx": ctx, **({"memory": kept} if kept is not None else {})}
+    if begun:
+        assert (await run(agent, "one", **given))[0] == "First."
+    handler = agent.run(user_msg="two", **given)
+    if place != "beginning":
+        await reached.wait()
+    await handler.cancel_run()
+    with pytest.raises(WorkflowCancelledByUser):
+        await handler
+    released.set()
+    assert (await run(agent, "three", **given))[0] == "Third."
+    assert (await run(agent, "four", **given))[0] == "Fourth."
+    assert sent(service)[-1] == ["four"]
+    assert paths(service)[-1].endswith(str(await agent.conversation_id(ctx)))
+    if begun:
+        assert set(paths(service)[1:]) == {paths(service)[-1]}

@@ -18,8 +18,8 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms import ChatMessage
 
-from llama_index_mistral_agents._blocks import answer_message, history_messages
-from llama_index_mistral_agents._messages import to_inputs
+from llama_index_mistral_agents._messages_in import answer_message, history_messages
+from llama_index_mistral_agents._messages_out import to_inputs
 from llama_index_mistral_agents._plan import Request
 from llama_index_mistral_agents._turns import Progress, finish
 from mistral_agents._border.turns import TurnRequest

@@ -242,9 +242,11 @@ def test_a_turn_that_was_applied_but_not_seen_is_not_sent_again(
     service.faults.drop_after(method="POST")
     assert str(engine.chat("two")) == "Fine."
     memory.put(user("three"))
+    asked = memory.get()
     service.faults.drop_after(method="POST")
+    service.faults.answer(500, method="GET", path="/history", times=3)
     with pytest.raises(MistralAgentsError):
-        list(llm.stream_chat(memory.get()))
+        list(llm.stream_chat(asked))
     assert told(memory.get())[-2:] == [("user", "three"), ("assistant", "Fine.")]
     assert memory.unsaved == []
     assert [text for role, text in stored_texts(memory) if role == "user"] == ["one", "two", "three"]

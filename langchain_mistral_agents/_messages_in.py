@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_mistral_agents._blocks import PROVIDER, VERSION, drop_none
 from langchain_mistral_agents._items import history_digest
-from langchain_mistral_agents._stopping import Stopper
 from langchain_mistral_agents._streaming import Assembler, Step
-from langchain_mistral_agents._usage import usage_metadata
+from mistral_agents._border.stops import AnswerCut, cut_turn
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.turn import Turn
+from mistral_agents.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
         "model_name": turn.model if turn.model is not None else sent.model,
         "agent_id": turn.agent_id,
         "finish_reason": _find_reason(calls, pending),
+        "token_usage": _count_tokens(turn.usage),
         "stored": sent.stored or None,
         "last_entry_id": turn.last_entry_id,
         "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
@@ -88,14 +90,47 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
     return drop_none(**facts)
 
 
+def _count_tokens(usage: Usage) -> dict[str, int] | None:
+    """The figures of `usage_metadata` under the names that other chat models give them here."""
+    found = usage_metadata(usage)
+    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
+    return {name: cast("JsonDict", found)[key] for name, key in names.items()} if found is not None else None
+
+
 def _list_quotas(turn: Turn) -> dict[str, Any]:
     return {f"{q.name}/{q.window}": {"limit": q.limit, "remaining": q.remaining} for q in turn.quotas}
+
+
+def usage_metadata(usage: Usage) -> UsageMetadata | None:
+    """Tokens that add up: connector tokens count as input, and stand in its details too.
+
+    In every reply recorded the total is prompt + completion + connector tokens.
+
+    Returns:
+        None where the service reported no usage.
+    """
+    if not usage.raw:
+        return None
+    read = usage.prompt_tokens + usage.connector_tokens
+    found: dict[str, Any] = {
+        "input_tokens": read,
+        "output_tokens": usage.completion_tokens,
+        "total_tokens": read + usage.completion_tokens,
+    }
+    if usage.connector_tokens:
+        found["input_token_details"] = {"connector": usage.connector_tokens}
+    return cast("UsageMetadata", found)
+
+
+def make_cut(sent: Sent) -> AnswerCut:
+    """What is enforced while an answer comes."""
+    return AnswerCut(sent.stop, first_call_only=sent.first_call_only)
 
 
 def make_answer(turn: Turn, sent: Sent) -> AIMessage:
     """The answer of a turn that came as a call."""
     assembler = Assembler()
-    steps = Stopper(sent.stop, first_call_only=sent.first_call_only).steps(assembler.take_turn(turn))
+    steps = assembler.take_turn(cut_turn(turn, sent.stop), first_call_only=sent.first_call_only)
     message = _build_message(steps, assembler.first_id, blocks=sent.blocks)
     message.usage_metadata = usage_metadata(turn.usage)
     opening = {"conversation_id": turn.conversation_id} if turn.conversation_id is not None else {}

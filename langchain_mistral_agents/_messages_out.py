@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,10 +9,10 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
-from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
-from mistral_agents._border.calls import replay_call
+from mistral_agents._border.blocks import note_instructions, warn_left_out
+from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call, replay_run
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
+from mistral_agents.entries import assistant_message, user_message
 from mistral_agents.errors import ConfigurationError
 
 _CALLS = ("tool_call", "invalid_tool_call")
@@ -42,35 +41,21 @@ def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDi
     Raises:
         ConfigurationError: A message is of a kind that can't be sent.
     """
-    entries: list[JsonDict] = []
-    results: list[tuple[str, ResultContent]] = []
-    for message in messages:
-        for made in _make_entries(message, systems):
-            entry, content = made if isinstance(made, tuple) else (made, None)
-            if content is None:
-                entries += [*make_attachments(results), entry]
-                results = []
-            else:
-                entries.append(entry)
-                results.append((entry["tool_call_id"], content))
-    return entries + make_attachments(results)
+    return place_files(made for message in messages for made in _make_entries(message, systems))
 
 
-_Made = JsonDict | tuple[JsonDict, ResultContent]
-"""An entry; a result's with what it holds."""
-
-
-def _make_entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
+def _make_entries(message: BaseMessage, systems: bool) -> Iterator[Said]:
     if isinstance(message, SystemMessage):
-        if systems:
-            yield user_message(human_content(message.content))
+        text = system_content(message.content) if systems else ""
+        if text.strip():
+            yield user_message(note_instructions(text))
     elif isinstance(message, HumanMessage):
         yield from _make_human_entries(message)
     elif isinstance(message, AIMessage):
         yield from _make_assistant_entries(message)
     elif isinstance(message, ToolMessage):
         prefix = "Error: " if message.status == "error" else ""
-        yield _make_result(message.tool_call_id, result_content(message.content), prefix)
+        yield make_result_entry(message.tool_call_id, result_content(message.content), prefix)
     elif isinstance(message, ChatMessage) and message.role in ("user", "assistant"):
         yield (
             user_message(human_content(message.content)) if message.role == "user" else assistant_message(message.text)
@@ -79,17 +64,13 @@ def _make_entries(message: BaseMessage, systems: bool) -> Iterator[_Made]:
         raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
 
 
-def _make_result(call_id: str, content: ResultContent, prefix: str = "") -> tuple[JsonDict, ResultContent]:
-    return function_result(call_id, f"{prefix}{content.text}"), content
-
-
-def _make_human_entries(message: HumanMessage) -> Iterator[_Made]:
+def _make_human_entries(message: HumanMessage) -> Iterator[Said]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):
         results = [b for b in content if isinstance(b, dict) and b.get("type") == "tool_result"]
         for block in results:
-            yield _make_result(str(block.get("tool_use_id")), result_content(block.get("content") or ""))
+            yield make_result_entry(str(block.get("tool_use_id")), result_content(block.get("content") or ""))
         content = [block for block in content if block not in results]
         if results and not content:
             return
@@ -153,17 +134,9 @@ def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -
     elif kind == "server_tool_call" and ours:
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
-        yield from _make_hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
+        run = hosted.get(str(block.get("tool_call_id")), {})
+        name = run.get("extras", {}).get("name", run.get("name", "tool"))
+        yield from replay_run(block.get("tool_call_id"), name, run.get("args"), block.get("output"))
     elif not ours and kind != "tool_call_chunk":  # a sum of chunks tells its calls beside them
         value = block.get("value") if kind == "non_standard" else None
         warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
-
-
-def _make_hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
-    """A run of a hosted tool as call and result: the service refuses execution entries as inputs."""
-    output = result.get("output")
-    value = output.get("result", output) if isinstance(output, dict) else output
-    call_id = short_call_id(str(result.get("tool_call_id")))
-    name = call.get("extras", {}).get("name", call.get("name", "tool"))
-    yield function_call(call_id, name, json.dumps(call.get("args", {}), ensure_ascii=False))
-    yield function_result(call_id, value)

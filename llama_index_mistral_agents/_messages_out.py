@@ -8,17 +8,16 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, MessageRole, TextBlock
 
-from llama_index_mistral_agents._blocks import THINKING, TOOL_CALL
 from llama_index_mistral_agents._content import result_content, system_content, user_content
-from mistral_agents._border.blocks import ResultContent, make_attachments, warn_left_out
-from mistral_agents._border.calls import replay_call
+from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
+from mistral_agents._border.blocks import warn_left_out
+from mistral_agents._border.calls import Call, Said, add_untold, make_result_entry, place_files, replay_call, replay_run
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
     function_call,
-    function_result,
     short_call_id,
     user_message,
 )
@@ -111,20 +110,15 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     Raises:
         ConfigurationError: A message holds something the service can't take.
     """
-    entries: list[JsonDict] = []
-    results: list[tuple[str, ResultContent]] = []
-    for message in messages:
-        if message.role in SYSTEM or is_confirmation(message):
-            continue
-        if is_result(message):
-            call_id, content = _call_id(message), result_content(message)
-            entries.append(function_result(call_id, content.text))
-            results.append((call_id, content))
-        else:
-            entries += make_attachments(results)
-            results = []
-            entries.extend(_make_answer_entries(message) if is_answer(message) else _make_user_entries(message))
-    return entries + make_attachments(results)
+    return place_files(made for message in messages for made in _make_entries(message))
+
+
+def _make_entries(message: ChatMessage) -> Sequence[Said]:
+    if message.role in SYSTEM or is_confirmation(message):
+        return []
+    if is_result(message):
+        return [make_result_entry(_call_id(message), result_content(message))]
+    return _make_answer_entries(message) if is_answer(message) else _make_user_entries(message)
 
 
 def _call_id(message: ChatMessage) -> str:
@@ -135,13 +129,13 @@ def _call_id(message: ChatMessage) -> str:
 
 
 def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
-    content = user_content(message)
-    return [user_message(content)] if content else []
+    return [user_message(user_content(message))]
 
 
 def _make_answer_entries(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
-    entries = [entry for run in kwargs.get("server_tools", ()) for entry in _make_hosted_run(run)]
+    runs = ((run.get("id"), run["name"], run["arguments"], run["info"]) for run in kwargs.get("server_tools", ()))
+    entries = [entry for run in runs for entry in replay_run(*run)]
     thinking = [
         _make_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)
     ]
@@ -171,20 +165,16 @@ def _make_thinking(block: Any) -> JsonDict | None:
     return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
 
 
-def _make_hosted_run(run: JsonDict) -> list[JsonDict]:
-    call_id = short_call_id(run["id"] if run.get("id") is not None else run["arguments"])
-    result = run["info"].get("result", run["info"])
-    return [function_call(call_id, run["name"], run["arguments"] or "{}"), function_result(call_id, result)]
-
-
-def tool_calls(message: ChatMessage) -> list[tuple[str, str, str]]:
+def tool_calls(message: ChatMessage) -> list[Call]:
     """The function calls of an answer: id, name and arguments as JSON text, from blocks or `additional_kwargs`."""
-    found = {call[0]: call for call in (_read_call(item) for item in message.additional_kwargs.get("tool_calls") or ())}
-    for block in message.blocks:
-        if TOOL_CALL is not None and isinstance(block, TOOL_CALL):
-            call_id = block.tool_call_id if block.tool_call_id is not None else short_call_id(block.model_dump_json())
-            found.setdefault(call_id, (call_id, block.tool_name, _write_json(block.tool_kwargs)))
-    return list(found.values())
+    told = [_read_call(item) for item in message.additional_kwargs.get("tool_calls") or ()]
+    blocks = [block for block in message.blocks if TOOL_CALL is not None and isinstance(block, TOOL_CALL)]
+    return add_untold(told, map(_read_block, blocks))
+
+
+def _read_block(block: Any) -> Call:
+    call_id = block.tool_call_id if block.tool_call_id is not None else short_call_id(block.model_dump_json())
+    return call_id, block.tool_name, _write_json(block.tool_kwargs)
 
 
 def _read_call(item: Any) -> tuple[str, str, str]:

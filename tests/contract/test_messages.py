@@ -1,0 +1,96 @@
+"""What users say reaches the service alike, whichever wing, call or stream, kept or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mistral_agents import MistralAgents
+from mistral_agents.errors import ConfigurationError
+from tests.border.service import Service
+from tests.contract.ways import Way, each_way
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as found:
+        yield found
+
+
+def make_client(service: Service) -> MistralAgents:
+    return MistralAgents(api_key="k", base_url=service.url, max_retries=0)
+
+
+def texts_of(service: Service) -> list[Any]:
+    inputs = service.bodies[-1]["inputs"]
+    return [entry.get("content", entry.get("result")) for entry in inputs]
+
+
+def system(way: Way, text: str) -> Any:
+    if way.wing == "langchain":
+        from langchain_core.messages import SystemMessage
+
+        return SystemMessage(text)
+    from llama_index.core.llms import ChatMessage
+
+    return ChatMessage(role="system", content=text)
+
+
+def calling_twice(way: Way, call_id: str) -> Any:
+    """An answer of another model that gives two calls one id, as the framework keeps it."""
+    if way.wing == "langchain":
+        from langchain_core.messages import AIMessage
+
+        return AIMessage("", tool_calls=[{"id": call_id, "name": "f", "args": {"n": n}} for n in (1, 2)])
+    from llama_index.core.llms import ChatMessage
+
+    function = {"name": "f", "arguments": '{"n": 1}'}
+    kept = [{"id": call_id, "function": function}, {"id": call_id, "function": {**function, "arguments": '{"n": 2}'}}]
+    return ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": kept})
+
+
+@each_way
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_message_without_words_is_left_out(way: Way, service: Service, blank: str) -> None:
+    model = way.model(make_client(service))
+    way.ask(model, [way.user(blank), way.user("a"), way.user(blank), way.user("b")])
+    assert texts_of(service) == ["a", "b"]
+
+
+@each_way
+@pytest.mark.parametrize("before", [[], ["a"]])
+def test_a_last_message_without_words_is_refused(way: Way, service: Service, before: list[str]) -> None:
+    model = way.model(make_client(service))
+    with pytest.raises(ConfigurationError, match="says nothing"):
+        way.ask(model, [*map(way.user, before), way.user("")])
+    assert service.bodies == []
+
+
+@each_way
+def test_a_kept_conversation_takes_no_empty_message(way: Way, service: Service) -> None:
+    model = way.model(make_client(service))
+    answer = way.ask(model, [way.user("a")])
+    with pytest.raises(ConfigurationError, match="says nothing"):
+        way.ask(model, [way.user("a"), answer, way.user("")])
+    way.ask(model, [way.user("a"), answer, way.user(""), way.user("b")])
+    assert texts_of(service) == (["b"] if way.stored else ["a", "ok", "b"])
+
+
+@each_way
+def test_calls_that_share_an_id_keep_their_results(way: Way, service: Service) -> None:
+    history = [way.user("a"), calling_twice(way, "f"), way.result("f", "one"), way.result("f", "two"), way.user("b")]
+    way.ask(way.model(make_client(service)), history)
+    entries = service.bodies[-1]["inputs"]
+    calls = [entry for entry in entries if entry["type"] == "function.call"]
+    results = {entry["tool_call_id"]: entry["result"] for entry in entries if entry["type"] == "function.result"}
+    assert [results[call["tool_call_id"]] for call in calls] == ["one", "two"]
+    assert len(results) == 2
+
+
+@each_way
+def test_a_system_message_reaches_an_agent_under_a_heading(way: Way, service: Service) -> None:
+    model = way.model(make_client(service), model=None, agent_id="ag_1")
+    way.ask(model, [system(way, "Rhyme."), way.user("a")])
+    assert texts_of(service) == ["Instructions for what follows:\n\nRhyme.", "a"]
