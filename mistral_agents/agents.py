@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -37,8 +37,8 @@ class Alias(Record):
     updated_at: datetime
 
 
-def _dump_or_none(reply: Reply) -> Any:
-    return reply.json() if reply.content else None
+def _read_agent(reply: Reply) -> Agent | None:
+    return as_record(Agent, reply.json()) if reply.content else None
 
 
 def _list_rounds(ordered: builtins.list[AgentSpec], ids: Mapping[str, str]) -> Iterator[AgentSpec]:
@@ -96,7 +96,7 @@ class Agents:
             return body
         return {**body, "tools": (yield from self._guard_tools(body["tools"]))}
 
-    def _guard_tools(self, tools: Any) -> Steps[builtins.list[JsonDict]]:
+    def _guard_tools(self, tools: Sequence[Mapping[str, Any]]) -> Steps[builtins.list[JsonDict]]:
         return (yield from self._planner.guards.check_tools(Connectors(self._transport), tools))
 
     def _guard_spec(self, spec: AgentSpec) -> Steps[AgentSpec]:
@@ -232,9 +232,9 @@ class Agents:
             except StopIteration as end:
                 return cast("T", end.value)
             if ask.rows:
-                answer = builtins.list(walk(self._transport.send, ask.call, by_token, "data"))
+                answer = builtins.list(map(Agent, walk(self._transport.send, ask.call, by_token, "data")))
             else:
-                answer = _dump_or_none(self._transport.send(ask.call))
+                answer = _read_agent(self._transport.send(ask.call))
 
     async def _adrive(self, steps: Generator[Ask, Any, T]) -> T:
         answer: Any = None
@@ -244,9 +244,9 @@ class Agents:
             except StopIteration as end:
                 return cast("T", end.value)
             if ask.rows:
-                answer = [row async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
+                answer = [Agent(row) async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
             else:
-                answer = _dump_or_none(await self._transport.asend(ask.call))
+                answer = _read_agent(await self._transport.asend(ask.call))
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""

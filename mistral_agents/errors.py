@@ -25,6 +25,7 @@ __all__ = [
     "GuardrailBlockedError",
     "InvalidRequestError",
     "LateConfirmationError",
+    "MissingFieldError",
     "MistralAgentsError",
     "NotFoundError",
     "PendingCallsError",
@@ -178,6 +179,10 @@ class UnknownOutcomeError(MistralAgentsError):
 
 class ResponseFormatError(MistralAgentsError):
     """The reply can't be read: no JSON object, damaged, nested too deeply or too large; `.body` keeps its text."""
+
+
+class MissingFieldError(ResponseFormatError, KeyError):
+    """The service sent a record without a field that is read; `.body` is the record."""
 
 
 class RedirectRefusedError(MistralAgentsError):
@@ -398,7 +403,7 @@ def error_for_status(
     return kind(f"{what} failed: {_cut_message(message) or 'no message from the service'}", **facts)
 
 
-def is_block(status: int | None, body: Any) -> bool:
+def is_block(status: int | None, body: object) -> bool:
     """Whether a failure is a guardrail's: it tells violations, has code 3201, or is a 403 with `guardrails`.
 
     Args:
