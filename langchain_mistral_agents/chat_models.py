@@ -29,6 +29,8 @@ from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
+    carrying,
+    find_form,
     is_finished,
     join_form,
     takes_two_turns,
@@ -259,18 +261,20 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         turn = yield from self._send(request)
         if not is_finished(turn):
             return turn, request
-        said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
-        writer = thinker._without(connectors=[], store=False, conversation_id=None)
-        writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
-        written = yield from self._send(writing)
+        with carrying(turn):
+            said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
+            writer = thinker._without(connectors=[], store=False, conversation_id=None)
+            writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
+            written = yield from self._send(writing)
         return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
 
     def _find_form(self, kwargs: JsonDict) -> JsonDict | None:
         """The form of the answer, where it takes a turn of its own; else None."""
-        form = kwargs.get("response_format", self._completion.get("response_format"))
+        form = find_form(kwargs, self._completion)
         if form is None:
             return None
-        tools = [*self.connectors, *(as_tool(tool) for tool in kwargs.get("tools") or ())]
+        given = kwargs.get("tools") or kwargs.get("connectors") or ()
+        tools = [*self.connectors, *(as_tool(tool) for tool in given)]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _send(self, request: Request) -> Steps[Turn]:

@@ -67,6 +67,8 @@ from mistral_agents._border.calls import find_call_fault
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.forms import (
     FORM_QUESTION,
+    carrying,
+    find_form,
     is_finished,
     join_form,
     takes_two_turns,
@@ -267,11 +269,12 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         turn = yield from self._send(begin(request))
         if not is_finished(turn):
             return finish(request, turn)
-        found = answer_message(turn, stored=False, stop=request.stop)
-        said = [*unmarked(messages), found, ChatMessage(content=FORM_QUESTION)]
-        writer = thinker.model_copy(update={"tools": [], "store": False, "conversation_id": None})
-        writing = yield from writer._request(said, writing_options(kwargs, form))
-        written = yield from self._send(writing.turn)
+        with carrying(turn):
+            found = answer_message(turn, stored=False, stop=request.stop)
+            said = [*unmarked(messages), found, ChatMessage(content=FORM_QUESTION)]
+            writer = thinker.model_copy(update={"tools": [], "store": False, "conversation_id": None})
+            writing = yield from writer._request(said, writing_options(kwargs, form))
+            written = yield from self._send(writing.turn)
         return finish(replace(request, draft=turn.text), join_form(turn, written))
 
     def _send(self, request: TurnRequest) -> Steps[Turn]:
@@ -281,11 +284,11 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
 
     def _find_form(self, kwargs: Mapping[str, Any]) -> Any:
         """The form of the answer, where it takes a turn of its own; else None."""
-        own = {"response_format": self.response_format, **self.completion_args}
-        form = kwargs.get("response_format", own["response_format"])
+        form = find_form(kwargs, {"response_format": self.response_format, "completion_args": self.completion_args})
         if form is None:
             return None
-        tools = [*self.tools, *(describe_tool(tool) for tool in kwargs.get("tools") or ())]
+        given = kwargs.get("tools") or kwargs.get("connectors") or ()
+        tools = [*self.tools, *(describe_tool(tool) for tool in given)]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _drop_form(self) -> Self:

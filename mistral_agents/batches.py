@@ -23,14 +23,17 @@ from typing_extensions import Unpack
 
 from mistral_agents._api.arguments import flag_text, given, known_options, mapping_text, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
+from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._api.recovery import LOST
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
+from mistral_agents._http.concealed import conceal_requests
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, count_of, load_json
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents.connector_api import Connectors
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, ResponseFormatError, error_for_status
 from mistral_agents.files import Files
 from mistral_agents.turn import Turn
@@ -173,13 +176,16 @@ def _page(filters: Mapping[str, Any]) -> Call:
     return _make_batch_call("Listing batch jobs", "GET", "/v1/batch/jobs", "get_batch_jobs", params=params)
 
 
-def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
+def _check_requests(requests: Sequence[Mapping[str, Any]]) -> None:
     check_mappings({"requests": requests}, "requests")
     if not requests:
         raise ConfigurationError("A batch job needs at least one request.")
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
     if streamed:
         raise ConfigurationError(f"requests[{streamed[0]}] asks for a stream; a batch job gives whole replies only.")
+
+
+def _write_lines(requests: Sequence[Mapping[str, Any]]) -> bytes:
     rows = (json_bytes({"custom_id": str(place), "body": dict(body)}) for place, body in enumerate(requests))
     # In ASCII: whoever reads the file may take U+2028 in a text for the end of a line.
     return ("\n".join(json.dumps(json.loads(row)) for row in rows) + "\n").encode()
@@ -258,8 +264,9 @@ class Batches:
         MistralAgentsError: The service or the connection failed; see `mistral_agents.errors`.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, planner: Planner) -> None:
         self._transport = transport
+        self._planner = planner
         self._files = Files(transport)
 
     def _job(self, call: Call) -> Job:
@@ -279,6 +286,8 @@ class Batches:
     ) -> BatchJob:
         """Upload requests and start a job.
 
+        The tools of conversations are translated and checked as before a turn: a misspelt guard would guard nothing.
+
         Args:
             requests: The body of each, as the endpoint takes it.
             endpoint: Where they go.
@@ -287,6 +296,7 @@ class Batches:
             metadata: Your own keys, to find the job by.
             timeout_hours: When it is given up, 1 to 168; the service's default is 24.
         """
+        requests = conceal_requests(requests)
         options = given(model=model, agent_id=agent_id, metadata=metadata, timeout_hours=timeout_hours)
         return run(self._create(requests, {"endpoint": endpoint, **options}))
 
@@ -301,10 +311,21 @@ class Batches:
         timeout_hours: int | None = None,
     ) -> BatchJob:
         """As `create`, without blocking."""
+        requests = conceal_requests(requests)
         options = given(model=model, agent_id=agent_id, metadata=metadata, timeout_hours=timeout_hours)
         return await arun(self._create(requests, {"endpoint": endpoint, **options}))
 
     def _create(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
+        _check_requests(requests)
+        if options["endpoint"] == "/v1/conversations":
+            connectors, checked = Connectors(self._transport), builtins.list[JsonDict]()
+            for body in requests:
+                checked.append((yield from self._planner.guard_body(connectors, body)))
+            requests = checked
+        return (yield from self.start_checked(requests, options))
+
+    def start_checked(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
+        """Start a job of bodies that were checked; run it with `mistral_agents._steps`."""
         check_ids(options)
         hours = options.get("timeout_hours", 24)
         if type(hours) is not int or not 1 <= hours <= 168:

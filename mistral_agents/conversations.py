@@ -24,6 +24,7 @@ from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.calls import check_ids
+from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
@@ -241,8 +242,7 @@ class Conversations:
                 "A batch job only begins conversations; leave out conversation_id and kept answers."
             )
         planned = self._planner.plan(request)
-        if planned.policy.watches_stream:
-            raise ConfigurationError("Limits on tool runs or seconds end a turn while it runs; a batch job can't be.")
+        self._planner.check_job(planned.policy)
         yield from self._check_planned(planned)
         return dict(planned.call.body or {})
 
@@ -377,18 +377,22 @@ class Conversations:
 
     def start(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
+        options = conceal_tools(options)
         return self.send(TurnRequest("start", inputs, options))
 
     async def astart(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """As `start`, without blocking."""
+        options = conceal_tools(options)
         return await self.asend(TurnRequest("start", inputs, options))
 
     def start_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> TurnStream:
         """As `start`, event by event."""
+        options = conceal_tools(options)
         return self._stream(TurnRequest("start", inputs, options))
 
     def astart_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
+        options = conceal_tools(options)
         return self._astream(TurnRequest("start", inputs, options))
 
     def append(

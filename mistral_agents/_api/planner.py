@@ -21,7 +21,7 @@ from mistral_agents._tools.policy import NO_POLICY, Policy, PolicyBook, Translat
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
-from mistral_agents.errors import MistralAgentsError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.security import Safeguards
 
 if TYPE_CHECKING:
@@ -94,6 +94,25 @@ class Planner:
         ready = {**options, "metadata": {**given, **policy.to_metadata()}} if given is not None else options
         return Planned(calls.restart_call(conversation_id, request.entry_id, inputs, ready), policy)
 
+    def guard_body(self, connectors: Connectors, body: Mapping[str, Any]) -> Steps[JsonDict]:
+        """A first turn's body that was written by hand, as a job may send it: its tools are translated and checked.
+
+        Raises:
+            ConfigurationError: A tool can't be sent so, or a limit on it could not be enforced in a job.
+        """
+        ready, policy = _translate_tools(body)
+        self.check_job(policy)
+        self.safeguards.check_tools(ready.get("tools"))
+        if ready.get("tools"):
+            ready = {**ready, "tools": (yield from self.guards.check_tools(connectors, ready["tools"]))}
+        return dict(ready)
+
+    @staticmethod
+    def check_job(policy: Policy) -> None:
+        """Refuse what could not be enforced in a batch job."""
+        if policy.watches_stream:
+            raise ConfigurationError(_UNBOUNDED)
+
     def _plan_start(self, request: TurnRequest) -> Planned:
         agent_id = request.options.get("agent_id")
         self.notes.warn_of(request.options.get("model"))
@@ -107,6 +126,9 @@ class Planner:
             call.once = not (harmless and self._retry_stateless)
             call.advice = _NOT_KEPT if harmless else _NOT_KEPT_BUT_RUN
         return Planned(call, policy, checks)
+
+
+_UNBOUNDED = "Limits on tool runs or seconds end a turn while it runs; a batch job can't be."
 
 
 def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:

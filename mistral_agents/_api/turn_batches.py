@@ -47,11 +47,12 @@ def start_turns(
     """
     if job_id is not None:
         return check_id("job_id", job_id)
-    conversations, batches, bodies = client.conversations, client.batches, []
+    conversations, bodies = client.conversations, []
     for request in requests:
         body = yield Job(partial(conversations.start_body, request), partial(conversations.astart_body, request))
         bodies.append(body)
-    job = yield Job(lambda: batches.create(bodies, **options), lambda: batches.acreate(bodies, **options))
+    known = {name: value for name, value in options.items() if value is not None}
+    job = yield from client.batches.start_checked(bodies, {"endpoint": "/v1/conversations", **known})
     return str(job["id"])
 
 

@@ -5,19 +5,61 @@ Whether the service mixes words, tool runs and JSON in one turn is not known, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from mistral_agents._border.options import function_name
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import parse_entry
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
 
 FORM_QUESTION = "Now give that answer in the required format, with nothing else."
 """What the second turn asks."""
-_OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "strict", "tool_confirmations")
+_OF_TOOLS = ("tools", "connectors", "tool_choice", "parallel_tool_calls", "strict", "tool_confirmations")
 _OF_CONVERSATION = ("store", "conversation_id", "metadata", "conversation_metadata")
+_ARGUMENTS = ("completion_args", "model_kwargs", "additional_kwargs")
+_TWO_TURNS = (
+    "An answer of a given form (response_format) that uses hosted tools takes two turns; here only one can be made."
+)
+
+
+def find_form(*options: Mapping[str, Any]) -> Any:
+    """The form that is asked for: the first of these options that hold one; None where none does."""
+    for given in options:
+        nested = [value for name in _ARGUMENTS if isinstance(value := given.get(name), Mapping)]
+        for held in (*nested, given):
+            if held.get("response_format") is not None:
+                return held["response_format"]
+    return None
+
+
+def refuse_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> None:
+    """Refuse in one turn what takes two.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    if takes_two_turns(form, tools, is_agent=is_agent):
+        raise ConfigurationError(
+            _TWO_TURNS, hint="Leave out the form or the hosted tools, or ask one by one instead of in a batch job."
+        )
+
+
+@contextmanager
+def carrying(found: Turn) -> Iterator[None]:
+    """While the form is written: a failure carries the answer of the turn before, paid and perhaps not kept."""
+    try:
+        yield
+    except MistralAgentsError as error:
+        error.turn = found
+        if error.conversation_id is None:
+            error.conversation_id = found.conversation_id
+        note = "The answer that the tools were used for is whole, in .turn; only its form was not written."
+        error.hint = f"{note} {error.hint}" if error.hint else note
+        raise
 
 
 def takes_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> bool:
@@ -28,12 +70,20 @@ def takes_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: 
 
 def thinking_options(given: Mapping[str, Any]) -> JsonDict:
     """The options of the turn that uses the tools."""
-    return {name: value for name, value in given.items() if name != "response_format"}
+    return {
+        name: {key: one for key, one in value.items() if key != "response_format"}
+        if name in _ARGUMENTS and isinstance(value, Mapping)
+        else value
+        for name, value in given.items()
+        if name != "response_format"
+    }
 
 
 def writing_options(given: Mapping[str, Any], form: Any) -> JsonDict:
     """The options of the turn that writes the form: it has no tools and is not kept."""
-    left = {name: value for name, value in given.items() if name not in (*_OF_TOOLS, *_OF_CONVERSATION)}
+    left = {
+        name: value for name, value in thinking_options(given).items() if name not in (*_OF_TOOLS, *_OF_CONVERSATION)
+    }
     return {**left, "response_format": form}
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
 from mistral_agents._border.fingerprints import Setup
+from mistral_agents._border.forms import refuse_two_turns
 from mistral_agents._border.options import check_agent_options, choose_tools, resolve_options, take_completion
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
@@ -185,6 +186,7 @@ def sort_call(
         tools, word = choose_tools(tools, choice, has_own=goes_on)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stop} if stop else {}
+        refuse_two_turns(completion.get("response_format"), tools, is_agent=False)
     return ModelCall(
         settings=settings,
         model=None if is_agent else model if model is not None else settings.model,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
+from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._json import JsonDict, digest
 from mistral_agents.entries import Inputs
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
@@ -51,6 +52,9 @@ class TurnRequest:
     closes_calls: bool = False
     undecided: tuple[str, ...] = ()
     resumes: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", conceal_tools(self.options))
 
     @property
     def payload(self) -> JsonDict:

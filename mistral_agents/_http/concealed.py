@@ -6,8 +6,9 @@ can fail: it is revealed inside the one expression that needs it.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,65 @@ class ConcealedFields(dict[str, str]):
 
     def __repr__(self) -> str:
         return repr(dict.fromkeys(self, "***"))
+
+
+class ConcealedText(str):
+    """A text whose `repr` shows `***`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+SECRET_KEYS = frozenset({"authorization", "connection_credentials"})
+"""Keys of the service under which credentials stand."""
+_PLAIN_KEYS = frozenset({"type", "name"})
+_SHORTEST = 4  # characters; what is shorter stands everywhere
+
+
+def conceal_tools(options: Any) -> Any:
+    """Options, or a request's body, whose tools show no credential in any `repr`; the value itself is kept.
+
+    Builders of ours conceal theirs already; a tool that was written by hand is copied.
+    """
+    tools = options.get("tools") if isinstance(options, Mapping) else None
+    if not isinstance(tools, (list, tuple)):
+        return options
+    return {**options, "tools": [_conceal_tool(tool) for tool in tools]}
+
+
+def conceal_requests(requests: Any) -> Any:
+    """Many bodies, each as `conceal_tools` gives it."""
+    return [conceal_tools(body) for body in requests] if isinstance(requests, (list, tuple)) else requests
+
+
+def _conceal_tool(tool: object) -> Any:
+    secret = tool.get("authorization") if type(tool) is dict else None
+    if isinstance(secret, Mapping):
+        return {**tool, "authorization": ConcealedFields(secret)}  # type: ignore[dict-item]
+    return {**tool, "authorization": ConcealedText(secret)} if isinstance(secret, str) else tool  # type: ignore[dict-item]
+
+
+def hide_echo(content: bytes, body: object, token: str) -> bytes:
+    """What a service answered, without the credentials that were sent to it: it may show what it refuses."""
+    for secret in {token.rpartition(" ")[2], *_find_secrets(body)}:
+        if len(secret) >= _SHORTEST:
+            for written in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+                content = content.replace(written.encode("utf-8", "replace"), b"***")
+    return content
+
+
+def _find_secrets(value: object, *, within: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if key != "inputs" and not (within and key in _PLAIN_KEYS):
+                yield from _find_secrets(one, within=within or key in SECRET_KEYS)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _find_secrets(one, within=within)
+    elif within and isinstance(value, str):
+        yield value
 
 
 def mask_credentials(text: str) -> str:

@@ -21,7 +21,7 @@ from mistral_agents._http.calls import Call, json_bytes
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
-from mistral_agents._http.concealed import mask_credentials
+from mistral_agents._http.concealed import Concealed, hide_echo, mask_credentials
 from mistral_agents._http.network import Deadline
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
@@ -207,7 +207,7 @@ class Transport:
         headers = {"accept": "application/json", "user-agent": sdk_layer.user_agent()}
         content = None
         if call.body is not None:
-            content = json_bytes({**call.body, "stream": True} if stream else call.body)
+            content = Concealed(json_bytes({**call.body, "stream": True} if stream else call.body))
             headers["content-type"] = "application/json"
         if stream:
             headers["accept"] = "text/event-stream"
@@ -216,7 +216,7 @@ class Transport:
                 call.method,
                 sdk_layer.parse_url(self.clients.base_url + call.path),
                 params={name: mend_word(value) for name, value in call.params.items() if value is not None} or None,
-                content=content,
+                content=content.reveal() if content is not None else None,
                 files=mend_parts(call.files) if call.files is not None else None,
                 headers=headers,
                 timeout=sdk_layer.make_timeout(self.seconds_of(call)),
@@ -337,7 +337,9 @@ class Transport:
         try:
             if response.status_code >= 300 or not stream:
                 self._shorten_waits(request, deadline)  # again, for a client whose network is not ours
-                sdk_layer.keep_content(response, self.read_body(response, call, deadline))
+                sdk_layer.keep_content(
+                    response, self._hide_echo(self.read_body(response, call, deadline), response, request, call)
+                )
             if response.status_code >= 300:
                 self._refuse(hooks.run_after_error(response, None), call, response)
             response = hooks.run_after_success(response)
@@ -348,6 +350,13 @@ class Transport:
         except BaseException:
             response.close()
             raise
+
+    @staticmethod
+    def _hide_echo(content: bytes, response: Any, request: Any, call: Call) -> bytes:
+        """A reply that may repeat what was sent, without the credentials in it."""
+        if response.status_code < 300 and not call.turn:
+            return content
+        return hide_echo(content, call.body, request.headers.get("authorization", ""))
 
     def _refuse(self, other: Exception | None, call: Call, response: object) -> None:
         """Raise the error for a status of 300 or more, or what a hook of the user wants raised."""
@@ -442,7 +451,9 @@ class Transport:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             if response.status_code >= 300 or not stream:
-                sdk_layer.keep_content(response, await self.aread_body(response, call, deadline))
+                sdk_layer.keep_content(
+                    response, self._hide_echo(await self.aread_body(response, call, deadline), response, request, call)
+                )
             if response.status_code >= 300:
                 self._refuse(await hooks.arun_after_error(response, None), call, response)
             response = await hooks.arun_after_success(response)

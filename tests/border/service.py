@@ -20,6 +20,7 @@ class Service:
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self._status, self._planned = 200, [self._message("ok")]
+        self._next: tuple[int, Any] | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,7 +34,8 @@ class Service:
                 outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                 kind, data = outer._answer(bool(outer.bodies[-1].get("stream")))
                 status = outer._status
-                outer._status, outer._planned = 200, [outer._message("ok")]
+                outer._status, outer._planned = outer._next or (200, [outer._message("ok")])
+                outer._next = None
                 self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(data)))
@@ -71,6 +73,10 @@ class Service:
     def fail(self, status: int, body: Any) -> None:
         """Plan a failure."""
         self._status, self._planned = status, body
+
+    def fail_next(self, status: int, body: Any) -> None:
+        """Plan a failure of the turn after the next."""
+        self._next = status, body
 
     def _message(self, text: str) -> dict[str, Any]:
         return {"type": "message.output", "id": f"msg_{len(self.bodies)}", "role": "assistant", "content": text}

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from mistral_agents import CodeInterpreter
+from mistral_agents import CodeInterpreter, MistralAgents
 from mistral_agents._border.forms import is_finished, join_form, takes_two_turns
 from mistral_agents._border.schemas import describe_form
-from mistral_agents.errors import ResponseFormatError
+from mistral_agents.errors import ConfigurationError, ResponseFormatError, ServerFailureError
 from mistral_agents.turn import Turn
+from tests.border.service import Service
 from tests.contract.conftest import World
 from tests.contract.test_calls import NOTE
 from tests.contract.ways import Way, each_way
@@ -44,6 +45,44 @@ def test_hosted_tools_and_a_form_are_two_turns(way: Way, world: World) -> None:
     assert way.text(last) == "Again."
     if way.stored:
         assert way.conversation(last) == way.conversation(answer), "the turn that used the tools is the one kept"
+
+
+@each_way
+def test_a_form_that_fails_leaves_the_answer_before_it(way: Way) -> None:
+    """The turn that used the tools is paid, and without `store` nobody else keeps it."""
+    with Service() as service:
+        service.say("It is Ada.")
+        service.fail_next(500, {"message": "boom"})
+        client = MistralAgents(api_key="k", base_url=service.url, max_retries=0)
+        with pytest.raises(ServerFailureError) as caught:
+            way.ask(way.model(client, [CodeInterpreter()]), [way.user("Who?")], response_format=JSON)
+    assert caught.value.turn is not None
+    assert caught.value.turn.text == "It is Ada."
+    assert caught.value.conversation_id == service.conversation
+    assert "is whole, in .turn" in str(caught.value)
+
+
+@each_way
+@pytest.mark.parametrize("args", ["completion_args", "model_kwargs"])
+def test_a_form_among_the_completion_args_is_one(way: Way, world: World, args: str) -> None:
+    world.mind.script(say("It is Ada."), say(FORM))
+    given = {args: {"response_format": JSON, "temperature": 0.5}, "response_format": None}
+    answer = way.ask(way.model(world.client, [CodeInterpreter()]), [way.user("Who?")], **given)
+    (_, thought), (_, written) = world.turns
+    assert thought["completion_args"] == {"temperature": 0.5}
+    assert written["completion_args"] == {"temperature": 0.5, "response_format": JSON}
+    assert way.text(answer) == FORM
+
+
+@pytest.mark.parametrize("wing", ["langchain", "llama_index"])
+async def test_a_batch_job_takes_no_form_with_hosted_tools(wing: str, world: World) -> None:
+    way = Way("langchain" if wing == "langchain" else "llama_index", False, False, False)
+    model = way.model(world.client, [CodeInterpreter()], response_format=JSON)
+    with pytest.raises(ConfigurationError, match=r"response_format.* takes two turns"):
+        model.batch_job(["Who?"])
+    with pytest.raises(ConfigurationError, match="batch job"):
+        await model.abatch_job(["Who?"])
+    assert world.served.faults.requests == []
 
 
 @each_way

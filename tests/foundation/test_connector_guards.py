@@ -227,3 +227,33 @@ def test_wrong_arguments_are_named_before_anything_is_sent(make_client: Any, wir
     with pytest.raises(ConfigurationError, match="not both"):
         connectors.set_credentials("meteo", "a", bearer_token="x", headers={"a": "b"})
     assert wire.requests == []
+
+
+# batch jobs -----------------------------------------------------------------------------------------------------------
+
+
+def guarded(*names: str) -> dict[str, Any]:
+    return {"type": "connector", "connector_id": "meteo", "tool_configuration": {"requires_confirmation": [*names]}}
+
+
+async def test_a_misspelt_guard_in_a_batch_request_is_refused(talker: MistralAgents) -> None:
+    """A request written by hand is a turn like any other: a name that guards nothing does not go out."""
+    body = {"inputs": "q", "model": "m", "tools": [guarded("wether")]}
+    with pytest.raises(UnknownToolNameError, match="'wether'"):
+        talker.batches.create([body])
+    with pytest.raises(UnknownToolNameError, match="'wether'"):
+        await talker.batches.acreate([body])
+    hosted = {"type": "web_search", "tool_configuration": {"requires_confirmation": ["web_serch"]}}
+    with pytest.raises(UnknownToolNameError, match="web_serch"):
+        talker.batches.create([{**body, "tools": [hosted]}])
+    with pytest.raises(ConfigurationError, match="a batch job can't be"):
+        talker.batches.create([{**body, "tools": [CodeInterpreter(timeout=3)]}])
+    assert list(talker.batches.list()) == []
+
+
+def test_names_in_a_batch_request_go_out_bare(make_client: Any, wire: Any) -> None:
+    rows, info = [{"name": "weather"}], {"id": "c", "name": "meteo"}
+    wire.answer((200, rows), (200, info), (200, {"id": "f"}), (200, {"id": "j"}))
+    make_client().batches.create([{"inputs": "q", "model": "m", "tools": [guarded("meteo_weather")]}])
+    uploaded = next(request for request in wire.requests if request.url.path.endswith("/files"))
+    assert b'"requires_confirmation": ["weather"]' in uploaded.content

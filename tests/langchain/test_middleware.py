@@ -486,6 +486,7 @@ def test_a_decision_whose_reply_was_lost_is_found_or_asked_about_again(
     agent = agent_of(client, tools=CAREFUL)
     waiting(agent)
     service.faults.drop_after(method="POST", path="/conversations")
+    service.faults.answer(500, method="GET", path="/history")
     with pytest.raises(MistralAgentsError, match="may have been applied"):
         list(agent.stream(Command(resume="allow"), THREAD, stream_mode="messages"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import pickle
 import traceback
 import warnings
@@ -12,7 +13,7 @@ import pytest
 
 from mistral_agents import MistralAgents
 from mistral_agents._http.calls import Call
-from mistral_agents._http.concealed import Concealed, mask_credentials
+from mistral_agents._http.concealed import Concealed, hide_echo, mask_credentials
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import Connector, translate_tools
 
@@ -178,6 +179,52 @@ def test_no_local_variable_holds_an_authorization(make_client, wire, wing):
             actions[wing]()
     assert "gmail" in locals_of(caught.value)
     assert PASSWORD not in locals_of(caught.value)
+
+
+BY_HAND = {"type": "connector", "connector_id": "gmail", "authorization": {"type": "api-key", "value": PASSWORD}}
+HANDS = ["start", "astart", "start_stream", "astart_stream", "create", "acreate", "talk", "langchain", "llama_index"]
+
+
+def use_by_hand(client, way):
+    from langchain_mistral_agents import ChatMistralAgent
+    from llama_index_mistral_agents import MistralAgentLLM
+    from mistral_agents import Conversation
+
+    tool = {**BY_HAND, "authorization": dict(BY_HAND["authorization"])}
+    talks, agents = client.conversations, client.agents
+    return {
+        "start": lambda: talks.start("hello", model="m", tools=[tool]),
+        "astart": lambda: asyncio.run(talks.astart("hello", model="m", tools=[tool])),
+        "start_stream": lambda: talks.start_stream("hello", model="m", tools=[tool]).read(),
+        "astart_stream": lambda: asyncio.run(talks.astart_stream("hello", model="m", tools=[tool]).aread()),
+        "create": lambda: agents.create(model="m", name="mail", tools=[tool]),
+        "acreate": lambda: asyncio.run(agents.acreate(model="m", name="mail", tools=[tool])),
+        "talk": lambda: Conversation(client, model="m", tools=[tool]).append("hello"),
+        "langchain": lambda: ChatMistralAgent(model="m", client=client, connectors=[tool]).invoke("hello"),
+        "llama_index": lambda: MistralAgentLLM("m", client=client, tools=[tool]).complete("hello"),
+    }[way]
+
+
+@pytest.mark.parametrize("way", HANDS)
+@pytest.mark.parametrize("status", [422, 500])
+def test_an_authorization_written_by_hand_is_sent_and_never_shown(make_client, wire, way, status):
+    """Neither in the frames of a failure, nor in what the service repeats of the request that it refuses."""
+    wire.answer((status, {"detail": [{"loc": ["body"], "msg": "no", "input": {"tools": [BY_HAND], "key": KEY}}]}))
+    with pytest.raises(MistralAgentsError) as caught:
+        use_by_hand(make_client(api_key=KEY, max_retries=0), way)()
+    assert wire.bodies[-1]["tools"][0]["authorization"]["value"] == PASSWORD
+    error = caught.value
+    shown = [locals_of(error), str(error), str(error.body), error.response.text if error.response is not None else ""]
+    assert not [text for text in shown if PASSWORD in text or KEY in text]
+    assert "gmail" in str(error.body)
+
+
+@pytest.mark.parametrize("secret", ['quo"te\\n', "grün", "😀key"])
+def test_an_echo_is_hidden_however_it_is_written(secret):
+    body = {"tools": [{"type": "connector", "authorization": {"type": "api-key", "value": secret}}], "inputs": "key"}
+    for ascii_only in (True, False):
+        echo = json.dumps({"said": secret, "type": "api-key"}, ensure_ascii=ascii_only).encode()
+        assert json.loads(hide_echo(echo, body, "")) == {"said": "***", "type": "api-key"}
 
 
 def test_a_model_that_is_dumped_leaves_the_credentials_of_its_address_out():
