@@ -228,7 +228,7 @@ def test_without_the_template_library_there_is_text(monkeypatch):
 
 
 def test_without_the_markdown_library_an_answer_is_plain_text(monkeypatch):
-    monkeypatch.setattr(html, "_markdown", lambda: None)
+    monkeypatch.setattr(html, "make_markdown", lambda: None)
     assert '<div class="ma-plain">a **b** &lt;script&gt;</div>' in turn_of("a **b** <script>")._repr_html_()
 
 
