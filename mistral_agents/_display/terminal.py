@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._display import blocks
+from mistral_agents._display import blocks, html
 from mistral_agents._display.blocks import Block, View
-from mistral_agents._display.html import make_markdown
 from mistral_agents._printable import show_text
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _render_prose(text: str) -> RenderableType:
     from rich.markdown import Markdown
 
     prose = Markdown("", hyperlinks=False)
-    prose.parsed = make_markdown().parse(show_text(text))
+    prose.parsed = html.make_markdown().parse(show_text(text))
     for piece in (child for token in prose.parsed for child in token.children or ()):
         if piece.type == "softbreak":
             piece.type = "hardbreak"
