@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,9 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
 from mistral_agents._border.blocks import note_instructions, warn_left_out
-from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call
+from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call, replay_run
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import assistant_message, function_call, function_result, short_call_id, user_message
+from mistral_agents.entries import assistant_message, user_message
 from mistral_agents.errors import ConfigurationError
 
 _CALLS = ("tool_call", "invalid_tool_call")
@@ -135,17 +134,9 @@ def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -
     elif kind == "server_tool_call" and ours:
         hosted[str(block.get("id"))] = block
     elif kind == "server_tool_result" and ours:
-        yield from _make_hosted_run(hosted.get(str(block.get("tool_call_id")), {}), block)
+        run = hosted.get(str(block.get("tool_call_id")), {})
+        name = run.get("extras", {}).get("name", run.get("name", "tool"))
+        yield from replay_run(block.get("tool_call_id"), name, run.get("args"), block.get("output"))
     elif not ours and kind != "tool_call_chunk":  # a sum of chunks tells its calls beside them
         value = block.get("value") if kind == "non_standard" else None
         warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
-
-
-def _make_hosted_run(call: JsonDict, result: JsonDict) -> Iterator[JsonDict]:
-    """A run of a hosted tool as call and result: the service refuses execution entries as inputs."""
-    output = result.get("output")
-    value = output.get("result", output) if isinstance(output, dict) else output
-    call_id = short_call_id(str(result.get("tool_call_id")))
-    name = call.get("extras", {}).get("name", call.get("name", "tool"))
-    yield function_call(call_id, name, json.dumps(call.get("args", {}), ensure_ascii=False))
-    yield function_result(call_id, value)

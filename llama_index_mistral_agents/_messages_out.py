@@ -11,14 +11,13 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
 from mistral_agents._border.blocks import warn_left_out
-from mistral_agents._border.calls import Call, Said, add_untold, make_result_entry, place_files, replay_call
+from mistral_agents._border.calls import Call, Said, add_untold, make_result_entry, place_files, replay_call, replay_run
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
     function_call,
-    function_result,
     short_call_id,
     user_message,
 )
@@ -139,7 +138,8 @@ def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
 
 def _make_answer_entries(message: ChatMessage) -> list[JsonDict]:
     kwargs = message.additional_kwargs
-    entries = [entry for run in kwargs.get("server_tools", ()) for entry in _make_hosted_run(run)]
+    runs = ((run.get("id"), run["name"], run["arguments"], run["info"]) for run in kwargs.get("server_tools", ()))
+    entries = [entry for run in runs for entry in replay_run(*run)]
     thinking = [
         _make_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)
     ]
@@ -167,12 +167,6 @@ def _make_thinking(block: Any) -> JsonDict | None:
     if not block.content:
         return None
     return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
-
-
-def _make_hosted_run(run: JsonDict) -> list[JsonDict]:
-    call_id = short_call_id(run["id"] if run.get("id") is not None else run["arguments"])
-    result = run["info"].get("result", run["info"])
-    return [function_call(call_id, run["name"], run["arguments"] or "{}"), function_result(call_id, result)]
 
 
 def tool_calls(message: ChatMessage) -> list[Call]:

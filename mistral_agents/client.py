@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self
 
@@ -236,7 +236,7 @@ def choose_client(client: MistralAgents | None, **settings: Any) -> MistralAgent
 
 
 def share_client(
-    *, api_key: Any, base_url: str | None, headers: Mapping[str, str] | None, **settings: Any
+    *, api_key: object, base_url: str | None, headers: Mapping[str, str] | None, **settings: object
 ) -> MistralAgents:
     """One client for each set of settings, so that copies of a model share connections.
 
@@ -253,7 +253,10 @@ def share_client(
 
 @lru_cache(maxsize=64)
 def _make_shared(
-    api_key: Any, address: Concealed | None, headers: tuple[tuple[str, str], ...], settings: tuple[tuple[str, Any], ...]
+    api_key: object,
+    address: Concealed | None,
+    headers: tuple[tuple[str, str], ...],
+    settings: tuple[tuple[str, Any], ...],
 ) -> MistralAgents:
     return MistralAgents(
         api_key=_open_key(api_key),
@@ -263,6 +266,6 @@ def _make_shared(
     )
 
 
-def _open_key(key: Any) -> ApiKey:
-    opened: ApiKey = key.get_secret_value() if hasattr(key, "get_secret_value") else key
-    return opened
+def _open_key(key: object) -> ApiKey:
+    opened: Any = key.get_secret_value() if hasattr(key, "get_secret_value") else key
+    return cast("ApiKey", opened)

@@ -256,6 +256,13 @@ def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDi
     return function_call(call_id or "", name or UNNAMED, arguments if arguments is not None else "")
 
 
+def replay_run(run_id: object, name: str, arguments: str | Mapping[str, Any] | None, info: object) -> list[JsonDict]:
+    """A run of a hosted tool of a history, to be sent again: the service takes executions only as call and result."""
+    call_id = short_call_id(str(run_id if run_id is not None else arguments))
+    result = info.get("result", info) if isinstance(info, dict) else info
+    return [function_call(call_id, name, arguments or {}), function_result(call_id, result)]
+
+
 def close_history(
     entries: Sequence[JsonDict], *, held: Collection[str] | None = (), left_open: Collection[str] = ()
 ) -> list[JsonDict]:

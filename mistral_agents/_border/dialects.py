@@ -81,7 +81,7 @@ def read_text_result(text: str) -> Iterator[Part]:
     yield from found if any(map(_is_inline, found)) else [Part("text", "text", text=text)]
 
 
-def _dump(value: Any) -> Any:
+def _dump(value: object) -> object:
     """A value whose fields are declared as a dict; any other as it is."""
     if isinstance(value, BaseModel):
         return value.model_dump(warnings=False)
@@ -90,7 +90,7 @@ def _dump(value: Any) -> Any:
     return value
 
 
-def _read_json(value: Any) -> Iterator[Part]:
+def _read_json(value: object) -> Iterator[Part]:
     files: list[Part] = []
     try:
         text = write_json(_take_files(value, files)) if isinstance(value, _VALUES) else str(value)
@@ -100,7 +100,7 @@ def _read_json(value: Any) -> Iterator[Part]:
     yield from files
 
 
-def _take_files(value: Any, found: list[Part]) -> Any:
+def _take_files(value: object, found: list[Part]) -> object:
     """A value with a note in place of each file in it, which goes to `found`."""
     value = _dump(value)
     if isinstance(value, Mapping):

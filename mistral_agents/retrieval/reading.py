@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from mistral_agents._steps import Job
 from mistral_agents.errors import InvalidRequestError, NotFoundError
@@ -169,7 +168,7 @@ def _separators(text: str, pages: Sequence[Page], filled: Sequence[int]) -> set[
     return {space[: len(space) // parts] for space, parts in spaces if parts and len(space) >= parts}
 
 
-def reason_of(outcome: Any) -> str | None:
+def reason_of(outcome: ReadText | NotFoundError) -> str | None:
     """Why a document can't be used: gone meanwhile, or without text; None where it can."""
     if isinstance(outcome, NotFoundError):
         return "deleted"

@@ -17,6 +17,7 @@ from mistral_agents._border.calls import (
     find_call_fault,
     is_unrun_answer,
     parse_call_arguments,
+    replay_run,
     shorten_ids,
 )
 from mistral_agents._border.fingerprints import answer_words
@@ -76,6 +77,23 @@ async def test_damaged_arguments_run_nothing_and_are_told(arguments: str) -> Non
 @given(st.integers(1, len(json.dumps(WHOLE)) - 1))
 def test_no_beginning_of_a_call_is_a_call(length: int) -> None:
     assert find_call_fault("wipe", json.dumps(WHOLE)[:length]) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "info", "sent"),
+    [
+        ('{"query": "moss"}', {"result": "Moss is green."}, ('{"query": "moss"}', "Moss is green.")),
+        ({"query": "moss"}, {"code_output": "7"}, ('{"query": "moss"}', '{"code_output": "7"}')),
+        (None, "as it came", ("{}", "as it came")),
+        ("", {}, ("{}", "{}")),
+    ],
+    ids=["a result", "other facts", "no arguments", "nothing"],
+)
+def test_a_run_of_a_hosted_tool_is_sent_again_as_call_and_result(arguments: Any, info: Any, sent: tuple[str, str]):
+    call, result = replay_run("tool_exec_1", "web_search", arguments, info)
+    assert (call["name"], call["tool_call_id"]) == ("web_search", result["tool_call_id"])
+    assert (call["arguments"], result["result"]) == sent
+    assert replay_run(None, "web_search", arguments, info)[0]["tool_call_id"] != call["tool_call_id"]
 
 
 @pytest.mark.parametrize("arguments", ["", "  ", None])
