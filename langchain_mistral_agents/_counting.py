@@ -27,14 +27,23 @@ def _find_encoder() -> Callable[[str], int] | None:
     return lambda text: len(tokenizer.encode(text, bos=False, eos=False))
 
 
-def count_text(text: str) -> int:
-    """Tokens of a text."""
-    encode = _find_encoder()
+Tokenize = Callable[[str], list[int]]
+
+
+def _choose_encoder(own: Tokenize | None) -> Callable[[str], int] | None:
+    return (lambda text: len(own(text))) if own is not None else _find_encoder()
+
+
+def count_text(text: str, own: Tokenize | None = None) -> int:
+    """Tokens of a text; `own` is the user's tokenizer."""
+    encode = _choose_encoder(own)
     return encode(text) if encode is not None else math.ceil(len(text) / _CHARACTERS)
 
 
-def count_messages(messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None) -> int:
-    """Tokens of messages (calls, results and images among them) and of tools.
+def count_messages(
+    messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]] | None, own: Tokenize | None = None
+) -> int:
+    """Tokens of messages (calls, results and images among them) and of tools; `own` is the user's tokenizer.
 
     With a tokenizer the estimate of LangChain is corrected by what it says of the texts.
     """
@@ -45,7 +54,7 @@ def count_messages(messages: Sequence[BaseMessage], tools: Sequence[dict[str, An
         tokens_per_image=_IMAGE,
         tools=cast("Any", list(tools) if tools else None),
     )
-    encode = _find_encoder()
+    encode = _choose_encoder(own)
     if encode is None:
         return about
     texts = [text for message in messages if (text := str(message.text))]

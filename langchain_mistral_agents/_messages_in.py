@@ -71,6 +71,7 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
         "model_name": turn.model if turn.model is not None else sent.model,
         "agent_id": turn.agent_id,
         "finish_reason": _find_reason(calls, pending),
+        "token_usage": _count_tokens(turn.usage),
         "stored": sent.stored or None,
         "last_entry_id": turn.last_entry_id,
         "entry_ids": [entry.id for entry in turn.entries if entry.id is not None],
@@ -87,6 +88,13 @@ def closing_metadata(turn: Turn, sent: Sent, answer: AIMessage) -> dict[str, Any
         "headers": dict(turn.headers) if sent.headers else None,
     }
     return drop_none(**facts)
+
+
+def _count_tokens(usage: Usage) -> dict[str, int] | None:
+    """The figures of `usage_metadata` under the names that other chat models give them here."""
+    found = usage_metadata(usage)
+    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
+    return {name: cast("JsonDict", found)[key] for name, key in names.items()} if found is not None else None
 
 
 def _list_quotas(turn: Turn) -> dict[str, Any]:

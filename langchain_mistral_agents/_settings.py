@@ -143,15 +143,18 @@ class AgentSettings(BaseChatModel):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """Tokens of a text: by Mistral's tokenizer with `mistral-common` installed, else one for four characters."""
-        return count_text(text)
+        """Tokens of a text: by `custom_get_token_ids`, else by Mistral's tokenizer, else one for four characters.
+
+        Mistral's tokenizer needs `mistral-common`.
+        """
+        return count_text(text, self.custom_get_token_ids)
 
     @override
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: object
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
-        return count_messages(messages, [as_tool(tool) for tool in tools or ()])
+        return count_messages(messages, [as_tool(tool) for tool in tools or ()], self.custom_get_token_ids)
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -296,12 +297,17 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         message = make_answer(turn, request.sent)
         facts = {"finish_reason": message.response_metadata.get("finish_reason")}
         generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
-        return ChatResult(generations=[generation], llm_output={"model_name": message.response_metadata["model_name"]})
+        told = {k: v for k, v in message.response_metadata.items() if k in ("model_name", "token_usage")}
+        return ChatResult(generations=[generation], llm_output=told)
 
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        """The model that answered, which tracers read here; in agent mode the model's own name is the agent's id."""
-        return next((dict(output) for output in llm_outputs if output), {})
+        """The model that answered (in agent mode the model's own name is the agent's id) and all tokens."""
+        known = [output for output in llm_outputs if output]
+        counts: Counter[str] = Counter()
+        for output in known:
+            counts.update(output.get("token_usage", {}))
+        return {**known[0], **({"token_usage": dict(counts)} if counts else {})} if known else {}
 
     @override
     def _stream(

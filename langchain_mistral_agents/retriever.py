@@ -24,7 +24,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.filters import AnyFilter, as_filter
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, fusion_of, is_question
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, check_top_k, fusion_of
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 _BATCH = 64
@@ -257,11 +257,7 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not is_question(query):
-            return []
-        embedder = self._engine.embedder
-        vector = embedder.query(query) if embedder is not None else None
-        return [self._make_document(hit) for hit in self._engine.search(self._make_query(query, k, filter, vector))]
+        return [self._make_document(hit) for hit in self._engine.search(self._make_query(query, k, filter))]
 
     async def _aget_relevant_documents(
         self,
@@ -273,20 +269,14 @@ class MistralLibraryRetriever(BaseRetriever):
         **unknown: object,
     ) -> list[Document]:
         _refuse_unknown_options(unknown)
-        if not is_question(query):
-            return []
-        embedder = self._engine.embedder
-        vector = await embedder.aquery(query) if embedder is not None else None
-        return [
-            self._make_document(hit) for hit in await self._engine.asearch(self._make_query(query, k, filter, vector))
-        ]
+        return [self._make_document(hit) for hit in await self._engine.asearch(self._make_query(query, k, filter))]
 
-    def _make_query(self, text: str, k: int | None, filter_: AnyFilter | None, vector: Sequence[float] | None) -> Query:
+    def _make_query(self, text: str, k: int | None, filter_: AnyFilter | None) -> Query:
+        check_top_k(k if k is not None else self.k, "k")
         return Query(
             text,
             top_k=k if k is not None else self.k,
             strategy=self.strategy,
-            vector=vector,
             filter=as_filter(filter_ if filter_ is not None else self.filter),
             score_cutoff=self.score_cutoff,
             unit=self.retrieval_mode,

@@ -4,22 +4,55 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 JsonDict = dict[str, Any]
 """A JSON object as it came or as it is sent."""
 
 
+DEEPEST = 128
+"""Levels of objects and lists in one JSON text. pydantic gives up at about 250, Python at a depth that differs by
+version: from 3.14 on it reads far more levels than anything can be done with."""
+
+_TOO_DEEP = "it is nested too deeply to be read"
+
+
 def load_json(text: bytes | str) -> Any:
     """The value of a JSON text, surrogates as they came.
 
     Raises:
-        ValueError: It is no JSON, or nested more deeply than can be read.
+        ValueError: It is no JSON, or nested more deeply than `DEEPEST`.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply to be read") from None
+        raise ValueError(_TOO_DEEP) from None
+    check_depth(text, value)
+    return value
+
+
+def check_depth(text: bytes | str, value: object) -> None:
+    """Refuse what a JSON text holds where it is nested too deeply.
+
+    Raises:
+        ValueError: It is nested more deeply than `DEEPEST`.
+    """
+    if len(text) <= 2 * DEEPEST:  # most are short: each level is opened and closed
+        return
+    opened = text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
+    if opened <= DEEPEST:
+        return
+    depth, level = 0, _list_containers([value])
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(_TOO_DEEP)
+        level = [part for one in level for part in _list_containers(one.values() if isinstance(one, dict) else one)]
+
+
+def _list_containers(values: Iterable[object]) -> list[JsonDict | list[object]]:
+    return [value for value in values if isinstance(value, (dict, list))]
 
 
 def digest(*parts: object) -> str:

@@ -37,8 +37,8 @@ class Alias(Record):
     updated_at: datetime
 
 
-def _dump_or_none(reply: Reply) -> Any:
-    return reply.json() if reply.content else None
+def _read_agent(reply: Reply) -> Agent | None:
+    return as_record(Agent, reply.json()) if reply.content else None
 
 
 def _list_rounds(ordered: builtins.list[AgentSpec], ids: Mapping[str, str]) -> Iterator[AgentSpec]:
@@ -232,9 +232,9 @@ class Agents:
             except StopIteration as end:
                 return cast("T", end.value)
             if ask.rows:
-                answer = builtins.list(walk(self._transport.send, ask.call, by_token, "data"))
+                answer = builtins.list(map(Agent, walk(self._transport.send, ask.call, by_token, "data")))
             else:
-                answer = _dump_or_none(self._transport.send(ask.call))
+                answer = _read_agent(self._transport.send(ask.call))
 
     async def _adrive(self, steps: Generator[Ask, Any, T]) -> T:
         answer: Any = None
@@ -244,9 +244,9 @@ class Agents:
             except StopIteration as end:
                 return cast("T", end.value)
             if ask.rows:
-                answer = [row async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
+                answer = [Agent(row) async for row in awalk(self._transport.asend, ask.call, by_token, "data")]
             else:
-                answer = _dump_or_none(await self._transport.asend(ask.call))
+                answer = _read_agent(await self._transport.asend(ask.call))
 
     def delete(self, agent_id: str) -> None:
         """Delete an agent."""

@@ -25,6 +25,7 @@ __all__ = [
     "GuardrailBlockedError",
     "InvalidRequestError",
     "LateConfirmationError",
+    "MissingFieldError",
     "MistralAgentsError",
     "NotFoundError",
     "PendingCallsError",
@@ -178,6 +179,10 @@ class UnknownOutcomeError(MistralAgentsError):
 
 class ResponseFormatError(MistralAgentsError):
     """The reply can't be read: no JSON object, damaged, nested too deeply or too large; `.body` keeps its text."""
+
+
+class MissingFieldError(ResponseFormatError, KeyError):
+    """The service sent a record without a field that is read; `.body` is the record."""
 
 
 class RedirectRefusedError(MistralAgentsError):

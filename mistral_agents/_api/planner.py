@@ -7,7 +7,7 @@ connectors have, and which agents' turns may be made twice.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -246,9 +246,11 @@ def _read_connector(connectors: Connectors, key: str) -> Steps[Known]:
 # Turns that may be made twice -----------------------------------------------------------------------------------------
 
 
-def have_effects(tools: Iterable[Mapping[str, Any]] | None) -> bool:
-    """Whether running one of these tools twice may do something twice."""
-    return any(tool.get("type") not in HARMLESS for tool in tools or ())
+def have_effects(tools: object) -> bool:
+    """Whether running one of these tools twice may do something twice; what is no list of tools may do anything."""
+    if not isinstance(tools, (list, tuple)):
+        return bool(tools)
+    return not all(isinstance(tool, Mapping) and tool.get("type") in HARMLESS for tool in tools)
 
 
 class AgentEffects:

@@ -14,7 +14,7 @@ from mistral_agents._display.shown import Shown
 from mistral_agents._http.concealed import SECRET_KEYS
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import parse_time
-from mistral_agents.errors import ConfigurationError, ResponseFormatError
+from mistral_agents.errors import ConfigurationError, MissingFieldError, ResponseFormatError
 
 _TIMES = frozenset({"created_at", "updated_at", "modified_at", "completed_at", "last_processed_at", "expires_at"})
 
@@ -38,6 +38,9 @@ class Record(dict[str, Any], Shown):
                 message = f"{type(self).__name__} has no field {name!r}; the service sent: {known}"
                 raise AttributeError(message) from None
             return _read_time(value) if name in _TIMES else value
+
+    def __missing__(self, name: str) -> Any:
+        raise MissingFieldError(f"The service sent a {type(self).__name__} without {name!r}.", body=dict(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({masked(dict(self))!r})"

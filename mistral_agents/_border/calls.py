@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from mistral_agents._border.blocks import ResultContent
 from mistral_agents._border.text import may_hold_surrogates, mend_json
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, check_depth
 from mistral_agents._turn.content import chunk_text, content_chunks
 from mistral_agents.confirmation import denied
 from mistral_agents.entries import FunctionCall, function_call, function_result, short_call_id, user_message
@@ -63,6 +63,7 @@ def parse_call_arguments(arguments: object) -> JsonDict:
         value = json.loads(
             arguments, object_pairs_hook=_read_object, parse_constant=_refuse_constant, parse_float=_read_float
         )
+        check_depth(arguments, value)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UnreadableCallError(f"the arguments are no JSON object: {reason}.") from None

@@ -271,8 +271,9 @@ _KINDS: dict[str, Callable[[EventReader, JsonDict], Sequence[Record]]] = {
 
 
 def _update(entry: JsonDict, event: JsonDict, apart: str) -> None:
+    """Take over what an event tells; what is empty tells nothing new: some gateways name a call once."""
     for key, value in event.items():
-        if key not in _ENVELOPE and key != apart and (value is not None or key not in entry):
+        if key not in _ENVELOPE and key != apart and ((value is not None and value != "") or key not in entry):
             entry[key] = value
 
 

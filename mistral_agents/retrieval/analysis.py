@@ -9,18 +9,22 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 5
+VERSION = 6
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
 _JOINTS = r"_\-‐‑/.·'&@"
 _PLAIN = re.compile(r"[a-z]+|[A-Z][a-z]+|[0-9]+")
+_RUN = re.compile(r"[^\W\d_]+|\d+")
+_CONTRACTED = frozenset({"s", "t", "d", "m", "ll", "re", "ve"})
+"""What English leaves of a word behind an apostrophe."""
 _JOINT = re.compile(rf"[{_JOINTS},]")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff\u0640\u200e\u200f\u061c"), "")
 """Soft hyphens, places to break, joiners, direction marks, selectors of a look and the Arabic lengthening stroke change
@@ -126,7 +130,8 @@ class Analyzer:
     - A pictograph (an emoji) is a word of its own.
     - A number is one with its thousands apart (`5,000`) or not.
     - A word is found with its accents (`hôtel`) or without (`hotel`); with them, what is written so comes first.
-    - An umlaut may be written out (`Mueller`), and an apostrophe left out of a name (`OBrien`).
+    - An umlaut may be written out (`Mueller`), and an apostrophe left out of a name (`OBrien`, `Quran`).
+    - The words of a name that holds a number are words too (`OAuth2`).
     - A word is found without what Arabic and Hebrew write with it (and, the, in, to), and with it.
     - Soft hyphens, joiners and vowel points of Arabic and Hebrew make no difference; a word cut at a line's end is one.
     - Stop words are terms of documents, and of a question only where it has no others; in capitals they are names
@@ -211,25 +216,31 @@ def _analyse_token(language: str, token: str) -> _Token:
 
 
 def _analyse_pieces(language: str, pieces: list[str]) -> Iterator[_Token]:
-    """The words of a token at its apostrophes; single letters there are elisions (`l'eau`, `it's`), not words.
-
-    Before a capital such a letter may belong to a name, which is written without the apostrophe too (`O'Brien`).
-    """
-    before = ""
-    for piece in pieces:
-        if len(piece) != 1 or len(pieces) == 1 or not piece.isalpha():
-            for word in _split_scripts(piece):
-                if _compile_patterns().unspaced.fullmatch(word):
-                    yield _pair_characters(word)
-                else:
-                    one = _analyse_name(language, word)
-                    yield _join_elided(language, before, word, one) if before and word[0].isupper() else one
-                before = ""
-        before = piece if len(piece) == 1 and piece.isalpha() else ""
+    """The words of a token at its apostrophes; single letters there are elisions (`l'eau`, `it's`), not words."""
+    names = dict(_find_names(language, pieces))
+    for place, piece in enumerate(pieces):
+        if len(piece) == 1 and len(pieces) > 1 and piece.isalpha():
+            continue
+        for word in _split_scripts(piece):
+            is_run = _compile_patterns().unspaced.fullmatch(word)
+            one = _pair_characters(word) if is_run else _analyse_name(language, word)
+            yield _add_whole(language, names.pop(place), one) if place in names else one
 
 
-def _join_elided(language: str, letter: str, word: str, found: _Token) -> _Token:
-    wholes = _stem_spellings(language, _fold_case(language, letter + _JOINT.split(word)[0]))
+def _find_names(language: str, pieces: list[str]) -> Iterator[tuple[int, str]]:
+    """Names that are written without their apostrophe too (`O'Brien`, `Qur'an`), by the piece that is a word."""
+    for place, (before, after) in enumerate(pairwise(pieces)):
+        left, right = _JOINT.split(before)[-1], _JOINT.split(after)[0]
+        if len(left) == 1 < len(right) and left.isalpha() and right[0].isupper():
+            yield place + 1, left + right
+        elif len(left) > 1 and left[0].isupper() and right[:1].islower() and right not in _CONTRACTED:
+            is_common = _fold_case(language, left) in _stop_words(language)
+            if not is_common:
+                yield place, left + right
+
+
+def _add_whole(language: str, name: str, found: _Token) -> _Token:
+    wholes = _stem_spellings(language, _fold_case(language, name))
     first, *others = found.asked
     return _Token((*wholes, *found.terms), ((*(Way((whole,)) for whole in wholes), *first), *others))
 
@@ -259,13 +270,24 @@ def _analyse_name(language: str, name: str) -> _Token:
     if not suffix and len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S.
         return _Token(wholes, (by_whole,))
     found = [_analyse_word(language, part) for part in parts]
-    terms = tuple(term for one in found for term in one.terms)
+    runs = [_analyse_word(language, run) for run in _join_letters(pieces)]
+    terms = [term for one in found for term in one.terms]
+    terms += [term for one in runs for term in one.terms if term not in terms]
     if suffix:
         return _Token((*terms, *wholes), (by_whole,))
-    by_parts = _ask_parts([one.asked[0] for one in found], together=len(pieces) == 1)
+    together = len(pieces) == 1
+    by_parts = _ask_parts([one.asked[0] for one in found], together)
+    by_parts += _ask_parts([one.asked[0] for one in runs], together) if runs else ()
     if len(parts) > _MOST_PARTS or len(wholes[0]) > _LONGEST_JOINED:
-        return _Token(terms, (by_parts,))
+        return _Token(tuple(terms), (by_parts,))
     return _Token((*terms, *wholes), ((*by_whole, *by_parts),))
+
+
+def _join_letters(pieces: list[str]) -> list[str]:
+    """The words and numbers of a name whose words have capitals within: who asks for `OAuth` means `OAuth2` too."""
+    runs = [run for piece in pieces for run in _RUN.findall(piece)]
+    has_capitals = any(len(_compile_patterns().part.findall(run)) > 1 for run in runs)
+    return runs if len(runs) > 1 and has_capitals else []
 
 
 def _ask_parts(parts: list[QueryTerm], together: bool) -> tuple[Way, ...]:

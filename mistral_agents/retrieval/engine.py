@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from mistral_agents.retrieval.postings import Vocabulary
 from mistral_agents.retrieval.reading import PageReader
 from mistral_agents.retrieval.service import LibraryClient
 from mistral_agents.retrieval.settings import Settings
-from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot
+from mistral_agents.retrieval.snapshot import Preparation, Query, Snapshot, is_question
 from mistral_agents.retrieval.store import Store
 from mistral_agents.retrieval.syncing import Sync
 from mistral_agents.retrieval.vectors import Embedder
@@ -265,17 +265,30 @@ class LibraryEngine:
     # search ----------------------------------------------------------------------------------------------------
 
     def search(self, query: Query) -> Hits:
-        """The best passages, best first.
+        """The best passages, best first; none for a blank question. A vector that is not given is made.
 
         Raises:
             ConfigurationError: The strategy needs an embedder and there is none.
             MistralAgentsError: See `current`.
         """
-        return self._search(self.current(), query)
+        if not is_question(query.text):
+            return Hits()
+        snapshot = self.current()
+        if self.embedder is not None and self._lacks_vector(query):
+            query = replace(query, vector=self.embedder.query(query.text))
+        return self._search(snapshot, query)
 
     async def asearch(self, query: Query) -> Hits:
         """As `search`, without blocking."""
-        return self._search(await self.acurrent(), query)
+        if not is_question(query.text):
+            return Hits()
+        snapshot = await self.acurrent()
+        if self.embedder is not None and self._lacks_vector(query):
+            query = replace(query, vector=await self.embedder.aquery(query.text))
+        return self._search(snapshot, query)
+
+    def _lacks_vector(self, query: Query) -> bool:
+        return query.strategy != "bm25" and query.vector is None
 
     def _search(self, snapshot: Snapshot, query: Query) -> Hits:
         warn_of_unknown_fields(query.filter, snapshot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from mistral_agents.embeddings import EmbeddingModel, Embeddings
@@ -13,7 +13,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.filters import Filter, as_filter
 from mistral_agents.retrieval.service import LibraryApi
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, Settings, checked_library_ids
-from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, is_question
+from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 
@@ -86,23 +86,11 @@ class Searches:
         Raises:
             ConfigurationError: An option is wrong.
         """
-        engine = self._engine(library_ids, options)
-        query = _query_of(text, top_k, options)
-        if not is_question(text):
-            return []
-        if engine.embedder is not None:
-            query = replace(query, vector=engine.embedder.query(text))
-        return engine.search(query)
+        return self._engine(library_ids, options).search(_query_of(text, top_k, options))
 
     async def afind(self, library_ids: str | Sequence[str], text: str, top_k: int, options: SearchOptions) -> list[Hit]:
         """As `find`, without blocking."""
-        engine = self._engine(library_ids, options)
-        query = _query_of(text, top_k, options)
-        if not is_question(text):
-            return []
-        if engine.embedder is not None:
-            query = replace(query, vector=await engine.embedder.aquery(text))
-        return await engine.asearch(query)
+        return await self._engine(library_ids, options).asearch(_query_of(text, top_k, options))
 
     def _engine(self, library_ids: str | Sequence[str], options: SearchOptions) -> LibraryEngine:
         unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())

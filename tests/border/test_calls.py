@@ -22,6 +22,7 @@ from mistral_agents._border.calls import (
 )
 from mistral_agents._border.fingerprints import answer_words
 from mistral_agents._conversation.functions import arun_functions, run_functions
+from mistral_agents._json import DEEPEST, load_json
 from mistral_agents._turn.content import parse_arguments
 from mistral_agents.entries import FunctionCall, function_call, function_result, parse_entry, user_message
 from mistral_agents.errors import PendingCallsError
@@ -214,8 +215,23 @@ def test_two_calls_with_one_id_are_refused_by_it() -> None:
         close_history([*twice, function_result("aaaaaaaaa", "1")])
 
 
-def test_arguments_nested_too_deeply_are_unreadable_wherever_they_are_looked_at() -> None:
-    deep = '{"path": ' + "[" * 100_000
+DEEP = ['{"path": ' + "[" * 100_000, *('{"path": ' + "[" * n + "]" * n + "}" for n in (DEEPEST, 100_000))]
+
+
+@pytest.mark.parametrize("deep", DEEP, ids=["cut", "one level too deep", "far too deep"])
+def test_arguments_nested_too_deeply_are_unreadable_wherever_they_are_looked_at(deep: str) -> None:
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting"):
+        load_json(deep)
     assert find_call_fault("wipe", deep) is not None
     assert parse_arguments(deep) == {"input": deep}
     assert answer_words("", [("aaaaaaaaa", "wipe", deep)]) == answer_words("", [("aaaaaaaaa", "wipe", deep)])
+
+
+def test_arguments_as_deep_as_may_be_are_read() -> None:
+    deep = '{"path": ' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}"
+    assert find_call_fault("wipe", deep) is None
+    assert parse_arguments(deep) == load_json(deep) == load_json(deep.encode())
+
+
+def test_brackets_in_a_text_nest_nothing() -> None:
+    assert load_json('"' + "[" * 2 * DEEPEST + '"') == "[" * 2 * DEEPEST

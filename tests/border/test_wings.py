@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 import json
 import warnings
 from collections.abc import Iterator
@@ -446,6 +447,13 @@ def run_llama_index_agent(service: Service, *, stored: bool, streams: bool) -> A
     return asyncio.run(run())
 
 
+def _asks_for_one_call() -> bool:
+    """Whether LlamaIndex's agent leaves `allow_parallel_tool_calls` at its default, as it does before 0.14.6."""
+    from llama_index.core.agent.workflow import FunctionAgent
+
+    return "allow_parallel_tool_calls" not in inspect.getsource(FunctionAgent._get_response)
+
+
 def run_conversation(service: Service, *, stored: bool, streams: bool) -> Any:
     client = MistralAgents(api_key="k", base_url=service.url, max_retries=0)
     conversation = Conversation(client, model="m", functions={"first": first, "second": second})
@@ -460,6 +468,8 @@ def run_conversation(service: Service, *, stored: bool, streams: bool) -> Any:
 @pytest.mark.parametrize("ids", [(None, None), ("", ""), ("call_0", "call_0")], ids=["none", "empty", "the same"])
 @pytest.mark.parametrize("run", [run_langchain_agent, run_llama_index_agent, run_conversation])
 def test_calls_without_ids_of_their_own_each_get_their_result(service, run, ids, stored, streams):
+    if run is run_llama_index_agent and not streams and _asks_for_one_call():
+        pytest.skip("this version of the agent asks for one call at a time where it does not stream")
     service.calls((ids[0], "first"), (ids[1], "second"))
     assert run(service, stored=stored, streams=streams) == "ok"
     results = {e["tool_call_id"]: e["result"] for e in service.bodies[-1]["inputs"] if e["type"] == "function.result"}

@@ -56,6 +56,16 @@ def test_items_of_one_message_are_told_apart() -> None:
     assert reader.entries()[0]["content"] == [thought, texts[0], reference, texts[1]]
 
 
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_later_part_of_a_call_need_not_name_it_again(nothing: str | None) -> None:
+    first = {"type": "function.call.delta", "id": "fc_1", "name": "add", "tool_call_id": "aBcDeF123", "model": "m"}
+    later = dict.fromkeys(("name", "tool_call_id", "model"), nothing)
+    _, reader = read({**first, "arguments": '{"a":'}, {**first, **later, "arguments": " 1}"})
+    [entry] = reader.entries()
+    assert (entry["name"], entry["tool_call_id"], entry["model"]) == ("add", "aBcDeF123", "m")
+    assert entry["arguments"] == '{"a": 1}'
+
+
 @pytest.mark.parametrize("end", [{}, {"arguments": None}, {"arguments": ""}, {"arguments": '{"a": 1}'}])
 def test_the_end_of_a_run_repeats_no_arguments(end: Wire) -> None:
     records, reader = read(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from importlib.util import find_spec
+from operator import add
 from typing import Any
 
 import pytest
 from langchain_core.caches import BaseCache, InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.tracers.context import collect_runs
 from pydantic import BaseModel
 
@@ -202,6 +205,53 @@ def test_an_installed_tokenizer_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert model.get_num_tokens("one two three") == 3
     texts = [HumanMessage("a b c d e f g h")]
     assert model.get_num_tokens_from_messages(texts) == count_tokens_approximately(texts) - 4 + 8
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_users_own_tokenizer_counts_first(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    monkeypatch.setattr(_counting, "_find_encoder", lambda: len if installed else None)
+    model = ChatMistralAgent(model="m", custom_get_token_ids=lambda text: [len(word) for word in text.split()])
+    assert model.get_num_tokens("one two three") == 3
+    texts = [HumanMessage("a b c d e f g h")]
+    assert model.get_num_tokens_from_messages(texts) == count_tokens_approximately(texts) - 4 + 8
+
+
+class Totals(BaseCallbackHandler):
+    """Adds up tokens as handlers do that were written for other chat models."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+        self.tokens += (response.llm_output or {})["token_usage"]["total_tokens"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+async def test_tokens_are_told_under_the_names_of_other_models_too(prepared: Make, wire: Wire, way: str) -> None:
+    wire.answer((200, sse(*events())) if "stream" in way else (200, REPLY))
+    model = prepared()
+    if way == "invoke":
+        answer: Any = model.invoke("q")
+    elif way == "ainvoke":
+        answer = await model.ainvoke("q")
+    elif way == "stream":
+        answer = reduce(add, model.stream("q"))
+    else:
+        answer = reduce(add, [chunk async for chunk in model.astream("q")])
+    read, written, total = (answer.usage_metadata[f"{name}_tokens"] for name in ("input", "output", "total"))
+    told = answer.response_metadata["token_usage"]
+    assert told == {"prompt_tokens": read, "completion_tokens": written, "total_tokens": total}
+    assert total > 0
+    await model.mistral.aclose()
+
+
+def test_tokens_of_several_answers_are_added_up(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, REPLY), (200, REPLY))
+    totals = Totals()
+    result = prepared().generate([[HumanMessage("a")], [HumanMessage("b")]], callbacks=[totals])
+    one = result.generations[0][0].message.usage_metadata["total_tokens"]  # type: ignore[union-attr]
+    assert (result.llm_output or {})["token_usage"]["total_tokens"] == totals.tokens == 2 * one
+    assert (result.llm_output or {})["model_name"] == "mistral-small-latest"
 
 
 def test_messages_are_really_trimmed() -> None:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from langchain_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents import MistralAgents
-from mistral_agents.errors import NotFoundError
+from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.filters import Condition, Group
 from tests.retrieval.service import LIBRARY, OTHER, LibraryService
 from tests.support.running import Standin
@@ -313,3 +313,15 @@ def test_depths_and_weights_of_words_and_vectors(service: LibraryService, client
 def test_vectors_are_checked_early(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         MistralLibraryRetriever(library_ids=LIBRARY, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "3", 2.5, True])
+def test_a_wrong_number_of_passages_is_refused_before_anything_is_sent(
+    client: MistralAgents, service: LibraryService, wrong: Any
+) -> None:
+    retriever = MistralLibraryRetriever(
+        library_ids=LIBRARY, client=client, strategy="vector", embed_model="mistral-embed"
+    )
+    with pytest.raises(ConfigurationError, match="k must be a whole number"):
+        retriever.invoke("warranty", k=wrong)
+    assert service.requests == []

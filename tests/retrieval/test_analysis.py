@@ -64,6 +64,8 @@ def test_text_without_spaces_becomes_characters_and_pairs() -> None:
         ("english", "parseHTTPReply", "parsehttpreply"),
         ("english", "order ZX-77/b", "ZX77b"),
         ("english", "order ZX77", "zx-77"),
+        ("english", "sign in by OAuth2", "oauth"),
+        ("none", "PostgreSQL16", "postgresql"),
         ("english", "*strong* and `code`", "strong code"),
         ("english", "data-base", "database"),
         ("english", "database", "data-base"),
@@ -200,6 +202,12 @@ def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
         ("english", "O'Brien-Smith", "OBrien"),
         ("french", "D’Artagnan", "dartagnan"),
         ("none", "L'Oréal", "loreal"),
+        ("english", "Qur'an", "Quran"),
+        ("english", "al-Qur’an", "al-Quran"),
+        ("english", "Xi'an", "xian"),
+        ("english", "Hawaiʻi", "Hawaii"),
+        ("english", "OAuth2", "OAuth 2"),
+        ("english", "iPhone15", "iphone 15"),
     ],
 )
 def test_each_of_two_spellings_finds_the_other(language: str, one: str, other: str) -> None:
@@ -234,6 +242,10 @@ def test_a_word_is_found_behind_an_elision(language: str, text: str, question: s
         ("turkish", "gün", "guen"),
         ("none", "сім'я", "сім"),  # family, seven
         ("english", "O'Brien", "o"),
+        ("english", "It's", "its"),
+        ("italian", "Dell'arte", "dellarte"),
+        ("french", "Qu'elle", "quelle"),
+        ("english", "We'll", "well"),
         ("none", "l'homme", "lhomme"),
     ],
 )

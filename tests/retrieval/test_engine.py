@@ -418,3 +418,15 @@ def test_a_document_counts_in_the_vectors_of_its_passages() -> None:
     assert scores[1] > scores[2]
     alone = VectorIndex(matrix, numpy.arange(4)).scores([1.0, 0.0, 0.0])
     assert alone.tolist() == pytest.approx([1, side, side, 0], abs=1e-6)
+
+
+async def test_a_question_is_looked_at_and_its_vector_made_by_the_engine(
+    service: LibraryService, make_engine: Callable[..., LibraryEngine], embedder: LetterEmbedder
+) -> None:
+    service.add("a.txt", "word one")
+    engine = make_engine(embedder=embedder)
+    assert engine.search(Query(" ", strategy="vector")) == []
+    assert await engine.asearch(Query("", strategy="vector")) == []
+    assert service.requests == []
+    [hit] = engine.search(Query("word", strategy="vector"))
+    assert [one.score for one in await engine.asearch(Query("word", strategy="vector"))] == [hit.score]

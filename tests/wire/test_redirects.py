@@ -186,6 +186,36 @@ def test_a_link_is_read_without_the_key_and_followed_to_another_public_place(nam
 
 
 @BOTH
+def test_what_a_client_of_the_user_sends_goes_to_the_service_only(names, blocking):
+    """Its headers, parameters, cookies and authentication may hold a key, and the user may have allowed redirects."""
+    library, asked = sdk.http(), []
+
+    def answer(request):
+        asked.append(request)
+        return _to("https://other.test/z") if len(asked) < 3 else library.Response(200, content=b"bytes")
+
+    kind = library.Client if blocking else library.AsyncClient
+    own = {
+        "headers": {"x-api-key": "hidden"},
+        "params": {"key": "hidden"},
+        "cookies": {"session": "hidden"},
+        "auth": ("me", "hidden"),
+        "follow_redirects": True,
+    }
+    given = {"http_client" if blocking else "async_http_client": kind(transport=library.MockTransport(answer), **own)}
+    files = MistralAgents(api_key="k", base_url=SERVICE, **given).files
+    for url in (f"{SERVICE}/x", "https://files.test/x"):
+        asked.clear()
+        ref = FileRef(None, "x.bin", url=url)
+        assert (files.read(ref) if blocking else asyncio.run(files.aread(ref))).data == b"bytes"
+        first, *others = asked
+        assert ("hidden" in f"{first.url}{first.headers.multi_items()}") == (url == f"{SERVICE}/x")
+        assert len(others) == 2
+        assert not any("hidden" in f"{one.url}{one.headers.multi_items()}" for one in others)
+        assert not any("authorization" in one.headers for one in asked)
+
+
+@BOTH
 @pytest.mark.parametrize("place", ["https://127.0.0.1/x", "http://files.test/x", "https://inside.test/x"])
 def test_no_step_leads_inside(names, blocking, place):
     names["inside.test"] = ["93.184.216.34", "10.0.0.1"]

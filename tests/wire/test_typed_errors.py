@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from email.utils import formatdate
@@ -11,6 +12,7 @@ import pytest
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
+    MissingFieldError,
     MistralAgentsError,
     RateLimitedError,
     ResponseFormatError,
@@ -237,3 +239,49 @@ def test_a_hook_of_the_users_client_that_raises_for_statuses_is_read_as_a_status
 def test_blanks_around_a_header_are_not_part_of_it(make_client, wire):
     make_client().conversations.start("hello", model="m", headers={"x-a": " a\t"})
     assert wire.requests[0].headers["x-a"] == "a"
+
+
+# records that lack what is needed ---------------------------------------------------------------------------------
+
+LIBRARY = "3f9b7f6a-0000-4000-8000-000000000001"
+
+
+def finish(found):
+    return asyncio.run(found) if asyncio.iscoroutine(found) else found
+
+
+NEEDY = {
+    "upload": lambda c, a: getattr(c.libraries, f"{a}upload")(LIBRARY, ("f.txt", b"x")),
+    "search": lambda c, a: getattr(c.libraries, f"{a}search")(LIBRARY, "robots"),
+    "batch": lambda c, a: getattr(c.batches, f"{a}create")([{"inputs": "q"}], model="m"),
+    "ensure": lambda c, a: getattr(c.agents, f"{a}ensure")("n", {"model": "m"}),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
+@pytest.mark.parametrize("needy", NEEDY)
+def test_a_record_without_its_id_is_a_typed_error(make_client, wire, needy, prefix):
+    """It was a KeyError without the record, which may be of a file that was uploaded and paid."""
+    wire.answer((200, {"data": [{"name": "n"}], "name": "n", "pagination": {"has_more": False}}))
+    client = make_client()
+    with pytest.raises(MissingFieldError, match="without 'id'") as caught:
+        finish(NEEDY[needy](client, prefix))
+    assert isinstance(caught.value, KeyError)
+    assert caught.value.body["name"] == "n"
+
+
+@pytest.mark.parametrize("tools", [5, "x", [None], {"type": "function"}])
+@pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
+def test_an_agent_with_unreadable_tools_is_read(make_client, wire, prefix, tools):
+    wire.answer((200, {"id": "ag_1", "name": "n", "tools": tools}))
+    agents = make_client().agents
+    assert finish(getattr(agents, f"{prefix}get")("ag_1"))["tools"] == tools
+
+
+@pytest.mark.parametrize("reply", [[], [None], 5, "x"])
+@pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
+def test_an_agent_that_is_no_object_is_a_typed_error(make_client, wire, prefix, reply):
+    wire.answer((200, {"data": []}), (200, reply))
+    agents = make_client().agents
+    with pytest.raises(ResponseFormatError, match="no Agent object"):
+        finish(getattr(agents, f"{prefix}ensure")("n", {"model": "m"}))
