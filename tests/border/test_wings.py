@@ -558,3 +558,28 @@ def test_a_picture_that_a_tool_of_llama_index_gives_is_a_block(nested: bool) -> 
     assert not [block for block in blocks[:-1] if PICTURE in block.text]
     plain = FunctionTool.from_defaults(fn=lambda: {"a": 1}, name="plain")
     assert output_blocks(plain()) == list(plain().blocks)
+
+
+@pytest.mark.parametrize("tools", [5, "web_search", {"type": "web_search"}])
+def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any) -> None:
+    client = MistralAgents(api_key="k", base_url=service.url)
+    for ask in (
+        lambda: chat(service).invoke("q", tools=tools),
+        lambda: llm(service).chat([ChatMessage(content="q")], tools=tools),
+        lambda: llm(service, tools=tools),
+        lambda: Conversation(client, model="m", tools=tools),
+        lambda: client.conversations.start("q", model="m", tools=tools),
+        lambda: client.agents.create(model="m", name="a", tools=tools),
+    ):
+        with pytest.raises(ConfigurationError, match="list of tools"):
+            ask()
+    assert service.bodies == []
+
+
+def test_a_conversation_leaves_out_a_message_without_words(service: Service) -> None:
+    conversation = Conversation(MistralAgents(api_key="k", base_url=service.url), model="m")
+    conversation.append(["", "a"])
+    assert service.bodies[-1]["inputs"] == "a"
+    with pytest.raises(ConfigurationError, match="says nothing"):
+        conversation.append(["a", ""])
+    assert len(service.bodies) == 1
