@@ -66,6 +66,11 @@ def text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def objects_of(value: object) -> list[JsonDict]:
+    """The objects of a list of the wire; nothing where it is none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def count_of(value: object) -> int:
     """A value of the wire where it is a whole number; else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

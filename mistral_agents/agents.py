@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -96,7 +96,7 @@ class Agents:
             return body
         return {**body, "tools": (yield from self._guard_tools(body["tools"]))}
 
-    def _guard_tools(self, tools: Any) -> Steps[builtins.list[JsonDict]]:
+    def _guard_tools(self, tools: Sequence[Mapping[str, Any]]) -> Steps[builtins.list[JsonDict]]:
         return (yield from self._planner.guards.check_tools(Connectors(self._transport), tools))
 
     def _guard_spec(self, spec: AgentSpec) -> Steps[AgentSpec]:

@@ -369,7 +369,7 @@ class CallIds:
     def __init__(self) -> None:
         self._settled: dict[str, str] = {}
 
-    def settle(self, key: str, call_id: Any) -> str:
+    def settle(self, key: str, call_id: object) -> str:
         """The id of the call with a key (its entry's id, or its place): as it came, unless another call has it."""
         known = self._settled.get(key)
         if known is None:

@@ -403,7 +403,7 @@ def error_for_status(
     return kind(f"{what} failed: {_cut_message(message) or 'no message from the service'}", **facts)
 
 
-def is_block(status: int | None, body: Any) -> bool:
+def is_block(status: int | None, body: object) -> bool:
     """Whether a failure is a guardrail's: it tells violations, has code 3201, or is a 403 with `guardrails`.
 
     Args:

@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from mistral_agents.errors import ConfigurationError
 
@@ -94,7 +94,7 @@ class InMemoryConversations:
         self.delete(thread_id)
 
 
-def check_owner(thread_id: str, agent: str, owner: Any, conversation_id: Any) -> str | None:
+def check_owner(thread_id: str, agent: str, owner: object, conversation_id: object) -> str | None:
     """A thread's conversation, where the thread is this agent's: agents do not share conversations.
 
     Args:

@@ -38,7 +38,7 @@ def known_options(options: Mapping[str, Any], known: type[Any], what: str) -> Js
     return given(**options)
 
 
-def texts_of(name: str, value: Any) -> list[str] | None:
+def texts_of(name: str, value: object) -> list[str] | None:
     """A filter that takes one text or several.
 
     Raises:
@@ -52,7 +52,7 @@ def texts_of(name: str, value: Any) -> list[str] | None:
     raise ConfigurationError(f"{name} must be a text or a list of texts, not {value!r}.")
 
 
-def mapping_text(name: str, value: Any) -> str:
+def mapping_text(name: str, value: object) -> str:
     """A filter by keys and values, as a query has it; None is an empty one.
 
     The SDK sends a sentinel where none is given, which the service refuses; an empty object is the cure.

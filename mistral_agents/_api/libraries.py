@@ -108,7 +108,7 @@ def has_attributes(document: Mapping[str, Any], wanted: Mapping[str, Any] | None
     return not wanted or (isinstance(kept, Mapping) and all(_shares(kept.get(key), wanted[key]) for key in wanted))
 
 
-def _shares(kept: Any, wanted: Any) -> bool:
+def _shares(kept: object, wanted: object) -> bool:
     one, other = (list(value) if isinstance(value, (list, tuple)) else [value] for value in (kept, wanted))
     return any(isinstance(a, bool) == isinstance(b, bool) and a == b for a in one for b in other)
 

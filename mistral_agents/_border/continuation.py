@@ -19,7 +19,7 @@ from mistral_agents._border.calls import close_calls, close_history, drop_silent
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, objects_of
 from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
 from mistral_agents.turn import Turn, open_calls
@@ -56,7 +56,7 @@ class AgentTools:
         """Remember what the service told of an agent."""
         if len(self._known) >= _KEPT:
             self._known.clear()
-        self._known[agent] = {tool_name(tool) for tool in record.get("tools") or []}
+        self._known[agent] = {tool_name(tool) for tool in objects_of(record.get("tools"))}
 
 
 AGENT_TOOLS = AgentTools()
@@ -68,7 +68,7 @@ def check_declared(agent: Mapping[str, Any], declared: Sequence[Mapping[str, Any
     Raises:
         ConfigurationError: The agent lacks one; it would never be called.
     """
-    own = {tool_name(tool) for tool in agent.get("tools") or []}
+    own = {tool_name(tool) for tool in objects_of(agent.get("tools"))}
     missing = [name for tool in declared if (name := tool_name(tool)) not in own]
     if missing:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._border.calls import Call
-from mistral_agents._json import digest, load_json
+from mistral_agents._json import digest, load_json, objects_of
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
 from mistral_agents.turn import Turn
@@ -29,8 +29,8 @@ def tool_name(tool: Mapping[str, Any]) -> str:
 def tool_identity(tool: Mapping[str, Any]) -> str:
     """Everything that makes two tools different, whatever defaults the service adds; credentials don't count."""
     told = {key: value for key, value in tool.items() if key != "authorization"}
-    if "library_ids" in told:
-        told["library_ids"] = sorted(map(str, told["library_ids"] or ()))
+    if isinstance(told.get("library_ids"), (list, tuple)):
+        told["library_ids"] = sorted(map(str, told["library_ids"]))
     return digest(_drop_defaults(told, depth=2))
 
 
@@ -74,7 +74,7 @@ class Setup:
         agent_id = info.get("agent_id")
         if agent_id is not None:
             return cls(agent_id, info.get("agent_version"))
-        return cls(instructions=info.get("instructions"), tools=info.get("tools") or ())
+        return cls(instructions=info.get("instructions"), tools=objects_of(info.get("tools")))
 
     @property
     def key(self) -> str:

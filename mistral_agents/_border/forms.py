@@ -36,7 +36,7 @@ def find_form(*options: Mapping[str, Any]) -> Any:
     return None
 
 
-def refuse_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> None:
+def refuse_two_turns(form: object, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> None:
     """Refuse in one turn what takes two.
 
     Raises:
@@ -62,7 +62,7 @@ def carrying(found: Turn) -> Iterator[None]:
         raise
 
 
-def takes_two_turns(form: Any, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> bool:
+def takes_two_turns(form: object, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> bool:
     """Whether an answer of a form (a `response_format`) takes two turns; an agent answers by its own options."""
     asks = isinstance(form, Mapping) and form.get("type") != "text"
     return asks and not is_agent and any(function_name(tool) is None for tool in tools)
@@ -79,7 +79,7 @@ def thinking_options(given: Mapping[str, Any]) -> JsonDict:
     }
 
 
-def writing_options(given: Mapping[str, Any], form: Any) -> JsonDict:
+def writing_options(given: Mapping[str, Any], form: object) -> JsonDict:
     """The options of the turn that writes the form: it has no tools and is not kept."""
     left = {
         name: value for name, value in thinking_options(given).items() if name not in (*_OF_TOOLS, *_OF_CONVERSATION)

@@ -43,7 +43,7 @@ class ConvertedHistory(Generic[M]):
         """The messages, oldest first."""
         return [part.message for part in self._parts]
 
-    def read(self, entries: Sequence[Entry], key: Any, make: Callable[[list[Entry], str], tuple[M, str]]) -> list[M]:
+    def read(self, entries: Sequence[Entry], key: object, make: Callable[[list[Entry], str], tuple[M, str]]) -> list[M]:
         """Take the entries of the conversation.
 
         Args:

@@ -75,7 +75,7 @@ def conceal_tools(options: Any) -> Any:
     return {**options, "tools": [_conceal_tool(tool) for tool in tools]}
 
 
-def conceal_requests(requests: Any) -> Any:
+def conceal_requests(requests: object) -> Any:
     """Many bodies, each as `conceal_tools` gives it."""
     return [conceal_tools(body) for body in requests] if isinstance(requests, (list, tuple)) else requests
 

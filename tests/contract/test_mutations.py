@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import add
 from typing import Any
+from zlib import crc32
 
 import pytest
 from llama_index.core.llms import ChatMessage
@@ -48,19 +50,33 @@ ODD = {
 }
 PARTS = 4  # of a long test, so that it may run on several cores
 pytestmark = pytest.mark.timeout(600)
-Ask = Callable[[Any], str]
+Ask = Callable[[Any], Any]
 
 
 def _invoke(client: Any) -> str:
     return str(ChatMistralAgent(model="m", store=True, client=client).invoke("q").text)
 
 
+async def _ainvoke(client: Any) -> str:
+    return str((await ChatMistralAgent(model="m", store=True, client=client).ainvoke("q")).text)
+
+
 def _stream(client: Any) -> str:
     return str(reduce(add, ChatMistralAgent(model="m", store=True, client=client).stream("q")).text)
 
 
+async def _astream(client: Any) -> str:
+    chunks = [chunk async for chunk in ChatMistralAgent(model="m", store=True, client=client).astream("q")]
+    return str(reduce(add, chunks).text)
+
+
 def _chat(client: Any) -> str:
     found = MistralAgentLLM(model="m", store=True, client=client).chat([ChatMessage(content="q")])
+    return found.message.content or ""
+
+
+async def _achat(client: Any) -> str:
+    found = await MistralAgentLLM(model="m", store=True, client=client).achat([ChatMessage(content="q")])
     return found.message.content or ""
 
 
@@ -69,8 +85,15 @@ def _stream_chat(client: Any) -> str:
     return found[-1].message.content or ""
 
 
-CALLS: dict[str, Ask] = {"langchain": _invoke, "llama-index": _chat}
-STREAMED: dict[str, Ask] = {"langchain": _stream, "llama-index": _stream_chat}
+async def _astream_chat(client: Any) -> str:
+    stream = await MistralAgentLLM(model="m", store=True, client=client).astream_chat([ChatMessage(content="q")])
+    return [response async for response in stream][-1].message.content or ""
+
+
+Both = tuple[Ask, Ask]
+"""A way and its asynchronous twin."""
+CALLS: dict[str, Both] = {"langchain": (_invoke, _ainvoke), "llama-index": (_chat, _achat)}
+STREAMED: dict[str, Both] = {"langchain": (_stream, _astream), "llama-index": (_stream_chat, _astream_chat)}
 WINGS = pytest.mark.parametrize("wing", CALLS)
 
 
@@ -90,14 +113,33 @@ def change(value: Any, path: tuple[Any, ...], how: str) -> Any:
     return made
 
 
-def ask(way: Ask, client: Any) -> tuple[str | None, MistralAgentsError | None]:
-    """The answer's text, or an error of ours; anything else fails the test."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is odd may be said
-        try:
-            return way(client), None
-        except MistralAgentsError as error:
-            return None, error
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One for all asynchronous turns of the module."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.run_until_complete(made.shutdown_asyncgens())
+    made.close()
+
+
+@pytest.fixture
+def ask(loop: asyncio.AbstractEventLoop) -> Callable[..., tuple[str | None, MistralAgentsError | None]]:
+    """Gives the answer's text, or an error of ours; anything else fails the test.
+
+    What is asked about decides between a way and its twin, which has a third of the changes: it takes longer.
+    """
+
+    def run(ways: Both, client: Any, *about: Any) -> tuple[str | None, MistralAgentsError | None]:
+        asked = ways[crc32(repr(about).encode()) % 3 == 0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd may be said
+            try:
+                found = asked(client)
+                return loop.run_until_complete(found) if asyncio.iscoroutine(found) else found, None
+            except MistralAgentsError as error:
+                return None, error
+
+    return run
 
 
 def is_about_text(path: tuple[Any, ...]) -> bool:
@@ -113,20 +155,20 @@ def holds(error: MistralAgentsError, text: str) -> bool:
 
 @WINGS
 @pytest.mark.parametrize("name", RECORDED)
-def test_every_field_of_a_reply(make_client, wire, name, wing):
+def test_every_field_of_a_reply(make_client, wire, ask, name, wing):
     client, reply = make_client(max_retries=0), RECORDED[name]
     wire.answer((200, reply))
     whole, _ = ask(CALLS[wing], client)
     for path, how, made in mutations(reply):
         wire.answer((200, made))
-        text, error = ask(CALLS[wing], client)
+        text, error = ask(CALLS[wing], client, path, how)
         if not is_about_text(path) and whole is not None:
             assert text == whole or (error is not None and holds(error, whole)), (path, how, text, error)
 
 
 @WINGS
 @pytest.mark.parametrize("name", RECORDED)
-def test_every_field_of_the_events_of_a_stream(make_client, wire, name, wing):
+def test_every_field_of_the_events_of_a_stream(make_client, wire, ask, name, wing):
     """Of each type the first event: each of its fields, with the others as they were."""
     client, events = make_client(max_retries=0), as_events(RECORDED[name], 1000)
     wire.answer((200, write(events)))
@@ -136,7 +178,7 @@ def test_every_field_of_the_events_of_a_stream(make_client, wire, name, wing):
     for place in firsts.values():
         for path, how, made in mutations(events[place]):
             wire.answer((200, write([*events[:place], made, *events[place + 1 :]])))
-            text, error = ask(STREAMED[wing], client)
+            text, error = ask(STREAMED[wing], client, path, how)
             if path[-1] in ("created_at", "usage", "model", "agent_id"):
                 assert text == whole or (error is not None and first is not None), (place, path, how, text, error)
 
@@ -166,14 +208,14 @@ def test_there_is_something_to_change():
 @WINGS
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", RAW)
-def test_every_byte_of_a_recorded_stream_as_a_cut(make_client, wire, name, part, wing):
+def test_every_byte_of_a_recorded_stream_as_a_cut(make_client, wire, ask, name, part, wing):
     """Before the end of the last event's data no cut is a whole answer, and none is untyped."""
     client, data = make_client(max_retries=0), RAW[name]
     last = data.rindex(b"}") + 1
     assert EventDecoder().feed(data)[-1]["type"] == "conversation.response.done"
     for cut in range(part, last, PARTS):
         wire.answer((200, data[:cut], {"content-type": "text/event-stream"}))
-        text, error = ask(STREAMED[wing], client)
+        text, error = ask(STREAMED[wing], client, cut)
         assert text is None, cut
         assert error is not None, cut
         assert cut == 0 or getattr(error, "turn", None) is None or not error.turn.complete, cut

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from langchain_mistral_agents import MistralConversationHistory
 from langchain_mistral_agents._chunks import AnswerChunks
 from langchain_mistral_agents._events import ProtocolEvents
 from langchain_mistral_agents._messages_in import Sent, make_answer
@@ -70,3 +71,15 @@ def test_streams(part: int) -> None:
         if place % 4 == part and all(isinstance(event, dict) for event in given):
             whole = streamed(given)
             assert whole.chunk_position == "last", at
+
+
+@pytest.mark.parametrize("tools", [5, "x", [None, 7], {"a": 1}, [{"type": "document_library", "library_ids": 5}]])
+async def test_a_conversation_with_unreadable_tools_has_its_messages(make_client, wire, tools):
+    said = {"type": "message.output", "id": "msg_1", "role": "assistant", "content": "hi"}
+    replies = (200, {"id": "conv_1", "tools": tools}), (200, {"entries": [said]})
+    client = make_client()
+    wire.answer(*replies)
+    assert [message.text for message in MistralConversationHistory("conv_1", client=client).messages] == ["hi"]
+    wire.answer(*replies)
+    found = await MistralConversationHistory("conv_1", client=client).aget_messages()
+    assert [message.text for message in found] == ["hi"]
