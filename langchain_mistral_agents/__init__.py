@@ -52,4 +52,4 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # a checker shall know the names above only
-    __getattr__, __dir__ = offer_names(__name__, _HOMES)
+    __getattr__, __dir__ = offer_names(__name__, _HOMES, {"langchain_core": "langchain"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from operator import itemgetter
 from typing import Any, Literal, cast, get_args
 
@@ -93,6 +94,8 @@ def parser_for(form: Form | None, method: str) -> BaseOutputParser[Any]:
 
 def _trace_schema(given: object, form: Form) -> dict[str, Any]:
     """The schema as LangChain's tracers know it of other models; ours where LangChain can't say it."""
+    if is_dataclass(given):  # LangChain takes it for a function
+        return {"title": form.name, **form.schema}
     try:
         return convert_to_json_schema(cast("type[BaseModel]", given))  # of other kinds it says what it does not take
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):

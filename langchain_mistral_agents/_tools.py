@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
 from pydantic import BaseModel, SecretStr
 
-from mistral_agents._border.schemas import check_tool, describe_form, make_tool
+from mistral_agents._border.schemas import check_tool, describe_form, is_function_dict, make_tool
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
@@ -26,7 +26,7 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
         ConfigurationError: The service would refuse its name, or its schema can't be sent.
     """
     if isinstance(tool, Mapping):
-        return check_tool(tool, strict=strict) if _is_function(tool) else _seal(_copy(tool))
+        return check_tool(tool, strict=strict) if is_function_dict(tool) else _seal(_copy(tool))
     if isinstance(tool, BaseTool):
         return _describe_tool(tool, strict)
     if isinstance(tool, BaseModel):
@@ -39,6 +39,11 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
         tool.__name__, tool, filter_args=(), parse_docstring=True, include_injected=False
     )
     return make_tool(tool.__name__, arguments.__doc__ or "", python_schema(arguments)[0], strict=strict)
+
+
+def seal_tools(tools: Iterable[Any]) -> list[Any]:
+    """Tools whose credentials `repr` and `dumps` don't show; see `as_tool`, which they are still to pass."""
+    return [_seal(_copy(tool)) if isinstance(tool, Mapping) and not is_function_dict(tool) else tool for tool in tools]
 
 
 def _describe_tool(tool: BaseTool, strict: bool | None) -> JsonDict:
@@ -82,16 +87,6 @@ def unsealed_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 def seal_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Headers whose values traces don't show: keys travel in them."""
     return {name: v if isinstance(v, SecretStr) else SecretStr(v) for name, v in headers.items()}
-
-
-def _is_function(tool: Mapping[str, Any]) -> bool:
-    """Whether a dict says a function: in a provider's form or as a JSON schema; else it is a hosted tool."""
-    kind = tool.get("type")
-    return (
-        kind in (None, "function", "custom", "object")
-        or "input_schema" in tool
-        or ("title" in tool and "properties" in tool)
-    )
 
 
 def _copy(tool: Mapping[str, Any]) -> JsonDict:

@@ -24,7 +24,7 @@ from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
-from langchain_mistral_agents._tools import as_tool, seal_headers
+from langchain_mistral_agents._tools import as_tool, seal_headers, seal_tools
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
 from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._api.turn_batches import AsksInBatches
@@ -173,7 +173,10 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     def bind(  # type: ignore[override]
         self, **kwargs: Unpack[CallOptions]
     ) -> RunnableBinding[LanguageModelInput, AIMessage]:
-        return super().bind(**kwargs)
+        given: JsonDict = {**kwargs}
+        if isinstance(given.get("tools"), (list, tuple)):
+            given["tools"] = seal_tools(given["tools"])
+        return super().bind(**given)
 
     def _get_request_payload(
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object

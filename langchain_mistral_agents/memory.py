@@ -18,7 +18,9 @@ from mistral_agents.errors import ConfigurationError
 try:
     from langchain_classic.base_memory import BaseMemory
 except ImportError as error:
-    raise ImportError("MistralConversationMemory needs the package langchain-classic.") from error
+    raise ImportError(
+        "MistralConversationMemory needs the package langchain-classic: pip install langchain-classic"
+    ) from error
 
 _OWNER = "memory"
 

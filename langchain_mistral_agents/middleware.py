@@ -29,7 +29,9 @@ try:
     from langgraph.runtime import Runtime
     from langgraph.types import Command, interrupt
 except ImportError as error:
-    raise ImportError("MistralConversationMiddleware needs the packages langchain and langgraph.") from error
+    raise ImportError(
+        "MistralConversationMiddleware needs the packages langchain and langgraph: pip install langchain"
+    ) from error
 
 _WORDS = {"allow": "allow", "approve": "allow", "deny": "deny", "reject": "deny"}
 

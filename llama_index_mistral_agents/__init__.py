@@ -44,4 +44,4 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # a checker shall know the names above only
-    __getattr__, __dir__ = offer_names(__name__, _HOMES)
+    __getattr__, __dir__ = offer_names(__name__, _HOMES, {"llama_index": "llama-index"})

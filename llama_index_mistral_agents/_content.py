@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -14,8 +14,10 @@ from llama_index.core.base.llms.types import (
     ImageBlock,
     TextBlock,
 )
+from llama_index.core.tools.types import ToolOutput
 
-from mistral_agents._border.blocks import Part, ResultContent, make_content, make_result, make_text_only
+from mistral_agents._border.blocks import Part, ResultContent, make_chunk, make_content, make_result, make_text_only
+from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -47,6 +49,31 @@ def system_content(message: ChatMessage) -> str:
 def result_content(message: ChatMessage) -> ResultContent:
     """A tool message's content: its text, and the pictures and documents that follow it."""
     return make_result(_read_blocks(message.blocks))
+
+
+def output_blocks(output: ToolOutput) -> list[Any]:
+    """What a function gave, as blocks; LlamaIndex writes a dict with a picture in it as Python does, base64 and all."""
+    blocks: list[Any] = list(output.blocks)
+    given = output.raw_output
+    listed = given if isinstance(given, (list, tuple)) else [given]
+    if not any(isinstance(one, Mapping) for one in listed):
+        return blocks
+    parts = list(read_value(given))
+    return [_make_block(part) for part in parts] if any(part.kind != "text" for part in parts) else blocks
+
+
+def _make_block(part: Part) -> Any:
+    """A part as one of LlamaIndex's blocks; what can't be sent is noted."""
+    try:
+        chunk = make_chunk(part)
+    except ConfigurationError as error:
+        return TextBlock(text=f"[{part.label}: left out, {error.message}]")
+    if chunk["type"] == "image_url":
+        url = chunk["image_url"]
+        return ImageBlock(url=url["url"] if isinstance(url, dict) else url)
+    if chunk["type"] == "document_url":
+        return DocumentBlock(url=chunk["document_url"], title=part.name)
+    return TextBlock(text=chunk.get("text", f"[{part.label}: left out]"))
 
 
 def _read_blocks(blocks: Iterable[Any]) -> Iterator[Part]:

@@ -122,10 +122,14 @@ def _make_entries(message: ChatMessage) -> Sequence[Said]:
 
 
 def _call_id(message: ChatMessage) -> str:
-    call_id = message.additional_kwargs.get("tool_call_id")
-    if not isinstance(call_id, str) or not call_id:
+    if "tool_call_id" not in message.additional_kwargs:
         raise ConfigurationError("A message with the role tool needs additional_kwargs={'tool_call_id': ...}.")
-    return call_id
+    return _read_id(message.additional_kwargs["tool_call_id"])
+
+
+def _read_id(call_id: object) -> str:
+    """A call's id; an engine that gives none leaves it empty."""
+    return str(call_id) if call_id is not None else ""
 
 
 def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
@@ -182,7 +186,7 @@ def _read_call(item: Any) -> tuple[str, str, str]:
     call_id = item["id"] if isinstance(item, dict) else item.id
     name = function["name"] if isinstance(function, dict) else function.name
     arguments = function["arguments"] if isinstance(function, dict) else function.arguments
-    return str(call_id), name if isinstance(name, str) else "", _write_json(arguments)
+    return _read_id(call_id), name if isinstance(name, str) else "", _write_json(arguments)
 
 
 def _write_json(arguments: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from llama_index.core.tools.types import BaseTool
 
-from mistral_agents._border.schemas import check_tool, make_tool
+from mistral_agents._border.schemas import check_tool, is_function_dict, make_tool
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -24,7 +24,7 @@ def describe_tool(tool: object, strict: bool | None = None) -> JsonDict:
         return make_tool(about.name, about.description, given, strict=strict)
     if not isinstance(tool, Mapping):
         raise ConfigurationError(f"A tool must be a tool of LlamaIndex or a dict, not {type(tool).__name__}.")
-    return check_tool(tool, strict=strict) if tool.get("type") in (None, "function") else dict(tool)
+    return check_tool(tool, strict=strict) if is_function_dict(tool) else dict(tool)
 
 
 def check_hosted(tool: object) -> JsonDict:

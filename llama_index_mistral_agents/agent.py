@@ -24,6 +24,7 @@ from llama_index_mistral_agents._agent_state import (
     undumped,
     unmarked,
 )
+from llama_index_mistral_agents._content import output_blocks
 from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages_in import history_messages
 from llama_index_mistral_agents._messages_out import SYSTEM, confirmations
@@ -367,7 +368,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state = await AgentState.load(ctx, self.name)
         for result in results:
             mark = {"tool_call_id": result.tool_id, "name": result.tool_name}
-            message = ChatMessage(role=MessageRole.TOOL, blocks=result.tool_output.blocks, additional_kwargs=mark)
+            blocks = output_blocks(result.tool_output)
+            message = ChatMessage(role=MessageRole.TOOL, blocks=blocks, additional_kwargs=mark)
             state.pad.append(dumped(message))
             state.unsent.append(dumped(message))
         direct = next((r for r in results if r.return_direct and r.tool_name != "handoff"), None)

@@ -14,6 +14,7 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.records import masked
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import Call
+from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
@@ -46,6 +47,9 @@ class AgentSpec:
     handoffs: Sequence[str] | None = None
     guardrails: Sequence[Mapping[str, Any]] | None = None
     metadata: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tools", conceal_tools({"tools": self.tools})["tools"])
 
     @classmethod
     def of(cls, name: str, spec: AgentSpec | Mapping[str, Any]) -> AgentSpec:

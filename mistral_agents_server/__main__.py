@@ -213,8 +213,6 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     """
     own = arguments.api_key if arguments.api_key is not None else arguments.api_key_file
     model = arguments.model_key if arguments.model_key is not None else arguments.model_key_file
-    if model is not None and arguments.model_url is None:
-        raise ValueError("a key for a model needs --model-url, the endpoint that takes it")
     return Settings(
         data=arguments.data.expanduser() if arguments.data is not None else None,
         host=arguments.host,

@@ -2,7 +2,8 @@
 # # What everything looks like
 #
 # What this package returns shows itself where it is the last line of a cell: in dark and in light, wide and narrow. Nothing
-# that others wrote runs or loads anything. [Show turns](../docs/display.md) has the list.
+# that others wrote runs or loads anything. [Show turns](../docs/display.md) has the list. Needs
+# `pip install "mistral-agents[notebook,cli]"`.
 #
 # Without `MISTRAL_API_KEY` the first cell starts the local stand-in in this process, which needs no key and no network; with
 # a key everything runs on the live service.

@@ -198,7 +198,7 @@ def _decode_text(url: str, part: Part) -> str:
         return held.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise ConfigurationError(
-            f"The text in a {part.label!r} block is no {encoding.upper()}: {error}.",
+            f"The text in a {part.label!r} block is no {encoding.upper().removesuffix('-SIG')}: {error}.",
             hint="Encode it so, or send its text.",
         ) from error
 

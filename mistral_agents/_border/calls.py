@@ -7,6 +7,7 @@ takes no further input before every call has its result.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mistral_agents._border.blocks import ResultContent
-from mistral_agents._border.text import mend_json
+from mistral_agents._border.text import may_hold_surrogates, mend_json
 from mistral_agents._json import JsonDict, check_depth
 from mistral_agents._turn.content import chunk_text, content_chunks
 from mistral_agents.confirmation import denied
@@ -246,7 +247,13 @@ def add_untold(told: Sequence[Call], again: Iterable[Call]) -> list[Call]:
 
 
 def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDict:
-    """A call of a history, to be sent again: as it came, with a name that the service takes where it had none."""
+    """A call of a history, to be sent again: as it came, with a name that the service takes where it had none.
+
+    Halves of characters that its text escapes are replaced where it can be read: whoever reads it would have them.
+    """
+    if isinstance(arguments, str) and may_hold_surrogates(arguments.encode("utf-8", "replace")):
+        with contextlib.suppress(UnreadableCallError):
+            arguments = parse_call_arguments(arguments)
     return function_call(call_id or "", name or UNNAMED, arguments if arguments is not None else "")
 
 

@@ -22,7 +22,7 @@ _FILES = ("image", "document")
 _VALUES = (Mapping, list, tuple, bool, int, float, bytes, bytearray, memoryview)
 """What is written as JSON; of anything else the text is taken."""
 _MAY_HOLD_FILES = re.compile(
-    r'\s*[\[{].*"(?:image|image_url|input_image|file|input_file|document|media|resource)"', re.DOTALL
+    r'\s*[\[{].*"(?:image|image_url|input_image|file|input_file|document|media|resource|inline_data)"', re.DOTALL
 )
 
 
@@ -64,9 +64,9 @@ def read_value(value: object) -> Iterator[Part]:
     plain = [_dump(one) for one in value] if isinstance(value, (list, tuple)) else _dump(value)
     if isinstance(plain, str):
         yield from read_text_result(plain)
-    elif isinstance(plain, list) and any(map(_is_block, plain)):
+    elif isinstance(plain, list) and any(map(_is_content, plain)):
         yield from read_result(plain)
-    elif _is_block(plain):
+    elif _is_content(plain):
         yield from read_parts([plain])
     else:
         yield from _read_json(plain)
@@ -130,6 +130,11 @@ def _is_block(value: object) -> bool:
         return False
 
 
+def _is_content(value: object) -> bool:
+    """Whether a value is a block that says something; of others, such as thoughts, the value itself is told."""
+    return isinstance(value, Mapping) and _is_block(value) and _find_reader(value) is not _read_nothing
+
+
 def _holds_something(part: Part) -> bool:
     if part.kind == "text":
         return isinstance(part.text, str)
@@ -145,7 +150,7 @@ def _holds_data(block: Mapping[Any, Any]) -> bool:
 
 
 def _find_reader(block: Mapping[Any, Any]) -> Callable[[Mapping[str, Any]], Iterator[Part]] | None:
-    kind = block.get("type")
+    kind = block.get("type", "inline_data" if "inline_data" in block else None)
     return _READERS.get(kind) if isinstance(kind, str) else None
 
 
@@ -184,6 +189,12 @@ def _read_media(block: Mapping[str, Any]) -> Iterator[Part]:
         address = block.get("file_uri")
         read = _read_file("image" if family == "image" else "document", block, None)
         yield replace(read, url=address) if isinstance(address, str) else read
+
+
+def _read_inline(block: Mapping[str, Any]) -> Iterator[Part]:
+    """Gemini's own form of a file."""
+    held = block.get("inline_data")
+    yield from _read_media({"type": "inline_data", **held} if isinstance(held, Mapping) else {"type": "inline_data"})
 
 
 def _read_document(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -290,6 +301,7 @@ _READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
     "file": _read_document,
     "input_file": _read_input_file,
     "document": _read_document,
+    "inline_data": _read_inline,
     "resource": _read_resource,
     "document_url": _read_own,
     "tool_file": _read_own,

@@ -80,6 +80,11 @@ def _check_list_of_dicts(value: object) -> str | None:
     return None if listed else "a list of dicts is wanted"
 
 
+def _check_tools(value: object) -> str | None:
+    listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    return None if listed else "a list of tools is wanted"
+
+
 def _check_words(value: object) -> str | None:
     listed = isinstance(value, Sequence) and all(isinstance(word, str) for word in value)
     return None if listed else "a text or a list of texts is wanted"
@@ -206,6 +211,7 @@ TABLE: tuple[Option, ...] = (
         "Hosted tools, and function tools that run here; `connectors` is LangChain's name in the constructor.",
         ("connectors",),
         beside_agent="refused",
+        fault=_check_tools,
     ),
     Option(
         "store",

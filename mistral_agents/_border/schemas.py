@@ -185,6 +185,16 @@ def check_tool(tool: Mapping[str, Any], *, strict: bool | None = None) -> JsonDi
     return make_tool(name, description, parameters, strict=strict if strict is not None else own)
 
 
+def is_function_dict(tool: Mapping[str, Any]) -> bool:
+    """Whether a dict says a function: in a provider's form or as a JSON schema; else it is a hosted tool."""
+    kind = tool.get("type")
+    return (
+        kind in (None, "function", "custom", "object")
+        or "input_schema" in tool
+        or ("title" in tool and "properties" in tool)
+    )
+
+
 # Reading what was given -----------------------------------------------------------------------------------------------
 
 _Read = tuple[str, JsonDict, str | None, bool | None, Callable[[Any], Any]]

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
-from mistral_agents._border.calls import answer_unrun, close_history, find_undecided, is_said, place_files, split_said
+from mistral_agents._border.calls import (
+    answer_unrun,
+    close_history,
+    drop_silent,
+    find_undecided,
+    is_said,
+    place_files,
+    split_said,
+)
 from mistral_agents._border.continuation import find_paused_turn
 from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.functions import Results
@@ -358,7 +366,7 @@ def _read_entries(inputs: Inputs | None) -> list[JsonDict]:
     if inputs is None:
         return []
     given = as_inputs(inputs)
-    return [user_message(given)] if isinstance(given, str) else given
+    return [user_message(given)] if isinstance(given, str) else drop_silent(given, [])[0]
 
 
 def _waits(call: FunctionCall) -> bool:

@@ -57,7 +57,7 @@ def _own_markup(svg: str) -> Any:
 
 
 @cache
-def _markdown() -> Any:
+def make_markdown() -> Any:
     """CommonMark with tables, without raw HTML and pictures; a line stays one; None where not installed."""
     try:
         from markdown_it import MarkdownIt
@@ -85,7 +85,7 @@ def _open_link(renderer: Any, tokens: Any, place: int, options: object, env: obj
 def _draw_prose(text: str) -> Any:
     from markupsafe import Markup, escape
 
-    markdown = _markdown()
+    markdown = make_markdown()
     if markdown is None:
         return Markup('<div class="ma-plain">{}</div>').format(escape(show_text(text)))
     return Markup(markdown.render(show_text(text)))  # noqa: S704 markdown-it escapes all it does not make itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._display import blocks
+from mistral_agents._display import blocks, html
 from mistral_agents._display.blocks import Block, View
 from mistral_agents._printable import show_text
 
@@ -23,11 +23,10 @@ def draw_terminal(view: View) -> Any:
 
 
 def _render_block(block: Block) -> RenderableType:
-    from rich.markdown import Markdown
     from rich.text import Text
 
     if isinstance(block, blocks.Prose):
-        return Markdown(show_text(block.text), hyperlinks=False)
+        return _render_prose(block.text)
     if isinstance(block, blocks.Words):
         return Text(show_text(block.text), style=_STYLES[block.role])
     if isinstance(block, blocks.Excerpt):
@@ -44,6 +43,18 @@ def _render_block(block: Block) -> RenderableType:
     if isinstance(block, blocks.Diff):
         return Text.assemble(*((f"{sign} {show_text(line)}\n", _SIGNS[sign]) for sign, line in block.lines))
     return _render_group(block)
+
+
+def _render_prose(text: str) -> RenderableType:
+    """Markdown as notebooks show it: the parser of `rich` leaves tags out, and joins lines."""
+    from rich.markdown import Markdown
+
+    prose = Markdown("", hyperlinks=False)
+    prose.parsed = html.make_markdown().parse(show_text(text))
+    for piece in (child for token in prose.parsed for child in token.children or ()):
+        if piece.type == "softbreak":
+            piece.type = "hardbreak"
+    return prose
 
 
 def _render_table(table: blocks.Table) -> RenderableType:

@@ -212,6 +212,8 @@ def translate_tools(tools: Iterable[Mapping[str, Any]] | None, *, strict: bool =
     Warns:
         TranslationWarning: For each key that is only hinted, or impossible.
     """
+    if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, (Iterable, type(None))):
+        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}.")
     drafts = [_translate(tool, place) for place, tool in enumerate(tools if tools is not None else ())]
     _check_together([draft.tool for draft in drafts])
     policy = Policy()

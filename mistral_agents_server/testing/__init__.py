@@ -48,7 +48,16 @@ _HOMES = {"Faults": "faults", "FrozenClock": "frozen", "Standin": "running", "ca
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'scripted')}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'scripted')}"), name)
+    except ModuleNotFoundError as error:
+        from mistral_agents_server.__main__ import PACKAGES
+
+        lacking = (error.name or "").partition(".")[0]
+        if lacking not in PACKAGES:
+            raise
+        text = f"{name} needs {PACKAGES[lacking]}, which is not installed: pip install 'mistral-agents[server]'"
+        raise ModuleNotFoundError(text, name=error.name) from error
 
 
 def __dir__() -> list[str]:

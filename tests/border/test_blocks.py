@@ -149,6 +149,7 @@ PICTURES: dict[str, dict[str, Any]] = {
     "base64": {"type": "image", "base64": ENCODED, "mime_type": "image/png"},
     "Anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ENCODED}},
     "MCP": {"type": "image", "data": ENCODED, "mimeType": "image/png"},
+    "Gemini": {"inline_data": {"mime_type": "image/png", "data": ENCODED}},
     "resource": {"type": "resource", "resource": {"uri": "a://b", "mimeType": "image/png", "blob": ENCODED}},
 }
 
@@ -205,6 +206,7 @@ def test_a_picture_in_an_object_is_a_picture(value: Any) -> None:
         (datetime(2024, 1, 2, tzinfo=timezone.utc), "2024-01-02 00:00:00+00:00"),
         (Report("a", 1), '{"title": "a", "chart": 1}'),
         ({(1, 2): 3}, "{(1, 2): 3}"),
+        ({"type": "thinking", "thinking": "x"}, '{"type": "thinking", "thinking": "x"}'),
         ('{"picture": {"type": "image", "url": "https://a.test"}}',) * 2,
     ],
 )

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
 from langchain_mistral_agents._content import human_content, result_content
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
+from llama_index_mistral_agents._content import output_blocks
 from mistral_agents import Conversation, MistralAgents
 from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
 from tests.border.service import Service
@@ -529,3 +530,56 @@ def talk(conversation: Conversation, way: str, text: str) -> None:
         list(conversation.stream(text))
     else:
         asyncio.run(listen() if way == "astream" else conversation.aappend(text))
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "custom", "name": "f", "description": "d"},
+        {"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+        {"title": "f", "type": "object", "properties": {"a": {"type": "integer"}}},
+        {"type": "function", "name": "f", "parameters": None},
+    ],
+)
+def test_a_function_as_a_dict_is_one_in_every_dialect(service: Service, tool: dict[str, Any]) -> None:
+    chat(service).invoke("q", tools=[tool])
+    llm(service).chat([ChatMessage(content="q")], tools=[tool])
+    assert service.bodies[0]["tools"] == service.bodies[1]["tools"]
+    assert service.bodies[0]["tools"][0]["function"]["name"] == "f"
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_picture_that_a_tool_of_llama_index_gives_is_a_block(nested: bool) -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+    shot = FunctionTool.from_defaults(fn=lambda: [{"page": 1, "shot": picture}] if nested else picture, name="shot")
+    blocks = output_blocks(shot())
+    assert [type(block) for block in blocks] == [TextBlock, ImageBlock][0 if nested else 1 :]
+    assert str(blocks[-1].url).endswith(PICTURE)
+    assert not [block for block in blocks[:-1] if PICTURE in block.text]
+    plain = FunctionTool.from_defaults(fn=lambda: {"a": 1}, name="plain")
+    assert output_blocks(plain()) == list(plain().blocks)
+
+
+@pytest.mark.parametrize("tools", [5, "web_search", {"type": "web_search"}])
+def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any) -> None:
+    client = MistralAgents(api_key="k", base_url=service.url)
+    for ask in (
+        lambda: chat(service).invoke("q", tools=tools),
+        lambda: llm(service).chat([ChatMessage(content="q")], tools=tools),
+        lambda: llm(service, tools=tools),
+        lambda: Conversation(client, model="m", tools=tools),
+        lambda: client.conversations.start("q", model="m", tools=tools),
+        lambda: client.agents.create(model="m", name="a", tools=tools),
+    ):
+        with pytest.raises(ConfigurationError, match="list of tools"):
+            ask()
+    assert service.bodies == []
+
+
+def test_a_conversation_leaves_out_a_message_without_words(service: Service) -> None:
+    conversation = Conversation(MistralAgents(api_key="k", base_url=service.url), model="m")
+    conversation.append(["", "a"])
+    assert service.bodies[-1]["inputs"] == "a"
+    with pytest.raises(ConfigurationError, match="says nothing"):
+        conversation.append(["a", ""])
+    assert len(service.bodies) == 1

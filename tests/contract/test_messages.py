@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,3 +95,30 @@ def test_a_system_message_reaches_an_agent_under_a_heading(way: Way, service: Se
     model = way.model(make_client(service), model=None, agent_id="ag_1")
     way.ask(model, [system(way, "Rhyme."), way.user("a")])
     assert texts_of(service) == ["Instructions for what follows:\n\nRhyme.", "a"]
+
+
+@each_way
+@pytest.mark.parametrize("call_id", ["", None])
+def test_a_call_without_an_id_keeps_its_result(way: Way, service: Service, call_id: str | None) -> None:
+    """Other engines give none; the frameworks keep that as it is, or as an empty text."""
+    if way.wing == "langchain":
+        from langchain_core.messages import AIMessage
+
+        answer: Any = AIMessage("", tool_calls=[{"id": call_id, "name": "f", "args": {}}])
+        result = way.result("", "one")
+    else:
+        from llama_index.core.llms import ChatMessage
+
+        kept = [{"id": call_id, "function": {"name": "f", "arguments": "{}"}}]
+        answer = ChatMessage(role="assistant", content="", additional_kwargs={"tool_calls": kept})
+        result = ChatMessage(role="tool", content="one", additional_kwargs={"tool_call_id": call_id})
+    way.ask(way.model(make_client(service)), [way.user("a"), answer, result, way.user("b")])
+    _, call, given, _ = service.bodies[-1]["inputs"]
+    assert call["tool_call_id"] == given["tool_call_id"] != ""
+
+
+@each_way
+def test_half_a_character_in_arguments_goes_out_replaced(way: Way, service: Service) -> None:
+    history = [way.user("a"), way.calling("aaaaaaaa1", "f", '{"q": "x\\ud83d"}'), way.result("aaaaaaaa1", "one")]
+    way.ask(way.model(make_client(service)), history)
+    assert json.loads(service.bodies[-1]["inputs"][1]["arguments"]) == {"q": "x\ufffd"}

@@ -104,9 +104,16 @@ def test_a_result_is_named_by_its_call_and_pages_are_counted_from_one():
     assert "p. 1, 3" in Turn(None, history.entries).footnotes()
 
 
-def test_a_line_of_an_answer_stays_a_line():
-    turn = Turn.from_response({"outputs": [{"type": "message.output", "content": "2024: +32.1%\n2025: +29.7%"}]})
-    assert look_at(turn._repr_html_()).tags.count("br") == 1
+def test_lines_and_tags_of_an_answer_stay_in_notebooks_and_terminals():
+    text = "2024: +32.1%\n2025: +29.7%, in a <b>table</b>"
+    turn = Turn.from_response({"outputs": [{"type": "message.output", "content": text}]})
+    looker = look_at(turn._repr_html_())
+    assert looker.tags.count("br") == 1
+    assert "<b>table</b>" in looker.text
+    console = Console(file=io.StringIO(), width=80)
+    console.print(turn)
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert {"2024: +32.1%", "2025: +29.7%, in a <b>table</b>"} <= set(lines)
 
 
 def test_a_plan_is_a_coloured_diff():
@@ -221,7 +228,7 @@ def test_without_the_template_library_there_is_text(monkeypatch):
 
 
 def test_without_the_markdown_library_an_answer_is_plain_text(monkeypatch):
-    monkeypatch.setattr(html, "_markdown", lambda: None)
+    monkeypatch.setattr(html, "make_markdown", lambda: None)
     assert '<div class="ma-plain">a **b** &lt;script&gt;</div>' in turn_of("a **b** <script>")._repr_html_()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +61,17 @@ PATHS = {
 def test_an_import_path_goes_on_working(module: str) -> None:
     found = importlib.import_module(module)
     assert [name for name in PATHS[module].split() if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "package", "extra"),
+    [
+        ("langchain_mistral_agents", "ChatMistralAgent", "langchain_core", "[langchain]"),
+        ("llama_index_mistral_agents", "MistralAgentLLM", "llama_index", "[llama-index]"),
+        ("mistral_agents_server.testing", "Standin", "uvicorn", "[server]"),
+    ],
+)
+def test_without_its_extra_a_name_says_what_to_install(module: str, name: str, package: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None\ntry:\n    from {module} import {name}\nexcept ModuleNotFoundError as error:\n    print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert f"pip install 'mistral-agents{extra}'" in done.stdout, done.stderr

@@ -581,7 +581,10 @@ def test_without_langchain_one_sentence_says_so(missing: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
 
-    assert done.stdout == "MistralConversationMiddleware needs the packages langchain and langgraph.\n"
+    assert (
+        done.stdout
+        == "MistralConversationMiddleware needs the packages langchain and langgraph: pip install langchain\n"
+    )
 
 
 @pytest.mark.parametrize("outer", [True, False], ids=["retry outside", "retry inside"])

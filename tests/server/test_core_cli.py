@@ -131,7 +131,6 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--log-level", "chatty"], "chatty"),
         (["--api-key", ""], "--api-key"),
         (["--host", " "], "--host"),
-        (["--model-key", "k"], "--model-url"),
         (["--ready-file", "/proc/ready"], "/proc/ready"),
         (["--connectors", "tests.support.connectors:TWICE"], "meteo"),
     ],

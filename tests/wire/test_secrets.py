@@ -219,6 +219,18 @@ def test_an_authorization_written_by_hand_is_sent_and_never_shown(make_client, w
     assert "gmail" in str(error.body)
 
 
+def test_what_holds_a_tool_written_by_hand_shows_no_authorization():
+    from langchain_core.load import dumps
+
+    from langchain_mistral_agents import ChatMistralAgent
+    from mistral_agents import AgentSpec
+
+    bound = ChatMistralAgent(model="m", api_key=KEY).bind(tools=[BY_HAND])
+    spec = AgentSpec.of("mail", {"model": "m", "tools": [BY_HAND]})
+    assert not [text for text in (repr(bound), dumps(bound), repr(spec)) if PASSWORD in text]
+    assert spec.options({})["tools"] == [BY_HAND]
+
+
 @pytest.mark.parametrize("secret", ['quo"te\\n', "grün", "😀key"])
 def test_an_echo_is_hidden_however_it_is_written(secret):
     body = {"tools": [{"type": "connector", "authorization": {"type": "api-key", "value": secret}}], "inputs": "key"}
