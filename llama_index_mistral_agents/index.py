@@ -28,7 +28,7 @@ from llama_index_mistral_agents._chat import answering
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
-from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked
+from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
@@ -211,13 +211,14 @@ class MistralLibraryIndex(BaseManagedIndex):
         cls, documents: Sequence[Document], library_id: str | None, name: str, timeout: float, options: dict[str, Any]
     ) -> Steps[tuple[Self, Insertion]]:
         _refuse_options(options)
+        wait = timeout if timeout != 0 else False
+        seconds_of(wait, "timeout")
         sources = _make_source_documents(documents)
         check_documents(sources)
         if library_id is not None:
             index = cls(library_id, **options)
         else:
             index = yield from cls._create_index(name, None, options.pop("client", None), options)
-        wait = timeout if timeout > 0 else False
         return index, (yield from index._documents.fill_new(sources, known=library_id is not None, wait=wait))
 
     # files -----------------------------------------------------------------------------------------------------
@@ -314,9 +315,10 @@ class MistralLibraryIndex(BaseManagedIndex):
         return await arun(self._sync(folder, wait, options))
 
     def _sync(self, folder: str | os.PathLike[str], wait: bool | float, options: FolderOptions) -> Steps[FolderReport]:
+        seconds = seconds_of(wait)
         chosen: FolderOptions = {"show_progress": self._show_progress, **options}
         report = yield from plan_sync(self.client.libraries, self.library_id, folder, chosen).steps()
-        yield from self._documents.wait_after(report.document_ids, wait)
+        yield from self._documents.wait_after(report.document_ids, seconds)
         return report
 
     # documents of LlamaIndex -----------------------------------------------------------------------------------

@@ -228,9 +228,10 @@ class Libraries:
             DocumentProcessingError: With `wait`: the service could not process it.
             LibraryNotReadyError: With `wait`: it was not processed in time.
         """
+        seconds = seconds_of(wait)
         document = run(self._uploading(library_id, *named_bytes(file, name), attributes, expires_at))
-        if wait is not False:
-            seconds, ids = seconds_of(wait), [document["id"]]
+        if seconds is not None:
+            ids = [document["id"]]
             found = self.wait_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(found, [document])
             return self.document(library_id, str(document["id"]))
@@ -248,10 +249,11 @@ class Libraries:
         show_progress: bool = False,
     ) -> Document:
         """As `upload`, without blocking."""
+        seconds = seconds_of(wait)
         found = await asyncio.to_thread(named_bytes, file, name)
         document = await arun(self._uploading(library_id, *found, attributes, expires_at))
-        if wait is not False:
-            seconds, ids = seconds_of(wait), [document["id"]]
+        if seconds is not None:
+            ids = [document["id"]]
             outcomes = await self.await_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
             checked(outcomes, [document])
             return await self.adocument(library_id, str(document["id"]))

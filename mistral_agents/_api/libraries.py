@@ -33,8 +33,9 @@ def create_library_call(
     """A new library."""
     if owner_type not in (None, *_OWNERS):
         raise ConfigurationError(f"owner_type must be one of {', '.join(_OWNERS)}, not {owner_type!r}.")
-    if not name.strip():
-        raise ConfigurationError("name must not be empty.")
+    text: object = name
+    if not isinstance(text, str) or not text.strip():
+        raise ConfigurationError(f"name must not be empty, but a text, not {text!r}.")
     if chunk_size is not None and not 256 <= chunk_size <= 32768:
         raise ConfigurationError(f"chunk_size must be 256 to 32768 characters, not {chunk_size}.")
     body = given(name=name, description=description, chunk_size=chunk_size, owner_type=owner_type)

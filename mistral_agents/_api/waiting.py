@@ -39,17 +39,18 @@ class DocumentOutcome:
         return self.state == "ready"
 
 
-def seconds_of(wait: bool | float) -> float:
-    """How long `wait=` waits: True takes the default.
+def seconds_of(wait: bool | float, name: str = "wait") -> float | None:
+    """How long `wait=` waits: True takes the default, False does not wait. Asked before anything is sent.
 
     Raises:
         ConfigurationError: It is no positive number.
     """
-    if wait is True:
-        return WAIT
-    if not wait > 0:
-        raise ConfigurationError(f"wait must be True, False or the seconds to wait, not {wait!r}.")
-    return float(wait)
+    given: object = wait
+    if isinstance(given, bool):
+        return WAIT if given else None
+    if not isinstance(given, (int, float)) or not given > 0:
+        raise ConfigurationError(f"{name} must be True, False or the seconds to wait, not {given!r}.")
+    return float(given)
 
 
 def checked(outcomes: list[DocumentOutcome], documents: Iterable[Any] = ()) -> list[DocumentOutcome]:

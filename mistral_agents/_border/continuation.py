@@ -34,7 +34,10 @@ _NOTHING_SHARED = "the history was edited or trimmed and shares no answer with t
 _EDITED = "messages before the last answer were edited"
 _GONE_ON = "the conversation has gone on since"
 _NO_ANSWER = "none of its answers is among the messages"
-_NOTHING_NEW = "There is nothing new to send: no new message is among the messages."
+_NOTHING_NEW = (
+    "There is nothing new to send: no new message is among the messages. System messages alone are no question; add a "
+    "message of the user."
+)
 _CONFIRM = (
     "Only calls at the end of a stored conversation (store=True) can be confirmed; go on from before the question."
 )

@@ -20,6 +20,8 @@ DONE = "conversation.response.done"
 STARTED = "conversation.response.started"
 ERROR = "conversation.response.error"
 _ENVELOPE = frozenset({"type", "output_index", "content_index", "created_at"})
+_CONTENT_APART = _ENVELOPE | {"content"}
+_ARGUMENTS_APART = _ENVELOPE | {"arguments"}
 _NOTHING: tuple[()] = ()
 
 
@@ -218,7 +220,7 @@ class EventReader:
 
     def _read_message(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "message.output")
-        _update(entry, event, "content")
+        _update(entry, event, _CONTENT_APART)
         entry["completed_at"] = event.get("created_at")
         pieces = self._pieces.get(key)
         if pieces is None:
@@ -227,13 +229,13 @@ class EventReader:
 
     def _read_run(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "tool.execution")
-        _update(entry, event, "arguments")
+        _update(entry, event, _ARGUMENTS_APART)
         return (RunDelta(key, entry, _add_arguments(entry, event.get("arguments"))),)
 
     def _read_run_end(self, event: JsonDict) -> Sequence[Record]:
         """The end may repeat the arguments; where none came before, it brings them."""
         key, entry = self._find_entry(event, "tool.execution")
-        _update(entry, event, "arguments")
+        _update(entry, event, _ARGUMENTS_APART)
         entry["completed_at"] = event.get("created_at")
         late = event.get("arguments")
         if late in (None, "") or entry.get("arguments") not in (None, ""):
@@ -242,14 +244,14 @@ class EventReader:
 
     def _read_call(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "function.call")
-        _update(entry, event, "arguments")
+        _update(entry, event, _ARGUMENTS_APART)
         entry["tool_call_id"] = self._call_ids.settle(key, event.get("tool_call_id"))
         return (CallDelta(key, entry, _add_arguments(entry, event.get("arguments"))),)
 
     def _read_handoff(self, event: JsonDict) -> Sequence[Record]:
         key, entry = self._find_entry(event, "agent.handoff")
         self._call_ids = CallIds()
-        _update(entry, event, "")
+        _update(entry, event, _ENVELOPE)
         done = event.get("type") == "agent.handoff.done"
         if done:
             entry["completed_at"] = event.get("created_at")
@@ -270,10 +272,10 @@ _KINDS: dict[str, Callable[[EventReader, JsonDict], Sequence[Record]]] = {
 }
 
 
-def _update(entry: JsonDict, event: JsonDict, apart: str) -> None:
+def _update(entry: JsonDict, event: JsonDict, apart: frozenset[str]) -> None:
     """Take over what an event tells; what is empty tells nothing new: some gateways name a call once."""
     for key, value in event.items():
-        if key not in _ENVELOPE and key != apart and ((value is not None and value != "") or key not in entry):
+        if key not in apart and (value or key not in entry or (value is not None and value != "")):
             entry[key] = value
 
 

@@ -176,8 +176,9 @@ class Inserter:
             ConfigurationError: The library can't keep it as it is.
         """
         check_documents([document])
+        seconds = seconds_of(wait)
         record = yield from self._upload(document)
-        yield from self.wait_after([str(record["id"])], wait)
+        yield from self.wait_after([str(record["id"])], seconds)
 
     def update(self, document: SourceDocument, wait: bool | float) -> Steps[None]:
         """Upload a document, then delete what it replaces.
@@ -186,9 +187,10 @@ class Inserter:
             ConfigurationError: The library can't keep it as it is.
         """
         check_documents([document])
+        seconds = seconds_of(wait)
         listed = yield from self.list_documents()
         record = yield from self._replace(document, _find_old(document.key, listed))
-        yield from self.wait_after([str(record["id"])], wait)
+        yield from self.wait_after([str(record["id"])], seconds)
 
     def fill(self, documents: Sequence[SourceDocument], *, known: bool, wait: bool | float) -> Steps[Insertion]:
         """Upload documents one after the other and wait for them; what fails is noted, and the rest goes on.
@@ -202,7 +204,7 @@ class Inserter:
             ConfigurationError: The library can't keep some as they are; nothing was sent.
         """
         check_documents(documents)
-        seconds = seconds_of(wait) if wait is not False else None
+        seconds = seconds_of(wait)
         with counting("Uploading", self.shows_progress) as told:
             made = yield from self._upload_all(documents, known, told)
         if seconds is not None and made.ids:
@@ -228,6 +230,9 @@ class Inserter:
 
     def delete(self, key: str) -> Steps[bool]:
         """Delete by the library's id, or by the id of the document it was made of; whether there was one."""
+        given: object = key
+        if not isinstance(given, str):
+            raise ConfigurationError(f"A document is known by the text of its id, not by {given!r}.")
         was_there = False
         for one in _find_old(key, (yield from self.list_documents())):
             was_there = (yield from self._delete(one.document_id)) or was_there
@@ -243,14 +248,14 @@ class Inserter:
             )
         return outcomes
 
-    def wait_after(self, ids: Sequence[str], wait: bool | float) -> Steps[None]:
+    def wait_after(self, ids: Sequence[str], seconds: float | None) -> Steps[None]:
         """Wait for what was sent, where that is wanted.
 
         Raises:
             DocumentProcessingError, LibraryNotReadyError: Some failed, or were not processed in time.
         """
-        if wait is not False and ids:
-            checked((yield from self.wait(ids, seconds_of(wait))))
+        if seconds is not None and ids:
+            checked((yield from self.wait(ids, seconds)))
 
     def _upload(self, document: SourceDocument) -> Steps[LibraryRecord]:
         name, mark = document.file_name, _make_mark(document.key)

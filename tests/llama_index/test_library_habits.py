@@ -401,3 +401,35 @@ def test_what_is_no_list_of_documents_is_refused(
         with pytest.raises(ConfigurationError, match="documents must be a list"):
             call(wrong)
     assert service.requests == []
+
+
+@pytest.mark.parametrize("wait", [-1, 0, "yes", None, float("nan")])
+def test_a_wait_that_is_none_is_refused_before_anything_is_sent(
+    index: MistralLibraryIndex, service: LibraryService, tmp_path: Path, wait: Any
+) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    document = Document(text="one", id_="a")
+    for call in (
+        lambda: index.insert(document, wait=wait),
+        lambda: index.update_ref_doc(document, wait=wait),
+        lambda: index.refresh_ref_docs([document], wait=wait),
+        lambda: index.upload(("a.txt", b"one"), wait=wait),
+        lambda: asyncio.run(index.aupload(("a.txt", b"one"), wait=wait)),
+        lambda: index.sync_dir(tmp_path, wait=wait),
+    ):
+        with pytest.raises(ConfigurationError, match="wait must be"):
+            call()
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("wrong", [{"timeout": "5"}, {"timeout": -1}, {"name": None}, {"name": " "}])
+def test_no_library_is_made_for_a_wrong_argument(service: LibraryService, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(wrong))} must"):
+        made(service, Document(text="one"), **wrong)
+    assert service.requests == []
+
+
+def test_a_document_is_deleted_by_a_text(index: MistralLibraryIndex, service: LibraryService) -> None:
+    with pytest.raises(ConfigurationError, match="text of its id"):
+        index.delete_ref_doc(None)  # type: ignore[arg-type]
+    assert service.requests == []

@@ -127,3 +127,19 @@ def test_the_data_of_an_unreadable_event_is_kept():
     assert decoder.feed(b"event: x\ndata: {oops\n\n") == [{"type": "unreadable", "event": "x", "data": "{oops"}]
     assert decoder.damaged == 1
     assert decoder.feed(f"data: {json.dumps({'type': 'y'})}\n\n".encode()) == [{"type": "y"}]
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t"])
+@pytest.mark.parametrize("after", ["", "  ", "\t"])
+def test_spaces_around_an_events_json_are_no_damage(before, after):
+    decoder = EventDecoder()
+    line = f'data:{before}{{"type": "x", "a": [1, {{}}]}}{after}\n\n'
+    assert decoder.feed(line.encode()) == [{"type": "x", "a": [1, {}]}]
+    assert decoder.damaged == 0
+
+
+@pytest.mark.parametrize("data", ['{"type": "x"} {}', '{"type": "x"}]', '{"type": "x"', "{", '{"type": NaN2}'])
+def test_what_is_no_single_json_value_is_damage(data):
+    decoder = EventDecoder()
+    [event] = decoder.feed(f"data: {data}\n\n".encode())
+    assert (event["type"], event["data"], decoder.damaged) == ("unreadable", data, 1)

@@ -89,6 +89,17 @@ def test_the_legacy_callback_manager_is_told(make_llm: Any, scripted: Any) -> No
     assert len(debug.get_event_pairs(CBEventType.LLM)) == 2
 
 
+@pytest.mark.parametrize("given", ["Hi", QUESTION[0], [{"role": "user", "content": "Hi"}], ["Hi"]])
+@pytest.mark.parametrize("how", ["sync", "async"])
+async def test_what_is_no_list_of_messages_is_refused_by_its_kind(
+    make_llm: Any, service: Any, given: Any, how: str
+) -> None:
+    kind = type(given[0] if isinstance(given, list) else given).__name__
+    with pytest.raises(ConfigurationError, match=f"list of ChatMessage; this is a {kind}"):
+        await read_stream(make_llm(), how, asked=given)
+    assert not service.turns
+
+
 class Told(BaseCallbackHandler):
     """Keeps what a callback manager is told: which end of a call, and what stands in its payload."""
 
@@ -110,18 +121,19 @@ class Told(BaseCallbackHandler):
         self.events.append(("end", sorted(payload)))
 
 
-async def read_stream(llm: MistralAgentLLM, how: str, *, most: int | None = None) -> list[str]:
+async def read_stream(llm: MistralAgentLLM, how: str, *, most: int | None = None, asked: Any = None) -> list[str]:
     """The texts of a stream, of which at most so many responses are read."""
     texts: list[str] = []
+    asked = QUESTION if asked is None else asked
     if how == "sync":
-        stream = llm.stream_chat(QUESTION)
+        stream = llm.stream_chat(asked)
         for response in stream:
             texts.append(response.delta or "")
             if len(texts) == most:
                 break
         stream.close()  # type: ignore[attr-defined]
         return texts
-    responses = await llm.astream_chat(QUESTION)
+    responses = await llm.astream_chat(asked)
     async for response in responses:
         texts.append(response.delta or "")
         if len(texts) == most:
