@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 _LACKING = "mistral-agents: the command line needs {}, which is not installed: pip install 'mistral-agents[cli]'\n"
@@ -17,5 +18,8 @@ def main() -> int:
         return 2
     from mistral_agents.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks, as on Windows in a pipe, is spelt out
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="mistral-agents")
     return 0

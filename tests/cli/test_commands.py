@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -250,6 +251,14 @@ def test_serve_hands_its_options_on(cli):
 def test_verify_is_handed_on_where_it_exists(cli, monkeypatch):
     monkeypatch.setattr(app_module.importlib.util, "find_spec", lambda name: None)
     assert "no verification" in cli("verify", code=2).stderr
+
+
+def test_letters_that_a_pipe_can_not_carry_are_spelt_out(cli):
+    command = [sys.executable, "-m", "mistral_agents.cli", "chat", "\u00e9 \u2192"]
+    narrow = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=narrow, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9 \\u2192" in done.stdout
 
 
 def test_without_its_packages_it_says_what_to_install():
