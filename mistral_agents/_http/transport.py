@@ -353,8 +353,8 @@ class Transport:
 
     @staticmethod
     def _hide_echo(content: bytes, response: Any, request: Any, call: Call) -> bytes:
-        """A reply that may repeat what was sent, without the credentials in it."""
-        if response.status_code < 300 and not call.turn:
+        """A refusal, which may repeat what was sent, without the credentials in it; an answer is nobody's to change."""
+        if response.status_code < 300 and (not call.turn or b'"outputs"' in content):
             return content
         return hide_echo(content, call.body, request.headers.get("authorization", ""))
 

@@ -17,7 +17,7 @@ from mistral_agents._http.concealed import Concealed, hide_echo, mask_credential
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import Connector, translate_tools
 
-from .conftest import WAYS, take_turn
+from .conftest import REPLY, WAYS, take_turn
 
 KEY, PASSWORD = "canary-key-7f3a", "canary-word-2d4e"
 
@@ -237,6 +237,15 @@ def test_an_echo_is_hidden_however_it_is_written(secret):
     for ascii_only in (True, False):
         echo = json.dumps({"said": secret, "type": "api-key"}, ensure_ascii=ascii_only).encode()
         assert json.loads(hide_echo(echo, body, "")) == {"said": "***", "type": "api-key"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_words_of_an_answer_that_look_like_the_key_stay(make_client, wire, way):
+    """Keys of local services are such words; an answer is paid, and a stream tells it as it came."""
+    said = {**REPLY["outputs"][0], "model": "mistral-large-latest", "content": [{"type": "text", "text": "a test"}]}
+    wire.answer((200, {**REPLY, "outputs": [said]}))
+    turn = take_turn(make_client(api_key="test"), way)
+    assert (turn.text, turn.model) == ("a test", "mistral-large-latest")
 
 
 def test_a_model_that_is_dumped_leaves_the_credentials_of_its_address_out():
