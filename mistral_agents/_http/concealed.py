@@ -88,12 +88,32 @@ def _conceal_tool(tool: object) -> Any:
 
 
 def hide_echo(content: bytes, body: object, token: str) -> bytes:
-    """What a service answered, without the credentials that were sent to it: it may show what it refuses."""
-    for secret in {token.rpartition(" ")[2], *_find_secrets(body)}:
-        if len(secret) >= _SHORTEST:
-            for written in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
-                content = content.replace(written.encode("utf-8", "replace"), b"***")
+    """The report of a failure, without the credentials that were sent: a service may show what it refuses."""
+    for secret in _list_sent(body, token):
+        for written in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+            content = content.replace(written.encode("utf-8", "replace"), b"***")
     return content
+
+
+def hide_echo_in(event: dict[str, Any], body: object, token: str) -> None:
+    """As `hide_echo`, in place: whoever holds an event that tells of a failure holds it without them."""
+    secrets = _list_sent(body, token)
+    event.update({key: _hide_in(value, secrets) for key, value in event.items()})
+
+
+def _hide_in(value: object, secrets: set[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _hide_in(one, secrets) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_hide_in(one, secrets) for one in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+    return value
+
+
+def _list_sent(body: object, token: str) -> set[str]:
+    return {one for one in (token.rpartition(" ")[2], *_find_secrets(body)) if len(one) >= _SHORTEST}
 
 
 def _find_secrets(value: object, *, within: bool = False) -> Iterator[str]:

@@ -14,7 +14,7 @@ from mistral_agents._border.events import ERROR, FRAME, Record, StreamEnd, Strea
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import Call
 from mistral_agents._http.closing import OpenStream, keeper_of
-from mistral_agents._http.concealed import mask_credentials
+from mistral_agents._http.concealed import hide_echo, hide_echo_in, mask_credentials
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
 from mistral_agents._http.records import RequestRecord
@@ -162,16 +162,26 @@ class _Reading:
         if is_turn_reply(value) and not is_failure(value):
             self._whole = value
             self._pending.extend(reply_events(value))
-        elif isinstance(value, dict):
+            return
+        content = hide_echo(content, self._call.body, self._token)
+        if isinstance(value, dict):
+            self._hide_sent(value)
             error = failure_in(value, self._reply(content), turn=True)
             error.hint = self._after if error.hint == AFTER else error.hint
             raise self._add_facts(error)
-        else:
-            text = content.decode("utf-8", "replace")
-            began = self._has_begun
-            kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
-            told = message.format(self._call.what, text[:200])
-            raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
+        text = content.decode("utf-8", "replace")
+        began = self._has_begun
+        kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
+        told = message.format(self._call.what, text[:200])
+        raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
+
+    @property
+    def _token(self) -> str:
+        return self._opened.token if self._opened is not None else ""
+
+    def _hide_sent(self, event: JsonDict) -> None:
+        """Take out of an event that tells of a failure what credentials it repeats."""
+        hide_echo_in(event, self._call.body, self._token)
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None
@@ -213,10 +223,12 @@ class _Reading:
                 self._pending.extend(reply_events(event))
                 return
             if kind == UNREADABLE and event.get("event") in _ERROR_NAMES:
+                self._hide_sent(event)
                 raise self._make_failed_error({"message": event.get("data")})
             if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
                 raise self._make_failed_error(event)
             if (event.get("error") or event.get("detail")) and "id" not in event:
+                self._hide_sent(event)
                 self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes
 
     def _finish(self) -> None:
@@ -264,6 +276,7 @@ class _Reading:
         return error
 
     def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
+        self._hide_sent(event)
         if self._fold.conversation_id is None and named_status(event) is not None:
             return self._add_facts(failure_in(event, self._reply()))  # refused before anything began
         told = {key: value for key, value in event.items() if key != "type"} or event

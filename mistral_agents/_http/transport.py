@@ -114,6 +114,20 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
     return kind(f"{call.what}: the connection to {base_url} broke off: {text}", hint=maybe, **facts)
 
 
+def _is_answer(reply: Reply) -> bool:
+    try:
+        reply.answer()
+    except MistralAgentsError:
+        return False
+    return True
+
+
+def _hide_sent(response: Any, request: Any, call: Call) -> None:
+    """Take out of the report of a failure what credentials it repeats; an answer stays as it came."""
+    token = request.headers.get("authorization", "")
+    sdk_layer.keep_content(response, hide_echo(response.content, call.body, token))
+
+
 def _check_answer(reply: Reply, call: Call) -> None:
     try:
         reply.answer()
@@ -180,7 +194,13 @@ class Opened:
 
     response: Any
     hooks: sdk_layer.HookChain
+    request: Any
     reply: Reply | None = None
+
+    @property
+    def token(self) -> str:
+        """The key that was sent."""
+        return str(self.request.headers.get("authorization", ""))
 
 
 def _note_outcome(record: RequestRecord, call: Call, opened: Opened | None, error: MistralAgentsError | None) -> None:
@@ -337,26 +357,18 @@ class Transport:
         try:
             if response.status_code >= 300 or not stream:
                 self._shorten_waits(request, deadline)  # again, for a client whose network is not ours
-                sdk_layer.keep_content(
-                    response, self._hide_echo(self.read_body(response, call, deadline), response, request, call)
-                )
+                sdk_layer.keep_content(response, self.read_body(response, call, deadline))
             if response.status_code >= 300:
+                _hide_sent(response, request, call)
                 self._refuse(hooks.run_after_error(response, None), call, response)
             response = hooks.run_after_success(response)
             if stream:
                 sdk_layer.set_read_timeout(request, self.idle_seconds_of(call))
-                return Opened(response, hooks)
-            return Opened(response, hooks, self._check(call, response, hooks))
+                return Opened(response, hooks, request)
+            return Opened(response, hooks, request, self._check(call, response, hooks, request))
         except BaseException:
             response.close()
             raise
-
-    @staticmethod
-    def _hide_echo(content: bytes, response: Any, request: Any, call: Call) -> bytes:
-        """A reply that may repeat what was sent, without the credentials in it."""
-        if response.status_code < 300 and not call.turn:
-            return content
-        return hide_echo(content, call.body, request.headers.get("authorization", ""))
 
     def _refuse(self, other: Exception | None, call: Call, response: object) -> None:
         """Raise the error for a status of 300 or more, or what a hook of the user wants raised."""
@@ -364,9 +376,11 @@ class Transport:
             raise other
         raise status_error(call, reply_of(response, call.what, call.conversation_id))
 
-    def _check(self, call: Call, response: object, hooks: sdk_layer.HookChain) -> Reply:
+    def _check(self, call: Call, response: object, hooks: sdk_layer.HookChain, request: object) -> Reply:
         reply = reply_of(response, call.what, call.conversation_id)
-        if call.turn:
+        if call.turn and not _is_answer(reply):
+            _hide_sent(response, request, call)
+            reply = reply_of(response, call.what, call.conversation_id)
             _check_answer(reply, call)
         hooks.end_span(response)
         return reply
@@ -451,16 +465,15 @@ class Transport:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             if response.status_code >= 300 or not stream:
-                sdk_layer.keep_content(
-                    response, self._hide_echo(await self.aread_body(response, call, deadline), response, request, call)
-                )
+                sdk_layer.keep_content(response, await self.aread_body(response, call, deadline))
             if response.status_code >= 300:
+                _hide_sent(response, request, call)
                 self._refuse(await hooks.arun_after_error(response, None), call, response)
             response = await hooks.arun_after_success(response)
             if stream:
                 sdk_layer.set_read_timeout(request, self.idle_seconds_of(call))
-                return Opened(response, hooks)
-            return Opened(response, hooks, self._check(call, response, hooks))
+                return Opened(response, hooks, request)
+            return Opened(response, hooks, request, self._check(call, response, hooks, request))
         except BaseException:
             await aclose_surely(response)
             raise

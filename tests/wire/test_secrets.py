@@ -17,7 +17,7 @@ from mistral_agents._http.concealed import Concealed, hide_echo, mask_credential
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.tools import Connector, translate_tools
 
-from .conftest import WAYS, take_turn
+from .conftest import DONE, REPLY, STARTED, WAYS, delta, sse, take_turn
 
 KEY, PASSWORD = "canary-key-7f3a", "canary-word-2d4e"
 
@@ -217,6 +217,42 @@ def test_an_authorization_written_by_hand_is_sent_and_never_shown(make_client, w
     shown = [locals_of(error), str(error), str(error.body), error.response.text if error.response is not None else ""]
     assert not [text for text in shown if PASSWORD in text or KEY in text]
     assert "gmail" in str(error.body)
+
+
+ECHO = {"message": f"no: {PASSWORD}", "input": {"tools": [BY_HAND], "header": f"Bearer {KEY}"}}
+TOLD = {
+    "error event": sse(STARTED, {"type": "conversation.response.error", "code": 3000, **ECHO}),
+    "error object": sse({"type": "odd", "object": "error", **ECHO}),
+    "refused": sse({"type": "error", "error": {"status": 422, **ECHO}}),
+    "unknown event": sse(STARTED, {"type": "odd", "error": ECHO}),
+    "unreadable": sse(STARTED) + f"event: error\ndata: {json.dumps(ECHO)[:-1]}\n\n".encode(),
+    "JSON": json.dumps(ECHO).encode(),
+    "a failure": json.dumps({"object": "error", **ECHO}).encode(),
+    "text": f"no: {PASSWORD} {KEY}".encode(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("told", TOLD)
+def test_a_failure_told_with_a_good_status_repeats_no_credential(make_client, wire, told, way):
+    wire.answer((200, TOLD[told], {"content-type": "text/event-stream"}))
+    with pytest.raises(MistralAgentsError) as caught:
+        take_turn(make_client(api_key=KEY, max_retries=0), way, tools=[BY_HAND])
+    error = caught.value
+    shown = [locals_of(error), str(error), str(error.body)]
+    shown += [error.response.text] if "call" in way else []  # that of a stream keeps nothing but what this test gave
+    shown += [str(error.turn.raw), str(error.turn.unknown_events)] if error.turn is not None else []
+    assert not [text for text in shown if PASSWORD in text or KEY in text]
+    assert "***" in str(error.body)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_keeps_its_words_where_they_are_those_of_the_key(make_client, wire, way):
+    """Keys for a local service are often words, and an answer is paid: only reports of failures are masked."""
+    said = "A test of conversation: the message is a test."
+    whole = {**REPLY, "outputs": [{**REPLY["outputs"][0], "content": said}]}
+    wire.answer((200, whole) if "call" in way else (200, sse(STARTED, delta(said), DONE)))
+    assert take_turn(make_client(api_key="test"), way).text == said
 
 
 def test_what_holds_a_tool_written_by_hand_shows_no_authorization():
