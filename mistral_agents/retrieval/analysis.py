@@ -92,7 +92,7 @@ def _compile_patterns() -> _Patterns:
         token=compile_(
             rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
         ),
-        # an apostrophe within a Cyrillic word (not the one of О'Брайен), marks of Hebrew abbreviations and foreign sounds
+        # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
         silent=compile_(
             r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})(?<!\b\p{L}'(?=\p{Lu}))|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"
         ),
