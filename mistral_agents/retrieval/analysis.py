@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 6
+VERSION = 7
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -92,8 +92,10 @@ def _compile_patterns() -> _Patterns:
         token=compile_(
             rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
         ),
-        # an apostrophe within a Cyrillic word, marks of Hebrew abbreviations and foreign sounds
-        silent=compile_(r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"),
+        # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
+        silent=compile_(
+            r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})(?<!\b\p{L}'(?=\p{Lu}))|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"
+        ),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
             r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
@@ -301,14 +303,14 @@ def _ask_parts(parts: list[QueryTerm], together: bool) -> tuple[Way, ...]:
 
 
 def _split_scripts(word: str) -> Iterator[str]:
-    """Runs of characters written without spaces, and what stands between them."""
-    at = 0
-    for found in _compile_patterns().unspaced.finditer(word):
-        if found.start() > at:
+    """Runs of characters written without spaces, and the words between them (not the joints of `列奥纳多·达·芬奇`)."""
+    at, patterns = 0, _compile_patterns()
+    for found in patterns.unspaced.finditer(word):
+        if patterns.part.search(word, at, found.start()):
             yield word[at : found.start()]
         yield found.group()
         at = found.end()
-    if at < len(word):
+    if patterns.part.search(word, at):
         yield word[at:]
 
 
