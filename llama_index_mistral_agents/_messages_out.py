@@ -18,7 +18,6 @@ from mistral_agents._json import JsonDict
 from mistral_agents.entries import (
     assistant_message,
     function_call,
-    short_call_id,
     user_message,
 )
 from mistral_agents.errors import ConfigurationError
@@ -177,8 +176,7 @@ def tool_calls(message: ChatMessage) -> list[Call]:
 
 
 def _read_block(block: Any) -> Call:
-    call_id = block.tool_call_id if block.tool_call_id is not None else short_call_id(block.model_dump_json())
-    return call_id, block.tool_name, _write_json(block.tool_kwargs)
+    return _read_id(block.tool_call_id), block.tool_name, _write_json(block.tool_kwargs)
 
 
 def _read_call(item: Any) -> tuple[str, str, str]:

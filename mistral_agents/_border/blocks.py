@@ -263,7 +263,7 @@ def make_content(parts: Iterable[Part]) -> str | list[JsonDict]:
     chunks = [chunk for part in parts if (chunk := _chunk_or_warning(part)) is not None]
     if all(chunk["type"] == "text" for chunk in chunks):
         return "\n".join(chunk["text"] for chunk in chunks)
-    return chunks
+    return [chunk for chunk in chunks if chunk["type"] != "text" or chunk["text"]]
 
 
 def _chunk_or_warning(part: Part) -> JsonDict | None:

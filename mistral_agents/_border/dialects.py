@@ -21,6 +21,9 @@ from mistral_agents.errors import ConfigurationError
 _FILES = ("image", "document")
 _VALUES = (Mapping, list, tuple, bool, int, float, bytes, bytearray, memoryview)
 """What is written as JSON; of anything else the text is taken."""
+_TEXT_FIELDS = frozenset(
+    {"type", "text", "id", "index", "annotations", "citations", "extras", "metadata", "cache_control", "meta", "_meta"}
+)
 _MAY_HOLD_FILES = re.compile(
     r'\s*[\[{].*"(?:image|image_url|input_image|file|input_file|document|media|resource|inline_data)"', re.DOTALL
 )
@@ -118,10 +121,15 @@ def _is_inline(part: Part) -> bool:
 
 
 def _is_block(value: object) -> bool:
-    """Whether a value in a result is a content block: a dict of a kind that there is, with something in it."""
+    """Whether a value in a result is a content block: a dict of a kind that there is, with something in it.
+
+    A text with fields that no dialect has is a row of the function's own, whose other fields are told too.
+    """
     if not isinstance(value, Mapping):
         return False
     reader = _find_reader(value)
+    if reader is _read_text and any(value[key] is not None for key in value.keys() - _TEXT_FIELDS):
+        return False
     if reader is None:
         return str(value.get("type")) in _REFUSED and _holds_data(value)
     try:

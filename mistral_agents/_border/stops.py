@@ -99,8 +99,12 @@ class AnswerCut:
 
 
 def find_stop(text: str, words: Sequence[str]) -> int | None:
-    """Where the first stop sequence of a text begins; None where there is none."""
-    return min((text.find(word) for word in words if word and word in text), default=None)
+    """Where the stop sequence begins that is whole first; None where there is none.
+
+    A stream tells no more of a text than that one: a longer one that begins before it may never be whole.
+    """
+    found = [(text.find(word) + len(word), -len(word)) for word in words if word and word in text]
+    return sum(min(found)) if found else None
 
 
 def cut_turn(turn: Turn, words: Sequence[str]) -> Turn:

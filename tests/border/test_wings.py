@@ -25,6 +25,7 @@ from langchain_mistral_agents._content import human_content, result_content
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from llama_index_mistral_agents._content import output_blocks
 from mistral_agents import Conversation, MistralAgents
+from mistral_agents.entries import function_result
 from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
 from tests.border.service import Service
 
@@ -583,3 +584,20 @@ def test_a_conversation_leaves_out_a_message_without_words(service: Service) -> 
     with pytest.raises(ConfigurationError, match="says nothing"):
         conversation.append(["a", ""])
     assert len(service.bodies) == 1
+
+
+def test_a_row_that_a_function_gives_keeps_its_fields() -> None:
+    """Rows of a user's data have a type and a text, too."""
+    row = {"type": "text", "text": "hi", "page": 3}
+    assert json.loads(function_result("c", row)["result"]) == row
+    assert json.loads(function_result("c", [row])["result"]) == [row]
+    assert json.loads(result_content([row]).text) == row
+    assert result_content([{"type": "text", "text": "hi", "annotations": None, "id": "b1"}]).text == "hi"
+
+
+def test_an_empty_text_beside_a_picture_is_not_sent(service: Service) -> None:
+    url = f"data:image/png;base64,{PICTURE}"
+    chat(service).invoke([HumanMessage([{"type": "text", "text": ""}, {"type": "image_url", "image_url": url}])])
+    llm(service).chat([ChatMessage(blocks=[TextBlock(text=""), ImageBlock(url=url)])])
+    for body in service.bodies:
+        assert [chunk["type"] for chunk in body["inputs"][0]["content"]] == ["image_url"]

@@ -11,7 +11,7 @@ import pytest
 from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError
 from tests.border.service import Service
-from tests.contract.ways import Way, each_way
+from tests.contract.ways import WAYS, Way, each_way
 
 
 @pytest.fixture
@@ -114,6 +114,23 @@ def test_a_call_without_an_id_keeps_its_result(way: Way, service: Service, call_
         result = ChatMessage(role="tool", content="one", additional_kwargs={"tool_call_id": call_id})
     way.ask(way.model(make_client(service)), [way.user("a"), answer, result, way.user("b")])
     _, call, given, _ = service.bodies[-1]["inputs"]
+    assert call["tool_call_id"] == given["tool_call_id"] != ""
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.wing == "llama_index"], ids=str)
+@pytest.mark.parametrize("told_twice", [False, True])
+def test_a_call_without_an_id_in_a_block_keeps_its_result(way: Way, service: Service, told_twice: bool) -> None:
+    from llama_index.core.llms import ChatMessage
+
+    from llama_index_mistral_agents._messages_in import TOOL_CALL
+
+    if TOOL_CALL is None:
+        pytest.skip("this version of LlamaIndex has no such blocks")
+    kept = {"tool_calls": [{"id": None, "function": {"name": "f", "arguments": "{}"}}]} if told_twice else {}
+    answer = ChatMessage(role="assistant", blocks=[TOOL_CALL(tool_name="f", tool_kwargs={})], additional_kwargs=kept)
+    result = ChatMessage(role="tool", content="one", additional_kwargs={"tool_call_id": None})
+    way.ask(way.model(make_client(service)), [way.user("a"), answer, result])
+    _, call, given = service.bodies[-1]["inputs"]
     assert call["tool_call_id"] == given["tool_call_id"] != ""
 
 

@@ -132,6 +132,17 @@ def test_a_text_is_cut_however_it_comes(pieces: list[str]) -> None:
     assert cut.hit
 
 
+@pytest.mark.parametrize("words", [["abc", "b"], ["b", "abc"], ["ab", "b"], ["bcd", "abcx", "c"]])
+def test_stops_that_hold_each_other_cut_a_call_and_any_stream_alike(words: list[str]) -> None:
+    message = {"type": "message.output", "id": "m", "content": "xabcd"}
+    whole = cut_turn(Turn.from_response({"outputs": [message]}), words).text
+    for pieces in (["xabcd"], list("xabcd"), ["xa", "bcd"], ["xab", "cd"]):
+        cut, reader = AnswerCut(words), EventReader()
+        events = ({**message, "type": "message.output.delta", "content": piece} for piece in pieces)
+        shown = [record for event in events for record in cut.take(reader.read(event))]
+        assert text_of([*shown, *cut.end()]) == whole, pieces
+
+
 @pytest.mark.parametrize(
     ("chunks", "text", "references"),
     [
