@@ -73,9 +73,10 @@ def check_language(language: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """What needs Unicode properties, which `re` does not know."""
+    """What needs Unicode properties, which `re` does not know; `written` is a token as it stands in a text."""
 
     token: Any
+    written: Any
     cut: Any
     silent: Any
     part: Any
@@ -87,10 +88,15 @@ class _Patterns:
 def _compile_patterns() -> _Patterns:
     compile_ = load("regex").compile
     words = r"[\p{L}\p{M}\p{N}]+"
+    seen = rf"[\p{{L}}\p{{M}}\p{{N}}{''.join(map(chr, _INVISIBLE))}]+"
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
         token=compile_(
             rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
+        ),
+        written=compile_(
+            rf"{seen}(?:(?:[{_JOINTS}’‘´`′]|(?<=\p{{N}}),(?=\p{{N}})|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}})){seen})*"
+            r"(?:\+\+|#)?|\p{Extended_Pictographic}"
         ),
         # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
         silent=compile_(
@@ -181,6 +187,11 @@ class Analyzer:
             if not term[0].terms[0].startswith(COMMON) and not (token.is_name and shouted)
         ]
         return telling if telling else [term for token in found for term in token.asked]
+
+
+def find_words(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of a text begin and end, each with its marks, joints and what is not seen of it."""
+    return (found.span() for found in _compile_patterns().written.finditer(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from mistral_agents._display.shown import Shown
-from mistral_agents.retrieval.analysis import Analyzer, QueryTerm
+from mistral_agents.retrieval.analysis import Analyzer, QueryTerm, find_words
 from mistral_agents.retrieval.snapshot import Hit
-
-_WORD = re.compile(r"\w[\w.\-/'’]*\w|\w")
 
 
 class Hits(list[Hit], Shown):
@@ -33,11 +30,11 @@ def mark_words(text: str, terms: frozenset[str], language: str) -> Iterator[tupl
         return
     analyzer = Analyzer(language)
     before = 0
-    for found in _WORD.finditer(text):
-        if terms.intersection(analyzer.terms(found.group())):
-            if found.start() > before:
-                yield text[before : found.start()], False
-            yield found.group(), True
-            before = found.end()
+    for start, end in find_words(text):
+        if terms.intersection(analyzer.terms(text[start:end])):
+            if start > before:
+                yield text[before:start], False
+            yield text[start:end], True
+            before = end
     if before < len(text):
         yield text[before:], False

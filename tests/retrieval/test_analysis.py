@@ -4,6 +4,7 @@ import pytest
 
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.analysis import COMMON, Analyzer, QueryTerm, title_of
+from mistral_agents.retrieval.marks import mark_words
 
 
 def telling(terms: list[str]) -> list[str]:
@@ -258,3 +259,23 @@ def test_a_word_is_found_behind_an_elision(language: str, text: str, question: s
 )
 def test_a_part_of_a_word_does_not_find_it(language: str, text: str, question: str) -> None:
     assert not found(language, text, question)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "question", "marked"),
+    [
+        ("english", "The inlet valves, closed.", "valve", ["valves"]),
+        ("hindi", "पानी की बोतल", "बोतल", ["बोतल"]),
+        ("none", 'דובר צה"ל מסר', "צהל", ['צה"ל']),
+        ("none", "סֵפֶר טוֹב", "ספר", ["סֵפֶר"]),
+        ("none", "das Cafe\u0301 dort", "café", ["Cafe\u0301"]),
+        ("english", "C++, not C#", "C++", ["C++"]),
+        ("english", "by O´Brien.", "obrien", ["O´Brien"]),
+        ("german", "die Schiff\u00adfahrt heute", "Schifffahrt", ["Schiff\u00adfahrt"]),
+        ("english", "I ❤ it", "❤", ["❤"]),
+    ],
+)
+def test_words_found_are_marked_as_they_are_written(language: str, text: str, question: str, marked: list[str]) -> None:
+    pieces = list(mark_words(text, frozenset(asked(language, question)), language))
+    assert [piece for piece, is_found in pieces if is_found] == marked
+    assert "".join(piece for piece, _ in pieces) == text

@@ -331,6 +331,25 @@ def test_an_unreadable_file_is_reported_and_keeps_its_document(
     assert (list(report.failed), report.deleted, len(documents(client))) == (["a.txt"], [], 2)
 
 
+def test_a_file_that_may_not_be_looked_at_is_reported_and_keeps_its_document(
+    client: MistralAgents, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder, a="one", b="two")
+    sync(client, folder)
+    looked, is_file = Path.stat, Path.is_file
+
+    def refuse(path: Path, **options: Any) -> Any:
+        if path.name == "a.txt":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name != "a.txt" and is_file(path))  # as Python 3.14 has it
+    report = sync(client, folder)
+    assert (report.failed, report.deleted) == ({"a.txt": "can't be read: Permission denied"}, [])
+    assert len(documents(client)) == 2
+
+
 def test_a_file_that_goes_while_the_folder_is_looked_at_is_gone(
     client: MistralAgents, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
