@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -85,7 +86,11 @@ def read_text_result(text: str) -> Iterator[Part]:
 
 
 def _dump(value: object) -> object:
-    """A value whose fields are declared as a dict; any other as it is."""
+    """A value as plain data: declared fields as a dict, a set as a list, a member of an enumeration as its value."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return list(value)
     if isinstance(value, BaseModel):
         return value.model_dump(warnings=False)
     if is_dataclass(value) and not isinstance(value, type):

@@ -7,6 +7,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -160,6 +161,10 @@ class Shot(BaseModel):
     mimeType: str = "image/png"
 
 
+class Colour(Enum):
+    RED = "red"
+
+
 @dataclass
 class Report:
     title: str
@@ -205,6 +210,8 @@ def test_a_picture_in_an_object_is_a_picture(value: Any) -> None:
         ({"type": "text", "text": 5}, '{"type": "text", "text": 5}'),
         (datetime(2024, 1, 2, tzinfo=timezone.utc), "2024-01-02 00:00:00+00:00"),
         (Report("a", 1), '{"title": "a", "chart": 1}'),
+        (Colour.RED, "red"),
+        (Report("a", [Colour.RED, {7}]), '{"title": "a", "chart": ["red", [7]]}'),
         ({(1, 2): 3}, "{(1, 2): 3}"),
         ({"type": "thinking", "thinking": "x"}, '{"type": "thinking", "thinking": "x"}'),
         ('{"picture": {"type": "image", "url": "https://a.test"}}',) * 2,
