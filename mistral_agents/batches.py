@@ -286,7 +286,8 @@ class Batches:
     ) -> BatchJob:
         """Upload requests and start a job.
 
-        The tools of conversations are translated and checked as before a turn: a misspelt guard would guard nothing.
+        The tools of conversations are translated and checked as before a turn (a misspelt guard would guard nothing),
+        their agents are compared with the client's allow-list, and their inputs pass its `redact` hook.
 
         Args:
             requests: The body of each, as the endpoint takes it.
@@ -321,6 +322,9 @@ class Batches:
             connectors, checked = Connectors(self._transport), builtins.list[JsonDict]()
             for body in requests:
                 checked.append((yield from self._planner.guard_body(connectors, body)))
+            asked = [body.get("agent_id") for body in (options, *checked)]
+            for agent_id in dict.fromkeys(one for one in asked if isinstance(one, str)):
+                yield from self._planner.check_agent(self._transport, agent_id)
             requests = checked
         return (yield from self.start_checked(requests, options))
 

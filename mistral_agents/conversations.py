@@ -29,7 +29,7 @@ from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
-from mistral_agents._steps import Job, Steps, Walk, Work, arun, run
+from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
 from mistral_agents.connector_api import Connectors
@@ -354,7 +354,8 @@ class Conversations:
 
     def _check_planned(self, planned: Planned) -> Steps[None]:
         yield from self._check_connectors(planned)
-        yield from self._read_agents(planned)
+        if planned.agent_id is not None:
+            yield from self._planner.check_agent(self._transport, planned.agent_id)
 
     def _check_connectors(self, planned: Planned) -> Steps[None]:
         """Compare the names that configure connectors with the connectors' tools."""
@@ -363,17 +364,6 @@ class Conversations:
             return
         tools = yield from self._planner.guards.check_tools(Connectors(self._transport), body["tools"])
         planned.call.body = {**body, "tools": tools}
-
-    def _read_agents(self, planned: Planned) -> Steps[None]:
-        """Read the agents a turn may reach and compare their libraries with the allow-list."""
-        if planned.agent_id is None:
-            return
-        walk = Walk(self._planner.safeguards.agents_to_check(planned.agent_id))
-        wanted = walk.begin()
-        while wanted is not None:
-            call = get_agent_call(wanted)
-            reply: Reply = yield Job(partial(self._transport.send, call), partial(self._transport.asend, call))
-            wanted = walk.send(reply.json())
 
     def start(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 
+_HINT = "See allowed_library_ids of the client."
+
 
 class LibraryNotAllowedError(MistralAgentsError):
     """A tool or an agent uses a library that is not on the client's allow-list; nothing was sent."""
+
+
+def _read_list(value: object, kind: Any, what: str) -> Sequence[Any]:
+    """The members of a list, none where it is left out.
+
+    Raises:
+        LibraryNotAllowedError: It is something else; what can't be compared is not allowed.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, kind) for one in value):
+        raise LibraryNotAllowedError(f"{what} can't be read, so they can't be compared with the list.", hint=_HINT)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +48,24 @@ class Safeguards:
         """Compare the libraries of tools with the allow-list.
 
         Raises:
-            LibraryNotAllowedError: One is not on it.
+            LibraryNotAllowedError: One is not on it, or which ones there are can't be read.
         """
         if self.allowed_library_ids is None or tools is None:
             return
-        for tool in tools:
-            for key in tool.get("library_ids") or ():
+        for tool in _read_list(tools, Mapping, f"{whose}: the tools"):
+            for key in _read_list(tool.get("library_ids"), str, f"{whose}: the libraries of a tool"):
                 if key not in self.allowed_library_ids:
-                    raise LibraryNotAllowedError(
-                        f"{whose}: the library {key} is not allowed.", hint="See allowed_library_ids of the client."
-                    )
+                    raise LibraryNotAllowedError(f"{whose}: the library {key} is not allowed.", hint=_HINT)
 
     def agents_to_check(self, agent_id: str) -> Generator[str, Mapping[str, Any], None]:
         """Yields the id of each agent to read, takes the agent read, and checks it."""
         waiting, seen = [agent_id], {agent_id}
         while waiting:
             agent = yield waiting.pop()
-            self.check_tools(agent.get("tools"), f"agent {agent.get('name') or agent.get('id')}")
-            fresh = [key for key in agent.get("handoffs") or () if key not in seen]
+            whose = f"agent {agent.get('name') or agent.get('id')}"
+            self.check_tools(agent.get("tools"), whose)
+            handoffs = _read_list(agent.get("handoffs"), str, f"{whose}: the handoffs")
+            fresh = [key for key in handoffs if key not in seen]
             seen.update(fresh)
             waiting.extend(fresh)
 
@@ -62,11 +77,11 @@ class Safeguards:
         """
         if self.redact is None or inputs is None:
             return inputs
-        if isinstance(inputs, str):
-            return self._redact_text(inputs)
-        return [self._redact_entry(entry) for entry in inputs]
+        if not isinstance(inputs, (list, tuple)):
+            return self._redact_content(inputs)
+        return [self._redact_entry(entry) if isinstance(entry, Mapping) else entry for entry in inputs]
 
-    def _redact_entry(self, entry: JsonDict) -> JsonDict:
+    def _redact_entry(self, entry: Mapping[str, Any]) -> JsonDict:
         changed = dict(entry)
         for key in ("content", "result"):
             if key in entry:

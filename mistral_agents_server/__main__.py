@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"a file with the only key accepted (or ${API_KEY_VARIABLE})",
     )
     own.add_argument("--api-key", type=_word, help="the same; but whoever lists this machine's processes sees it")
-    build.add_argument("--model-url", help="OpenAI-compatible chat endpoint that does the thinking")
+    build.add_argument("--model-url", type=_word, help="OpenAI-compatible chat endpoint that does the thinking")
     model = build.add_mutually_exclusive_group()
     model.add_argument(
         "--model-key-file", type=_key_file, metavar="FILE", help=f"a file with its key (or ${MODEL_KEY_VARIABLE})"
@@ -213,6 +213,8 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     """
     own = arguments.api_key if arguments.api_key is not None else arguments.api_key_file
     model = arguments.model_key if arguments.model_key is not None else arguments.model_key_file
+    if model is not None and arguments.model_url is None:
+        raise ValueError("a key of a model (--model-key, --model-key-file) is for --model-url, which is not given")
     return Settings(
         data=arguments.data.expanduser() if arguments.data is not None else None,
         host=arguments.host,

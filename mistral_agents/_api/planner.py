@@ -9,13 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api import conversations as calls
+from mistral_agents._api.agents import get_agent_call
+from mistral_agents._api.records import Agent, as_record
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.calls import Call, check_id, check_ids
 from mistral_agents._json import JsonDict
-from mistral_agents._steps import Job, Steps
+from mistral_agents._steps import Job, Steps, Walk
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
 from mistral_agents._tools.policy import NO_POLICY, Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
@@ -25,6 +28,8 @@ from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.security import Safeguards
 
 if TYPE_CHECKING:
+    from mistral_agents._http.replies import Reply
+    from mistral_agents._http.transport import Transport
     from mistral_agents.connector_api import Connectors
 
 _NOT_KEPT = "The service keeps nothing of this turn; it may be sent again."
@@ -52,7 +57,7 @@ class Planned:
     Attributes:
         call: The request.
         policy: What is enforced while its reply comes.
-        agent_id: An agent whose libraries must be checked first; None where there is nothing to check.
+        agent_id: An agent whose libraries are compared with the allow-list first, if there is one.
     """
 
     call: Call
@@ -105,7 +110,22 @@ class Planner:
         self.safeguards.check_tools(ready.get("tools"))
         if ready.get("tools"):
             ready = {**ready, "tools": (yield from self.guards.check_tools(connectors, ready["tools"]))}
-        return dict(ready)
+        return {**ready, "inputs": self._redact(ready["inputs"])} if "inputs" in ready else dict(ready)
+
+    def check_agent(self, transport: Transport, agent_id: str) -> Steps[None]:
+        """Read an agent and those it may hand over to, and compare their libraries with the allow-list.
+
+        Raises:
+            LibraryNotAllowedError: One is not on it.
+        """
+        if self.safeguards.allowed_library_ids is None:
+            return
+        walk = Walk(self.safeguards.agents_to_check(agent_id))
+        wanted = walk.begin()
+        while wanted is not None:
+            call = get_agent_call(wanted)
+            reply: Reply = yield Job(partial(transport.send, call), partial(transport.asend, call))
+            wanted = walk.send(as_record(Agent, reply.json()))
 
     @staticmethod
     def check_job(policy: Policy) -> None:
@@ -119,13 +139,12 @@ class Planner:
         ready, policy = _translate_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)
-        checks = agent_id if self.safeguards.allowed_library_ids is not None else None
         call = calls.start_call(self._redact(request.inputs), ready)
         if ready.get("store") is False:
             harmless = may_repeat(ready, self.effects)
             call.once = not (harmless and self._retry_stateless)
             call.advice = _NOT_KEPT if harmless else _NOT_KEPT_BUT_RUN
-        return Planned(call, policy, checks)
+        return Planned(call, policy, agent_id)
 
 
 _UNBOUNDED = "Limits on tool runs or seconds end a turn while it runs; a batch job can't be."

@@ -6,7 +6,7 @@ Whether the service mixes words, tool runs and JSON in one turn is not known, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,9 @@ def refuse_two_turns(form: object, tools: Iterable[Mapping[str, Any]], *, is_age
         )
 
 
+_CARRIED = "The answer that the tools were used for is whole, in .turn; only its form was not written."
+
+
 @contextmanager
 def carrying(found: Turn) -> Iterator[None]:
     """While the form is written: a failure carries the answer of the turn before, paid and perhaps not kept."""
@@ -57,8 +60,12 @@ def carrying(found: Turn) -> Iterator[None]:
         error.turn = found
         if error.conversation_id is None:
             error.conversation_id = found.conversation_id
-        note = "The answer that the tools were used for is whole, in .turn; only its form was not written."
-        error.hint = f"{note} {error.hint}" if error.hint else note
+        error.hint = f"{_CARRIED} {error.hint}" if error.hint else _CARRIED
+        raise
+    except BaseException as error:  # cancelled, interrupted, or raised by a hook of the user
+        with suppress(AttributeError):
+            error.turn = found  # type: ignore[attr-defined]
+            error.add_note(_CARRIED)  # type: ignore[attr-defined, unused-ignore]  # from Python 3.11 on
         raise
 
 

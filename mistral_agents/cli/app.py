@@ -110,6 +110,7 @@ def start(
     context.obj = CommandSession(as_json, key_file, base_url, quiet, prices)
 
 
+_SENDS_NOTHING = frozenset({"--list", "--help", "-h"})
 _AS_THEY_ARE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -148,7 +149,7 @@ def run_verify(context: typer.Context) -> None:
         raise ConfigurationError("This version has no verification: install one that has `mistral_agents.verify`.")
     if session.base_url is not None:
         os.environ["MISTRAL_BASE_URL"] = session.base_url
-    key = session.find_key() if "--list" not in context.args else None
+    key = session.find_key() if not _SENDS_NOTHING & set(context.args) else None
     if key is not None:
         os.environ["MISTRAL_API_KEY"] = key
     raise typer.Exit(int(importlib.import_module("mistral_agents.verify.__main__").main(_hand_on(context))))

@@ -70,6 +70,8 @@ def _read_file_lines(file: Path) -> list[str]:
         return sys.stdin.read().split("\n")  # splitlines() would split at U+2028 in a text, too
     try:
         return file.expanduser().read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise ConfigurationError(f"{file} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is no text in UTF-8.") from error
 

@@ -75,6 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     except MistralAgentsError as error:
         print(str(error), file=sys.stderr)
         return exit_code(error)
+    except KeyboardInterrupt:  # before the first probe, or while an earlier run is settled, which stays to be settled
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     if options.json:
         print(json.dumps(as_json(report, PROBES, _secrets()), indent=2))
     verdicts = [found.verdict for found in report.findings.values()]

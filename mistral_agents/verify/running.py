@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mistral_agents._json import JsonDict
@@ -104,12 +104,14 @@ def _look(look: Callable[[], Finding]) -> Finding:
 
 
 def recheck(bench: Workbench, probes: Sequence[Probe], late: Mapping[str, JsonDict]) -> Report:
-    """Look again at what an earlier run began; what is settled is deleted."""
+    """Look again at what an earlier run began; what is settled is deleted, what could not be looked at waits on."""
     report = Report(bench.run_id)
     try:
         for probe in probes:
             if probe.settle is not None and probe.name in late:
-                report.findings[probe.name] = _look(partial(probe.settle, bench, late[probe.name]))
+                found = _look(partial(probe.settle, bench, late[probe.name]))
+                waits = found.verdict == NOT_TRIED and found.late is None
+                report.findings[probe.name] = replace(found, late=late[probe.name]) if waits else found
     finally:
         bench.clean_up()
         report.left = bench.left

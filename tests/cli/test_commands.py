@@ -253,6 +253,12 @@ def test_verify_is_handed_on_where_it_exists(cli, monkeypatch):
     assert "no verification" in cli("verify", code=2).stderr
 
 
+@pytest.mark.parametrize("asked", ["--help", "-h", "--list"])
+def test_what_verify_tells_without_sending_anything_needs_no_key(cli, monkeypatch, asked):
+    monkeypatch.delenv("MISTRAL_API_KEY")
+    assert ("new-agent" if asked == "--list" else "--max-cost") in cli("verify", asked).stdout
+
+
 def test_letters_that_a_pipe_can_not_carry_are_spelt_out(cli):
     command = [sys.executable, "-m", "mistral_agents.cli", "chat", "\u00e9 \u2192"]
     narrow = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}

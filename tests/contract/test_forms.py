@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from mistral_agents import CodeInterpreter, MistralAgents
-from mistral_agents._border.forms import is_finished, join_form, takes_two_turns
+from mistral_agents._border.forms import FORM_QUESTION, carrying, is_finished, join_form, takes_two_turns
 from mistral_agents._border.schemas import describe_form
 from mistral_agents.errors import ConfigurationError, ResponseFormatError, ServerFailureError
+from mistral_agents.security import Safeguards
 from mistral_agents.turn import Turn
 from tests.border.service import Service
 from tests.contract.conftest import World
@@ -60,6 +62,34 @@ def test_a_form_that_fails_leaves_the_answer_before_it(way: Way) -> None:
     assert caught.value.turn.text == "It is Ada."
     assert caught.value.conversation_id == service.conversation
     assert "is whole, in .turn" in str(caught.value)
+
+
+@each_way
+def test_whatever_stops_the_form_carries_the_answer_before_it(way: Way, world: World) -> None:
+    """What a hook of the user raises goes through as it is, and loses nothing."""
+
+    class Stopped(Exception):
+        pass
+
+    def stop(text: str) -> str:
+        if text == FORM_QUESTION:
+            raise Stopped
+        return text
+
+    world.mind.script(say("It is Ada."), say(FORM))
+    client = MistralAgents(api_key="k", base_url=world.client.base_url, safeguards=Safeguards(redact=stop))
+    with pytest.raises(Stopped) as caught:
+        way.ask(way.model(client, [CodeInterpreter()]), [way.user("Who?")], response_format=JSON)
+    assert vars(caught.value)["turn"].text == "It is Ada."
+    assert len(world.turns) == 1
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt])
+def test_a_run_that_is_stopped_while_the_form_is_written_loses_nothing(kind: type[BaseException]) -> None:
+    found = Turn.from_response({"conversation_id": "conv_1", "outputs": []})
+    with pytest.raises(kind) as caught, carrying(found):
+        raise kind
+    assert vars(caught.value)["turn"] is found
 
 
 @each_way

@@ -164,6 +164,47 @@ async def test_an_agent_and_those_it_hands_over_to_are_read_and_checked(client: 
     await guarded.aclose()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tools": 5},
+        {"tools": {"type": "document_library"}},
+        {"tools": ["document_library"]},
+        {"tools": [{"type": "document_library", "library_ids": 7}]},
+        {"tools": [{"type": "document_library", "library_ids": OTHER}]},
+        {"tools": [{"type": "document_library", "library_ids": [[OTHER]]}]},
+        {"handoffs": 5},
+        {"handoffs": [{"id": "ag_2"}]},
+    ],
+)
+def test_an_agent_whose_libraries_can_not_be_read_is_not_allowed(odd: dict[str, Any]) -> None:
+    reading = Safeguards(allowed_library_ids={OTHER}).agents_to_check("ag_1")
+    assert next(reading) == "ag_1"
+    with pytest.raises(LibraryNotAllowedError, match=r"agent odd: the .* can't be read"):
+        reading.send({"id": "ag_1", "name": "odd", **odd})
+
+
+async def test_what_a_batch_job_uses_and_says_is_checked_too(client: MistralAgents) -> None:
+    inner = client.agents.create(model=MODEL, name="inner", tools=[DocumentLibrary(LIBRARY)])
+    outer = client.agents.create(model=MODEL, name="outer", handoffs=[inner.id])
+    hide = Safeguards(allowed_library_ids=[OTHER], redact=lambda text: text.replace("Ada", "[name]"))
+    guarded = another(client, safeguards=hide)
+    for bodies, options in (
+        ([{"inputs": "hi"}], {"agent_id": outer.id}),
+        ([{"inputs": "hi", "agent_id": outer.id}], {}),
+        ([{"inputs": "hi", "model": MODEL, "tools": [DocumentLibrary(LIBRARY)]}], {}),
+    ):
+        with pytest.raises(LibraryNotAllowedError, match=LIBRARY):
+            guarded.batches.create(bodies, **options)
+        with pytest.raises(LibraryNotAllowedError, match=LIBRARY):
+            await guarded.batches.acreate(bodies, **options)
+    entries = [{"type": "message.input", "role": "user", "content": "I am Ada."}]
+    job = guarded.batches.create([{"inputs": "I am Ada.", "model": MODEL}, {"inputs": entries, "model": MODEL}])
+    sent = client.files.download(guarded.batches.wait(job.id)["input_files"][0]).decode()
+    assert (sent.count("[name]"), sent.count("Ada")) == (2, 0)
+    await guarded.aclose()
+
+
 def test_inputs_are_redacted_before_they_leave(client: MistralAgents) -> None:
     guarded = another(client, safeguards=Safeguards(redact=lambda text: text.replace("Ada Lovelace", "[name]")))
     turn = guarded.conversations.start("I am Ada Lovelace.", model=MODEL)

@@ -86,7 +86,8 @@ def test_keys_come_from_the_environment_or_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MISTRAL_AGENTS_SERVER_MODEL_KEY", "of-the-model")
     settings = settings_from(parser().parse_args([]))
     assert (settings.api_key, settings.model_key) == ("of-the-environment", "of-the-model")
-    settings = settings_from(parser().parse_args(["--api-key-file", str(file), "--model-key-file", str(file)]))
+    line = ["--api-key-file", str(file), "--model-key-file", str(file), "--model-url", "http://127.0.0.1:1"]
+    settings = settings_from(parser().parse_args(line))
     assert (settings.api_key, settings.model_key) == ("of-the-file", "of-the-file")
 
 
@@ -131,6 +132,8 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--log-level", "chatty"], "chatty"),
         (["--api-key", ""], "--api-key"),
         (["--host", " "], "--host"),
+        (["--model-url", ""], "--model-url"),
+        (["--model-key", "k"], "--model-url"),
         (["--ready-file", "/proc/ready"], "/proc/ready"),
         (["--connectors", "tests.support.connectors:TWICE"], "meteo"),
     ],

@@ -200,6 +200,7 @@ def test_a_refusal_is_provoked_when_asked_for(monkeypatch: pytest.MonkeyPatch) -
 def test_texts_are_redacted() -> None:
     text = f"{KEY} 01a07bff-b1ed-70bd-b7d4-34b652c070bb conv_01a07bffb1ed70bdb7d434b652c070bb me@example.org https://x.org/a"
     assert redact(text, [KEY, ""]) == "*** <id> <id> <address> <address>"
+    assert redact("unknown-model", ["k"]) == "unknown-model"
 
 
 def test_the_command(
@@ -233,6 +234,29 @@ def test_the_command(
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def test_what_could_not_be_settled_waits_on(account: MistralAgents) -> None:
+    def settle(bench: Workbench, late: dict[str, Any]) -> Finding:
+        raise RateLimitedError("not now")
+
+    probe = Probe("batch", "", "", "", lambda _: judge(True, "begun"), settle=settle)
+    report = recheck(bench_of(account), [probe], {"batch": {"job_id": "1"}})
+    assert report.findings["batch"].verdict == NOT_TRIED
+    assert report.late == {"batch": {"job_id": "1"}}
+
+
+def test_a_settlement_that_is_broken_off_ends_as_interrupted(
+    served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
+    monkeypatch.setenv("MISTRAL_BASE_URL", served.base_url)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("mistral_agents.verify.running._look", _interrupt)
+    state = tmp_path / "verify-state-1a2b3c4d.json"
+    state.write_text('{"batch": {"job_id": "1"}}')
+    assert main(["--out", str(tmp_path), "--pace", "0", "--recheck", "1a2b3c4d"]) == 130
+    assert state.exists()
 
 
 def test_the_page_names_every_probe() -> None:
