@@ -34,6 +34,7 @@ from mistral_agents._border.forms import (
     find_form,
     is_finished,
     join_form,
+    list_tools,
     takes_two_turns,
     thinking_options,
     writing_options,
@@ -174,7 +175,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         self, **kwargs: Unpack[CallOptions]
     ) -> RunnableBinding[LanguageModelInput, AIMessage]:
         given: JsonDict = {**kwargs}
-        if isinstance(given.get("tools"), (list, tuple)):
+        if isinstance(given.get("tools"), (list, tuple, Iterator)):
             given["tools"] = seal_tools(given["tools"])
         return super().bind(**given)
 
@@ -277,8 +278,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         form = find_form(kwargs, self._completion)
         if form is None:
             return None
-        given = kwargs.get("tools") or kwargs.get("connectors") or ()
-        tools = [*self.connectors, *(as_tool(tool) for tool in given)]
+        tools = [*self.connectors, *map(as_tool, list_tools(kwargs))]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _send(self, request: Request) -> Steps[Turn]:

@@ -71,6 +71,7 @@ from mistral_agents._border.forms import (
     find_form,
     is_finished,
     join_form,
+    list_tools,
     takes_two_turns,
     thinking_options,
     writing_options,
@@ -287,8 +288,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         form = find_form(kwargs, {"response_format": self.response_format, "completion_args": self.completion_args})
         if form is None:
             return None
-        given = kwargs.get("tools") or kwargs.get("connectors") or ()
-        tools = [*self.tools, *(describe_tool(tool) for tool in given)]
+        tools = [*self.tools, *map(describe_tool, list_tools(kwargs))]
         return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
 
     def _drop_form(self) -> Self:

@@ -18,7 +18,8 @@ from mistral_agents.turn import Turn
 
 FORM_QUESTION = "Now give that answer in the required format, with nothing else."
 """What the second turn asks."""
-_OF_TOOLS = ("tools", "connectors", "tool_choice", "parallel_tool_calls", "strict", "tool_confirmations")
+_TOOLS = ("tools", "connectors")
+_OF_TOOLS = (*_TOOLS, "tool_choice", "parallel_tool_calls", "strict", "tool_confirmations")
 _OF_CONVERSATION = ("store", "conversation_id", "metadata", "conversation_metadata")
 _ARGUMENTS = ("completion_args", "model_kwargs", "additional_kwargs")
 _TWO_TURNS = (
@@ -34,6 +35,14 @@ def find_form(*options: Mapping[str, Any]) -> Any:
             if held.get("response_format") is not None:
                 return held["response_format"]
     return None
+
+
+def list_tools(options: Mapping[str, Any]) -> Iterable[Any]:
+    """The tools that a call gives; where they can be read only once, the options keep them for the turn."""
+    for name in _TOOLS:
+        if isinstance(options, dict) and isinstance(options.get(name), Iterator):
+            options[name] = list(options[name])
+    return next((options[name] for name in _TOOLS if options.get(name)), ())
 
 
 def refuse_two_turns(form: object, tools: Iterable[Mapping[str, Any]], *, is_agent: bool) -> None:

@@ -601,3 +601,10 @@ def test_an_empty_text_beside_a_picture_is_not_sent(service: Service) -> None:
     llm(service).chat([ChatMessage(blocks=[TextBlock(text=""), ImageBlock(url=url)])])
     for body in service.bodies:
         assert [chunk["type"] for chunk in body["inputs"][0]["content"]] == ["image_url"]
+
+
+def test_tools_that_are_bound_once_are_offered_in_every_call(service: Service) -> None:
+    bound = chat(service).bind(tools=(tool for tool in [WEATHER]))
+    bound.invoke("a")
+    bound.invoke("b")
+    assert [body["tools"] for body in service.bodies] == [[WEATHER], [WEATHER]]

@@ -104,6 +104,18 @@ def test_a_form_among_the_completion_args_is_one(way: Way, world: World, args: s
     assert way.text(answer) == FORM
 
 
+@each_way
+def test_tools_that_can_be_read_only_once_are_in_the_turn_before_the_form(way: Way) -> None:
+    with Service() as service:
+        model = way.model(MistralAgents(api_key="k", base_url=service.url, max_retries=0))
+        tools = (tool for tool in [CodeInterpreter()])
+        way.ask(model, [way.user("a")], tools=tools, response_format={"type": "json_object"})
+        assert [[tool["type"] for tool in body.get("tools", ())] for body in service.bodies] == [
+            ["code_interpreter"],
+            [],
+        ]
+
+
 @pytest.mark.parametrize("wing", ["langchain", "llama_index"])
 async def test_a_batch_job_takes_no_form_with_hosted_tools(wing: str, world: World) -> None:
     way = Way("langchain" if wing == "langchain" else "llama_index", False, False, False)
