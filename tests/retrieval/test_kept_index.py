@@ -294,3 +294,28 @@ def test_a_snapshot_that_names_a_file_that_is_gone_is_a_typed_error(
     next(with_vectors.glob("vectors-*")).unlink()
     with pytest.raises(SnapshotError, match="gone"):
         near(make_engine(persist_dir=with_vectors, embedder=embedder), embedder)
+
+
+def test_what_another_process_has_open_may_stay(
+    service: LibraryService,
+    make_engine: Make,
+    with_vectors: Path,
+    embedder: LetterEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (with_vectors / "journal-1-x.jsonl").write_text("")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "used by another process", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    engine = make_engine(persist_dir=with_vectors, embedder=embedder)
+    engine.refresh()
+    for text in ("A new valve.", "A newer valve."):  # both are kept, without a warning
+        service.add("new.txt", text)
+        engine.refresh()
+    embedder.asked.clear()
+    assert near(make_engine(persist_dir=with_vectors, embedder=embedder, refresh="never"), embedder) == near(
+        engine, embedder
+    )
+    assert embedder.asked == []
