@@ -100,6 +100,10 @@ class AgentResponseError(errors.ResponseFormatError, ModelAPIError):
     """The reply was no JSON object."""
 
 
+class AgentMissingFieldError(errors.MissingFieldError, ModelAPIError):
+    """A record of the service lacks a field that is read."""
+
+
 class AgentRedirectError(errors.RedirectRefusedError, ModelInvalidRequestError):
     """The address sent the request elsewhere; it was not followed."""
 
@@ -141,6 +145,7 @@ _KINDS: dict[type[errors.MistralAgentsError], type[errors.MistralAgentsError]] =
         AgentServerError,
         AgentTurnError,
         AgentResponseError,
+        AgentMissingFieldError,
         AgentConnectionError,
         AgentUnknownOutcomeError,
         AgentStreamError,

@@ -141,9 +141,14 @@ def user_agent() -> str:
     return f"mistral-client-python/{_version.__version__} mistral-agents/{__version__}"
 
 
+def parse_url(client: Any, address: str) -> Any:
+    """An address as a client reads it: parsed once for one of the SDK's HTTP library, text for one of another."""
+    library = http()
+    return _parse_url(address) if isinstance(client, (library.Client, library.AsyncClient)) else address
+
+
 @lru_cache(maxsize=256)
-def parse_url(address: str) -> Any:
-    """An address as the HTTP library reads it; a client asks few of them, over and over."""
+def _parse_url(address: str) -> Any:
     return http().URL(address)
 
 

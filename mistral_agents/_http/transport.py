@@ -234,7 +234,7 @@ class Transport:
         try:
             request = client.build_request(
                 call.method,
-                sdk_layer.parse_url(self.clients.base_url + call.path),
+                sdk_layer.parse_url(client, self.clients.base_url + call.path),
                 params={name: mend_word(value) for name, value in call.params.items() if value is not None} or None,
                 content=content.reveal() if content is not None else None,
                 files=mend_parts(call.files) if call.files is not None else None,

@@ -101,7 +101,7 @@ class Citation:
         url: The page's address; None for library documents.
         document_id: The library document; None for web pages.
         library_id: Its library, where told.
-        pages: Pages of the document, as the search reported them; it counts from 0.
+        pages: Pages of the document, as the search reported them; a recorded reply names the only page 0.
         snippet: The passage, where told.
         offset: Where in `Turn.text` the reference stood (characters); None where the service gave no place.
         raw: The chunk or search hit it was read from.
@@ -202,7 +202,7 @@ def with_footnotes(text: str, citations: list[Citation]) -> str:
 
 
 def write_pages(citation: Citation) -> str:
-    """The pages of a source as people count them: the search named the only page of a document 0."""
+    """The pages of a source as people count them; a recorded reply names the only page of a document 0."""
     return f"p. {', '.join(str(page + 1) for page in citation.pages)}" if citation.pages else ""
 
 

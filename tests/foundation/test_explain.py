@@ -102,7 +102,7 @@ def test_sources_become_footnotes() -> None:
     }
     said = {"type": "message.output", "content": "Robots."}
     found = Turn.from_response({"outputs": [library, said]}).footnotes()
-    assert found == "Robots.[1]\n\n[1] facts.txt, p. 2, 3 (library, d1)"
+    assert found == "Robots.[1]\n\n[1] facts.txt, p. 3, 4 (library, d1)"
     assert Turn.from_response({"outputs": [said]}).footnotes() == "Robots."
 
 

@@ -134,6 +134,22 @@ def test_the_key_shows_nowhere(make_client, wire):
     assert not any("secret-key" in text for text in shown)
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_client_of_either_http_library_is_taken(loopback, library):
+    """mistralai 2 uses one of them and mistralai 3 the other; an application may have both."""
+    its = pytest.importorskip(library)
+    with its.Client() as own:
+        client = MistralAgents(api_key="k", base_url=loopback, http_client=own)
+        assert client.conversations.start("hello", model="m").text == "hi"
+
+    async def ask() -> str:
+        async with its.AsyncClient() as own:
+            client = MistralAgents(api_key="k", base_url=loopback, async_http_client=own)
+            return (await client.conversations.astart("hello", model="m")).text
+
+    assert asyncio.run(ask()) == "hi"
+
+
 def test_pickle_and_deepcopy_keep_settings(loopback):
     client = MistralAgents(api_key="k", base_url=loopback, max_retries=5)
     client.conversations.start("hello", model="m")
