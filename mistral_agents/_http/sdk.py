@@ -22,6 +22,7 @@ import asyncio
 import contextvars
 import json
 import logging
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -186,28 +187,33 @@ def never_arrived(error: BaseException) -> bool:
 
 def timed_out(error: BaseException) -> bool:
     """Whether the HTTP library gave up waiting."""
-    return isinstance(error, http().TimeoutException)
+    return _is_kind(error, "TimeoutException")
 
 
 def pool_is_full(error: BaseException) -> bool:
     """Whether all connections of the client were taken for as long as the call could wait."""
-    return isinstance(error, http().PoolTimeout)
+    return _is_kind(error, "PoolTimeout")
 
 
 def is_unreadable(error: BaseException) -> bool:
     """Whether there was a reply whose body can't be unpacked."""
-    return isinstance(error, http().DecodingError)
+    return _is_kind(error, "DecodingError")
 
 
 def is_status_error(error: BaseException) -> bool:
     """Whether the user's HTTP client (by a hook of it) raised for a status; `.response` is the reply."""
-    return isinstance(error, http().HTTPStatusError)
+    return _is_kind(error, "HTTPStatusError")
 
 
 def is_transport_error(error: BaseException) -> bool:
     """Whether the error is the HTTP library's: no reply, or a reply that broke off or can't be read."""
-    library = http()
-    return isinstance(error, (library.HTTPError, library.StreamError, library.InvalidURL))
+    return _is_kind(error, "HTTPError", "StreamError", "InvalidURL")
+
+
+def _is_kind(error: BaseException, *names: str) -> bool:
+    """Whether an error is of these kinds, in either library: a client of the user may be of the other one."""
+    libraries = [library for name in ("httpx", "httpx2") if (library := sys.modules.get(name)) is not None]
+    return any(isinstance(error, getattr(library, name)) for library in libraries for name in names)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import tokenize
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,10 +35,12 @@ _UNREADABLE = (
     OSError,
     EOFError,
     RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
     BadZipFile,
     zlib.error,
 )
-"""What damaged JSON lines and arrays raise."""
+"""What damaged JSON lines and arrays raise; the head of an array is a literal of Python."""
 _LEFT = 3600.0  # seconds, after which a file that no snapshot names is nobody's
 _TRIES = 5
 """How often a snapshot is opened that others replace meanwhile."""

@@ -10,12 +10,18 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from mistral_agents import MistralAgents
 from mistral_agents._http import sdk as _sdk
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    TimeoutExceededError,
+    UnknownOutcomeError,
+)
 
 from .conftest import REPLY
 
@@ -148,6 +154,27 @@ def test_a_client_of_either_http_library_is_taken(loopback, library):
             return (await client.conversations.astart("hello", model="m")).text
 
     assert asyncio.run(ask()) == "hi"
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours"),
+    [
+        ("ConnectError", ConnectionFailedError),
+        ("ReadError", UnknownOutcomeError),
+        ("ReadTimeout", TimeoutExceededError),
+    ],
+)
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_errors_of_either_http_library_are_ours(library, kind, ours):
+    its = pytest.importorskip(library)
+
+    def fail(request: Any) -> Any:
+        raise getattr(its, kind)("broken", request=request)
+
+    with its.Client(transport=its.MockTransport(fail)) as own:
+        client = MistralAgents(api_key="k", base_url="https://service.test", http_client=own, max_retries=0)
+        with pytest.raises(ours):
+            client.conversations.start("hello", model="m")
 
 
 def test_pickle_and_deepcopy_keep_settings(loopback):
