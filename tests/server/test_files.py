@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 from pathlib import Path
 from uuid import UUID
 
@@ -154,3 +156,12 @@ def test_files_outlive_the_server(standin_factory, tmp_path):
     second = standin_factory(data=tmp_path)
     content = httpx.get(f"{second.base_url}/v1/files/{reply.json()['id']}/content", headers=headers)
     assert content.content == b"kept"
+
+
+def test_a_database_that_is_dropped_is_closed(tmp_path: Path):
+    database = Database(tmp_path / "dropped")
+    connection = database._connection
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
