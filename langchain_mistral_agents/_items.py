@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 
 from langchain_mistral_agents._content import human_content, result_content
 from langchain_mistral_agents._messages_out import is_ours
-from mistral_agents._border.calls import Call
+from mistral_agents._border.calls import ToldCall
 from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 from mistral_agents._json import JsonDict
 
@@ -22,7 +22,7 @@ def items_of(messages: Sequence[BaseMessage]) -> list[Item]:
 def item_of(message: BaseMessage) -> Item:
     """The item of a message."""
     if isinstance(message, AIMessage):
-        calls: list[Call] = [(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls]
+        calls: list[ToldCall] = [(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls]
         calls += [(call["id"] or "", call["name"] or "", call["args"]) for call in message.invalid_tool_calls]
         return answer_item(str(message.text), calls, mark_of(message))
     if isinstance(message, ToolMessage):

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
 from mistral_agents._border.blocks import note_instructions, warn_left_out
-from mistral_agents._border.calls import Said, make_result_entry, place_files, replay_call, replay_run
+from mistral_agents._border.calls import EntryWithFiles, make_result_entry, place_files, replay_call, replay_run
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, user_message
 from mistral_agents.errors import ConfigurationError
@@ -44,7 +44,7 @@ def to_entries(messages: Sequence[BaseMessage], *, systems: bool) -> list[JsonDi
     return place_files(made for message in messages for made in _make_entries(message, systems))
 
 
-def _make_entries(message: BaseMessage, systems: bool) -> Iterator[Said]:
+def _make_entries(message: BaseMessage, systems: bool) -> Iterator[EntryWithFiles]:
     if isinstance(message, SystemMessage):
         text = system_content(message.content) if systems else ""
         if text.strip():
@@ -64,7 +64,7 @@ def _make_entries(message: BaseMessage, systems: bool) -> Iterator[Said]:
         raise ConfigurationError(f"A {type(message).__name__} can't be sent to a conversation.")
 
 
-def _make_human_entries(message: HumanMessage) -> Iterator[Said]:
+def _make_human_entries(message: HumanMessage) -> Iterator[EntryWithFiles]:
     """A human message; tool results inside it (Anthropic's dialect) become results of their own."""
     content = message.content
     if isinstance(content, list):

@@ -439,10 +439,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def _remember(self, answer: AIMessage, config: RunnableConfig) -> Steps[None]:
         """Keep the conversation of a thread's answer."""
-        thread_id, store = _read_config(config, "thread_id"), self._store()
         conversation_id = answer.response_metadata.get("conversation_id")
-        if thread_id is not None and self.store and conversation_id:
-            place = (thread_id, self._agent_key, conversation_id)
+        thread_id = _read_config(config, "thread_id") if conversation_id and self.store else None
+        if thread_id is not None:
+            store, place = self._store(), (thread_id, self._agent_key, conversation_id)
             yield Job(partial(store.set, *place), partial(store.aset, *place))
 
     def _make_exhausted_error(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:

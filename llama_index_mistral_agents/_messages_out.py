@@ -11,7 +11,15 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
 from mistral_agents._border.blocks import warn_left_out
-from mistral_agents._border.calls import Call, Said, add_untold, make_result_entry, place_files, replay_call, replay_run
+from mistral_agents._border.calls import (
+    EntryWithFiles,
+    ToldCall,
+    add_untold,
+    make_result_entry,
+    place_files,
+    replay_call,
+    replay_run,
+)
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
@@ -112,7 +120,7 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     return place_files(made for message in messages for made in _make_entries(message))
 
 
-def _make_entries(message: ChatMessage) -> Sequence[Said]:
+def _make_entries(message: ChatMessage) -> Sequence[EntryWithFiles]:
     if message.role in SYSTEM or is_confirmation(message):
         return []
     if is_result(message):
@@ -168,14 +176,14 @@ def _make_thinking(block: Any) -> JsonDict | None:
     return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
 
 
-def tool_calls(message: ChatMessage) -> list[Call]:
+def tool_calls(message: ChatMessage) -> list[ToldCall]:
     """The function calls of an answer: id, name and arguments as JSON text, from blocks or `additional_kwargs`."""
     told = [_read_call(item) for item in message.additional_kwargs.get("tool_calls") or ()]
     blocks = [block for block in message.blocks if TOOL_CALL is not None and isinstance(block, TOOL_CALL)]
     return add_untold(told, map(_read_block, blocks))
 
 
-def _read_block(block: Any) -> Call:
+def _read_block(block: Any) -> ToldCall:
     return _read_id(block.tool_call_id), block.tool_name, _write_json(block.tool_kwargs)
 
 

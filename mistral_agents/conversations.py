@@ -326,25 +326,20 @@ class Conversations:
 
     def _stream(self, request: TurnRequest, planned: Planned | None = None) -> TurnStream:
         plan = planned if planned is not None else self._planner.plan(request)
-        watch, sent = Watch(plan.policy, self._planner.book.set_conversation), (plan.call.body or {}).get("inputs")
+        find = partial(self._find_lost, request, (plan.call.body or {}).get("inputs"))
         return TurnStream(
-            self._transport,
-            plan.call,
-            watch,
-            partial(self._check, plan),
-            lambda lost: run(self._find_lost(request, sent, lost)),
+            self._transport, plan.call, self._watch(plan), partial(self._check, plan), lambda lost: run(find(lost))
         )
 
     def _astream(self, request: TurnRequest, planned: Planned | None = None) -> AsyncTurnStream:
         plan = planned if planned is not None else self._planner.plan(request)
-        watch, sent = Watch(plan.policy, self._planner.book.set_conversation), (plan.call.body or {}).get("inputs")
+        find = partial(self._find_lost, request, (plan.call.body or {}).get("inputs"))
         return AsyncTurnStream(
-            self._transport,
-            plan.call,
-            watch,
-            partial(self._acheck, plan),
-            lambda lost: arun(self._find_lost(request, sent, lost)),
+            self._transport, plan.call, self._watch(plan), partial(self._acheck, plan), lambda lost: arun(find(lost))
         )
+
+    def _watch(self, planned: Planned) -> Watch:
+        return Watch(planned.policy, self._planner.book.set_conversation)
 
     def _check(self, planned: Planned) -> None:
         run(self._check_planned(planned))

@@ -36,8 +36,8 @@ UNREADABLE_RESULT = UNREADABLE + ", since {}"
 _CALL_ID = re.compile("[a-zA-Z0-9]{9}")
 
 
-Call = tuple[str, str, Any]
-"""A function call: id, name, and arguments as text or as an object."""
+ToldCall = tuple[str, str, Any]
+"""A function call as a history tells it: id, name, and arguments as text or as an object."""
 
 
 class UnreadableCallError(ValueError):
@@ -192,22 +192,22 @@ def is_silent(entry: JsonDict) -> bool:
 
 # Results with files --------------------------------------------------------------------------------------------------
 
-Said = JsonDict | tuple[JsonDict, ResultContent]
+EntryWithFiles = JsonDict | tuple[JsonDict, ResultContent]
 """An entry; a result's with what it holds."""
 
 
-def make_result_entry(call_id: str, content: ResultContent, prefix: str = "") -> Said:
+def make_result_entry(call_id: str, content: ResultContent, prefix: str = "") -> EntryWithFiles:
     """The result of a call."""
     entry = function_result(call_id, f"{prefix}{content.text}")
     return (entry, content) if content.chunks else entry
 
 
-def split_said(said: Said) -> tuple[JsonDict, tuple[JsonDict, ...]]:
+def split_files(said: EntryWithFiles) -> tuple[JsonDict, tuple[JsonDict, ...]]:
     """An entry, and the files that follow it."""
     return (said[0], said[1].chunks) if isinstance(said, tuple) else (said, ())
 
 
-def place_files(said: Iterable[Said]) -> list[JsonDict]:
+def place_files(said: Iterable[EntryWithFiles]) -> list[JsonDict]:
     """The entries, and behind the results of a turn one message of the user with their files, each under its call's id.
 
     The service takes nothing else before the results are complete.
@@ -215,7 +215,7 @@ def place_files(said: Iterable[Said]) -> list[JsonDict]:
     entries: list[JsonDict] = []
     files: list[JsonDict] = []
     for one in said:
-        entry, chunks = split_said(one)
+        entry, chunks = split_files(one)
         if is_said(entry) and files:
             entries.append(user_message(files))
             files = []
@@ -234,7 +234,7 @@ def is_unrun_answer(entry: object) -> bool:
     return any(words in said for words in (INTERRUPTED, UNREADABLE, SKIPPED))
 
 
-def add_untold(told: Sequence[Call], again: Iterable[Call]) -> list[Call]:
+def add_untold(told: Sequence[ToldCall], again: Iterable[ToldCall]) -> list[ToldCall]:
     """The calls of an answer that a framework tells in two places, each once; several may share an id."""
     left = Counter(call_id for call_id, _, _ in told)
     found = list(told)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mistral_agents._border.calls import Call
+from mistral_agents._border.calls import ToldCall
 from mistral_agents._json import digest, load_json, objects_of
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
@@ -140,16 +140,16 @@ class Item:
     kind: ItemKind
     words: Any
     mark: Mark | None = None
-    calls: Sequence[Call] = ()
+    calls: Sequence[ToldCall] = ()
     kept: bool = False
 
 
-def answer_item(text: str, calls: Sequence[Call], mark: Mark | None, *, kept: bool = False) -> Item:
+def answer_item(text: str, calls: Sequence[ToldCall], mark: Mark | None, *, kept: bool = False) -> Item:
     """The item of an answer."""
     return Item("answer", answer_words(text, calls), mark, calls, kept or mark is not None)
 
 
-def answer_words(text: str, calls: Sequence[Call] = ()) -> list[Any]:
+def answer_words(text: str, calls: Sequence[ToldCall] = ()) -> list[Any]:
     """The words of an answer: its text and its calls (id, name, arguments)."""
     return [text.strip(), sorted(digest(call_id, name, _parse_loosely(args)) for call_id, name, args in calls)]
 

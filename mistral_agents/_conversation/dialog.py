@@ -19,7 +19,7 @@ from mistral_agents._border.calls import (
     find_undecided,
     is_said,
     place_files,
-    split_said,
+    split_files,
 )
 from mistral_agents._border.continuation import find_paused_turn
 from mistral_agents._border.control import is_steering
@@ -265,7 +265,7 @@ class Dialog:
         waiting = [call for call in self._open if _waits(call)]
         left = find_undecided(waiting, self._answers, speaks=any(map(is_said, [*results, *said])))
         decided = [call for call in self._open if _waits(call) and call not in left]
-        confirmations = [split_said(self._answers.get(c.tool_call_id) or denied([c])[0])[0] for c in decided]
+        confirmations = [split_files(self._answers.get(c.tool_call_id) or denied([c])[0])[0] for c in decided]
         sent = [*self.seed, *results, *said]
         lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
         self._under_way = True
@@ -319,7 +319,7 @@ class Dialog:
 
     def _run_functions(self, calls: list[FunctionCall], asked: list[JsonDict]) -> Generator[Action, Any, None]:
         action = RunFunctions(
-            calls, {k: answer for k, answer in self._answers.items() if "result" in split_said(answer)[0]}
+            calls, {k: answer for k, answer in self._answers.items() if "result" in split_files(answer)[0]}
         )
         try:
             results = yield action
@@ -328,7 +328,7 @@ class Dialog:
                 self._paused = asked
                 self._answers.update(action.results)
             raise
-        self._answers.update({split_said(result)[0]["tool_call_id"]: result for result in results})
+        self._answers.update({split_files(result)[0]["tool_call_id"]: result for result in results})
 
     def _answer_turn(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""

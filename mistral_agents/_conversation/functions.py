@@ -10,19 +10,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from mistral_agents._border.blocks import make_result
-from mistral_agents._border.calls import Said, answer_unrun, find_call_fault, make_result_entry, parse_call_arguments
+from mistral_agents._border.calls import (
+    EntryWithFiles,
+    answer_unrun,
+    find_call_fault,
+    make_result_entry,
+    parse_call_arguments,
+)
 from mistral_agents._border.control import call_in_thread, is_steering
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
 
 Functions = Mapping[str, Callable[..., Any]]
-Results = dict[str, Said]
+Results = dict[str, EntryWithFiles]
 """Results by call id, filled as they come: what one call has given is kept though another is stopped."""
 _WORKERS = 8
 
 
-def _pair_result(call: FunctionCall, value: object) -> Said:
+def _pair_result(call: FunctionCall, value: object) -> EntryWithFiles:
     return make_result_entry(call.tool_call_id, make_result(read_value(value)))
 
 
@@ -40,7 +46,7 @@ def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDic
     return None
 
 
-def _run_function(call: FunctionCall, functions: Functions) -> Said:
+def _run_function(call: FunctionCall, functions: Functions) -> EntryWithFiles:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
@@ -57,7 +63,9 @@ async def _await(value: Any) -> Any:
     return await value
 
 
-def run_functions(calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None) -> list[Said]:
+def run_functions(
+    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
+) -> list[EntryWithFiles]:
     """The results of all calls, in their order; several run at once, in threads that see the caller's context.
 
     An unreadable call is not run; it, an unknown function and one that raises give an error result.
@@ -83,7 +91,7 @@ def run_functions(calls: Sequence[FunctionCall], functions: Functions, results: 
 def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Results) -> None:
     pool = ThreadPoolExecutor(min(len(calls), _WORKERS), thread_name_prefix="mistral-agents-function")
     try:
-        running: list[tuple[FunctionCall, Future[Said]]] = [
+        running: list[tuple[FunctionCall, Future[EntryWithFiles]]] = [
             (call, pool.submit(contextvars.copy_context().run, _run_function, call, functions)) for call in calls
         ]
         stopped: BaseException | None = None
@@ -98,7 +106,7 @@ def _run_together(calls: Sequence[FunctionCall], functions: Functions, done: Res
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _arun_function(call: FunctionCall, functions: Functions) -> Said:
+async def _arun_function(call: FunctionCall, functions: Functions) -> EntryWithFiles:
     answer = _answer_without_running(call, functions)
     if answer is not None:
         return answer
@@ -116,7 +124,7 @@ async def _arun_function(call: FunctionCall, functions: Functions) -> Said:
 
 async def arun_functions(
     calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
-) -> list[Said]:
+) -> list[EntryWithFiles]:
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]

@@ -236,11 +236,11 @@ class LinkReader:
         return self._decide(call, response, target, content)
 
     def _request(self, client: Any, target: LinkTarget, call: Call) -> Any:
-        waits = sdk_layer.make_timeout(self._transport.seconds_of(call))
+        waits = sdk_layer.limit_waits(self._transport.seconds_of(call))
+        request = client.build_request("GET", target.url, extensions=waits)
         if not target.trusted:  # a client of the user may have a key in headers, parameters or cookies of its own
             headers = {"accept": "*/*", "user-agent": sdk_layer.user_agent()}
-            return sdk_layer.http().Request("GET", target.url, headers=headers, extensions={"timeout": waits.as_dict()})
-        request = client.build_request("GET", target.url, timeout=waits)
+            return type(request)("GET", target.url, headers=headers, extensions=waits)
         for name in _HIDDEN:
             request.headers.pop(name, None)
         return request

@@ -153,9 +153,9 @@ def _parse_url(address: str) -> Any:
     return http().URL(address)
 
 
-def make_timeout(seconds: float | None) -> Any:
-    """The same bound for each wait of a request: for a place in the pool, the connection, each write and each read."""
-    return http().Timeout(min(seconds, LONGEST) if seconds is not None else None)
+def limit_waits(seconds: float) -> JsonDict:
+    """The same bound for each wait of a request, as an extension of it, which both HTTP libraries read alike."""
+    return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), min(seconds, LONGEST))}
 
 
 def set_read_timeout(request: Any, seconds: float | None) -> None:

@@ -239,7 +239,7 @@ class Transport:
                 content=content.reveal() if content is not None else None,
                 files=mend_parts(call.files) if call.files is not None else None,
                 headers=headers,
-                timeout=sdk_layer.make_timeout(self.seconds_of(call)),
+                extensions=sdk_layer.limit_waits(self.seconds_of(call)),
             )
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"{call.what}: the request can't be written: {error}") from error

@@ -147,11 +147,14 @@ def test_a_client_of_either_http_library_is_taken(loopback, library):
     with its.Client() as own:
         client = MistralAgents(api_key="k", base_url=loopback, http_client=own)
         assert client.conversations.start("hello", model="m").text == "hi"
+        assert client.conversations.start_stream("hello", model="m").read().text == "hi"
+        assert client.files.upload(("a.txt", b"text"))["conversation_id"]  # the same reply to all; it is only to arrive
 
     async def ask() -> str:
         async with its.AsyncClient() as own:
             client = MistralAgents(api_key="k", base_url=loopback, async_http_client=own)
-            return (await client.conversations.astart("hello", model="m")).text
+            await client.files.aupload(("a.txt", b"text"))
+            return (await client.conversations.astart_stream("hello", model="m").aread()).text
 
     assert asyncio.run(ask()) == "hi"
 
