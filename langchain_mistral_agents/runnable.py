@@ -440,8 +440,8 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def _remember(self, answer: AIMessage, config: RunnableConfig) -> Steps[None]:
         """Keep the conversation of a thread's answer."""
         conversation_id = answer.response_metadata.get("conversation_id")
-        thread_id = _read_config(config, "thread_id") if conversation_id and self.store else None
-        if thread_id is not None:
+        thread_id = _read_config(config, "thread_id") if conversation_id else None
+        if thread_id is not None and conversation_id and self.store:
             store, place = self._store(), (thread_id, self._agent_key, conversation_id)
             yield Job(partial(store.set, *place), partial(store.aset, *place))
 

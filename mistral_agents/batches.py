@@ -331,6 +331,7 @@ class Batches:
     def start_checked(self, requests: Sequence[Mapping[str, Any]], options: JsonDict) -> Steps[BatchJob]:
         """Start a job of bodies that were checked; run it with `mistral_agents._steps`."""
         check_ids(options)
+        mapping_text("metadata", options.get("metadata"))  # refused before the requests are uploaded
         hours = options.get("timeout_hours", 24)
         if type(hours) is not int or not 1 <= hours <= 168:
             raise ConfigurationError(f"timeout_hours must be a whole number from 1 to 168, not {hours!r}.")

@@ -207,6 +207,15 @@ def test_requests_that_are_no_bodies_are_refused(make_client: Any, wire: Any, re
     assert wire.requests == []
 
 
+@pytest.mark.parametrize("metadata", [7, "team", ["team"], {"team": object()}])
+def test_metadata_that_is_no_mapping_is_refused_before_anything_is_uploaded(
+    make_client: Any, wire: Any, metadata: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"metadata must be|JSON"):
+        make_client().batches.create([body("a")], metadata=metadata)
+    assert wire.requests == []
+
+
 async def test_a_job_is_taken_up_with_its_own_inputs_only(talker: MistralAgents, scripted: ScriptedModel) -> None:
     scripted.always(echo)
     model = ChatMistralAgent(model="m", client=talker)
