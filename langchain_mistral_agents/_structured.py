@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.schemas import Form, describe_form, read_json
+from mistral_agents._border.text import mend_growing_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
@@ -44,7 +45,7 @@ class FormParser(JsonOutputParser):
         """The value; of a stream's beginning what is there already, None where that does not fit yet."""
         if partial:
             value = super().parse_result(result, partial=True)
-            return self.form.read_partly(value) if self.form is not None else value
+            return self.form.read_partly(value) if self.form is not None else mend_growing_json(value)
         text = result[0].text
         with _parsing():
             return self.form.parse(text) if self.form is not None else read_json(text)

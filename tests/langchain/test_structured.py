@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.exceptions import OutputParserException
+from langchain_core.outputs import Generation
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -47,6 +48,20 @@ def test_json_mode_without_a_schema(model: ChatMistralAgent, scripted: ScriptedM
     scripted.script(say('{"a": 1}'))
     assert model.with_structured_output(method="json_mode").invoke("json") == {"a": 1}
     assert scripted.requests[0]["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("schema", [None, {"title": "Note", "type": "object", "properties": {"a": {"type": "string"}}}])
+@pytest.mark.parametrize(("text", "last"), [(r'{"a": "\ud83d\ude00"}', "\U0001f600"), (r'{"a": "b\ud83d"}', "b\ufffd")])
+def test_no_value_of_a_stream_holds_half_a_character(
+    model: ChatMistralAgent, scripted: ScriptedModel, schema: Any, text: str, last: str
+) -> None:
+    scripted.script(say(text))
+    method: Any = "json_mode" if schema is None else "json_schema"
+    values: Any = list(model.with_structured_output(schema, method=method).stream("json"))
+    assert values[-1] == {"a": last}
+    parser = model.with_structured_output(schema, method=method).steps[-1]  # type: ignore[attr-defined]
+    grown = [parser.parse_result([Generation(text=text[:end])], partial=True) for end in range(1, len(text))]
+    assert {value["a"] for value in grown if value} <= {last, "b", ""}
 
 
 def test_include_raw_reports_what_cannot_be_parsed(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
