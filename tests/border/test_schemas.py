@@ -143,7 +143,10 @@ TWO = [{"type": "object", "properties": {name: {"type": "string"}}} for name in 
 CONTRADICTIONS = {
     "several objects in one": ({"allOf": TWO}, "put together of several"),
     "an object and what is added": ({**TWO[0], "allOf": [{"$ref": "#/$defs/more"}]}, "put together of several"),
-    "one of two fields": ({**TWO[0], "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, "rules for its fields .oneOf"),
+    "one of two fields": (
+        {**TWO[0], "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        "rules for its fields .oneOf",
+    ),
     "a field that asks for another": ({**TWO[0], "dependentRequired": {"a": ["b"]}}, "dependentRequired"),
     "a field that may not be": ({"type": "object", "properties": {"a": True, "b": False}}, "must not be there"),
 }
