@@ -18,16 +18,13 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
-from langchain_mistral_agents._counting import count_messages, count_text
 from langchain_mistral_agents._plan import Fields
-from langchain_mistral_agents._profiles import profile_of
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
-from mistral_agents._api.records import masked
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
-from mistral_agents._http.concealed import drop_credentials, mask_credentials
+from mistral_agents._http.concealed import drop_credentials, mask_credentials, masked
 from mistral_agents.client import share_client
 from mistral_agents.options import ModelOptions
 
@@ -147,6 +144,8 @@ class AgentSettings(BaseChatModel):
 
         Mistral's tokenizer needs `mistral-common`.
         """
+        from langchain_mistral_agents._counting import count_text
+
         return count_text(text, self.custom_get_token_ids)
 
     @override
@@ -154,10 +153,14 @@ class AgentSettings(BaseChatModel):
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **_: object
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
+        from langchain_mistral_agents._counting import count_messages
+
         return count_messages(messages, [as_tool(tool) for tool in tools or ()], self.custom_get_token_ids)
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
+        from langchain_mistral_agents._profiles import profile_of
+
         return profile_of(self.model)
 
     @override

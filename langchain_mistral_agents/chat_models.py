@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -19,14 +19,11 @@ from typing_extensions import Unpack, override
 
 from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._events import ProtocolEvents, events_of_message
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers, seal_tools
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
-from langchain_mistral_agents.batching import MistralBatchJob, start_job
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
@@ -45,6 +42,10 @@ from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 from mistral_agents.turn import Turn
+
+if TYPE_CHECKING:
+    from langchain_mistral_agents._structured import Method
+    from langchain_mistral_agents.batching import MistralBatchJob
 
 Form = TypeVar("Form")
 
@@ -68,7 +69,7 @@ _TRACED = ("stream", "ls_structured_output_format", "structured_output_format", 
 """What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
-class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralBatchJob]):
+class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "MistralBatchJob"]):
     """A model or an agent on Mistral's servers, with their hosted tools, as a chat model.
 
     Give `model` (the request brings instructions and tools) or `agent_id` (the agent does). With `store=False` every
@@ -200,6 +201,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     def _start_batch(
         self, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
     ) -> Steps[MistralBatchJob]:
+        from langchain_mistral_agents.batching import start_job
+
         return start_job(self, inputs, job_id, options)
 
     # the four ways to ask
@@ -386,6 +389,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
+        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
             trace_runs(turn, run_manager)
@@ -412,6 +417,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
+        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
             await atrace_runs(turn, run_manager)
@@ -520,6 +527,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
             tools: Tools that may be used on the way.
             kwargs: Further options of each call.
         """
+        from langchain_mistral_agents._structured import bound_options, check_method, form_of, parsed, parser_for
+
         check_method(schema, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         functions = [name for tool in ready if (name := function_name(tool)) is not None]

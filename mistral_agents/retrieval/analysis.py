@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 7
+VERSION = 8
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -26,17 +26,36 @@ _RUN = re.compile(r"[^\W\d_]+|\d+")
 _CONTRACTED = frozenset({"s", "t", "d", "m", "ll", "re", "ve"})
 """What English leaves of a word behind an apostrophe."""
 _JOINT = re.compile(rf"[{_JOINTS},]")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff\u0640\u200e\u200f\u061c"), "")
-"""Soft hyphens, places to break, joiners, direction marks, selectors of a look and the Arabic lengthening stroke change
-how a word looks, not which it is."""
-_LOOKS = _INVISIBLE | _APOSTROPHES
+_SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_INVISIBLE = dict.fromkeys(
+    [*map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\u0640\u200e\u200f\u061c™℠"), *_SELECTORS], ""
+)
+"""Soft hyphens, places to break, joiners, direction marks, selectors of a look (of Japanese names, too), the Arabic
+lengthening stroke and the marks of a brand change how a word looks, not which it is."""
+_ZEROS = "٠۰߀०০੦૦୦௦౦೦൦๐໐༠၀០᠐"
+_DIGITS = {ord(zero) + value: str(value) for zero in _ZEROS for value in range(10)}
+"""A number is one in whichever digits it is written."""
+_SIGNS = {ord("×"): "x", ord("٫"): ".", ord("٬"): ",", ord("ٱ"): "ا"}
+"""What is typed for a sign of sizes, for the points and commas of Arabic numbers, and for the alif of the Quran."""
+_LOOKS = _INVISIBLE | _APOSTROPHES | _DIGITS | _SIGNS
+_GROUPS = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[ '][0-9]{3})+(?!\w)")
+"""A number whose thousands stand apart, by a space or, in Switzerland, an apostrophe."""
+_RAISED = re.compile(r"(?<=[0-9])(?=[⁰¹²³⁴-⁹¼-¾⅐-⅞])")
+"""Where a number ends and that of a note, a power or a fraction begins."""
 _POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 """Vowel points of Hebrew and Arabic, which most texts leave out (Unicode blocks 0590 and 0600)."""
-_ACCENTS = re.compile("(?<!и)[\u0300-\u036f\u0653-\u0655]")
+_ACCENTS = re.compile("(?!(?<=и)\u0306)[\u0300-\u036f\u0653-\u0655]")
 """Accents of Latin, Greek and Cyrillic (Unicode block 0300), and the Arabic hamza; the Cyrillic й is a letter of its
-own."""
+own, и with a stress is not."""
+_NASALS = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])|ँ")
+"""What Hindi also writes as a point above the letter (`हिंदी`)."""
+_NUKTA = "\u093c"
+"""The point below a letter of Devanagari, which is often left out."""
+_SUBSCRIBED_IOTA = "\u0345"
 _STROKES = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "œ": "oe", "æ": "ae", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه"}
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "œ": "oe", "æ": "ae", "ı": "i", "ə": "e"}
+    | {"ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ە": "ه", "ہ": "ه"}
+    | {"ൺ": "ണ്", "ൻ": "ന്", "ർ": "ര്", "ൽ": "ല്", "ൾ": "ള്", "ൿ": "ക്"}  # as Malayalam was written before 2008
 )
 """Letters that are typed as these where a keyboard lacks them, and that Unicode does not take apart."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
@@ -44,8 +63,8 @@ _WITH_UMLAUTS = frozenset({"english", "german", "danish", "norwegian", "none"})
 """Languages in whose texts `Mueller` and `Müller` are one name, as `Aarhus` and `Århus`; elsewhere they are not."""
 _ARABIC_PREFIX = re.compile("(?:[وف]?[بك]?ال(?!له$)|[وف]?لل)(?=[ء-ي]{2,}$)|و(?=[ء-ي]{3,}$)")
 """And, in, as, the, to: which Arabic writes with the word. The lengths are those of Larkey et al. (2007, light10)."""
-_HEBREW_PREFIX = re.compile("(?:ו[הבל]?|[הבל])(?=[א-ת]{3,}$)")
-"""And, the, in, to: which Hebrew writes with the word."""
+_HEBREW_PREFIX = re.compile("ו?(?:[משכ]ה|כש|[הבל])(?=[א-ת]{3,}$)|ו?[משכ](?=[א-ת]{4,}$)|ו(?=[א-ת]{3,}$)")
+"""And, the, in, to, from, that, as: which Hebrew writes with the word."""
 _TURKISH = str.maketrans({"İ": "i", "I": "ı"})
 COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
@@ -88,15 +107,16 @@ class _Patterns:
 def _compile_patterns() -> _Patterns:
     compile_ = load("regex").compile
     words = r"[\p{L}\p{M}\p{N}]+"
+    picture = r"\p{Extended_Pictographic}|\p{Regional_Indicator}{2}"
     seen = rf"[\p{{L}}\p{{M}}\p{{N}}{''.join(map(chr, _INVISIBLE))}]+"
+    plural = r"s(?![\p{Ll}\p{M}])"  # PDFs
     scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
     return _Patterns(
-        token=compile_(
-            rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|\p{{Extended_Pictographic}}"
-        ),
+        token=compile_(rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|{picture}"),
         written=compile_(
-            rf"{seen}(?:(?:[{_JOINTS}’‘´`′]|(?<=\p{{N}}),(?=\p{{N}})|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}})){seen})*"
-            r"(?:\+\+|#)?|\p{Extended_Pictographic}"
+            rf"(?<![\w.,])\p{{Nd}}{{1,3}}(?:[ '’\u00a0\u2009\u202f]\p{{Nd}}{{3}})+(?!\w)|{seen}"
+            rf"(?:(?:[{_JOINTS}’‘´`′]|(?<=\p{{N}})[,٬٫](?=\p{{N}})|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}})){seen})*"
+            rf"(?:\+\+|#)?|{picture}"
         ),
         # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
         silent=compile_(
@@ -104,8 +124,9 @@ def _compile_patterns() -> _Patterns:
         ),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
         part=compile_(
-            r"\p{Lu}+(?![\p{Ll}\p{M}])|\p{Lu}?(?:[\p{Ll}\p{Lo}\p{Lm}\p{Lt}]\p{M}*)+|[\p{Lu}\p{Lt}]\p{M}*|\p{N}+|\p{M}+"
-            r"|\p{Extended_Pictographic}"
+            rf"\p{{Lu}}{{2,}}(?={plural})|\p{{Lu}}+(?![\p{{Ll}}\p{{M}}])"
+            rf"|(?!(?<=\p{{Lu}}{{2}}){plural})\p{{Lu}}?(?:[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{Lt}}]\p{{M}}*)+"
+            rf"|[\p{{Lu}}\p{{Lt}}]\p{{M}}*|\p{{N}}+|\p{{M}}+|{picture}"
         ),
         unspaced=compile_(rf"(?:[{scripts}]\p{{M}}*)+"),
         character=compile_(r"\X"),
@@ -136,7 +157,9 @@ class Analyzer:
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
     - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
     - A pictograph (an emoji) is a word of its own.
-    - A number is one with its thousands apart (`5,000`) or not.
+    - A number is one with its thousands apart (`5,000`, `5 000`, `5'000`) or not, and in the digits of any script; the
+      raised number of a note is not part of it.
+    - What there is several of is found with it (`PDFs`).
     - A word is found with its accents (`hôtel`) or without (`hotel`); with them, what is written so comes first.
     - An umlaut may be written out (`Mueller`), and an apostrophe left out of a name (`OBrien`, `Quran`).
     - The words of a name that holds a number are words too (`OAuth2`).
@@ -207,8 +230,9 @@ def _find_tokens(text: str) -> list[str]:
     if text.isascii():
         text = text.replace("`", "'")
     else:
-        text = unicodedata.normalize("NFKC", text.translate(_LOOKS))
+        text = unicodedata.normalize("NFKC", _RAISED.sub("·", text.translate(_LOOKS)))
         text = _compile_patterns().silent.sub("", text)
+    text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
     if "\n" in text:
         text = _compile_patterns().cut.sub("-", text)
     found: list[str] = _compile_patterns().token.findall(text)
@@ -274,9 +298,9 @@ def _analyse_name(language: str, name: str) -> _Token:
     suffix = "++" if name.endswith("++") else "#" if name.endswith("#") else ""
     pieces = [piece for piece in _JOINT.split(name.removesuffix(suffix)) if piece]
     parts = [part for piece in pieces for part in _compile_patterns().part.findall(piece)]
-    if len(parts) == 1 and not suffix:
+    if len(parts) == 1 and parts == pieces and not suffix:
         return _analyse_word(language, parts[0])
-    wholes = _stem_spellings(language, _fold_case(language, "".join(parts)))
+    wholes = _stem_spellings(language, _fold_case(language, "".join(pieces)))
     if suffix:  # C++ is not C
         wholes = tuple(whole + suffix for whole in wholes)
     by_whole = tuple(Way((whole,)) for whole in wholes)
@@ -336,6 +360,7 @@ def _fold_case(language: str, word: str) -> str:
     if word.isascii():
         return word.translate(_TURKISH).lower() if language == "turkish" else word.lower()
     cased = word.translate(_TURKISH) if language == "turkish" else word
+    cased = unicodedata.normalize("NFD", cased).replace(_SUBSCRIBED_IOTA, "")  # which would become a letter
     folded = _POINTS.sub("", unicodedata.normalize("NFC", cased.casefold()))
     return folded.replace("i\u0307", "i").replace("ё", "е")
 
@@ -351,7 +376,7 @@ def _stem_spellings(language: str, folded: str) -> tuple[str, ...]:
 def _list_spellings(language: str, folded: str) -> Iterator[str]:
     """A word without accents, with its umlauts written out, and without what Arabic and Hebrew put before it."""
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_STROKES)
-    plain = unicodedata.normalize("NFC", bare)
+    plain = _NASALS.sub("ं", unicodedata.normalize("NFC", bare.replace(_NUKTA, "")))
     yield plain
     if language in _WITH_UMLAUTS:
         yield unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", folded.translate(_UMLAUTS))))

@@ -68,6 +68,12 @@ def test_text_without_spaces_becomes_characters_and_pairs() -> None:
         ("english", "parseHTTPReply", "parsehttpreply"),
         ("english", "order ZX-77/b", "ZX77b"),
         ("english", "order ZX77", "zx-77"),
+        ("german", "alle PDFs", "pdf"),
+        ("english", "the userIDs", "user id"),
+        ("english", "Bosch™ drill", "bosch"),
+        ("none", "M8×20", "M8x20"),
+        ("english", "in 2019³ and 1½", "2019 1 1/2"),
+        ("none", "葛\U000e0100城市", "葛城"),
         ("english", "sign in by OAuth2", "oauth"),
         ("none", "PostgreSQL16", "postgresql"),
         ("english", "*strong* and `code`", "strong code"),
@@ -129,6 +135,7 @@ def test_a_title_is_the_file_name_and_a_heading(name: str, text: str, expected: 
         ("done ✅ 👍🏽", "👍"),
         ("a family 👨‍👩‍👧", "👨‍👩‍👧"),
         ("love ❤️", "❤"),
+        ("from 🇩🇪🇫🇷", "🇫🇷"),
     ],
 )
 def test_a_pictograph_is_a_word(text: str, question: str) -> None:
@@ -149,6 +156,11 @@ def test_a_pictograph_is_a_word(text: str, question: str) -> None:
         ("none", "rødgrød på Ærø", "aero"),
         ("romanian", "ştiinţă", "știință"),
         ("none", "Ё-мобиль", "е"),
+        ("russian", "Росси\u0301я", "Россия"),
+        ("turkish", "Iğdır", "igdir"),
+        ("none", "Guðmundur, Þingvellir", "gudmundur thingvellir"),
+        ("none", "Bakı, Əliyev", "baki eliyev"),
+        ("none", "ἡ ᾠδή", "ωδη"),
         ("none", "getÜbersicht", "Ubersicht"),
     ],
 )
@@ -165,7 +177,21 @@ def test_accents_tell_words_apart_where_the_question_has_them() -> None:
 
 @pytest.mark.parametrize(
     ("text", "question"),
-    [("5,000 units", "5000"), ("5000 units", "5,000"), ("1.000,50 euros", "1000,50"), ("1,5 bar", "1,5")],
+    [
+        ("5,000 units", "5000"),
+        ("5000 units", "5,000"),
+        ("1.000,50 euros", "1000,50"),
+        ("1,5 bar", "1,5"),
+        ("1 000 000 euros", "1000000"),
+        ("1\u202f000 euros", "1000"),
+        ("1000 euros", "1\u00a0000"),
+        ("1’000 Franken", "1000"),
+        ("in 5 100 units", "100"),
+        ("سنة ٢٠٢٤", "2024"),
+        ("in 2024", "२०२४"),
+        ("พ.ศ. ๒๕๖๗", "2567"),
+        ("١٬٠٠٠ و ٣٫٥", "1000 3.5"),
+    ],
 )
 def test_a_number_is_found_with_its_thousands_apart_or_not(text: str, question: str) -> None:
     assert found("english", text, question)
@@ -189,6 +215,15 @@ def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
         ("none", "کتاب", "كتاب"),  # as Persian keyboards write it
         ("none", "והספר", "ספר"),
         ("english", "לבית", "בית"),
+        ("none", "מישראל", "ישראל"),
+        ("none", "ומהממשלה", "ממשלה"),
+        ("none", "ٱلكتاب", "الكتاب"),
+        ("none", "خانۀ", "خانه"),
+        ("hindi", "हिन्दी", "हिंदी"),
+        ("nepali", "सम्बन्ध", "संबंध"),
+        ("hindi", "पाँच", "पांच"),
+        ("none", "ज़मीन", "जमीन"),
+        ("none", "അവൻ", "അവന്\u200d"),
         ("none", "צה״ל", "צהל"),
         ("none", 'צה"ל', "צהל"),
         ("german", "Müller", "Mueller"),
@@ -246,6 +281,8 @@ def test_a_word_is_found_behind_an_elision(language: str, text: str, question: s
         ("none", "الله", "له"),
         ("none", "וילון", "ילו"),
         ("none", "לבן", "בן"),  # white, son
+        ("none", "משרד", "שרד"),  # office, survived
+        ("hindi", "जन्म", "जंम"),
         ("none", "וזיר وزیر", "زیر"),  # Persian, which writes no conjunction with a word
         ("turkish", "gün", "guen"),
         ("none", "сім'я", "сім"),  # family, seven
@@ -273,6 +310,8 @@ def test_a_part_of_a_word_does_not_find_it(language: str, text: str, question: s
         ("english", "by O´Brien.", "obrien", ["O´Brien"]),
         ("german", "die Schiff\u00adfahrt heute", "Schifffahrt", ["Schiff\u00adfahrt"]),
         ("english", "I ❤ it", "❤", ["❤"]),
+        ("french", "soit 1\u202f000 euros", "1000", ["1\u202f000"]),
+        ("english", "a Bosch™ drill", "bosch", ["Bosch™"]),
     ],
 )
 def test_words_found_are_marked_as_they_are_written(language: str, text: str, question: str, marked: list[str]) -> None:
