@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
-from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnablePassthrough
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
 
+from langchain_mistral_agents._chunks import as_chunk
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.schemas import Form, describe_form, read_json
+from mistral_agents._border.text import mend_growing_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
@@ -35,7 +38,64 @@ def form_of(schema: object, *, strict: bool | None = None) -> Form:
     return describe_form(schema, strict=strict)
 
 
-class FormParser(JsonOutputParser):
+class GrowingValue:
+    """What an answer says while it is written; at its end it is read as strictly as one that came at once.
+
+    LangChain's own parsers leave the last guess as it stands: what broke off is taken for a whole answer.
+    """
+
+    def __init__(self, parser: BaseOutputParser[Any]) -> None:
+        self._parser = parser
+        self._whole: Any = None
+        self._last: object = None
+
+    def take(self, piece: str | BaseMessage) -> Iterator[object]:
+        """The value after a further piece, where it has changed."""
+        made = _make_generation(piece)
+        self._whole = made if self._whole is None else self._whole + made
+        yield from self._tell(self._parser.parse_result([self._whole], partial=True))
+
+    def end(self) -> Iterator[object]:
+        """The value of the whole answer, where it is not the last one.
+
+        Raises:
+            OutputParserException: It is none.
+        """
+        if self._whole is not None:
+            yield from self._tell(self._parser.parse_result([self._whole]))
+
+    def _tell(self, value: object) -> Iterator[object]:
+        if value is not None and value != self._last:
+            self._last = value
+            yield value
+
+
+def _make_generation(piece: str | BaseMessage) -> GenerationChunk | ChatGenerationChunk:
+    if isinstance(piece, str):
+        return GenerationChunk(text=piece)
+    chunk = as_chunk(piece) if type(piece) is AIMessage else cast("AIMessageChunk", piece)
+    return ChatGenerationChunk(message=chunk)
+
+
+class _ReadsToTheEnd:
+    """How our parsers read a stream."""
+
+    def _transform(self, pieces: Iterator[str | BaseMessage]) -> Iterator[Any]:
+        growing = GrowingValue(cast("BaseOutputParser[Any]", self))
+        for piece in pieces:
+            yield from growing.take(piece)
+        yield from growing.end()
+
+    async def _atransform(self, pieces: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
+        growing = GrowingValue(cast("BaseOutputParser[Any]", self))
+        async for piece in pieces:
+            for value in growing.take(piece):
+                yield value
+        for value in growing.end():
+            yield value
+
+
+class FormParser(_ReadsToTheEnd, JsonOutputParser):
     """Reads an answer's text: an object of the schema's type, as far as there is one."""
 
     form: Any = None
@@ -44,13 +104,13 @@ class FormParser(JsonOutputParser):
         """The value; of a stream's beginning what is there already, None where that does not fit yet."""
         if partial:
             value = super().parse_result(result, partial=True)
-            return self.form.read_partly(value) if self.form is not None else value
+            return self.form.read_partly(value) if self.form is not None else mend_growing_json(value)
         text = result[0].text
         with _parsing():
             return self.form.parse(text) if self.form is not None else read_json(text)
 
 
-class CallParser(JsonOutputKeyToolsParser):
+class CallParser(_ReadsToTheEnd, JsonOutputKeyToolsParser):
     """Reads the arguments of the call that the answer is; None where there is no call."""
 
     form: Any = None
@@ -129,7 +189,14 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
     """The model with its parser; with `include_raw` an answer that can't be parsed is reported, not raised."""
     if not include_raw:
         return model | parser
-    good = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    bad = RunnablePassthrough.assign(parsed=lambda _: None)
-    tried = good.with_fallbacks([bad], exception_key="parsing_error")
-    return {"raw": model} | tried
+    tried = RunnableLambda(partial(_try_to_parse, parser), name=type(parser).__name__)
+    return {"raw": model} | RunnablePassthrough.assign(
+        parsed=tried | itemgetter("parsed"), parsing_error=tried | itemgetter("parsing_error")
+    )
+
+
+def _try_to_parse(parser: BaseOutputParser[Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"parsed": parser.invoke(answer["raw"]), "parsing_error": None}
+    except Exception as error:  # noqa: BLE001 - reported, whatever it is
+        return {"parsed": None, "parsing_error": error}

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -19,14 +19,11 @@ from typing_extensions import Unpack, override
 
 from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._events import ProtocolEvents, events_of_message
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._structured import Method, bound_options, check_method, form_of, parsed, parser_for
 from langchain_mistral_agents._tools import as_tool, seal_headers, seal_tools
-from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
-from langchain_mistral_agents.batching import MistralBatchJob, start_job
+from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
@@ -46,20 +43,24 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 from mistral_agents.turn import Turn
 
+if TYPE_CHECKING:
+    from langchain_mistral_agents._structured import Method
+    from langchain_mistral_agents.batching import MistralBatchJob
+
 Form = TypeVar("Form")
 
 
 def _prepare_call(config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> JsonDict:
-    """The options of a call before anything is traced: names are checked, headers sealed.
+    """The options of a call before anything is traced: under their own names, checked, headers sealed.
 
     `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
     LangChain uses this one for traces.
     """
-    resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
-    ready = {("conversation_metadata" if name == "metadata" else name): value for name, value in kwargs.items()}
-    for name in ("headers", "default_headers"):
-        if ready.get(name) is not None:
-            ready[name] = seal_headers(ready[name])
+    ready = resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
+    if "metadata" in ready:
+        ready["conversation_metadata"] = ready.pop("metadata")
+    if "headers" in ready:
+        ready["headers"] = seal_headers(ready["headers"])
     found = ensure_config(config).get("configurable", {}).get("conversation_id")
     return ready if found is None or "conversation_id" in ready else {**ready, "conversation_id": found}
 
@@ -68,7 +69,7 @@ _TRACED = ("stream", "ls_structured_output_format", "structured_output_format", 
 """What LangChain itself takes out of a call's options, or passes on beside them."""
 
 
-class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralBatchJob]):
+class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "MistralBatchJob"]):
     """A model or an agent on Mistral's servers, with their hosted tools, as a chat model.
 
     Give `model` (the request brings instructions and tools) or `agent_id` (the agent does). With `store=False` every
@@ -139,13 +140,15 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     def stream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
-        return super().stream(input, config, **_prepare_call(config, kwargs))
+        model, config = self._follow(config)
+        return super(ChatMistralAgent, model).stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
+        model, config = self._follow(config)
+        async for chunk in super(ChatMistralAgent, model).astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
     @override
@@ -198,6 +201,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     def _start_batch(
         self, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
     ) -> Steps[MistralBatchJob]:
+        from langchain_mistral_agents.batching import start_job
+
         return start_job(self, inputs, job_id, options)
 
     # the four ways to ask
@@ -211,10 +216,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         **kwargs: object,
     ) -> ChatResult:
         turn, request = run(self._answer(messages, stop, kwargs))
-        result = self._make_result(turn, request)
-        if run_manager is not None:
-            trace_runs(runs_of_turn(turn), run_manager)
-        return result
+        trace_runs(turn, run_manager)
+        return self._make_result(turn, request)
 
     @override
     async def _agenerate(
@@ -225,10 +228,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         **kwargs: object,
     ) -> ChatResult:
         turn, request = await arun(self._answer(messages, stop, kwargs))
-        result = self._make_result(turn, request)
-        if run_manager is not None:
-            await atrace_runs(runs_of_turn(turn), run_manager)
-        return result
+        await atrace_runs(turn, run_manager)
+        return self._make_result(turn, request)
 
     @override
     def _generate_with_cache(
@@ -239,7 +240,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         **kwargs: object,
     ) -> ChatResult:
         """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
-        model = self._without(cache=False) if _is_kept(kwargs) else self
+        model = self._place(kwargs, run_manager)
         return BaseChatModel._generate_with_cache(model, messages, stop, run_manager, **kwargs)
 
     @override
@@ -250,8 +251,23 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        model = self._without(cache=False) if _is_kept(kwargs) else self
+        model = self._place(kwargs, run_manager)
         return await BaseChatModel._agenerate_with_cache(model, messages, stop, run_manager, **kwargs)
+
+    def _follow(self, config: RunnableConfig | None) -> tuple[ChatMistralAgent, RunnableConfig]:
+        """The model and the config of a streamed call, whose hosted tools are to be runs below its own."""
+        known, shown = foresee_run(config, self)
+        return self if shown is None else self._below(shown), known
+
+    def _place(self, kwargs: Mapping[str, Any], run_manager: BaseRunManager | None) -> ChatMistralAgent:
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return model if run_manager is None or not run_manager.handlers else model._below(run_manager)
+
+    def _below(self, run: BaseRunManager) -> ChatMistralAgent:
+        """A model of one call, whose streams show their hosted tools below this run."""
+        copied = self.model_copy()
+        copied._run = run
+        return copied
 
     def _answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
@@ -319,6 +335,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     ) -> Iterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
+            trace_runs(turn, self._run)
             yield _tell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
@@ -331,6 +348,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
                 if chunks.is_over:
                     break
             turn = stream.turn
+        trace_runs(turn, self._run)
         for last in chunks.end(turn):
             yield _tell(last, run_manager)
 
@@ -344,6 +362,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
+            await atrace_runs(turn, self._run)
             yield await _atell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
@@ -357,6 +376,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
                     if chunks.is_over:
                         break
                 turn = stream.turn
+        await atrace_runs(turn, self._run)
         for last in chunks.end(turn):
             yield await _atell(last, run_manager)
 
@@ -369,8 +389,11 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
+        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
+            trace_runs(turn, run_manager)
             yield from events_of_message(make_answer(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
@@ -384,6 +407,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
                 if protocol.is_over:
                     break
             turn = stream.turn
+        trace_runs(turn, run_manager)
         yield from protocol.end(turn)[1]
 
     async def _astream_chat_model_events(
@@ -393,8 +417,11 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
+        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
+            await atrace_runs(turn, run_manager)
             for each in events_of_message(make_answer(turn, request.sent)):
                 yield each
             return
@@ -411,6 +438,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
                     if protocol.is_over:
                         break
                 turn = stream.turn
+        await atrace_runs(turn, run_manager)
         for each in protocol.end(turn)[1]:
             yield each
 
@@ -499,6 +527,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, MistralB
             tools: Tools that may be used on the way.
             kwargs: Further options of each call.
         """
+        from langchain_mistral_agents._structured import bound_options, check_method, form_of, parsed, parser_for
+
         check_method(schema, method)
         ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
         functions = [name for tool in ready if (name := function_name(tool)) is not None]

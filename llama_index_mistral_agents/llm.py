@@ -61,7 +61,6 @@ from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
 from mistral_agents._api.model_facts import FACTS
-from mistral_agents._api.records import masked
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.calls import find_call_fault
 from mistral_agents._border.continuation import OnDivergence
@@ -79,6 +78,7 @@ from mistral_agents._border.forms import (
 from mistral_agents._border.model_call import ModelSettings, describe_setup
 from mistral_agents._border.options import CLIENT_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._border.turns import TurnRequest
+from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
@@ -188,10 +188,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
         facts = FACTS.get(found.get("model", ""))
-        if found.get("context_window") is None and facts is not None:
-            found["context_window"] = facts.context
-        if found.get("callback_manager") is None:
-            found["callback_manager"] = Settings.callback_manager
+        if facts is not None:
+            found.setdefault("context_window", facts.context)
+        found.setdefault("callback_manager", Settings.callback_manager)
         super().__init__(**found)
 
     @field_serializer("tools")

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self
 
-from mistral_agents._api.planner import Planner
-from mistral_agents._http.clients import ApiKey, Clients
 from mistral_agents._http.concealed import Concealed, conceal
-from mistral_agents._http.transport import Transport
-from mistral_agents._tools.policy import PolicyBook
-from mistral_agents.conversations import Conversations
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.security import Safeguards
 
 if TYPE_CHECKING:
+    from mistral_agents._http.clients import ApiKey
     from mistral_agents.agents import Agents
     from mistral_agents.batches import Batches
     from mistral_agents.connector_api import Connectors
+    from mistral_agents.conversations import Conversations
     from mistral_agents.embeddings import Embeddings
     from mistral_agents.files import Files
     from mistral_agents.libraries import Libraries
@@ -83,6 +80,11 @@ class MistralAgents:
         headers: Mapping[str, str] | None = None,
         safeguards: Safeguards | None = None,
     ) -> None:
+        from mistral_agents._api.planner import Planner
+        from mistral_agents._http.clients import Clients
+        from mistral_agents._http.transport import Transport
+        from mistral_agents._tools.policy import PolicyBook
+
         # Rebound at once: an error tracker that keeps local variables shall not find them here.
         key, api_key = conceal(api_key), None
         address, base_url = conceal(base_url), None
@@ -103,11 +105,13 @@ class MistralAgents:
         given = safeguards if safeguards is not None else Safeguards()
         self._planner = Planner(PolicyBook(), given, retry_stateless=retry_stateless)
 
-    # Rooms that a turn does not pass are loaded when they are first used.
+    # Rooms are loaded when they are first used: importing a wing shall not take what only a call needs.
 
     @cached_property
     def conversations(self) -> Conversations:
         """Conversations: start, append, restart, history, list, delete."""
+        from mistral_agents.conversations import Conversations
+
         return Conversations(self._transport, self._planner)
 
     @cached_property

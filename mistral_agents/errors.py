@@ -323,6 +323,10 @@ _MODEL_MARKS = ("invalid model:", "is currently not in use")
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
+_REASONS = ("message", "detail", "error", "error_description", "errors")
+"""Where an error body says why; gateways use several of them at once."""
+
+
 def read_error_message(body: object) -> tuple[str | None, int | str | None]:
     """The human message and the server's code in an error body, whichever of its four shapes it has."""
     if isinstance(body, str):
@@ -332,10 +336,9 @@ def read_error_message(body: object) -> tuple[str | None, int | str | None]:
     code = body.get("code")
     if isinstance(body.get("error"), dict) and not isinstance(code, (int, str)):
         code = body["error"].get("code")
-    for key in ("message", "detail", "error"):
-        found = _flatten(body.get(key))
-        if found:
-            return found, code if isinstance(code, (int, str)) else None
+    told = filter(None, (_flatten(body.get(key)) for key in _REASONS))
+    if found := ": ".join(dict.fromkeys(told)):
+        return found, code if isinstance(code, (int, str)) else None
     return _shorten_json(body), code if isinstance(code, (int, str)) else None
 
 

@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
-from mistral_agents._api.records import masked
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import Call
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_tools, masked
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mistral_agents._api.records import masked
-from mistral_agents._http.concealed import ConcealedFields
+from mistral_agents._http.concealed import ConcealedFields, masked
 from mistral_agents._tools.names import FUNCTIONS
 from mistral_agents._tools.policy import TranslationWarning
 from mistral_agents._tools.translate import (

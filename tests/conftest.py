@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["mistral_agents_server.testing.plugin"]  # where this checkout is not installed
 API_KEY = "test-key"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test STRICT=1` gives the option."""
+    parser.addoption("--collect-garbage", action="store_true", help="after each test, so that finalizers speak there")
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `--collect-garbage`: what a test dropped ends with that test."""
+    yield
+    if request.config.getoption("--collect-garbage"):
+        gc.collect()
+        gc.freeze()  # what is alive is not looked through again after the next test
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.concealed import SECRET_KEYS
+from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import parse_time
 from mistral_agents.errors import ConfigurationError, MissingFieldError, ResponseFormatError
@@ -54,20 +54,6 @@ def _may_be_left_out(kind: type[Record], name: str) -> bool:
 
 def _declares(kind: type, name: str) -> bool:
     return name in kind.__dict__.get("__annotations__", {})
-
-
-def masked(value: object) -> Any:
-    """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
-    if isinstance(value, dict):
-        return {key: "***" if key in SECRET_KEYS and item else masked(item) for key, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
-
-
-def without_secrets(value: object) -> Any:
-    """A copy to be stored or sent on: what stands under a key that holds secrets is left out."""
-    if isinstance(value, dict):
-        return {key: without_secrets(item) for key, item in value.items() if key not in SECRET_KEYS}
-    return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _read_time(value: object) -> datetime | Any:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.calls import check_id
 from mistral_agents._steps import Job, Steps, arun, run
-from mistral_agents.batches import BatchJob, BatchResult
 from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
 from mistral_agents.usage import Usage
 
 if TYPE_CHECKING:
+    from mistral_agents.batches import BatchJob, BatchResult
     from mistral_agents.client import MistralAgents
 
 Answer = TypeVar("Answer")

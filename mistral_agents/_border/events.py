@@ -272,6 +272,11 @@ _KINDS: dict[str, Callable[[EventReader, JsonDict], Sequence[Record]]] = {
 }
 
 
+def is_known(kind: str) -> bool:
+    """Whether this version knows what an event of a kind says."""
+    return kind in _KINDS
+
+
 def _update(entry: JsonDict, event: JsonDict, apart: frozenset[str]) -> None:
     """Take over what an event tells; what is empty tells nothing new: some gateways name a call once."""
     for key, value in event.items():

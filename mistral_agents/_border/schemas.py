@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
+from mistral_agents._border.text import mend_growing_json, mend_json
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
@@ -24,6 +26,9 @@ _UNNAMED = "answer"
 FIELD = "value"
 """The field that holds what is no object."""
 _DEFS = ("$defs", "definitions")
+_NAMED_SCHEMAS = ("properties", "patternProperties", "dependentSchemas", *_DEFS)
+_RULES = ("anyOf", "oneOf", "not", "if", "dependentRequired", "dependentSchemas", "dependencies", "maxProperties")
+"""What may say of an object which of its fields it has, or add to them."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SCHEMA_WORDS = frozenset({"$ref", "$schema", "properties", "items", "anyOf", "oneOf", "allOf", "enum", "const", "not"})
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
@@ -95,7 +100,7 @@ class Form:
     def read_partly(self, value: Any) -> Any:
         """As `read`, of a value that is still being written; None where that does not fit yet."""
         try:
-            return self.read(value) if value is not None else None
+            return self.read(mend_growing_json(value)) if value is not None else None
         except (ValueError, TypeError):
             return None
 
@@ -284,10 +289,12 @@ def _find_root_object(schema: JsonDict) -> tuple[bool, JsonDict]:
 
     A reference at the top (a model that contains itself) is replaced by what it points at.
     """
-    while isinstance(schema.get("$ref"), str) and _is_def(schema["$ref"]):
+    schema, seen = _drop_nulls(schema), set[str]()
+    while isinstance(schema.get("$ref"), str) and _is_def(schema["$ref"]) and schema["$ref"] not in seen:
+        seen.add(schema["$ref"])
         beside = {name: value for name, value in schema.items() if name != "$ref"}
         target = _follow(schema, schema["$ref"])
-        if not isinstance(target, dict) or target.get("$ref") == schema["$ref"]:
+        if not isinstance(target, dict):
             break
         schema = {**copy.deepcopy(target), **beside}
     if schema.get("type") == "object" or ("type" not in schema and "properties" in schema):
@@ -303,6 +310,21 @@ def _find_root_object(schema: JsonDict) -> tuple[bool, JsonDict]:
     return True, {**top, **defs}
 
 
+def _drop_nulls(node: object) -> Any:
+    """A copy without keywords whose value is null, as servers write what they leave out; nothing is said by them."""
+    if isinstance(node, list):
+        return [_drop_nulls(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {}
+    for keyword, value in node.items():
+        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+            found[keyword] = {name: _drop_nulls(inner) for name, inner in value.items()}
+        elif value is not None or _is_data(keyword):
+            found[keyword] = value if _is_data(keyword) else _drop_nulls(value)
+    return found
+
+
 def _is_def(reference: str) -> bool:
     return reference.startswith(tuple(f"#/{name}/" for name in _DEFS))
 
@@ -315,7 +337,7 @@ def _move_refs(node: object) -> Any:
         return node
     found = {name: value if _is_data(name) else _move_refs(value) for name, value in node.items()}
     reference = found.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#") and not _is_def(reference):
+    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")) and not _is_def(reference):
         found["$ref"] = f"#/properties/{FIELD}{reference[1:]}"
     return found
 
@@ -325,6 +347,8 @@ def _follow(schema: JsonDict, reference: str) -> Any:
     node: Any = schema
     for part in reference.removeprefix("#").split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, dict) and key not in node:
+            key = unquote(key)
         if isinstance(node, list) and key.isdigit() and int(key) < len(node):
             node = node[int(key)]
         elif isinstance(node, dict) and key in node:
@@ -352,7 +376,7 @@ def _walk(node: object, place: str = "the top") -> Iterator[tuple[JsonDict, str]
         for keyword, value in node.items():
             if _is_data(keyword):
                 continue
-            if keyword in ("properties", "patternProperties", "dependentSchemas", *_DEFS) and isinstance(value, dict):
+            if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
                 for name, inner in value.items():
                     yield from _walk(inner, name if place == "the top" else f"{place}.{name}")
             else:
@@ -384,11 +408,22 @@ def _is_object(node: JsonDict) -> bool:
 
 
 def _find_open_objects(schema: JsonDict) -> Iterator[str]:
-    """What of a schema a strict one can't say: objects whose keys are not all named."""
+    """What of a schema a strict one can't say: objects whose keys are not all named, or not all there.
+
+    Closed objects have exactly their own fields, so several of them never fit one value (`allOf`).
+    """
     for node, place in _walk(schema):
+        parts = [one for one in node.get("allOf", ()) if isinstance(one, dict)]
+        if (_is_object(node) or len(parts) > 1) and any("$ref" in one or _is_object(one) for one in parts):
+            yield f"{place} is put together of several (allOf)"
         if not _is_object(node):
             continue
-        if node.get("additionalProperties") not in (None, False, True) or "patternProperties" in node:
+        rule = next((name for name in _RULES if name in node), None)
+        if rule is not None:
+            yield f"{place} has rules for its fields ({rule})"
+        elif False in node.get("properties", {}).values():
+            yield f"{place} has a field that must not be there"
+        elif node.get("additionalProperties") not in (None, False, True) or "patternProperties" in node:
             yield f"{place} takes keys that have no names (a dict)"
         elif not isinstance(node.get("properties"), dict) and node.get("additionalProperties") is not False:
             yield f"{place} is an object of any keys"
@@ -406,7 +441,7 @@ def close_objects(node: object) -> Any:
     for keyword, value in node.items():
         if _is_data(keyword):
             closed[keyword] = value
-        elif keyword in ("properties", *_DEFS) and isinstance(value, dict):
+        elif keyword in _NAMED_SCHEMAS and isinstance(value, dict):
             closed[keyword] = {name: close_objects(inner) for name, inner in value.items()}
         else:
             closed[keyword] = close_objects(value)
@@ -422,11 +457,16 @@ def close_objects(node: object) -> Any:
 def read_json(text: str) -> Any:
     """The JSON value of an answer's text; nothing is repaired: what was cut off is no value.
 
-    Where words stand around it, it is that of the one fenced block, or the first list or object.
+    Where words stand around it, it is that of the one fenced block, or the first list or object. Halves of characters
+    that it escapes are replaced: nobody could send such a value again.
 
     Raises:
         ResponseFormatError: There is none; `.body` keeps the text.
     """
+    return mend_json(_find_json(text))
+
+
+def _find_json(text: str) -> Any:
     try:
         return load_json(text)
     except ValueError as error:

@@ -8,7 +8,7 @@ stays alone becomes U+FFFD, the replacement character (Unicode 15, section 3.9, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral_agents._json import JsonDict
@@ -28,15 +28,20 @@ def mend_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def mend_json(value: object) -> Any:
+def mend_json(value: object, mend: Callable[[str], str] = mend_text) -> Any:
     """A JSON value with every text in it mended, keys included."""
     if isinstance(value, str):
-        return mend_text(value)
+        return mend(value)
     if isinstance(value, dict):
-        return {mend_json(key): mend_json(each) for key, each in value.items()}
+        return {mend_json(key, mend): mend_json(each, mend) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [mend_json(each) for each in value]
+        return [mend_json(each, mend) for each in value]
     return value
+
+
+def mend_growing_json(value: object) -> Any:
+    """A JSON value that is still being written: half a character at the end of a text waits for its other half."""
+    return mend_json(value, lambda text: mend_text(_HIGH_AT_END.sub("", text)))
 
 
 def mend_parts(parts: Mapping[str, Any]) -> dict[str, Any]:

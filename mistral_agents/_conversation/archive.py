@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._api.records import without_secrets
 from mistral_agents._border.calls import answer_unrun
+from mistral_agents._http.concealed import without_secrets
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from functools import singledispatch
 from itertools import islice
 
-from mistral_agents._api.records import Record, Records, masked
+from mistral_agents._api.records import Record, Records
 from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import (
     PICTURES,
@@ -29,6 +29,7 @@ from mistral_agents._display.shown import Display, Shown
 from mistral_agents._display.talk import picture_of, view_history, view_turn
 from mistral_agents._display.terminal import draw_terminal
 from mistral_agents._display.words import make_pairs, shorten, write_table, write_time, write_usage, write_value
+from mistral_agents._http.concealed import masked
 from mistral_agents._turn.media import FileData
 from mistral_agents._turn.timeline import Explanation
 from mistral_agents.branches import Branch, Comparison

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mistral_agents._api.records import masked
 from mistral_agents._display.blocks import Table
+from mistral_agents._http.concealed import masked
 from mistral_agents._turn.content import parse_time
 from mistral_agents.usage import Prices, Usage
 

@@ -64,6 +64,20 @@ _PLAIN_KEYS = frozenset({"type", "name"})
 _SHORTEST = 4  # characters; what is shorter stands everywhere
 
 
+def masked(value: object) -> Any:
+    """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
+    if isinstance(value, dict):
+        return {key: "***" if key in SECRET_KEYS and item else masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
+
+
+def without_secrets(value: object) -> Any:
+    """A copy to be stored or sent on: what stands under a key that holds secrets is left out."""
+    if isinstance(value, dict):
+        return {key: without_secrets(item) for key, item in value.items() if key not in SECRET_KEYS}
+    return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
 def conceal_tools(options: Any) -> Any:
     """Options, or a request's body, whose tools show no credential in any `repr`; the value itself is kept.
 

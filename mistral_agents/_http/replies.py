@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mistral_agents._border.text import may_hold_surrogates, mend_json
+from mistral_agents._http.failures import (
+    failed_output,
+    is_failed_turn,
+    is_failure,
+    is_turn_reply,
+    named_status,
+    names_reason,
+)
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.sse import EventDecoder
 from mistral_agents._json import JsonDict, load_json
@@ -23,21 +31,6 @@ from mistral_agents.errors import (
 _SHOWN = 200
 _KEPT = 1_000_000
 _UNREAD: Any = object()
-_ERROR_KEYS = frozenset(
-    {
-        "object",
-        "type",
-        "error",
-        "detail",
-        "message",
-        "code",
-        "status",
-        "status_code",
-        "param",
-        "request_id",
-        "raw_status_code",
-    }
-)
 AFTER = "The turn may have been applied; read the conversation's history before sending it again."
 
 
@@ -117,23 +110,37 @@ class Reply:
         """
         if self._answer is not None:
             return self._answer
-        value = self._value if self._value is not _UNREAD else _fold_events(self.content)
-        value = self._parse() if value is None else value
-        if not is_turn_reply(value) or is_failure(value):
-            if isinstance(value, dict) and (value.keys() & {"error", "detail", "message"} or is_failure(value)):
+        value = self._value if self._value is not _UNREAD else self._parse(turn=True)
+        if not is_turn_reply(value) or is_failed_turn(value):
+            if isinstance(value, dict) and (names_reason(value) or is_failure(value)):
                 raise failure_in(value, self, turn=True)
             message = f"{self.what}: the service sent no conversation response but {_quote_content(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})
-        self._value = self._answer = value
-        return value
+        answer: JsonDict = value
+        self._value = self._answer = answer
+        return answer
 
-    def _parse(self) -> Any:
+    def _parse(self, *, turn: bool = False) -> Any:
         try:
             return parse_json(self.content)
         except ValueError as error:
+            value: Any = self._read_events() if turn else None
+            if value is not None:
+                return value
             told = f"answered {self.status} with something that is no JSON: {_quote_content(self.content)}"
-            message = f"{self.what}: the service {told}"
-            raise ResponseFormatError(message, **self.facts()) from error
+            raise ResponseFormatError(f"{self.what}: the service {told}", **self.facts()) from error
+
+    def _read_events(self) -> JsonDict | None:
+        """The reply that events add up to; None where they are none, or cut."""
+        fold = _fold_events(self.content)
+        if fold.conversation_id is not None:
+            self.conversation_id = fold.conversation_id
+        if fold.whole is not None and fold.error is None:
+            return fold.whole
+        failure = fold.error if fold.error is not None else fold.suspect
+        if failure is not None and (fold.error is failure or fold.has_failed or not fold.done):
+            raise failure_in(failure, self, turn=True)
+        return fold.response() if fold.done else None
 
     def facts(self) -> JsonDict:
         """What an error about this reply carries."""
@@ -146,16 +153,13 @@ class Reply:
         }
 
 
-def _fold_events(content: bytes) -> JsonDict | None:
-    """The reply, or the failure, that a body of server-sent events tells; None where it is none, or cut."""
-    if not content.startswith((b"event:", b"data:", b"id:", b"retry:", b":")):
-        return None
+def _fold_events(content: bytes) -> EventFold:
+    """What a body of server-sent events, or of a line of JSON for each event, adds up to."""
     decoder, fold = EventDecoder(), EventFold()
-    for event in (*decoder.feed(content), *decoder.flush()):
+    for event in (*decoder.feed(content), *decoder.flush()) or decoder.read_lines():
         fold.apply(event)
-    if fold.error is not None:
-        return fold.error
-    return fold.response() if fold.done and not decoder.damaged else None
+    fold.done = fold.done and not decoder.damaged and not decoder.torn
+    return fold
 
 
 def reply_of(response: Any, what: str = "The request", conversation_id: str | None = None) -> Reply:
@@ -168,48 +172,14 @@ def _quote_content(content: bytes) -> str:
     return repr(text if len(content) <= _SHOWN else text[:_SHOWN] + "…") if content else "nothing"
 
 
-def is_turn_reply(value: object) -> bool:
-    """Whether some JSON is a conversation response: it has outputs, or says what it is."""
-    if not isinstance(value, dict):
-        return False
-    return "outputs" in value or value.get("object") == "conversation.response" or bool(value.get("conversation_id"))
-
-
-def is_whole_answer(event: JsonDict) -> bool:
-    """Whether an event of a stream is a whole conversation response: some gateways send it as one event."""
-    kind = event.get("type")
-    return isinstance(event.get("outputs"), list) and (not kind or event.get("object") == "conversation.response")
-
-
-def is_error_object(value: JsonDict) -> bool:
-    """Whether an object calls itself an error, as the service's error bodies do."""
-    kind = value.get("object")
-    return isinstance(kind, str) and kind.lower() == "error"
-
-
-def is_failure(value: object) -> bool:
-    """Whether a body is nothing but the report of a failure, whatever its status says."""
-    if not isinstance(value, dict):
-        return False
-    if is_error_object(value) or failed_output(value) is not None:
-        return True
-    return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
-
-
-def failed_output(value: JsonDict) -> JsonDict | None:
-    """The first output of a reply all of whose outputs are reports of a failure."""
-    outputs = value.get("outputs")
-    if not isinstance(outputs, list) or not outputs:
-        return None
-    return outputs[0] if all(isinstance(one, dict) and is_error_object(one) for one in outputs) else None
-
-
 def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAgentsError:
     """The error for a failure that is told in a reply with a good status.
 
     Its kind is that of the HTTP status which the body names, where it names one.
     """
-    status = named_status(body)
+    status, found = named_status(body), body.get("conversation_id")
+    if isinstance(found, str):
+        reply.conversation_id = found
     if status is not None:
         return error_for_status(
             status,
@@ -227,22 +197,6 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
     kind = TurnFailedError if turn else ServerFailureError
     text = f"{reply.what} failed, although the status is {reply.status}: {message or 'no message from the service'}"
     return kind(text, code=code, hint=AFTER if turn else None, **{**reply.facts(), "body": body})
-
-
-def named_status(body: JsonDict) -> int | None:
-    """The HTTP status of a failure that a body names, if it names one."""
-    inner = body.get("error")
-    for place in (body, inner if isinstance(inner, dict) else {}):
-        for key in ("status_code", "status", "raw_status_code", "code"):
-            value = place.get(key)
-            number = (
-                int(value)
-                if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3
-                else value
-            )
-            if isinstance(number, int) and not isinstance(number, bool) and 400 <= number <= 599:
-                return number
-    return None
 
 
 def unreadable(what: str, error: Exception, conversation_id: str | None, **facts: Any) -> ResponseFormatError:

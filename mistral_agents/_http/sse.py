@@ -2,28 +2,33 @@
 
 Tolerant on purpose: any of the three line endings, a byte order mark, comments, unknown fields, broken UTF-8 and a
 last event without its blank line are all read (the HTML standard, section 9.2, would drop the last). What is no line of
-a stream of events is kept: a gateway may answer with a page, or with the whole reply as JSON.
+a stream of events is kept: a gateway may answer with a page, with the whole reply as JSON, or with one line
+of JSON for each event.
 """
 
 from __future__ import annotations
 
+from mistral_agents._border.events import is_known
 from mistral_agents._border.text import DeltaMender, may_hold_surrogates
+from mistral_agents._http.failures import UNREADABLE
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents.errors import ResponseFormatError
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = frozenset({b"data", b"event", b"id", b"retry"})
+_MARKUP = (b"{", b"[", b"<")
+"""What stands in a damaged line of an event, or in a page, and not in a field that a later standard may define."""
 _END_OF_CHAT = b"[DONE]"
 """What chat-completion streams end with; gateways add it to others."""
-UNREADABLE = "unreadable"
-"""The type of an event whose data is no JSON; it has the event's name and the data as text."""
 
 
 class EventDecoder:
     """Incremental decoder of one stream; yields each event's JSON as a dict.
 
-    An event whose data is no JSON becomes `{"type": "unreadable", "event": <name>, "data": <text>}` and is counted in
-    `damaged`; JSON that is no object becomes `{"type": <name>, "data": <value>}`.
+    An event whose data is no JSON, or no object where its name is known, becomes
+    `{"type": "unreadable", "event": <name>, "data": <text>}` and is counted in `damaged`; JSON that is no object under
+    another name becomes `{"type": <name>, "data": <value>}`. `torn` says whether something came between the fields that
+    is none: a part of a page, or the line of an event that was damaged at its beginning.
 
     Args:
         most: The largest event, in bytes; None for no limit.
@@ -41,6 +46,7 @@ class EventDecoder:
         "_stray",
         "_stray_size",
         "damaged",
+        "torn",
     )
 
     def __init__(self, most: int | None = None) -> None:
@@ -55,11 +61,26 @@ class EventDecoder:
         self._size = 0
         self._stray_size = 0
         self.damaged = 0
+        self.torn = False
 
     @property
     def stray(self) -> bytes:
         """What came that is no line of a stream of events: a page, or a whole reply."""
         return b"\n".join(self._stray)
+
+    def read_lines(self) -> list[JsonDict]:
+        """The stray lines as events, where each is a JSON object that says its type; else none."""
+        events = []
+        for line in self._stray:
+            try:
+                value = load_json(line) if line.strip() else {"type": ""}
+            except ValueError:
+                return []
+            if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+                return []
+            events.extend(self._mender.mend(value) if value["type"] else [])
+        self.torn = False
+        return events
 
     def feed(self, chunk: bytes) -> list[JsonDict]:
         """Take the next bytes and return the events they complete.
@@ -117,6 +138,7 @@ class EventDecoder:
                 self._name = line[6:].strip()
             elif line.partition(b":")[0] not in _FIELDS and not line.startswith(b":"):
                 self._stray.append(line)
+                self.torn = self.torn or any(mark in line for mark in _MARKUP)
                 self._stray_size += len(line) + 1
         if has_ended:
             self._size = self._stray_size + sum(map(len, self._held))
@@ -129,6 +151,8 @@ class EventDecoder:
             return []
         try:
             value = load_json(data.decode("utf-8", "surrogatepass"))  # as text: bytes would be asked for their encoding
+            if not isinstance(value, dict) and is_known(self._read_name()):
+                raise ValueError("an event of this name is an object")
         except ValueError:
             self.damaged += 1
             return [{"type": UNREADABLE, "event": self._read_name(), "data": data.decode("utf-8", "replace")}]

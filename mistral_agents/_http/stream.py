@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from typing_extensions import Self
 
-from mistral_agents._border.events import ERROR, FRAME, Record, StreamEnd, StreamError, StreamStart, UnknownEvent
+from mistral_agents._border.events import FRAME, Record, StreamEnd, StreamStart
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import Call
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import hide_echo, hide_echo_in, mask_credentials
+from mistral_agents._http.failures import UNREADABLE, is_failed_turn, is_turn_reply, named_status
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
 from mistral_agents._http.records import RequestRecord
@@ -23,15 +24,10 @@ from mistral_agents._http.replies import (
     Reply,
     failure_in,
     headers_of,
-    is_error_object,
-    is_failure,
-    is_turn_reply,
-    is_whole_answer,
-    named_status,
     parse_json,
     unreadable,
 )
-from mistral_agents._http.sse import UNREADABLE, EventDecoder
+from mistral_agents._http.sse import EventDecoder
 from mistral_agents._http.transport import Opened, Transport, reason
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
@@ -49,9 +45,10 @@ from mistral_agents.errors import (
 )
 from mistral_agents.turn import Turn
 
-_ERROR_NAMES = frozenset({"error", ERROR})
 _CUT = "The stream ended before `conversation.response.done`; the answer may be incomplete."
 _DAMAGED = "An event of the stream arrived damaged ({}); the answer may be incomplete."
+_SHOWN = 300
+_LAST = "{} What came last is no event that is known: {}"
 _CUT_BY = "{}: the stream broke off before its end; what came last is no event: {!r}"
 _NOT_A_STREAM = "{}: the service answered the request for a stream with something else: {!r}"
 
@@ -85,7 +82,6 @@ class _Reading:
         self._decoder = EventDecoder(transport.clients.max_body_bytes)
         self._fold = EventFold()
         self._pending: deque[JsonDict] = deque()
-        self._suspect: JsonDict | None = None
         self._whole: JsonDict | None = None
         self._opened: Opened | None = None
         self._record = RequestRecord(call.method, call.path)
@@ -108,13 +104,18 @@ class _Reading:
             self._whole if self._whole is not None and self._fold.done else self._fold.response(),
             headers=self.headers,
             unknown_events=list(self._fold.unknown),
-            complete=self._fold.done and not self._decoder.damaged,
+            complete=self._fold.done and not self._decoder.damaged and not self._has_hole,
         )
         if turn.conversation_id is None:
             turn.conversation_id = self.conversation_id
         if self._watch is not None and self._watch.policy:
             turn.policy = self._watch.policy
         return turn
+
+    @property
+    def _has_hole(self) -> bool:
+        """Whether something stood between the events that was perhaps one."""
+        return self._decoder.torn and self._whole is None
 
     @property
     def _after(self) -> str:
@@ -159,7 +160,10 @@ class _Reading:
             value = parse_json(content)
         except ValueError:
             value = None
-        if is_turn_reply(value) and not is_failure(value):
+            self._pending.extend(self._decoder.read_lines())
+        if self._pending:
+            return
+        if is_turn_reply(value) and not is_failed_turn(value):
             self._whole = value
             self._pending.extend(reply_events(value))
             return
@@ -172,7 +176,7 @@ class _Reading:
         text = content.decode("utf-8", "replace")
         began = self._has_begun
         kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
-        told = message.format(self._call.what, text[:200])
+        told = message.format(self._call.what, text[:_SHOWN])
         raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
 
     @property
@@ -180,8 +184,9 @@ class _Reading:
         return self._opened.token if self._opened is not None else ""
 
     def _hide_sent(self, event: JsonDict) -> None:
-        """Take out of an event that tells of a failure what credentials it repeats."""
-        hide_echo_in(event, self._call.body, self._token)
+        """Take out of an event that tells of a failure, and of those not known, what credentials they repeat."""
+        for one in (event, *self._fold.unknown):
+            hide_echo_in(one, self._call.body, self._token)
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None
@@ -212,24 +217,11 @@ class _Reading:
         """
         if isinstance(record, StreamStart) and self._watch is not None:
             self._watch.met(self.conversation_id, self._watch.policy)
-        elif isinstance(record, StreamError):
-            raise self._make_failed_error(record.event)
-        elif isinstance(record, UnknownEvent):
-            event = record.event
-            kind = event.get("type")
-            if is_whole_answer(event) and not self._fold.response()["outputs"]:
-                self._fold.unknown.remove(event)
-                self._whole = event
-                self._pending.extend(reply_events(event))
-                return
-            if kind == UNREADABLE and event.get("event") in _ERROR_NAMES:
-                self._hide_sent(event)
-                raise self._make_failed_error({"message": event.get("data")})
-            if kind == "error" or is_error_object(event) or (not kind and is_failure(event)):
-                raise self._make_failed_error(event)
-            if (event.get("error") or event.get("detail")) and "id" not in event:
-                self._hide_sent(event)
-                self._suspect = event  # an error of a kind not known yet: the turn failed, unless its end comes
+        elif self._fold.error is not None:
+            raise self._make_failed_error(self._fold.error)
+        elif self._whole is None and self._fold.whole is not None:
+            self._whole = self._fold.whole
+            self._pending.extend(reply_events(self._whole))
 
     def _finish(self) -> None:
         """The closing event is there.
@@ -238,16 +230,19 @@ class _Reading:
             StreamInterruptedError: An event before it can't be read, so that the answer may have a hole.
             TurnFailedError: Nothing was answered, but an event before it told of an error.
         """
+        if self._fold.has_failed:
+            raise self._make_failed_error(self._fold.suspect or {})
         if self._decoder.damaged:
             raise self._make_damaged_error()
-        if self._suspect is not None and not self._fold.response()["outputs"]:
-            raise self._make_failed_error(self._suspect)
+        if self._has_hole:
+            self._take_stray()
         if self._opened is not None and self._opened.hooks.traced:
             self._opened.hooks.end_stream_span(self._opened.response, self.turn.raw)
 
     def _make_damaged_error(self) -> StreamInterruptedError:
         count = f"{self._decoder.damaged} of them unreadable"
-        return StreamInterruptedError(_DAMAGED.format(count), hint=self._after, **self._collect_facts())
+        message = self._add_reason(_DAMAGED.format(count))
+        return StreamInterruptedError(message, hint=self._after, **self._collect_facts())
 
     def _check_end(self) -> None:
         """The bytes are at their end and all events were taken.
@@ -257,11 +252,23 @@ class _Reading:
         """
         if self._fold.done:
             return
-        if self._suspect is not None:
-            raise self._make_failed_error(self._suspect)
+        if self._fold.suspect is not None:
+            raise self._make_failed_error(self._fold.suspect)
         if self._decoder.damaged:
             raise self._make_damaged_error()
-        raise StreamInterruptedError(_CUT, hint=self._after, **self._collect_facts())
+        raise StreamInterruptedError(self._add_reason(_CUT), hint=self._after, **self._collect_facts())
+
+    def _add_reason(self, message: str) -> str:
+        """A message about a stream without its end, with what the service had told that may be the reason."""
+        fold = self._fold
+        if fold.suspect is not None:
+            told = read_error_message(fold.suspect)[0]
+            return f"{message} The service had told of an error: {told}" if told is not None else message
+        if not fold.unknown:
+            return message
+        last = fold.unknown[-1]
+        self._hide_sent(last)
+        return _LAST.format(message, repr(last.get("data") if last.get("type") == UNREADABLE else last)[:_SHOWN])
 
     def _collect_facts(self) -> JsonDict:
         return {
@@ -272,7 +279,8 @@ class _Reading:
 
     def _add_facts(self, error: MistralAgentsError) -> MistralAgentsError:
         for name, value in self._collect_facts().items():
-            setattr(error, name, value)
+            if value is not None:
+                setattr(error, name, value)
         return error
 
     def _make_failed_error(self, event: JsonDict) -> MistralAgentsError:
@@ -293,8 +301,8 @@ class _Reading:
 
     def _take_found(self, turn: Turn) -> None:
         """Tell a turn that was applied and whose stream was lost before its first event, as its stream would have."""
-        self._whole, self._suspect, self._opened, self._over = turn.raw, None, None, False
-        self._decoder = EventDecoder(self._transport.clients.max_body_bytes)
+        self._whole, self._opened, self._over = turn.raw, None, False
+        self._decoder, self._fold = EventDecoder(self._transport.clients.max_body_bytes), EventFold()
         self._pending.extend(reply_events(turn.raw))
 
     def _type_failure(self, error: Exception) -> Exception:
@@ -308,12 +316,10 @@ class _Reading:
         if sdk_layer.timed_out(error):
             seconds = self._transport.idle_seconds_of(self._call)
             message = f"The stream fell silent for {seconds:g} s (stream_idle_timeout, else timeout)."
-            told = self._suspect if self._suspect is not None else {}
-            return TimeoutExceededError(_add_reason(message, told), hint=self._after, **self._collect_facts())
+            return TimeoutExceededError(self._add_reason(message), hint=self._after, **self._collect_facts())
         if sdk_layer.is_transport_error(error):
             text = f"The stream broke off: {mask_credentials(reason(error))}"
-            told = self._suspect if self._suspect is not None else {}
-            return StreamInterruptedError(_add_reason(text, told), hint=self._after, **self._collect_facts())
+            return StreamInterruptedError(self._add_reason(text), hint=self._after, **self._collect_facts())
         return error
 
     def _note_end(self, error: BaseException | None) -> None:
@@ -327,11 +333,6 @@ class _Reading:
             self._opened.hooks.fail_span(error, self._opened.response, self._fold.response())
         else:
             self._opened.hooks.leave_span(self.conversation_id)
-
-
-def _add_reason(message: str, event: JsonDict) -> str:
-    told = read_error_message(event)[0] if event else None
-    return f"{message} The service had told of an error: {told}" if told is not None else message
 
 
 class TurnStream(_Reading):

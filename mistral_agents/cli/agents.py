@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_agents._api.records import Agent, masked
+from mistral_agents._api.records import Agent
+from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
 from mistral_agents.cli.exits import DIFFERS, OK
 from mistral_agents.cli.session import CommandSession, find_session

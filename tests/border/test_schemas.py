@@ -139,6 +139,56 @@ def test_what_strict_cannot_say_is_named_or_not_promised() -> None:
         make_tool("f", None, {"type": "object", "properties": {"any": {"type": "object"}}}, strict=True)
 
 
+TWO = [{"type": "object", "properties": {name: {"type": "string"}}} for name in "ab"]
+CONTRADICTIONS = {
+    "several objects in one": ({"allOf": TWO}, "put together of several"),
+    "an object and what is added": ({**TWO[0], "allOf": [{"$ref": "#/$defs/more"}]}, "put together of several"),
+    "one of two fields": (
+        {**TWO[0], "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        "rules for its fields .oneOf",
+    ),
+    "a field that asks for another": ({**TWO[0], "dependentRequired": {"a": ["b"]}}, "dependentRequired"),
+    "a field that may not be": ({"type": "object", "properties": {"a": True, "b": False}}, "must not be there"),
+}
+
+
+@pytest.mark.parametrize(("part", "words"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_closing_never_makes_a_schema_that_nothing_fits(part: dict[str, Any], words: str) -> None:
+    schema = {"title": "Form", "type": "object", "properties": {"part": part}, "$defs": {"more": TWO[1]}}
+    form = describe_form(schema)
+    assert form.strict is False
+    assert form.schema == schema
+    with pytest.raises(ConfigurationError, match=words):
+        describe_form(schema, strict=True)
+
+
+def test_several_rules_for_a_text_may_be_strict() -> None:
+    named = {"allOf": [{"type": "string", "minLength": 1}, {"type": "string", "pattern": "^a"}]}
+    alone = {"allOf": [{"$ref": "#/$defs/more"}], "description": "As pydantic 1 writes it."}
+    schema = {"type": "object", "properties": {"a": named, "b": alone}, "$defs": {"more": TWO[1]}}
+    assert describe_form(schema).strict is True
+
+
+def test_null_stands_for_what_is_left_out() -> None:
+    bare = {"type": "object", "properties": None, "required": None, "additionalProperties": None}
+    assert make_tool("f", None, bare)["function"]["parameters"] == {"type": "object"}
+    field = {"type": "integer", "default": None, "enum": [None, 1], "items": None}
+    sent = describe_form({**bare, "properties": {"null": field, "items": {"type": "string"}}}).schema["properties"]
+    assert sent == {"null": {"type": "integer", "default": None, "enum": [None, 1]}, "items": {"type": "string"}}
+
+
+def test_a_reference_may_be_written_as_in_an_address() -> None:
+    defs = {"My Type": {"type": "string"}, "50%25": {"type": "integer"}}
+    fields = {"a": {"$ref": "#/$defs/My%20Type"}, "b": {"$ref": "#/$defs/50%25"}}
+    schema = {"type": "object", "properties": fields, "$defs": defs}
+    assert describe_form(schema, strict=False).schema == schema
+
+
+def test_references_in_a_circle_at_the_top_end() -> None:
+    defs = {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}
+    assert describe_form({"title": "Round", "$ref": "#/$defs/A", "$defs": defs}).wrapped
+
+
 FORMS = {
     "bare": PERSON,
     "titled": {**PERSON, "title": "Person", "description": "A person."},
@@ -235,6 +285,19 @@ def test_a_value_that_does_not_fit_is_an_error() -> None:
 )
 def test_json_with_words_around_it(text: str) -> None:
     assert read_json(text) == {"a": 1}
+
+
+def test_halves_of_characters_that_an_answer_escapes_are_replaced() -> None:
+    text = '{"name": "a\\ud83d", "parts": []}'
+    assert read_json(text) == {"name": "a\ufffd", "parts": []}
+    assert describe_form(Part).parse(text) == Part(name="a\ufffd")
+    assert read_json('{"name": "\\ud83d\\ude00"}') == {"name": "\U0001f600"}
+
+
+def test_half_a_character_waits_for_its_other_half_while_an_answer_is_written() -> None:
+    form = describe_form(PERSON)
+    assert form.read_partly({"name": ["x\ud83d", "a\ud83d"]}) == {"name": ["x", "a"]}
+    assert form.read_partly({"name": "\ud83d!"}) == {"name": "\ufffd!"}
 
 
 @pytest.mark.parametrize("text", ["", "no", '{"a": 1', '[{"a": 1}, {"a"', '{"a": {"b": 1}', '```json\n{"a": \n```'])

@@ -16,6 +16,15 @@ HEAVY = (
     "llama_index_mistral_agents",
 )
 
+LATER = (
+    "mistral_agents.conversations",
+    "mistral_agents.batches",
+    "mistral_agents._api.planner",
+    "mistral_agents._http.transport",
+    "langchain_mistral_agents._structured",
+)
+"""What only a call needs, or one method."""
+
 
 @pytest.mark.parametrize(
     "statement",
@@ -30,6 +39,15 @@ def test_nothing_heavy_is_loaded(statement: str) -> None:
     code = f"{statement}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_call_needs_is_loaded_with_the_first_call() -> None:
+    code = f"from langchain_mistral_agents import ChatMistralAgent\nimport sys\nprint([m for m in {LATER!r} if m in sys.modules])"
+    code += (
+        f"\nChatMistralAgent(model='m').mistral.conversations\nprint([m for m in {LATER[2:4]!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", str(list(LATER[2:4]))]
 
 
 def test_the_package_alone_loads_nothing() -> None:

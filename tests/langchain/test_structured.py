@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
 from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from langchain_mistral_agents import ChatMistralAgent
+from langchain_mistral_agents._structured import GrowingValue
 from mistral_agents import CodeInterpreter
 from mistral_agents.errors import ConfigurationError
 from tests.support.running import Standin
@@ -47,6 +51,59 @@ def test_json_mode_without_a_schema(model: ChatMistralAgent, scripted: ScriptedM
     scripted.script(say('{"a": 1}'))
     assert model.with_structured_output(method="json_mode").invoke("json") == {"a": 1}
     assert scripted.requests[0]["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("schema", [None, {"title": "Note", "type": "object", "properties": {"a": {"type": "string"}}}])
+@pytest.mark.parametrize(("text", "last"), [(r'{"a": "\ud83d\ude00"}', "\U0001f600"), (r'{"a": "b\ud83d"}', "b\ufffd")])
+def test_no_value_of_a_stream_holds_half_a_character(
+    model: ChatMistralAgent, scripted: ScriptedModel, schema: Any, text: str, last: str
+) -> None:
+    scripted.script(say(text))
+    method: Any = "json_mode" if schema is None else "json_schema"
+    values: Any = list(model.with_structured_output(schema, method=method).stream("json"))
+    assert values[-1] == {"a": last}
+    parser: Any = model.with_structured_output(schema, method=method)
+    grown = [value for end in range(1, len(text)) for value in GrowingValue(parser.steps[-1]).take(text[:end])]
+    assert {value["a"] for value in grown if value} <= {last, "b", ""}
+
+
+CUT = {"a cut text": say('{"value": 3'), "another text": say('{"worth": 3}'), "words": say("three")}
+CUT |= {"a cut call": call("Total", '{"value": 3'), "another call": call("Total", '{"worth": 3}')}
+
+
+async def _list_values(runnable: Any, way: str) -> list[Any]:
+    return list(runnable.stream("1 + 2")) if way == "sync" else [value async for value in runnable.astream("1 + 2")]
+
+
+@pytest.mark.parametrize("answer", CUT.values(), ids=CUT.keys())
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_a_stream_is_read_as_strictly_as_a_call(
+    model: ChatMistralAgent, scripted: ScriptedModel, answer: Any, way: str
+) -> None:
+    """What broke off is no value, though its last guess may look like one."""
+    method: Any = "function_calling" if answer.calls else "json_schema"
+    scripted.script(answer, answer, answer)
+    asked = model.with_structured_output(Total, method=method)
+    with pytest.raises(OutputParserException):
+        asked.invoke("1 + 2")
+    with pytest.raises(OutputParserException):
+        await _list_values(asked, way)
+    reported: Any = model.with_structured_output(Total, method=method, include_raw=True)
+    found = reduce(add, await _list_values(reported, way))
+    assert found["parsed"] is None
+    assert isinstance(found["parsing_error"], OutputParserException)
+    assert isinstance(found["raw"], AIMessage)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_the_last_value_of_a_stream_is_the_whole_one(
+    model: ChatMistralAgent, scripted: ScriptedModel, way: str
+) -> None:
+    scripted.script(say('```json\n{"value": 3}\n```'), say('{"value": 3}'))
+    assert (await _list_values(model.with_structured_output(Total), way))[-1] == Total(value=3)
+    found = reduce(add, await _list_values(model.with_structured_output(Total, include_raw=True), way))
+    assert found["parsed"] == Total(value=3)
+    assert found["parsing_error"] is None
 
 
 def test_include_raw_reports_what_cannot_be_parsed(model: ChatMistralAgent, scripted: ScriptedModel) -> None:

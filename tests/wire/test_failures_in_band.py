@@ -12,6 +12,7 @@ from mistral_agents.errors import (
     RateLimitedError,
     ResponseFormatError,
     ServerFailureError,
+    StreamInterruptedError,
     TurnFailedError,
 )
 
@@ -27,6 +28,14 @@ BODIES = [
     ({"status": 401, "message": "who are you"}, AuthenticationError, "who are you"),
     ({**REPLY, "outputs": [{"object": "error", "message": "it died"}]}, TurnFailedError, "it died"),
     ({**REPLY, "outputs": [{"object": "error", "message": "slow", "code": 429}]}, TurnFailedError, "slow"),
+    ({**REPLY, "outputs": [{"type": "error", "message": "it died"}]}, TurnFailedError, "it died"),
+    ({**REPLY, "outputs": [], "error": {"message": "it died"}}, TurnFailedError, "it died"),
+    ({**REPLY, "outputs": None, "detail": "it died"}, TurnFailedError, "it died"),
+    ({"conversation_id": "conv_1", "message": "it died"}, TurnFailedError, "it died"),
+    ({"conversation_id": "conv_1", "message": "it died", "code": 502}, ServerFailureError, "it died"),
+    ({"errors": [{"message": "it died"}]}, TurnFailedError, "it died"),
+    ({"error": "busy", "error_description": "all taken"}, TurnFailedError, "busy: all taken"),
+    ({"message": "Internal error", "detail": "it died"}, TurnFailedError, "Internal error: it died"),
 ]
 
 
@@ -37,7 +46,20 @@ def test_a_turn_that_failed_in_a_200_is_an_error_with_its_reason(make_client, wi
     with pytest.raises(kind, match=says) as caught:
         take_turn(make_client(max_retries=0), way)
     assert caught.value.body == body
+    assert caught.value.conversation_id == body.get("conversation_id")
     assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_beside_a_report_is_an_answer(make_client, wire, way):
+    outputs = [*REPLY["outputs"], {"type": "error", "message": "a tool died"}]
+    wire.answer((200, {**REPLY, "outputs": outputs, "detail": "a tool died"}))
+    turn = take_turn(make_client(), way)
+    assert (turn.text, turn.complete, [entry.type for entry in turn.entries]) == (
+        "hi",
+        True,
+        ["message.output", "error"],
+    )
 
 
 @pytest.mark.parametrize("body", [{"object": "error", "message": "no"}, {"detail": "no"}, {"error": {"message": "no"}}])
@@ -64,8 +86,27 @@ def test_a_record_with_a_field_called_error_is_a_record(make_client, wire):
         b"event: error\ndata: all taken\n\n",
         b'{"object":"error","message":"all taken"}',
         b'{"detail":"all taken"}\n',
+        b'event: ERROR\ndata: {"message":"all taken"}\n\n',
+        b'event: exception\ndata: {"message":"all taken"}\n\n',
+        b'data: {"type":"response.failed","response":{"error":{"message":"all taken"}}}\n\n',
+        b'data: {"message":"all taken","code":500}\n\n',
+        b'data: ["all taken"]\n\n',
+        b'data: {"type":"conversation.response.done","error":{"message":"all taken"}}\n\n',
     ],
-    ids=["object", "named error", "unknown kind", "no JSON", "no event", "a line"],
+    ids=[
+        "object",
+        "named error",
+        "unknown kind",
+        "no JSON",
+        "no event",
+        "a line",
+        "capitals",
+        "exception",
+        "failed",
+        "no name",
+        "a list",
+        "in the end",
+    ],
 )
 def test_an_error_of_any_form_in_a_stream_is_its_reason(make_client, wire, way, event):
     wire.answer((200, sse(STARTED, delta("hal"), event)))
@@ -87,6 +128,56 @@ def test_an_unknown_event_about_an_error_is_the_reason_where_no_answer_comes(mak
         take_turn(make_client(), way)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [STARTED, b'data: {"message":"all taken","code":3505}\n\n', DONE],
+        [STARTED, {"type": "response.failed", "message": "all taken"}, DONE],
+        [{**STARTED, "error": {"message": "all taken"}}, DONE],
+        [STARTED, {**DONE, "detail": "all taken"}],
+        [b'{"object":"error","message":"all taken"}\n\n', DONE],
+    ],
+    ids=["no name", "failed", "in the start", "in the end", "a line"],
+)
+def test_an_end_without_an_answer_does_not_hide_the_reason(make_client, wire, way, events):
+    wire.answer((200, sse(*events)))
+    with pytest.raises(MistralAgentsError, match="all taken"):
+        take_turn(make_client(), way)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize("last", [b"data: all taken\n\n", {"type": "brand.new", "why": "all taken"}])
+def test_what_came_last_in_a_broken_stream_is_told(make_client, wire, way, last):
+    wire.answer((200, sse(STARTED, delta("hal"), last)))
+    with pytest.raises(StreamInterruptedError, match="all taken") as caught:
+        take_turn(make_client(), way)
+    assert caught.value.turn.text == "hal"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\n\r\n"], ids=["mark", "blank lines"])
+def test_a_stream_is_one_whatever_stands_before_it(make_client, wire, way, before):
+    wire.answer((200, before + sse(STARTED, delta("hi"), DONE)))
+    assert take_turn(make_client(), way).text == "hi"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\n\n"])
+def test_a_line_of_json_for_each_event_is_a_stream(make_client, wire, way, newline):
+    wire.answer((200, newline.join(map(json.dumps, (STARTED, delta("hel"), delta("lo"), DONE))).encode()))
+    turn = take_turn(make_client(), way)
+    assert (turn.text, turn.conversation_id, turn.complete, turn.usage.total_tokens) == ("hello", "conv_1", True, 3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_lines_of_json_that_break_off_are_no_answer(make_client, wire, way):
+    wire.answer((200, "\n".join(map(json.dumps, (STARTED, delta("hel")))).encode()))
+    with pytest.raises(MistralAgentsError) as caught:
+        take_turn(make_client(), way)
+    assert caught.value.conversation_id == "conv_1"
+
+
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize("name", ["", "event: error\n", "event: conversation.response.error\n"])
 def test_a_stream_that_is_refused_before_it_began_has_the_kind_of_its_status(make_client, wire, way, name):
@@ -95,7 +186,7 @@ def test_a_stream_that_is_refused_before_it_began_has_the_kind_of_its_status(mak
         take_turn(make_client(max_retries=0), way)
 
 
-@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_whole_reply_as_one_event_is_the_answer(make_client, wire, way):
     wire.answer((200, b"data: " + json.dumps(REPLY).encode() + b"\n\n"))
     turn = take_turn(make_client(), way)
@@ -115,6 +206,7 @@ def test_a_stream_instead_of_a_whole_reply_may_be_cut_or_tell_of_a_failure(make_
     with pytest.raises(ResponseFormatError) as cut:
         take_turn(make_client(max_retries=0), "call")
     assert "hel" in cut.value.body
+    assert cut.value.conversation_id == "conv_1"
     with pytest.raises(TurnFailedError, match="it died"):
         take_turn(make_client(max_retries=0), "call")
 

@@ -45,6 +45,24 @@ def test_one_unreadable_event_means_that_the_turn_is_not_complete(make_client, w
     assert caught.value.conversation_id == "conv_1"
 
 
+@STREAMS
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'ta: {"type":"message.output.delta","content":" and fi"}\n\n',
+        b"<html>\n<p>Bad gateway\n</html>\n\n",
+        b"event: conversation.response.done\ndata: null\n\n",
+        b'event: message.output.delta\ndata: "fi"\n\n',
+    ],
+    ids=["a field's name", "a page", "an end of nothing", "a text that is no event"],
+)
+def test_what_stands_where_an_event_was_means_that_the_turn_is_not_complete(make_client, wire, way, odd):
+    wire.answer((200, sse(STARTED, delta("forty"), odd, delta("-two"), DONE)))
+    with pytest.raises(StreamInterruptedError) as caught:
+        take_turn(make_client(), way)
+    assert (caught.value.turn.text, caught.value.turn.complete) == ("forty-two", False)
+
+
 def test_nobody_who_reads_events_sees_the_end_of_a_damaged_stream(make_client, wire):
     wire.answer((200, sse(STARTED, b"data: {nonsense\n\n", DONE)))
     seen = []
@@ -55,7 +73,14 @@ def test_nobody_who_reads_events_sees_the_end_of_a_damaged_stream(make_client, w
 
 @STREAMS
 def test_what_is_no_damage_is_passed_over(make_client, wire, way):
-    odd = [b": ping\n\n", b"data: [DONE]\n\n", b"id: 7\nretry: 10\n\n", b"data: null\n\n", STARTED, {"type": "new"}]
+    odd = [
+        b": ping\n\n",
+        b"data: [DONE]\n\n",
+        b"id: 7\nretry: 10\nx-later: 1\n\0\n\n",
+        b"data: null\n\n",
+        STARTED,
+        {"type": "new"},
+    ]
     wire.answer((200, sse(STARTED, *odd, delta("42"), DONE, b"data: [DONE]\n\n")))
     assert take_turn(make_client(), way).text == "42"
 
