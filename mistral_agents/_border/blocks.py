@@ -295,6 +295,11 @@ def make_text_only(parts: Sequence[Part], what: str) -> str:
     return "\n".join(texts)
 
 
+def make_thought(text: str) -> JsonDict:
+    """A thought of an answer, to be sent again."""
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}], "closed": True}
+
+
 def note_instructions(text: str) -> str:
     """What says instructions to whoever has others: an agent, or a conversation that was begun with others."""
     return f"Instructions for what follows:\n\n{text}"
