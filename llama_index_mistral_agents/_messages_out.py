@@ -24,6 +24,7 @@ from mistral_agents._border.calls import (
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
+from mistral_agents.confirmation import confirm_each
 from mistral_agents.entries import (
     assistant_message,
     function_call,
@@ -59,13 +60,10 @@ def confirmations(message: ChatMessage, *, allow: bool | Collection[str]) -> lis
         allow: Whether all are allowed, or the ids of those that are.
     """
     pending = [call["id"] for call in message.additional_kwargs.get("pending_confirmations", ())]
-    allowed = frozenset(pending if allow is True else () if allow is False else allow)
-    return [_make_confirmation(call_id, "allow" if call_id in allowed else "deny") for call_id in pending]
-
-
-def _make_confirmation(call_id: str, decision: str) -> ChatMessage:
-    mark = {"tool_call_id": call_id, "confirmation": decision}
-    return ChatMessage(role=MessageRole.TOOL, content=decision, additional_kwargs=mark)
+    return [
+        ChatMessage(role=MessageRole.TOOL, content=told["confirmation"], additional_kwargs=told)
+        for told in confirm_each(pending, allow)
+    ]
 
 
 def text_of(message: ChatMessage) -> str:
