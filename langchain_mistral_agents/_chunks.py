@@ -87,7 +87,10 @@ def generation_of(message: AIMessageChunk) -> ChatGenerationChunk:
     """The generation of a chunk, copied as in `write_text`."""
     content = message.content
     text = content if isinstance(content, str) else str(message.text)
-    return copy_with(_GENERATION, message=message, text=text)
+    if message.chunk_position != "last":
+        return copy_with(_GENERATION, message=message, text=text)
+    facts = {"finish_reason": message.response_metadata.get("finish_reason")}
+    return copy_with(_GENERATION, message=message, text=text, generation_info=facts)
 
 
 def _join_text(steps: Sequence[Step]) -> str | None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from langchain_core.caches import BaseCache
-from langchain_core.callbacks import Callbacks
+from langchain_core.callbacks import BaseRunManager, Callbacks
 from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -245,18 +245,22 @@ class AgentSettings(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        name = kwargs.get("model", self.model if self.agent_id is None else self.agent_id)
-        params = LangSmithParams(ls_provider="mistral", ls_model_type="chat", ls_model_name=str(name))
-        temperature = kwargs.get("temperature", self._completion.get("temperature"))
-        max_tokens = kwargs.get("max_tokens", self._completion.get("max_tokens"))
-        words = stop if stop is not None else self.stop
+        named = {name: value for name, value in kwargs.items() if value is not None}
+        given = {**self._completion, **named, **named.get("completion_args", {})}
+        model = given.get("model", self.model) if self.agent_id is None else self.agent_id
+        params = LangSmithParams(ls_provider="mistral", ls_model_type="chat", ls_model_name=str(model))
+        temperature, max_tokens = given.get("temperature"), given.get("max_tokens")
+        words = given.get("stop", stop if stop is not None else self.stop)
         if temperature is not None:
             params["ls_temperature"] = temperature
         if max_tokens is not None:
             params["ls_max_tokens"] = max_tokens
         if words:
-            params["ls_stop"] = words
+            params["ls_stop"] = [words] if isinstance(words, str) else words
         return params
+
+    _run: BaseRunManager | None = PrivateAttr(default=None)
+    """The run of one streamed call, below which its hosted tools are shown; a model of a user has none."""
 
     _resumes: bool = PrivateAttr(default=False)
     """Whether functions of its answers run here, so that the same words said again go on with them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +12,12 @@ from langchain_core.callbacks import (
     BaseRunManager,
     CallbackManager,
 )
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.uuid import uuid7
 from pydantic import PrivateAttr
 from typing_extensions import override
 
@@ -74,6 +77,29 @@ class TurnCatcher(BaseCallbackHandler):
         return callbacks
 
 
+def foresee_run(config: RunnableConfig | None, model: BaseChatModel) -> tuple[RunnableConfig, BaseRunManager | None]:
+    """The config of a streamed call with its run's id, and that run's manager; None where nobody looks on.
+
+    LangChain gives a stream no manager of its run, so the runs of hosted tools could not be shown below it.
+    """
+    known = ensure_config(config)
+    metadata = known.get("metadata")
+    place = CallbackManager.configure(
+        known.get("callbacks"), model.callbacks, model.verbose, known.get("tags"), model.tags, metadata, model.metadata
+    )
+    if not place.handlers:
+        return known, None
+    run_id = known.get("run_id") or uuid7()
+    shown = BaseRunManager(
+        run_id=run_id,
+        handlers=place.handlers,
+        inheritable_handlers=place.inheritable_handlers,
+        inheritable_tags=place.inheritable_tags,
+        inheritable_metadata=place.inheritable_metadata,
+    )
+    return {**known, "run_id": run_id}, shown
+
+
 def _make_child(
     run_manager: BaseRunManager, kind: type[CallbackManager] | type[AsyncCallbackManager], metadata: JsonDict
 ) -> Any:
@@ -117,23 +143,11 @@ def _read_run(entry: ToolExecution) -> HostedRun:
     return HostedRun(entry.name, entry.args, entry.info, entry.error, known)
 
 
-def runs_of_message(message: AIMessage) -> list[HostedRun]:
-    """The runs of hosted tools in an answer; a message knows no times."""
-    blocks: list[Any] = list(message.content_blocks)
-    results = {block["tool_call_id"]: block for block in blocks if block["type"] == "server_tool_result"}
-    calls = [block for block in blocks if block["type"] == "server_tool_call" and block["id"] in results]
-    return [_pair_blocks(call, results[call["id"]]) for call in calls]
-
-
-def _pair_blocks(call: JsonDict, result: JsonDict) -> HostedRun:
-    failed = result["status"] == "error"
-    error = str(result["output"].get("result")) if failed else None
-    return HostedRun(call.get("extras", {}).get("name", call["name"]), call["args"], result["output"], error)
-
-
-def trace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
-    """Show each run of a hosted tool as a tool run below a run."""
-    for hosted in runs:
+def trace_runs(turn: Turn, run_manager: BaseRunManager | None) -> None:
+    """Show each run of a hosted tool of a turn as a tool run below a run; None where nobody looks on."""
+    if run_manager is None:
+        return
+    for hosted in runs_of_turn(turn):
         run = _make_child(run_manager, CallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             run.on_tool_error(RuntimeError(hosted.error))
@@ -141,9 +155,11 @@ def trace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
             run.on_tool_end(hosted.output)
 
 
-async def atrace_runs(runs: Iterable[HostedRun], run_manager: BaseRunManager) -> None:
+async def atrace_runs(turn: Turn, run_manager: BaseRunManager | None) -> None:
     """As `trace_runs`, without blocking."""
-    for hosted in runs:
+    if run_manager is None:
+        return
+    for hosted in runs_of_turn(turn):
         run = await _make_child(run_manager, AsyncCallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             await run.on_tool_error(RuntimeError(hosted.error))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -23,7 +23,7 @@ from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
 from langchain_mistral_agents._tools import as_tool, seal_headers, seal_tools
-from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, runs_of_turn, trace_runs
+from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
     FORM_QUESTION,
@@ -51,16 +51,16 @@ Form = TypeVar("Form")
 
 
 def _prepare_call(config: RunnableConfig | None, kwargs: Mapping[str, Any]) -> JsonDict:
-    """The options of a call before anything is traced: names are checked, headers sealed.
+    """The options of a call before anything is traced: under their own names, checked, headers sealed.
 
     `configurable.conversation_id` counts as the keyword of that name. `metadata` goes on under its other name, since
     LangChain uses this one for traces.
     """
-    resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
-    ready = {("conversation_metadata" if name == "metadata" else name): value for name, value in kwargs.items()}
-    for name in ("headers", "default_headers"):
-        if ready.get(name) is not None:
-            ready[name] = seal_headers(ready[name])
+    ready = resolve_options(kwargs, what="ChatMistralAgent", where="call", others=_TRACED)
+    if "metadata" in ready:
+        ready["conversation_metadata"] = ready.pop("metadata")
+    if "headers" in ready:
+        ready["headers"] = seal_headers(ready["headers"])
     found = ensure_config(config).get("configurable", {}).get("conversation_id")
     return ready if found is None or "conversation_id" in ready else {**ready, "conversation_id": found}
 
@@ -140,13 +140,15 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     def stream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
-        return super().stream(input, config, **_prepare_call(config, kwargs))
+        model, config = self._follow(config)
+        return super(ChatMistralAgent, model).stream(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def astream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, **_prepare_call(config, kwargs)):
+        model, config = self._follow(config)
+        async for chunk in super(ChatMistralAgent, model).astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
     @override
@@ -214,10 +216,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         **kwargs: object,
     ) -> ChatResult:
         turn, request = run(self._answer(messages, stop, kwargs))
-        result = self._make_result(turn, request)
-        if run_manager is not None:
-            trace_runs(runs_of_turn(turn), run_manager)
-        return result
+        trace_runs(turn, run_manager)
+        return self._make_result(turn, request)
 
     @override
     async def _agenerate(
@@ -228,10 +228,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         **kwargs: object,
     ) -> ChatResult:
         turn, request = await arun(self._answer(messages, stop, kwargs))
-        result = self._make_result(turn, request)
-        if run_manager is not None:
-            await atrace_runs(runs_of_turn(turn), run_manager)
-        return result
+        await atrace_runs(turn, run_manager)
+        return self._make_result(turn, request)
 
     @override
     def _generate_with_cache(
@@ -242,7 +240,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         **kwargs: object,
     ) -> ChatResult:
         """A kept turn is never taken from a cache: a cached answer would not reach the conversation."""
-        model = self._without(cache=False) if _is_kept(kwargs) else self
+        model = self._place(kwargs, run_manager)
         return BaseChatModel._generate_with_cache(model, messages, stop, run_manager, **kwargs)
 
     @override
@@ -253,8 +251,23 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        model = self._without(cache=False) if _is_kept(kwargs) else self
+        model = self._place(kwargs, run_manager)
         return await BaseChatModel._agenerate_with_cache(model, messages, stop, run_manager, **kwargs)
+
+    def _follow(self, config: RunnableConfig | None) -> tuple[ChatMistralAgent, RunnableConfig]:
+        """The model and the config of a streamed call, whose hosted tools are to be runs below its own."""
+        known, shown = foresee_run(config, self)
+        return self if shown is None else self._below(shown), known
+
+    def _place(self, kwargs: Mapping[str, Any], run_manager: BaseRunManager | None) -> ChatMistralAgent:
+        model = self._without(cache=False) if _is_kept(kwargs) else self
+        return model if run_manager is None or not run_manager.handlers else model._below(run_manager)
+
+    def _below(self, run: BaseRunManager) -> ChatMistralAgent:
+        """A model of one call, whose streams show their hosted tools below this run."""
+        copied = self.model_copy()
+        copied._run = run
+        return copied
 
     def _answer(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
@@ -322,6 +335,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     ) -> Iterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
+            trace_runs(turn, self._run)
             yield _tell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = run(self._plan(messages, stop, kwargs))
@@ -334,6 +348,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
                 if chunks.is_over:
                     break
             turn = stream.turn
+        trace_runs(turn, self._run)
         for last in chunks.end(turn):
             yield _tell(last, run_manager)
 
@@ -347,6 +362,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
+            await atrace_runs(turn, self._run)
             yield await _atell(as_chunk(make_answer(turn, request.sent)), run_manager)
             return
         request = await arun(self._plan(messages, stop, kwargs))
@@ -360,6 +376,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
                     if chunks.is_over:
                         break
                 turn = stream.turn
+        await atrace_runs(turn, self._run)
         for last in chunks.end(turn):
             yield await _atell(last, run_manager)
 
@@ -376,6 +393,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
         if self._find_form(kwargs) is not None:
             turn, request = run(self._answer(messages, stop, kwargs))
+            trace_runs(turn, run_manager)
             yield from events_of_message(make_answer(turn, request.sent))
             return
         request = run(self._plan(messages, stop, kwargs))
@@ -389,6 +407,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
                 if protocol.is_over:
                     break
             turn = stream.turn
+        trace_runs(turn, run_manager)
         yield from protocol.end(turn)[1]
 
     async def _astream_chat_model_events(
@@ -402,6 +421,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
         if self._find_form(kwargs) is not None:
             turn, request = await arun(self._answer(messages, stop, kwargs))
+            await atrace_runs(turn, run_manager)
             for each in events_of_message(make_answer(turn, request.sent)):
                 yield each
             return
@@ -418,6 +438,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
                     if protocol.is_over:
                         break
                 turn = stream.turn
+        await atrace_runs(turn, run_manager)
         for each in protocol.end(turn)[1]:
             yield each
 

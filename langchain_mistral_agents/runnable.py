@@ -26,7 +26,7 @@ from langchain_mistral_agents._local_tools import (
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._tools import as_tool, unsealed
-from langchain_mistral_agents._traces import TurnCatcher, atrace_runs, runs_of_message, trace_runs, with_turn
+from langchain_mistral_agents._traces import TurnCatcher, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
@@ -303,7 +303,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     run(self._remember(chunk, config))  # at once: the reader may leave the stream at any chunk
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                trace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:
@@ -352,7 +351,6 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                     await arun(self._remember(chunk, config))
                     yield chunk
                 rounds.answer = merge_chunks(chunks)
-                await atrace_runs(runs_of_message(rounds.answer), run_manager)
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:

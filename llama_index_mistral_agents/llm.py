@@ -188,10 +188,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
         facts = FACTS.get(found.get("model", ""))
-        if found.get("context_window") is None and facts is not None:
-            found["context_window"] = facts.context
-        if found.get("callback_manager") is None:
-            found["callback_manager"] = Settings.callback_manager
+        if facts is not None:
+            found.setdefault("context_window", facts.context)
+        found.setdefault("callback_manager", Settings.callback_manager)
         super().__init__(**found)
 
     @field_serializer("tools")
@@ -436,6 +435,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         Args:
             message: The answer, with `additional_kwargs["pending_confirmations"]`.
             allow: Whether all are allowed, or the ids of those that are.
+
+        Raises:
+            ConfigurationError: An id is none of a call that waits.
         """
         return confirmations(message, allow=allow)
 

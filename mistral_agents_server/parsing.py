@@ -1,4 +1,4 @@
-"""Documents to pages of text: TXT, MD, PDF, DOCX, HTML, and CSV and JSON as they are."""
+"""Documents to pages of text: TXT, MD, PDF, DOCX, HTML, mails and saved pages, and CSV and JSON as they are."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import re
 from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
 from mistral_agents_server.readers.docx import read_docx
 from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.mail import is_mail, read_mail
 from mistral_agents_server.readers.pdf import read_pdf
-from mistral_agents_server.readers.plain import decode
+from mistral_agents_server.readers.plain import decode, show_escapes
 from mistral_agents_server.uploads import extension_of
 
 __all__ = ["UnreadableError", "parse"]
 
 _HTML_NAMES = ("htm", "html", "shtml", "xht", "xhtml")
-_ANYTHING_NAMES = ("", "asp", "aspx", "cgi", "doc", "docx", "jsp", "pdf", "php")
+_MAIL_NAMES = ("eml", "mht", "mhtml")
+_JSON_NAMES = ("geojson", "ipynb", "json", "json5", "jsonl", "ndjson")
+_ANYTHING_NAMES = ("", "asp", "aspx", "cgi", "doc", "docx", "jsp", "pdf", "php", "xls")
 """Under these a page of HTML is often saved: it is known by how it begins."""
 
 _HTML_START = re.compile(
@@ -62,7 +65,10 @@ def _read(name: str, data: bytes) -> list[str]:
     _refuse_known_kinds(data)
     if extension in _HTML_NAMES or (extension in _ANYTHING_NAMES and _HTML_START.match(data)):
         return [html_text(decode_html(data))]
-    return decode(data).split(PAGE_BREAK)
+    if extension in _MAIL_NAMES or (extension in _ANYTHING_NAMES and is_mail(data)):
+        return [read_mail(data)]
+    text = decode(data)
+    return (show_escapes(text) if extension in _JSON_NAMES else text).split(PAGE_BREAK)
 
 
 def _pdf_start(data: bytes, extension: str) -> int | None:

@@ -369,7 +369,7 @@ def resolve_options(
         given: Options as the caller wrote them.
         what: Who takes them, for errors.
         where: Where they were given.
-        others: Names that are not in the table and that the caller knows; they pass as they are, None included.
+        others: Names that are not in the table and that the caller knows; their values are not looked at.
         without: Options of the table that the caller can't take.
 
     Raises:
@@ -381,7 +381,8 @@ def resolve_options(
     for name, value in given.items():
         option = _BY_NAME.get(name)
         if name in passed and (option is None or where not in option.given):
-            found[name] = value
+            if value is not None:
+                found[name] = value
             continue
         if option is None or option.name in refused:
             raise _explain_unknown_name(name, what, where, passed, refused)

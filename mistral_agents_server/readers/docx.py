@@ -17,12 +17,21 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
+from mistral_agents_server.readers.formulas import formula_text, raised
 from mistral_agents_server.readers.html import decode_html, html_text
 from mistral_agents_server.readers.numbering import ListNumbers
+from mistral_agents_server.readers.symbols import read_symbols
 from mistral_agents_server.readers.xml import attribute_of, child_of, children_of, is_on, name_of, text_value
 
 _MAX_UNPACKED_BYTES = 256 * 1024**2
 _OTHER_KINDS = {"xl/": "an Excel workbook", "ppt/": "a PowerPoint presentation"}
+_NAMED_KINDS = {
+    "application/vnd.oasis.opendocument.text": "an OpenDocument text",
+    "application/vnd.oasis.opendocument.spreadsheet": "an OpenDocument spreadsheet",
+    "application/vnd.oasis.opendocument.presentation": "an OpenDocument presentation",
+    "application/epub+zip": "an EPUB book",
+}
+"""What an archive says that it is, in its part `mimetype`."""
 _HIDDEN = frozenset({"del", "moveFrom", "delText", "delInstrText", "instrText", "pPr", "rPr", "tblPr", "tcPr", "trPr"})
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
 _BREAK = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "-", "lastRenderedPageBreak": PAGE_BREAK}
@@ -74,6 +83,9 @@ class _Package:
         for kind, target in self.relations("").values():
             if kind == "officeDocument" and not any(target.startswith(folder) for folder in _OTHER_KINDS):
                 return target
+        stated = self.read("mimetype")[:99].decode("ascii", "replace") if "mimetype" in self.names else ""
+        if stated in _NAMED_KINDS:
+            raise UnreadableError(f"it is {_NAMED_KINDS[stated]}: save it as DOCX or PDF")
         kinds = (words for folder, words in _OTHER_KINDS.items() if any(name.startswith(folder) for name in self.names))
         raise UnreadableError(f"it is {next(kinds, 'an archive')}, not a DOCX file")
 
@@ -274,7 +286,8 @@ class _Document:
                 continue
             if name == "r":
                 if not self._is_hidden(element):
-                    yield from self._run_texts(element, story)
+                    text = read_symbols("".join(self._run_texts(element, story)), _font_of(element))
+                    yield (raised(text) or text) if _is_raised(element) else text
                 else:
                     self._follow_fields(element, story)
             elif name == "AlternateContent":
@@ -320,8 +333,10 @@ class _Document:
                 yield from self._ruby(element, story)
             elif name == "AlternateContent":
                 yield from self._run_texts(_chosen(element), story)
+            elif name == "oMath":
+                yield formula_text(element)
             else:
-                yield from self._texts(element, story)  # links, insertions, content controls, fields, formulas
+                yield from self._texts(element, story)  # links, insertions, content controls, fields
 
     def _turn_field(self, element: Element, story: _Story) -> None:
         turn = attribute_of(element, "fldCharType")
@@ -349,7 +364,7 @@ class _Document:
         return mark
 
     def _boxes(self, drawing: Iterable[Element], story: _Story) -> list[str]:
-        """The text boxes of a drawing, and the words of a diagram (SmartArt)."""
+        """The text boxes of a drawing, and the words of a diagram (SmartArt), a chart or WordArt."""
         found: list[str] = []
         for element in drawing:
             name = name_of(element)
@@ -359,17 +374,30 @@ class _Document:
                 found += self._boxes(_chosen(element), story)
             elif name == "relIds":
                 found += self._diagram(element, story)
+            elif name == "chart":
+                found += self._chart(element, story)
+            elif name == "textpath":  # WordArt, watermarks
+                found.append(attribute_of(element, "string") or "")
             else:
                 found += self._boxes(element, story)
         return found
 
     def _diagram(self, ids: Element, story: _Story) -> list[str]:
-        _, target = self._package.relations(story.part).get(attribute_of(ids, "dm") or "", ("", ""))
-        if target not in self._package.names:
+        root = self._tree_of(attribute_of(ids, "dm"), story)
+        return _drawn_paragraphs(root) if root is not None else []
+
+    def _chart(self, chart: Element, story: _Story) -> list[str]:
+        """The titles of a chart and of its axes, and the names of what it shows, each once."""
+        root = self._tree_of(attribute_of(chart, "id"), story)
+        if root is None:
             return []
-        paragraphs = (one for one in self._package.tree(target).iter() if name_of(one) == "p")
-        texts = ("".join(one.text or "" for one in paragraph.iter() if name_of(one) == "t") for paragraph in paragraphs)
-        return [text for text in texts if text.strip()]
+        named = (value for one in root.iter() if name_of(one) in ("tx", "cat", "strDim") for value in one.iter())
+        names = (value.text or "" for value in named if name_of(value) in ("v", "pt"))
+        return list(dict.fromkeys(text.strip() for text in (*_drawn_paragraphs(root), *names) if text.strip()))
+
+    def _tree_of(self, relation: str | None, story: _Story) -> Element | None:
+        _, target = self._package.relations(story.part).get(relation or "", ("", ""))
+        return self._package.tree(target) if target in self._package.names else None
 
     def _foreign(self, chunk: Element, story: _Story) -> list[str]:
         """A part in another format that Word shows in place: HTML, or text."""
@@ -402,10 +430,25 @@ class _Document:
 
 
 def _symbol(element: Element) -> str:
-    """A character inserted from a font; those of symbol fonts (Unicode's private use area) are pictures of no text."""
+    """A character inserted from a font."""
     code = attribute_of(element, "char") or ""
     character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else ""
-    return character if character.isprintable() else ""
+    return text if (text := read_symbols(character, attribute_of(element, "font") or "")).isprintable() else ""
+
+
+def _font_of(run: Element) -> str:
+    fonts = child_of(child_of(run, "rPr"), "rFonts")
+    return (attribute_of(fonts, "ascii") or "") if fonts is not None else ""
+
+
+def _is_raised(run: Element) -> bool:
+    return text_value(child_of(child_of(run, "rPr"), "vertAlign")) == "superscript"
+
+
+def _drawn_paragraphs(root: Element) -> list[str]:
+    paragraphs = (one for one in root.iter() if name_of(one) == "p")
+    texts = ("".join(one.text or "" for one in paragraph.iter() if name_of(one) == "t") for paragraph in paragraphs)
+    return [text for text in texts if text.strip()]
 
 
 def _chosen(alternatives: Element) -> Iterable[Element]:

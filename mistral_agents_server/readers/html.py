@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
+from mistral_agents_server.readers.formulas import formula_text, raised
+from mistral_agents_server.readers.numbering import written_number
 from mistral_agents_server.readers.plain import decode
 
 if TYPE_CHECKING:
@@ -36,6 +39,13 @@ _UNREAD = frozenset(
         *("script", "style", "template", "title", "track", "video"),
     }
 )
+_APART = frozenset({"button", "text"})
+"""Elements that stand in a line, each for itself: buttons, and the words of a drawing."""
+_LIST_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_LIST_STYLES = re.compile(r"list-style(?:-type)?\s*:\s*(lower|upper)-(alpha|latin|roman)", re.IGNORECASE)
+_KEEPING_STYLE = re.compile(r"white-space\s*:\s*(?:pre|pre-wrap|break-spaces)\s*(?:;|!|$)", re.IGNORECASE)
+_XHTML = re.compile(r"\A\s*<\?xml\b|\bxmlns\s*=\s*[\"']http://www\.w3\.org/1999/xhtml")
+_EMPTY_ELEMENT = re.compile(r"<([a-zA-Z][\w:.-]*)((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/>")
 _SHOWN_INPUTS = (None, "", "button", "email", "number", "reset", "search", "submit", "tel", "text", "url")
 _HEADING = re.compile(r"h[1-6]")
 _HIDING_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -156,6 +166,8 @@ class _Opened:
 
 def html_text(source: str) -> str:
     """The text that a browser shows of a page, its title first."""
+    if _XHTML.search(source, 0, _DECLARED_WITHIN):
+        source = _EMPTY_ELEMENT.sub(_close_empty, source)
     page = parse_html(source)
     root = page.root
     if root is None:
@@ -167,6 +179,12 @@ def html_text(source: str) -> str:
         else:
             text.leave(node)
     return _with_title(page, text.whole())
+
+
+def _close_empty(element: re.Match[str]) -> str:
+    """An element that XML lets end itself (`<script src="a"/>`), which HTML would go on with."""
+    is_void = element[1].lower() in _NOT_COUNTED - {"td", "th", "tr", "tbody", "thead", "tfoot"}
+    return element[0] if is_void else f"<{element[1]}{element[2]}></{element[1]}>"
 
 
 def _with_title(page: LexborHTMLParser, text: str) -> str:
@@ -186,7 +204,7 @@ def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
         if entered and not _is_shown(node):
             continue
         yield node, entered
-        if entered:
+        if entered and node.tag != "math":
             stack.append((node, False))
             child = node.last_child
             while child is not None:
@@ -211,6 +229,7 @@ class _List:
     """An open list; `number` is None for one without numbers."""
 
     number: int | None
+    form: str = ""
 
 
 @dataclass(slots=True)
@@ -221,6 +240,7 @@ class _Writer:
     _breaks: int = 0  # line ends that must stand before the next words
     _space: bool = False
     _kept: int = 0  # how many elements are open that keep spaces
+    _raised: int = 0  # how many elements are open that hold a number above the line
     _rows: list[bool] = field(default_factory=list)  # for each open row, whether its cells are one line
     _cells: list[int] = field(default_factory=list)  # for each open row, its cells so far
     _lists: list[_List] = field(default_factory=list)
@@ -245,19 +265,24 @@ class _Writer:
             self._write("“")
         elif tag == "rt":
             self._write("(")
+        elif tag == "math":
+            self._write(_read_formula(node))
+        elif tag == "sup":
+            self._raised += _is_raised(node)
+        elif tag in _APART:
+            self._write(" ")
 
     def _enter_block(self, node: LexborNode, tag: str) -> None:
         if tag == "tr":
             self._rows.append(node.css_first(_ROW_OF_BLOCKS) is None)
             self._cells.append(0)
         elif tag in ("ol", "ul", "menu", "dir"):
-            self._lists.append(_List(_number(node, "start", 1) if tag == "ol" else None))
+            self._lists.append(_List(_number(node, "start", 1), _list_form(node)) if tag == "ol" else _List(None))
         elif tag == "li":
             self._mark = self._item_mark(node)
         elif _HEADING.fullmatch(tag):
             self._mark = "#" * int(tag[1]) + " "
-        elif tag in _PREFORMATTED:
-            self._kept += 1
+        self._kept += _keeps_spaces(node, tag)
 
     def _item_mark(self, node: LexborNode) -> str:
         number = self._lists[-1].number if self._lists else None
@@ -265,7 +290,7 @@ class _Writer:
             return "- "
         number = _number(node, "value", number)
         self._lists[-1].number = number + 1
-        return f"{number}. "
+        return f"{written_number(self._lists[-1].form, number)}. "
 
     def _enter_cell(self) -> None:
         if not self._rows or not self._rows[-1]:
@@ -281,7 +306,7 @@ class _Writer:
         """End an element."""
         tag = node.tag
         if tag in _BLOCKS or (tag in _LINES and tag != "br"):
-            self._leave_block(str(tag))
+            self._leave_block(node, str(tag))
             self._break(2 if tag in _BLOCKS else 1)
         elif tag == "textarea":
             self._kept -= 1
@@ -290,15 +315,18 @@ class _Writer:
             self._write("”")
         elif tag == "rt":
             self._write(")")
+        elif tag == "sup":
+            self._raised -= _is_raised(node)
+        elif tag in _APART:
+            self._write(" ")
 
-    def _leave_block(self, tag: str) -> None:
+    def _leave_block(self, node: LexborNode, tag: str) -> None:
         if tag == "tr":
             self._rows.pop()
             self._cells.pop()
         elif tag in ("ol", "ul", "menu", "dir"):
             self._lists.pop()
-        elif tag in _PREFORMATTED:
-            self._kept -= 1
+        self._kept -= _keeps_spaces(node, tag)
         if tag == "li" or _HEADING.fullmatch(tag):
             self._mark = ""
 
@@ -316,6 +344,8 @@ class _Writer:
             self._breaks, self._space = 0, False
 
     def _write(self, text: str) -> None:
+        if self._raised:
+            text = raised(text.strip()) or text
         if self._kept:
             self._write_words(text.replace("\u00a0", " "))
             return
@@ -341,6 +371,35 @@ class _Writer:
     def whole(self) -> str:
         """All that was written."""
         return "".join(self._parts).strip("\n").rstrip()
+
+
+def _keeps_spaces(node: LexborNode, tag: str) -> bool:
+    return tag in _PREFORMATTED or bool(_KEEPING_STYLE.search(node.attributes.get("style") or ""))
+
+
+def _is_raised(node: LexborNode) -> bool:
+    """Whether all that an element holds is a number."""
+    inner = node.first_child
+    while inner is not None and inner.next is None and inner.tag != "-text":
+        inner = inner.first_child
+    return inner is not None and inner.next is None and raised((inner.text_content or "").strip()) is not None
+
+
+def _list_form(node: LexborNode) -> str:
+    """How the numbers of a list are written, as its type or its own style says."""
+    found = _LIST_STYLES.search(node.attributes.get("style") or "")
+    if found is None:
+        return _LIST_FORMS.get(node.attributes.get("type") or "", "")
+    kind = "Roman" if found[2].lower() == "roman" else "Letter"
+    return f"{found[1].lower()}{kind}"
+
+
+def _read_formula(node: LexborNode) -> str:
+    try:
+        source = (node.html or "").replace("&nbsp;", "\u00a0")
+        return formula_text(ElementTree.fromstring(source))  # noqa: S314 (of a page that was parsed, without entities)
+    except (ElementTree.ParseError, RecursionError):
+        return node.text(deep=True, separator=" ") or ""
 
 
 def _number(node: LexborNode, name: str, otherwise: int) -> int:

@@ -98,7 +98,12 @@ def _levels(abstract: Element | None) -> dict[int, _Level]:
 def _written(counts: dict[int, int], levels: dict[int, _Level], index: int, is_legal: bool) -> str:
     level = levels.get(index)
     number = counts.get(index, level.start if level is not None else 1)
-    return _FORMS.get(level.form if level is not None and not is_legal else "", str)(number)
+    return written_number(level.form if level is not None and not is_legal else "", number)
+
+
+def written_number(form: str, number: int) -> str:
+    """A number in one of the forms of lists (`lowerLetter`, `upperRoman` …); as figures in any other."""
+    return _FORMS.get(form, str)(number)
 
 
 def _letters(number: int) -> str:

@@ -17,6 +17,9 @@ _BYTE_ORDER_MARKS = (
 )
 _NO_TEXT = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f\ufffd\ufffe\uffff\ud800-\udfff]")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ESCAPED = re.compile(r"\\\\|(?:\\u[0-9a-fA-F]{4})+")
+_SHIFTED = (b"\x1b$B", b"\x1b$@")
+"""How Japanese begins in ISO-2022-JP, whose bytes are those of ASCII."""
 _LEAST_WIDE = 4
 _MANY = 10
 _MOST_NO_TEXT = 0.02
@@ -25,6 +28,10 @@ _LEAST_CONFIDENCE = 0.06
 """Below it chardet's guesses of short texts are wrong more often than "Windows-1252" is."""
 
 _GUESSED_BYTES = 65536
+_LEAST_OLD = 24
+"""Bytes: encodings of DOS and of ISO are taken for one of Windows, and the other way round, where there are fewer."""
+_LATIN = ("iso8859-1", "iso8859-15")
+"""Western texts in these are read as Windows-1252, which browsers take them for."""
 
 
 def decode(data: bytes) -> str:
@@ -43,6 +50,8 @@ def decode(data: bytes) -> str:
     if data.count(0) > len(data) * _FEW_NULS and not _is_narrow(data, kept):
         return _require_text(data.decode(_wide_encoding(data), "replace"))
     text = kept.decode("utf-8", "replace")
+    if text.isascii() and any(mark in kept for mark in _SHIFTED):
+        return _require_text(kept.decode("iso2022_jp", "replace"))
     is_doubtful = text.isascii() or not _was_utf8(text, certain=True)
     if is_doubtful and _CONTROLS.search(kept if text.isascii() else data) and (wide := _wide_text(data)) is not None:
         return wide
@@ -104,9 +113,27 @@ def _wide_text(data: bytes) -> str | None:
 def _guess_encoding(data: bytes) -> str:
     import chardet
 
-    guess = chardet.detect(data[:_GUESSED_BYTES], encoding_era=chardet.EncodingEra.MODERN_WEB)
+    eras, sample = chardet.EncodingEra, data[:_GUESSED_BYTES]
+    guess = chardet.detect(sample, encoding_era=eras.MODERN_WEB)
+    if len(data) >= _LEAST_OLD:
+        older = chardet.detect(sample, encoding_era=eras.MODERN_WEB | eras.LEGACY_ISO | eras.DOS)
+        if older["confidence"] > guess["confidence"] and older["encoding"] not in _LATIN:
+            guess = older
     encoding = guess["encoding"]
     return encoding if encoding is not None and guess["confidence"] >= _LEAST_CONFIDENCE else "cp1252"
+
+
+def show_escapes(text: str) -> str:
+    r"""JSON with its letters in place of their codes (`\u00e9`), which many programs write for all but ASCII."""
+
+    def show(found: re.Match[str]) -> str:
+        if found[0] == "\\\\":
+            return found[0]
+        letters = "".join(chr(int(code, 16)) for code in found[0].split("\\u")[1:])
+        letters = letters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return letters if letters.isprintable() and not {'"', "\\"} & {*letters} else found[0]
+
+    return _ESCAPED.sub(show, text)
 
 
 def _require_text(text: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
+from llama_index_mistral_agents import MistralAgentLLM
 from mistral_agents import Conversation, MistralAgents
 from mistral_agents import options as typed
 from mistral_agents._border.options import (
@@ -61,6 +63,17 @@ def test_aliases_are_one_option() -> None:
 def test_none_was_not_given_and_n_of_one_asks_for_nothing() -> None:
     assert resolved(temperature=None, n=1, stream_usage=True, seed=None) == {}
     assert resolved(temperature=0.0, stop="x") == {"temperature": 0.0, "stop": "x"}
+
+
+def test_none_was_not_given_for_what_only_a_framework_knows_either() -> None:
+    unset: Any = {"streaming": None, "disable_streaming": None, "include_response_headers": None, "verbose": None}
+    model = ChatMistralAgent(model="m", api_key="k", **unset)
+    assert model == ChatMistralAgent(model="m", api_key="k")
+    unset = {"context_window": None, "pydantic_program_mode": None, "callback_manager": None, "system_prompt": None}
+    llm = MistralAgentLLM("m", api_key="k", **unset)
+    assert llm.context_window == MistralAgentLLM("m", api_key="k").context_window
+    unset = {"max_rounds": None, "conversations": None, "store": None, "name": None}
+    assert MistralAgentRunnable(agent_id="ag_1", api_key="k", **unset).max_rounds == 10
 
 
 @pytest.mark.parametrize(

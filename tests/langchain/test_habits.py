@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import reduce
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.tracers.context import collect_runs
+from langchain_core.utils.uuid import uuid7
 from pydantic import BaseModel
 
 from langchain_mistral_agents import (
@@ -27,6 +29,7 @@ from langchain_mistral_agents import (
     _counting,
     to_portable_messages,
 )
+from langchain_mistral_agents._traces import foresee_run
 from mistral_agents import CodeInterpreter, Connector, MistralAgents, WebSearch
 from mistral_agents._api.model_facts import FACTS, ModelFacts
 from scripts.model_facts import PLACE, read_facts, renew, write_rows
@@ -413,6 +416,89 @@ async def test_hosted_tools_are_child_runs_with_their_times(prepared: Make, wire
     metadata = (run.child_runs[0].extra or {})["metadata"]
     assert (metadata["started_at"], metadata["completed_at"]) == (times["created_at"], times["completed_at"])
     assert "boom" in str(run.child_runs[1].error)
+
+
+async def ask_in_events(model: ChatMistralAgent) -> None:
+    _ = [event async for event in model.astream_events("q", version="v2")]
+
+
+STREAMED: dict[str, Callable[[ChatMistralAgent], Any]] = {
+    "stream": lambda model: list(model.stream("q")),
+    "astream": lambda model: collect(model.astream("q")),
+    "invoke that streams": lambda model: model.model_copy(update={"streaming": True}).invoke("q"),
+    "ainvoke that streams": lambda model: model.model_copy(update={"streaming": True}).ainvoke("q"),
+    "events": ask_in_events,
+}
+
+
+async def collect(chunks: Any) -> list[Any]:
+    return [chunk async for chunk in chunks]
+
+
+@pytest.mark.parametrize("ask", STREAMED.values(), ids=STREAMED.keys())
+async def test_hosted_tools_of_streams_are_child_runs_too(
+    prepared: Make, wire: Wire, ask: Callable[[ChatMistralAgent], Any]
+) -> None:
+    wire.answer((200, sse(*events())))
+    model = prepared()
+    with collect_runs() as runs:
+        asked = ask(model)
+        _ = await asked if inspect.isawaitable(asked) else asked
+    (run,) = runs.traced_runs
+    assert [child.name for child in run.child_runs] == ["web_search", "document_library", "code_interpreter"]
+    assert run.child_runs[0].inputs == {"query": "x"}
+    assert "boom" in str(run.child_runs[2].error)
+    assert run.outputs is not None
+    assert run.outputs["generations"][0][0]["generation_info"] == {"finish_reason": "tool_calls"}
+    assert model._run is None
+
+
+def test_a_stream_that_nobody_watches_is_not_prepared_for_traces(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, sse(*events())))
+    assert foresee_run({"run_name": "x"}, prepared())[1] is None
+    config: Any = {"run_id": uuid7(), "callbacks": [BaseCallbackHandler()]}
+    known, shown = foresee_run(config, prepared())
+    assert shown is not None
+    assert known.get("run_id") == shown.run_id == config["run_id"]
+
+
+NAMES_OF_OTHERS: Any = {"model_name": "other", "max_completion_tokens": 5, "stop_sequences": ["x"], "seed": 1}
+ASKED: dict[str, Callable[[ChatMistralAgent], Any]] = {
+    "invoke": lambda model: model.invoke("q", **NAMES_OF_OTHERS, model_kwargs={"temperature": 0.4}),
+    "stream": lambda model: list(model.stream("q", **NAMES_OF_OTHERS, model_kwargs={"temperature": 0.4})),
+    "bind": lambda model: model.bind(**NAMES_OF_OTHERS, completion_args={"temperature": 0.4}).invoke("q"),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
+def test_traces_tell_what_a_call_asked_under_any_name(
+    prepared: Make, wire: Wire, ask: Callable[[ChatMistralAgent], Any]
+) -> None:
+    wire.answer((200, sse(*events())) if ask is ASKED["stream"] else (200, REPLY))
+    with collect_runs() as runs:
+        ask(prepared(temperature=0.9))
+    extra = runs.traced_runs[0].extra or {}
+    told = {name: value for name, value in extra["metadata"].items() if name in LANGSMITH}
+    assert told == {"ls_model_name": "other", "ls_temperature": 0.4, "ls_max_tokens": 5, "ls_stop": ["x"]}
+    params = extra["invocation_params"]
+    assert {name: params[name] for name in ("model", "max_tokens", "stop", "random_seed")} == {
+        "model": "other",
+        "max_tokens": 5,
+        "stop": ["x"],
+        "random_seed": 1,
+    }
+
+
+LANGSMITH = ("ls_model_name", "ls_temperature", "ls_max_tokens", "ls_stop")
+
+
+def test_traces_tell_the_model_where_a_call_leaves_it_open(prepared: Make, wire: Wire) -> None:
+    wire.answer((200, REPLY))
+    model = prepared(temperature=0.9)
+    with collect_runs() as runs:
+        model.invoke("q", model=None, temperature=None)
+    metadata = (runs.traced_runs[0].extra or {})["metadata"]
+    assert (metadata["ls_model_name"], metadata["ls_temperature"]) == (model.model, 0.9)
 
 
 def test_options_and_tools_are_readable_in_traces(prepared: Make, wire: Wire) -> None:

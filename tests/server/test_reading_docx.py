@@ -29,6 +29,10 @@ def run(text: str, properties: str = "") -> str:
     return f"<w:r>{f'<w:rPr>{properties}</w:rPr>' if properties else ''}<w:t xml:space='preserve'>{text}</w:t></w:r>"
 
 
+def math(text: str) -> str:
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
 def field(kind: str) -> str:
     return f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>'
 
@@ -70,6 +74,16 @@ TWICE = (
         (f"{run('beside')}<w:r>{TWICE}</w:r>", "beside\n\nboxed"),
         ("<w:ruby><w:rt><w:r><w:t>かん</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>漢</w:t></w:r></w:rubyBase></w:ruby>", "漢(かん)"),
         (f"{run('sum ')}<m:oMath><m:r><m:t>a+b</m:t></m:r></m:oMath>", "sum a+b"),
+        (f"<m:oMath><m:f><m:num>{math('a+b')}</m:num><m:den>{math('2')}</m:den></m:f></m:oMath>", "(a+b)/2"),
+        (f"<m:oMath>{math('f')}<m:d><m:e>{math('x')}</m:e><m:e>{math('y')}</m:e></m:d></m:oMath>", "f(x|y)"),
+        (f"<m:oMath><m:sSup><m:e>{math('x')}</m:e><m:sup>{math('-2')}</m:sup></m:sSup></m:oMath>", "x⁻²"),
+        (f"<m:oMath><m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{math('i=1')}</m:sub><m:sup>{math('n')}</m:sup><m:e>{math('i')}</m:e></m:nary></m:oMath>", "∑_(i=1)^n i"),
+        (f"<m:oMath><m:func><m:fName>{math('sin')}</m:fName><m:e>{math('x')}</m:e></m:func></m:oMath>", "sin x"),
+        (f"<m:oMath><m:rad><m:deg>{math('3')}</m:deg><m:e>{math('x')}</m:e></m:rad></m:oMath>", "³√(x)"),
+        (f"{run('10')}{run('3', '<w:vertAlign w:val=`superscript`/>'.replace('`', chr(34)))} {run('1st')}", "10³1st"),
+        (f"{run('±'.replace('±', chr(0xF0B1)), '<w:rFonts w:ascii=`Symbol`/>'.replace('`', chr(34)))}{run(chr(0xF0B1) + '5')}", "±5"),
+        ("<w:r><w:sym w:font='Symbol' w:char='F06D'/><w:t>m</w:t></w:r>", "μm"),
+        ("<w:r><w:pict><v:shape><v:textpath string='DRAFT'/></v:shape></w:pict></w:r>", "DRAFT"),
         (f"<w:bdo w:val='rtl'>{run('turned')}</w:bdo>", "turned"),
         (f"{run('10 k')}<w:r><w:sym w:font='Calibri' w:char='03A9'/></w:r>", "10 kΩ"),
         (f"{run('done ')}<w:r><w:sym w:font='Wingdings' w:char='F0FC'/><w:sym w:char='x'/><w:t>yes</w:t></w:r>", "done yes"),
@@ -162,6 +176,23 @@ def with_part(name: str, kind: str, xml: str, document: docx.document.Document |
     part = Part(PackURI(f"/word/{name}"), "application/xml", xml.encode(), document.part.package)
     document.part.relate_to(part, kind)
     return document
+
+
+def test_the_words_of_a_chart_are_read_once() -> None:
+    names = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    title = "<c:title><c:tx><c:rich><a:p><a:r><a:t>Sales </a:t></a:r><a:r><a:t>2024</a:t></a:r></a:p></c:rich></c:tx></c:title>"
+    months = "<c:cat><c:strRef><c:strCache><c:pt><c:v>May</c:v></c:pt><c:pt><c:v>June</c:v></c:pt></c:strCache></c:strRef></c:cat>"
+    series = "".join(
+        f"<c:ser><c:tx><c:strRef><c:strCache><c:pt><c:v>{name}</c:v></c:pt></c:strCache></c:strRef></c:tx>{months}</c:ser>"
+        for name in ("North", "South")
+    )
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/chart"
+    document = with_part("charts/chart1.xml", relation, f"<c:chartSpace {names}>{title}{series}</c:chartSpace>")
+    [key] = [one.rId for one in document.part.rels.values() if one.reltype == relation]
+    used = f'{names} xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+    drawing = f'<w:r {W}><w:drawing><c:chart {used} r:id="{key}"/></w:drawing></w:r>'
+    document.add_paragraph("See")._p.append(parse_xml(drawing))
+    assert read(document).split("\n\n") == ["See", "Sales 2024", "North", "May", "June", "South"]
 
 
 @pytest.mark.parametrize("kind", ["footnote", "endnote"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from contextlib import suppress
 
 import pytest
 from fpdf import FPDF
@@ -76,6 +78,17 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<input value=Send type=submit><input type=hidden value=no><textarea> a\n b</textarea>", "Send\n a\n b"),
         ("line<br>two<hr>three", "line\ntwo\n\nthree"),
         ("&lt;b&gt; &amp; &copy; &#8364;", "<b> & © €"),
+        (
+            "10<sup>3</sup> m<sup><a>2</a></sup> in 2019<sup>4</sup>, 1<sup>st</sup> <sup>[1]</sup>",
+            "10³ m² in 2019⁴, 1st [1]",
+        ),
+        ("<ol type=a><li>x<li>y</ol><ol style='list-style: upper-roman' start=4><li>z</ol>", "a. x\nb. y\n\nIV. z"),
+        ("<div style='color: red; white-space: pre'>if a:\n    b</div> <p>c\n d", "if a:\n    b\n\nc d"),
+        ("<button>Go</button><button>Stop</button><svg><text>low</text><text>high</text></svg>", "Go Stop low high"),
+        ("<math><mfrac><mi>a</mi><mrow><mn>2</mn><mo>+</mo><mi>b</mi></mrow></mfrac></math>", "a/(2+b)"),
+        ("<math><semantics><msup><mi>x</mi><mn>2</mn></msup><annotation>x^2</annotation></semantics></math>", "x²"),
+        ("<math><msqrt><mi>x</mi></msqrt><mo>&nbsp;</mo><b @=1>y</math>", "√(x) y"),
+        ("<?xml version='1.0'?><html><head><title/><script src='a'/></head><body><a id='b'/>shown<br/>", "shown"),
     ],
 )
 def test_what_a_browser_shows(source: str, shown: str) -> None:
@@ -162,15 +175,74 @@ def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text
         ("gb18030", "维修前请关闭进水阀门。安全规则"),
         ("cp949", "수리하기 전에 밸브를 닫으십시오. 안전 규칙"),
         ("cp1253", "Κλείστε τη βαλβίδα πριν από τη συντήρηση"),
+        ("iso8859-2", "Każdy pracownik musi nosić kask, rękawice i zgłaszać wszystkie usterki."),
+        ("cp852", "Każdy pracownik musi nosić kask, rękawice i zgłaszać wszystkie usterki."),
+        ("cp866", "Закройте впускной клапан перед ремонтом."),
+        ("cp850", "Der Fluß führt Hochwasser, die Brücke über die Mühle ist gesperrt."),
+        ("iso2022_jp", "安全規則 is read"),
     ],
 )
 def test_texts_of_older_encodings_are_guessed(encoding: str, text: str) -> None:
     assert parse("a.txt", text.encode(encoding)) == [text]
 
 
+def test_json_has_its_letters_in_place_of_their_codes() -> None:
+    source = r'{"a": "caf\u00e9 \ud83d\ude80", "b": "\\u00e9 \u0022 \ud83d"}'
+    assert parse("a.json", source.encode()) == [r'{"a": "café 🚀", "b": "\\u00e9 \u0022 ' + "\ufffd" + '"}']
+    assert parse("a.txt", source.encode()) == [source]
+
+
+# --- mails and saved pages ---
+
+ALTERNATIVES = (
+    b"Content-Type: multipart/alternative; boundary=in\n\n--in\nContent-Type: text/plain\n\nplain\n"
+    b'--in\nContent-Type: text/html; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n\n'
+    b"<p>Gr=C3=B6=C3=9Fe of the va=\nlve</p>\n--in--\n"
+)
+PICTURE = b'--out\nContent-Type: image/png; name="a.png"\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--out--\n'
+SAVED = b'MIME-Version: 1.0\nContent-Type: multipart/related; boundary="out"\n\n--out\n' + ALTERNATIVES + PICTURE
+
+
+@pytest.mark.parametrize("name", ["a.mht", "a.mhtml", "export.doc"])
+def test_a_page_saved_as_one_file_is_read_as_a_page(name: str) -> None:
+    assert parse(name, SAVED) == ["Größe of the valve"]
+    assert parse(name, b"From: <Saved by Blink>\nSubject: x\n" + SAVED) == ["Größe of the valve"]
+
+
+def test_a_mail_is_read_with_its_headers_and_names_what_is_attached() -> None:
+    mail = b"From: Ada <a@example.org>\nSubject: =?utf-8?B?R3LDtsOfZQ==?= =?none?Q?x?=\n" + SAVED.replace(
+        b"related", b"mixed"
+    )
+    [text] = parse("a.eml", mail)
+    assert text.startswith("From: Ada <a@example.org>\nSubject: ")
+    assert text.endswith("\n\nGröße of the valve\n\n[Attached: a.png]")
+    [forwarded] = parse(
+        "a.eml", b"From: B\nSubject: Fw\nContent-Type: message/rfc822\n\n" + mail.replace(b" =?none?Q?x?=", b"")
+    )
+    assert "Subject: Größe\n" in forwarded
+    assert "of the valve" in forwarded
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=60), st.integers(0, len(SAVED)))
+def test_a_damaged_mail_is_read_or_refused(noise: bytes, place: int) -> None:
+    with suppress(UnreadableError):
+        parse("a.eml", b"From: Ada\n" + SAVED[:place] + noise + SAVED[place:])
+
+
+def archive(kind: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("mimetype", kind)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (archive("application/vnd.oasis.opendocument.text"), "OpenDocument text"),
+        (archive("application/epub+zip"), "EPUB"),
+        (archive("application/x-other"), "an archive"),
         (bytes(range(256)) * 4, "binary"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "picture"),
         (b"{\\rtf1\\ansi Text}", "RTF"),

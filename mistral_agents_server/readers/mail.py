@@ -1,0 +1,95 @@
+"""Mails, and pages that Word and browsers save as one file (MHTML), as the usual programs show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.errors import MessageError
+from email.header import decode_header, make_header
+from email.message import Message
+
+from mistral_agents_server.readers import UnreadableError
+from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.plain import decode
+
+_START = re.compile(rb"\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){0,40}?MIME-Version:", re.IGNORECASE)
+_SAVED_BY = "<Saved by"
+_HEADERS = ("From", "To", "Cc", "Date", "Subject")
+
+
+def is_mail(data: bytes) -> bool:
+    """Whether bytes begin as mails do whose parts are coded."""
+    return _START.match(data[:8192]) is not None
+
+
+def read_mail(data: bytes) -> str:
+    """The text of a mail, behind its headers, or of a saved page; what is attached is named.
+
+    Raises:
+        UnreadableError: it is none, or a part of it is no text.
+    """
+    try:
+        return "\n\n".join(text for text in _message_texts(message_from_bytes(data)) if text.strip())
+    except (MessageError, ValueError, LookupError, RecursionError) as error:
+        raise UnreadableError(f"it is no mail or saved page that can be read: {error}") from error
+
+
+def _message_texts(message: Message) -> Iterator[str]:
+    sender = str(message.get("From", _SAVED_BY))
+    if not sender.startswith(_SAVED_BY):  # as Chromium names itself, where Word names nobody
+        named = ((name, message[name]) for name in _HEADERS)
+        yield "\n".join(f"{name}: {_header_text(value)}" for name, value in named if value)
+    yield from _part_texts(message)
+
+
+def _header_text(value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (MessageError, ValueError, LookupError):  # coded in a way that nobody knows
+        return str(value)
+
+
+def _part_texts(part: Message) -> Iterator[str]:
+    kind = part.get_content_type()
+    if part.get_content_disposition() == "attachment" or not (part.is_multipart() or kind.startswith("text/")):
+        name = part.get_filename()
+        if name:
+            yield f"[Attached: {name}]"
+    elif kind == "message/rfc822":
+        for message in _children(part):
+            yield from _message_texts(message)
+    elif part.is_multipart():
+        chosen = _children(part)
+        if kind == "multipart/related":
+            chosen = chosen[:1]
+        elif kind == "multipart/alternative":
+            chosen = [max(chosen, key=_preference)] if chosen else []
+        for one in chosen:
+            yield from _part_texts(one)
+    else:
+        yield _decode_text(part, kind)
+
+
+def _children(part: Message) -> list[Message]:
+    found = part.get_payload()
+    return [one for one in found if isinstance(one, Message)] if isinstance(found, list) else []
+
+
+def _preference(part: Message) -> int:
+    """Of parts that say the same, programs show the page, or what holds it."""
+    kind = part.get_content_type()
+    return 2 if kind in ("text/html", "multipart/related") else 1 if kind == "text/plain" else 0
+
+
+def _decode_text(part: Message, kind: str) -> str:
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
+    charset = part.get_content_charset()
+    try:
+        text = data.decode(charset, "replace") if charset else None
+    except LookupError:  # an encoding that nobody knows
+        text = None
+    if kind == "text/html":
+        return html_text(text if text is not None else decode_html(data))
+    return text if text is not None else decode(data)
