@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mistral_agents._content import human_content, result_content
-from langchain_mistral_agents._messages_out import is_ours
+from langchain_mistral_agents._messages_out import is_ours, make_human_entries
 from mistral_agents._border.calls import ToldCall
-from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
+from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, entry_words, input_words, result_words
 from mistral_agents._json import JsonDict
 
 
@@ -29,6 +29,8 @@ def item_of(message: BaseMessage) -> Item:
         content = result_content(message.content)
         words = result_words(message.tool_call_id, f"Error: {content.text}" if _is_failed(message) else content.text)
         return Item("result", [*words, *content.chunks])
+    if isinstance(message, HumanMessage):
+        return Item("input", [word for made in make_human_entries(message) for word in entry_words(made)])
     kind: Any = "system" if isinstance(message, SystemMessage) else "input"
     return Item(kind, input_words(human_content(message.content)))
 

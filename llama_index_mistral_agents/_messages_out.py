@@ -10,19 +10,21 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
-from mistral_agents._border.blocks import warn_left_out
+from mistral_agents._border.blocks import make_thought, warn_left_out
 from mistral_agents._border.calls import (
     EntryWithFiles,
     ToldCall,
     add_untold,
     make_result_entry,
     place_files,
+    read_told_call,
     replay_call,
     replay_run,
 )
 from mistral_agents._border.histories import Identity
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
+from mistral_agents.confirmation import confirm_each
 from mistral_agents.entries import (
     assistant_message,
     function_call,
@@ -58,13 +60,10 @@ def confirmations(message: ChatMessage, *, allow: bool | Collection[str]) -> lis
         allow: Whether all are allowed, or the ids of those that are.
     """
     pending = [call["id"] for call in message.additional_kwargs.get("pending_confirmations", ())]
-    allowed = frozenset(pending if allow is True else () if allow is False else allow)
-    return [_make_confirmation(call_id, "allow" if call_id in allowed else "deny") for call_id in pending]
-
-
-def _make_confirmation(call_id: str, decision: str) -> ChatMessage:
-    mark = {"tool_call_id": call_id, "confirmation": decision}
-    return ChatMessage(role=MessageRole.TOOL, content=decision, additional_kwargs=mark)
+    return [
+        ChatMessage(role=MessageRole.TOOL, content=told["confirmation"], additional_kwargs=told)
+        for told in confirm_each(pending, allow)
+    ]
 
 
 def text_of(message: ChatMessage) -> str:
@@ -117,15 +116,16 @@ def to_inputs(messages: Sequence[ChatMessage]) -> list[JsonDict]:
     Raises:
         ConfigurationError: A message holds something the service can't take.
     """
-    return place_files(made for message in messages for made in _make_entries(message))
+    answered = {_call_id(message) for message in messages if is_result(message)}
+    return place_files(made for message in messages for made in _make_entries(message, answered))
 
 
-def _make_entries(message: ChatMessage) -> Sequence[EntryWithFiles]:
+def _make_entries(message: ChatMessage, answered: Collection[str]) -> Sequence[EntryWithFiles]:
     if message.role in SYSTEM or is_confirmation(message):
         return []
     if is_result(message):
         return [make_result_entry(_call_id(message), result_content(message))]
-    return _make_answer_entries(message) if is_answer(message) else _make_user_entries(message)
+    return _make_answer_entries(message, answered) if is_answer(message) else _make_user_entries(message)
 
 
 def _call_id(message: ChatMessage) -> str:
@@ -143,37 +143,37 @@ def _make_user_entries(message: ChatMessage) -> list[JsonDict]:
     return [user_message(user_content(message))]
 
 
-def _make_answer_entries(message: ChatMessage) -> list[JsonDict]:
+def _make_answer_entries(message: ChatMessage, answered: Collection[str]) -> list[JsonDict]:
     kwargs = message.additional_kwargs
     runs = ((run.get("id"), run["name"], run["arguments"], run["info"]) for run in kwargs.get("server_tools", ()))
     entries = [entry for run in runs for entry in replay_run(*run)]
-    thinking = [
-        _make_thinking(block) for block in message.blocks if THINKING is not None and isinstance(block, THINKING)
+    ours = "conversation_id" in kwargs
+    thoughts = [
+        block.content for block in message.blocks if ours and THINKING is not None and isinstance(block, THINKING)
     ]
-    _warn_of_files(message)
+    if not ours:
+        _warn_of_left_out(message)
     text = text_of(message)
-    chunks = [*filter(None, thinking), *([{"type": "text", "text": text}] if text else [])]
+    chunks = [*map(make_thought, filter(None, thoughts)), *([{"type": "text", "text": text}] if text else [])]
     if chunks:
         entries.append(assistant_message(text if len(chunks) == 1 and text else chunks))
-    return [*entries, *(replay_call(*call) for call in tool_calls(message))]
+    return [*entries, *(replay_call(_find_id(call, answered), *call[1:]) for call in tool_calls(message))]
 
 
-def _warn_of_files(message: ChatMessage) -> None:
-    """The service takes no files as words of the assistant; those of its own answers it has."""
-    if "conversation_id" in message.additional_kwargs:
-        return
+def _find_id(call: ToldCall, answered: Collection[str]) -> str:
+    """The id of a call; models that give none (Ollama's, Gemini's) have their results under its name."""
+    call_id, name, _ = call
+    return call_id or (name if name in answered else "")
+
+
+def _warn_of_left_out(message: ChatMessage) -> None:
+    """The service takes no files as words of the assistant; those of its own answers it has, and their thoughts."""
     for block in message.blocks:
         if not isinstance(block, _SENT):
-            warn_left_out(type(block).__name__, "of the assistant")
+            warn_left_out(type(block).__name__, "of another provider's answer")
 
 
-_SENT = tuple(kind for kind in (TextBlock, CitationBlock, THINKING, TOOL_CALL) if kind is not None)
-
-
-def _make_thinking(block: Any) -> JsonDict | None:
-    if not block.content:
-        return None
-    return {"type": "thinking", "thinking": [{"type": "text", "text": block.content}]}
+_SENT = tuple(kind for kind in (TextBlock, CitationBlock, TOOL_CALL) if kind is not None)
 
 
 def tool_calls(message: ChatMessage) -> list[ToldCall]:
@@ -187,12 +187,9 @@ def _read_block(block: Any) -> ToldCall:
     return _read_id(block.tool_call_id), block.tool_name, _write_json(block.tool_kwargs)
 
 
-def _read_call(item: Any) -> tuple[str, str, str]:
-    function = item["function"] if isinstance(item, dict) else item.function
-    call_id = item["id"] if isinstance(item, dict) else item.id
-    name = function["name"] if isinstance(function, dict) else function.name
-    arguments = function["arguments"] if isinstance(function, dict) else function.arguments
-    return _read_id(call_id), name if isinstance(name, str) else "", _write_json(arguments)
+def _read_call(item: object) -> ToldCall:
+    call_id, name, arguments = read_told_call(item)
+    return call_id, name, _write_json(arguments if arguments is not None else "")
 
 
 def _write_json(arguments: Any) -> str:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _LLM = "MistralWorkflowAgent needs a MistralAgentLLM, not {}; for other models use LlamaIndex's FunctionAgent."
 _NOTHING = ChatMessage(role=MessageRole.ASSISTANT)
-_YES = frozenset({"y", "yes", "allow", "true", "ok"})
+_YES = frozenset({"y", "yes", "allow", "approve", "true", "ok"})
 
 
 class _WorkflowOptions(TypedDict, total=False):

@@ -435,6 +435,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         Args:
             message: The answer, with `additional_kwargs["pending_confirmations"]`.
             allow: Whether all are allowed, or the ids of those that are.
+
+        Raises:
+            ConfigurationError: An id is none of a call that waits.
         """
         return confirmations(message, allow=allow)
 

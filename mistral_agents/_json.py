@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,6 +81,17 @@ def objects_of(value: object) -> list[JsonDict]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+MOST = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exact (RFC 8259, section 6)."""
+_DIGITS = re.compile(r"[0-9]{1,16}")
+
+
 def count_of(value: object) -> int:
-    """A value of the wire where it is a whole number; else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    """A value of the wire where it is a count; else 0.
+
+    A gateway may write it as a float or as a text. What is below zero or beyond `MOST` counts nothing: it would lift
+    a limit, or be no number for those who go on with it.
+    """
+    if (isinstance(value, str) and _DIGITS.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else 0

@@ -26,11 +26,13 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._api.recovery import LOST
+from mistral_agents._border.text import parse_json
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
 from mistral_agents._http.concealed import conceal_requests
-from mistral_agents._http.replies import Reply
+from mistral_agents._http.failures import is_failed_turn
+from mistral_agents._http.replies import Reply, failure_in
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict, count_of, load_json
+from mistral_agents._json import JsonDict, count_of, objects_of, text_or_none
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.connector_api import Connectors
@@ -75,7 +77,7 @@ class BatchJob(Record):
     @property
     def is_running(self) -> bool:
         """Whether its end is to come."""
-        return self.get("status") in _RUNNING
+        return text_or_none(self.get("status")) in _RUNNING
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -197,7 +199,7 @@ def _parse_lines(data: bytes) -> Iterator[JsonDict | str]:
         if not line.strip():
             continue
         try:
-            row = load_json(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         yield row if isinstance(row, dict) else line
@@ -215,6 +217,9 @@ def _result(index: int, row: Mapping[str, Any]) -> BatchResult:
         message = reason.get("message") if isinstance(reason, Mapping) else reason
         text = f"Request {index} of the batch job failed: {message or 'no message from the service'}"
         return BatchResult(index, error=BatchFailedError(text, body=dict(row)))
+    if is_failed_turn(body):
+        good = Reply(status if isinstance(status, int) else 200, {}, b"", what=f"Request {index} of the batch job")
+        return BatchResult(index, error=failure_in(body, good, turn=True))
     return BatchResult(index, body)
 
 
@@ -436,7 +441,7 @@ class Batches:
                 data = yield Job(partial(self._files.download, file_id), partial(self._files.adownload, file_id))
                 rows.extend(_parse_lines(data))
         if not rows:
-            reasons = [str(one.get("message")) for one in job.get("errors") or () if isinstance(one, dict)]
+            reasons = [str(one.get("message")) for one in objects_of(job.get("errors"))]
             text = f"The batch job is {job.get('status')} and has no results: {'; '.join(reasons) or 'no reason told'}"
             raise BatchFailedError(text, body=dict(job))
         total = job.progress[1]

@@ -34,12 +34,42 @@ def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) ->
     return rules.get("*")
 
 
-def _parse_decision(call: FunctionCall, answer: object) -> JsonDict:
+def confirm(call_id: str, answer: object, what: str) -> JsonDict:
+    """A decision about a call as the service takes it.
+
+    Args:
+        call_id: The call's `tool_call_id`.
+        answer: True, False, `allow` or `deny`.
+        what: Who gave the answer, for errors.
+
+    Raises:
+        ConfigurationError: The answer is none of these.
+    """
     if isinstance(answer, bool):
         answer = "allow" if answer else "deny"
     if answer not in ("allow", "deny"):
-        raise ConfigurationError(f"A confirmation rule for {call.name} must give allow or deny, not {answer!r}.")
-    return {"tool_call_id": call.tool_call_id, "confirmation": answer}
+        raise ConfigurationError(f"{what} must give allow or deny, not {answer!r}.")
+    return {"tool_call_id": call_id, "confirmation": answer}
+
+
+def confirm_each(pending: Sequence[str], allow: bool | Collection[str]) -> list[JsonDict]:
+    """Decisions about all calls that wait: whether all are allowed, or the ids of those that are.
+
+    Raises:
+        ConfigurationError: An id is none of a call that waits, so that a misspelt one would deny in silence.
+    """
+    if isinstance(allow, bool):
+        return [confirm(call_id, allow, "allow") for call_id in pending]
+    named = [allow] if isinstance(allow, str) else [*allow]
+    foreign = [call_id for call_id in named if call_id not in pending]
+    if foreign:
+        waiting = ", ".join(pending) or "none"
+        raise ConfigurationError(f"allow names {', '.join(map(repr, foreign))}; the calls that wait are {waiting}.")
+    return [confirm(call_id, call_id in named, "allow") for call_id in pending]
+
+
+def _parse_decision(call: FunctionCall, answer: object) -> JsonDict:
+    return confirm(call.tool_call_id, answer, f"A confirmation rule for {call.name}")
 
 
 def decide(

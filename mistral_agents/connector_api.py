@@ -69,8 +69,8 @@ class ConnectorTool(Record):
     @property
     def schema(self) -> JsonDict:
         """The JSON schema of its arguments; an object without fields where the service sends none."""
-        found = self.get("inputSchema", self.get("jsonschema"))
-        return found if isinstance(found, dict) else {"type": "object", "properties": {}}
+        found = (self.get(name) for name in ("inputSchema", "jsonschema"))
+        return next((each for each in found if isinstance(each, dict)), {"type": "object", "properties": {}})
 
     def as_function(self) -> JsonDict:
         """The tool as a `function` tool, for any model: run it with `client.connectors.call`."""

@@ -19,7 +19,7 @@ from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
-from mistral_agents.confirmation import Rules
+from mistral_agents.confirmation import Decision, Rules, confirm
 from mistral_agents.entries import FunctionCall, Handoff, Inputs
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History, Stats
@@ -167,16 +167,17 @@ class Conversation(Shown):
         """As `stream`, without blocking."""
         return self._exchanges.astream(inputs)
 
-    def confirm_calls(self, decisions: Mapping[str, bool]) -> Self:
+    def confirm_calls(self, decisions: Mapping[str, bool | Decision]) -> Self:
         """Allow or deny hosted tools by their `tool_call_id`; the next `append` (with or without inputs) sends it.
 
         Where only some of the calls are decided, `append()` sends these and the others go on waiting (`open_calls`);
         `append` with inputs denies them.
+
+        Raises:
+            ConfigurationError: A decision is neither True or False nor `allow` or `deny`.
         """
-        kinds = {True: "allow", False: "deny"}
-        self._exchanges.dialog.keep(
-            {key: {"tool_call_id": key, "confirmation": kinds[allowed]} for key, allowed in decisions.items()}
-        )
+        told = {key: confirm(key, answer, f"The decision about {key}") for key, answer in decisions.items()}
+        self._exchanges.dialog.keep(told)
         return self
 
     def history(self) -> History:

@@ -9,7 +9,7 @@ from typing import Any
 from mistral_agents._http.calls import Call, Operation, check_id
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, count_of
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, ResponseFormatError
 
@@ -41,8 +41,8 @@ class Vectors(list[list[float]]):
         model, usage = data.get("model"), data.get("usage")
         self.model = model if isinstance(model, str) else self.model
         for name, count in usage.items() if isinstance(usage, dict) else ():
-            if type(count) is int:
-                self.usage[name] = self.usage.get(name, 0) + count
+            if count_of(count) or count == 0:
+                self.usage[name] = self.usage.get(name, 0) + count_of(count)
 
 
 class Embeddings:

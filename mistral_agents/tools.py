@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral_agents._http.concealed import ConcealedFields, masked
-from mistral_agents._tools.names import FUNCTIONS
+from mistral_agents._tools.names import FUNCTIONS, configured_names
 from mistral_agents._tools.policy import TranslationWarning
 from mistral_agents._tools.translate import (
     HOSTED,
@@ -93,6 +93,7 @@ class HostedTool(dict[str, Any]):
             said = _omit_none(values)
             if said:
                 self[key] = said
+        configured_names(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({masked(dict(self))!r})"
@@ -191,6 +192,10 @@ class Connector(HostedTool):
         named: Any = connector_id  # users of no type checker give whatever they have
         if not isinstance(named, str) or not named.strip():
             raise ConfigurationError(f"connector_id must be a non-empty text, not {named!r}.")
+        if authorization is not None and not isinstance(authorization, Mapping):
+            raise ConfigurationError(
+                'authorization must be a dict such as {"type": "oauth2-token", "value": ...}, not a text.'
+            )
         secret = ConcealedFields(authorization) if authorization is not None else None
         super().__init__("connector", {"connector_id": connector_id, "authorization": secret}, **options)
 

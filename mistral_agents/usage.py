@@ -42,12 +42,13 @@ class Usage(Shown):
             return cls()
         prompt, completion = count_of(data.get("prompt_tokens")), count_of(data.get("completion_tokens"))
         connector, calls = count_of(data.get("connector_tokens")), data.get("connectors")
-        total = data.get("total_tokens")
+        told = data.get("total_tokens")
+        total = count_of(told) if told == 0 else count_of(told) or prompt + completion + connector
         return cls(
             prompt_tokens=prompt,
             completion_tokens=completion,
             connector_tokens=connector,
-            total_tokens=count_of(total) if total is not None else prompt + completion + connector,
+            total_tokens=total,
             connectors={str(k): count_of(v) for k, v in calls.items()} if isinstance(calls, dict) else {},
             raw=data,
         )

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -300,10 +301,10 @@ def _remove_ready_file(path: Path | None) -> None:
 
 
 def _port_trouble(error: OSError, host: str, port: int) -> str:
-    return (
-        f"port {port} of {host} can't be opened: {_reason(error)}. "
-        "Is another server running there? Choose another with --port, or --port 0 for a free one"
-    )
+    told = f"port {port} of {host} can't be opened: {_reason(error)}"
+    if isinstance(error, socket.gaierror):
+        return f"{told}. Choose another address with --host"
+    return f"{told}. Is another server running there? Choose another with --port, or --port 0 for a free one"
 
 
 if __name__ == "__main__":

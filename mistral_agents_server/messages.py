@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +86,10 @@ class _Writer:
 
     def __init__(self, entries: Sequence[Wire]) -> None:
         self.messages: list[Wire] = []
-        self._results = {e["tool_call_id"]: e["result"] for e in entries if e["type"] == "function.result"}
+        self._results: dict[str, deque[str]] = defaultdict(deque)  # a model may give two calls one id
+        for entry in entries:
+            if entry["type"] == "function.result":
+                self._results[entry["tool_call_id"]].append(entry["result"])
         self._waiting: list[Wire] = []
 
     def write(self, entry: Wire) -> None:
@@ -93,9 +97,9 @@ class _Writer:
         if kind == "function.call":
             self._waiting.append(entry)
             return
+        self.flush()
         if kind == "function.result":
             return
-        self.flush()
         if kind == "message.input":
             self.messages.append({"role": entry["role"], "content": input_content(entry["content"])})
         elif kind == "message.output":
@@ -108,10 +112,12 @@ class _Writer:
         """Write the calls that waited, with their results. A call that a handover made void is left out."""
         pairs = []
         for entry in self._waiting:
-            denied = entry.get("confirmation_status") == "denied"
-            result = DENIED if denied else self._results.get(entry["tool_call_id"])
-            if result is not None:
-                pairs.append((_call(entry["tool_call_id"], entry["name"], entry["arguments"]), result))
+            call = _call(entry["tool_call_id"], entry["name"], entry["arguments"])
+            results = self._results[entry["tool_call_id"]]
+            if entry.get("confirmation_status") == "denied":
+                pairs.append((call, DENIED))
+            elif results:
+                pairs.append((call, results.popleft()))
         self._waiting = []
         if pairs:
             self._calls(pairs)

@@ -246,6 +246,34 @@ def add_untold(told: Sequence[ToldCall], again: Iterable[ToldCall]) -> list[Told
     return found
 
 
+CALL_KINDS = frozenset({"tool_use", "function_call"})
+"""Which content blocks of other providers are calls (Anthropic's; OpenAI's)."""
+
+
+def read_told_call(told: object) -> ToldCall:
+    """A call as an answer of another provider keeps it: a dict or an object of OpenAI's, Anthropic's, Bedrock's, ...
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    nested = _find_field(told, "function", "toolUse")
+    held = nested if nested is not None else told
+    name = _find_field(held, "name", "tool_name")
+    arguments = _find_field(held, "arguments", "input", "args", "tool_kwargs")
+    if name is None and arguments is None:
+        raise ConfigurationError(f"This is no function call: {told!r:.100}.", hint="Leave it out of the history.")
+    call_id = next((found for one in (told, held) if (found := _find_field(one, *_ID_FIELDS)) is not None), None)
+    return str(call_id) if call_id is not None else "", name if isinstance(name, str) else "", arguments
+
+
+_ID_FIELDS = ("call_id", "id", "toolUseId", "tool_id")
+
+
+def _find_field(holder: object, *names: str) -> Any:
+    found = (holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None) for name in names)
+    return next((value for value in found if value is not None), None)
+
+
 def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDict:
     """A call of a history, to be sent again: as it came, with a name that the service takes where it had none.
 
@@ -289,7 +317,7 @@ def close_history(
         if entry.get("type") == "function.call" and place not in pairs.results:
             call_id, fault = str(entry["tool_call_id"]), find_call_fault(entry.get("name"), entry.get("arguments"))
             if fault is None and call_id not in left_open:
-                refused.append(call_id)
+                refused.append(call_id or f"{entry.get('name')} (without an id)")
             else:
                 closed.append(_answer_unrun(call_id, fault))
     _refuse_pending("tool calls have no result", refused, "Add the result of each of them before the next message.")

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mistral_agents._border.calls import ToldCall
-from mistral_agents._json import digest, load_json, objects_of
+from mistral_agents._border.calls import EntryWithFiles, ToldCall, is_said, split_files
+from mistral_agents._border.text import parse_json
+from mistral_agents._json import digest, objects_of
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
 from mistral_agents.turn import Turn
@@ -165,11 +166,19 @@ def result_words(call_id: str, text: str) -> list[Any]:
     return [call_id, text.strip()]
 
 
+def entry_words(made: EntryWithFiles) -> list[Any]:
+    """The words of an input as it is sent."""
+    entry, files = split_files(made)
+    if is_said(entry):
+        return input_words(entry["content"])
+    return [*result_words(entry["tool_call_id"], entry["result"]), *files]
+
+
 def _parse_loosely(arguments: object) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return load_json(arguments) if arguments.strip() else {}
+        return parse_json(arguments) if arguments.strip() else {}
     except ValueError:
         return arguments
 

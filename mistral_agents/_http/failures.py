@@ -48,12 +48,16 @@ def is_error_object(value: Mapping[str, object]) -> bool:
 
 
 def is_failure(value: object) -> bool:
-    """Whether a body is nothing but the report of a failure, whatever its status says."""
+    """Whether a body is nothing but the report of a failure, whatever its status says.
+
+    A message alone is none: that is what the service says where it did something that leaves no record.
+    """
     if not isinstance(value, dict):
         return False
     if is_error_object(value) or failed_output(value) is not None:
         return True
-    return bool(value.get("error") or value.get("detail")) and value.keys() <= _ERROR_KEYS
+    told = value.get("error") or value.get("detail") or (value.get("message") and named_status(value) is not None)
+    return bool(told) and value.keys() <= _ERROR_KEYS
 
 
 def is_failed_turn(value: JsonDict) -> bool:

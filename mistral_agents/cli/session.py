@@ -50,12 +50,13 @@ class CommandSession:
 
     @cached_property
     def client(self) -> MistralAgents:
-        """The client.
+        """The client; a price table is read first, since a turn that was paid for would be too late.
 
         Raises:
             NoKeyError: There is no key, and nobody to ask.
-            ConfigurationError: The key's file can't be read, or the address is none.
+            ConfigurationError: The key's file or the price table can't be read, or the address is none.
         """
+        _ = self.prices
         return MistralAgents(api_key=self.find_key(), base_url=self.base_url)
 
     def find_key(self) -> str | None:

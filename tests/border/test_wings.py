@@ -400,6 +400,12 @@ def test_what_another_models_answer_holds_beside_text_is_named(service: Service,
     assert "Look." in str(service.bodies[0]["inputs"])
 
 
+@pytest.mark.parametrize("block", [{"type": "output_text", "text": "No."}, {"type": "refusal", "refusal": "No."}])
+def test_words_of_another_models_answer_go_out_as_words(service: Service, block: Any) -> None:
+    chat(service).invoke([HumanMessage("q"), AIMessage([block]), HumanMessage("r")])
+    assert [entry["content"] for entry in service.bodies[0]["inputs"]] == ["q", "No.", "r"]
+
+
 def test_a_picture_in_geminis_form_is_a_picture(service: Service) -> None:
     media = {"type": "media", "mime_type": "image/png", "data": PICTURE}
     asked = AIMessage("", tool_calls=[{"name": "shot", "args": {}, "id": "aBcDeF123"}])

@@ -129,6 +129,36 @@ def test_what_has_no_result_is_an_error_in_its_place(make_client: Any, wire: Any
         make_client().batches.results("j")
 
 
+def test_half_a_character_in_a_result_is_replaced(make_client: Any, wire: Any) -> None:
+    job = {"id": "j", "status": "SUCCESS", "total_requests": 1, "output_file": "f", "error_file": None}
+    said = {"type": "message.output", "content": "a\ud83d"}
+    row = {"custom_id": "0", "response": {"status_code": 200, "body": {"outputs": [said], "conversation_id": "c"}}}
+    wire.answer((200, job), (200, json.dumps(row).encode()))
+    [result] = make_client().batches.results("j")
+    assert result.turn.text == "a\ufffd"
+
+
+def test_a_failure_told_in_the_body_of_a_good_result_is_its_error(make_client: Any, wire: Any) -> None:
+    job = {"id": "j", "status": "SUCCESS", "total_requests": 2, "output_file": "f", "error_file": None}
+    failed = [
+        {"object": "error", "message": "all taken"},
+        {"conversation_id": "c", "outputs": [], "error": "all taken"},
+    ]
+    rows = [{"custom_id": str(n), "response": {"status_code": 200, "body": body}} for n, body in enumerate(failed)]
+    wire.answer((200, job), (200, "\n".join(map(json.dumps, rows)).encode()))
+    results = make_client().batches.results("j")
+    assert all("all taken" in str(one.error) for one in results)
+    assert [one.error.conversation_id for one in results] == [None, "c"]
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["RUNNING"], {"a": 1}])
+def test_a_status_that_is_no_word_is_no_running_job(make_client: Any, wire: Any, odd: object) -> None:
+    wire.answer((200, {"id": "j", "status": odd, "errors": 7}))
+    assert make_client().batches.wait("j", timeout=1).is_running is False
+    with pytest.raises(BatchFailedError):
+        make_client().batches.results("j")
+
+
 def test_what_cant_be_sent_is_refused_before_the_upload(make_client: Any, wire: Any) -> None:
     batches = make_client().batches
     with pytest.raises(ConfigurationError, match="at least one"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mistral_agents import Connector, Conversation, MistralAgents
-from mistral_agents.connector_api import ConnectorToolError
+from mistral_agents.connector_api import ConnectorTool, ConnectorToolError
 from mistral_agents.errors import InvalidRequestError, ResponseFormatError
 from mistral_agents_server.settings import LocalConnector, LocalTool
 from tests.support.scripted import ScriptedModel, call, say
@@ -75,6 +75,8 @@ async def test_tools_become_functions_for_any_model(make_client: Make, wire: Wir
             "function": {"name": "search", "description": "Finds.", "parameters": TOOL["inputSchema"]},
         }
         assert tools[1].schema == {"type": "object", "properties": {}}
+    older = ConnectorTool({"name": "x", "inputSchema": None, "jsonschema": TOOL["inputSchema"]})
+    assert older.schema == TOOL["inputSchema"]
     assert wire.requests[0].url.raw_path.startswith(b"/v1/connectors/my%20server/tools")
     wire.answer((200, {"id": "1", "name": "my server"}))
     assert (await connectors.aget("my server")).id == connectors.get("my server").id

@@ -10,7 +10,7 @@ import pytest
 
 from mistral_agents import CodeInterpreter, Connector, Conversation, MistralAgents, WebSearch, translate_tools
 from mistral_agents._tools.policy import TranslationWarning
-from mistral_agents.confirmation import decide
+from mistral_agents.confirmation import confirm_each, decide
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError, NotFoundError, UnknownToolNameError
 from tests.support.connectors import METEO
@@ -135,6 +135,15 @@ def test_where_the_tools_cant_be_read_the_user_is_told(
         talker.conversations.start("q", model="m", tools=[Connector("meteo")])
 
 
+def test_a_builder_refuses_what_no_request_can_ask() -> None:
+    with pytest.raises(ConfigurationError, match="include and exclude can't be given together"):
+        Connector("meteo", include=["a"], exclude=["b"])
+    authorization: Any = "very-secret"
+    with pytest.raises(ConfigurationError, match="authorization must be a dict") as caught:
+        Connector("meteo", authorization=authorization)
+    assert "very-secret" not in str(caught.value)
+
+
 # confirmations ------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +156,26 @@ def test_one_of_two_calls_is_decided_first(talker: MistralAgents, scripted: Scri
     assert [one.tool_call_id for one in talk.open_calls] == [second.tool_call_id]
     assert talk.confirm_calls({second.tool_call_id: False}).append().text == "done"
     assert talk.open_calls == []
+
+
+def test_a_decision_may_be_told_in_words_and_others_are_refused(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.script(TWO, say("done"))
+    talk = Conversation(talker, model="m", tools=[Connector("meteo", requires_confirmation=["weather"])])
+    first, second = talk.append("q").pending_confirmations
+    wrong: Any = {first.tool_call_id: "perhaps"}
+    with pytest.raises(ConfigurationError, match="must give allow or deny, not 'perhaps'"):
+        talk.confirm_calls(wrong)
+    turn = talk.confirm_calls({first.tool_call_id: "allow", second.tool_call_id: "deny"}).append()
+    assert (turn.text, [run.result for run in turn.tool_executions]) == ("done", ["sun in Rome"])
+
+
+def test_ids_that_wait_for_nothing_are_named() -> None:
+    assert [one["confirmation"] for one in confirm_each(["a", "b"], ["b"])] == ["deny", "allow"]
+    assert [one["confirmation"] for one in confirm_each(["a", "b"], "a")] == ["allow", "deny"]
+    assert [one["confirmation"] for one in confirm_each(["a", "b"], True)] == ["allow", "allow"]
+    for allow in (["a", "c"], "c", {"c"}):
+        with pytest.raises(ConfigurationError, match="'c'; the calls that wait are a, b"):
+            confirm_each(["a", "b"], allow)
 
 
 def test_what_is_undecided_when_something_is_said_is_denied(talker: MistralAgents, scripted: ScriptedModel) -> None:

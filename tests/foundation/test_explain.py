@@ -124,6 +124,30 @@ def test_quotas_and_limits_stop_the_next_turn() -> None:
             other.check()
 
 
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ("10", 10),
+        (10.0, 10),
+        (-10, 0),
+        (10**400, 0),
+        (2**63, 0),
+        (float("inf"), 0),
+        (float("nan"), 0),
+        ([1], 0),
+        ("²", 0),
+    ],
+)
+def test_figures_of_any_form_are_counted_or_are_none(told: object, counted: int) -> None:
+    usage = {"prompt_tokens": told, "completion_tokens": 5, "total_tokens": told, "connectors": {"web_search": told}}
+    meter = Meter(Prices({"*": (1e6, 0.0)}, {"web_search": 1.0}))
+    meter.add(Turn.from_response({"outputs": [], "usage": usage}))
+    assert (meter.usage.prompt_tokens, meter.usage.completion_tokens) == (counted, 5)
+    assert meter.usage.total_tokens == (counted or 5)
+    assert meter.usage.connectors == {"web_search": counted}
+    assert meter.cost == 2.0 * counted
+
+
 def test_a_history_in_other_forms() -> None:
     rows = [
         {"type": "message.input", "id": "i", "role": "user", "content": "hi", "created_at": f"{DAY}00.50Z"},

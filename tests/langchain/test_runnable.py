@@ -8,13 +8,15 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Command
 
 from langchain_mistral_agents import MistralAgentRunnable
 from mistral_agents import MistralAgents
@@ -99,6 +101,53 @@ def test_functions_of_one_turn_run_at_once(service: MistralAgents, scripted: Scr
     agent = MistralAgentRunnable.create_agent(client=service, model="m", name="pair", tools=[meet])
     scripted.script(calls(call("meet", {"name": "a"}), call("meet", {"name": "b"})), say("Both"))
     assert agent.invoke("Meet").text == "Both"
+
+
+async def _answer(runnable: MistralAgentRunnable, way: str) -> Any:
+    if way == "call":
+        return runnable.invoke("Go.")
+    if way == "async call":
+        return await runnable.ainvoke("Go.")
+    if way == "stream":
+        return list(runnable.stream("Go."))
+    return [chunk async for chunk in runnable.astream("Go.")]
+
+
+each_way = pytest.mark.parametrize("way", ["call", "async call", "stream", "async stream"])
+
+
+@each_way
+@pytest.mark.parametrize("form", ["message", "list", "command"])
+async def test_a_tools_own_message_answers_its_call(
+    service: MistralAgents, scripted: ScriptedModel, form: str, way: str
+) -> None:
+    @tool
+    def go(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Go."""
+        message = ToolMessage("gone", tool_call_id=tool_call_id)
+        return {"message": message, "list": [message], "command": Command(update={"messages": [message]})}[form]
+
+    scripted.script(call("go", {}), say("Done."))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
+    await _answer(runnable, way)
+    assert scripted.requests[-1]["messages"][-1]["content"] == "gone"
+
+
+@each_way
+@pytest.mark.parametrize("wish", [{"goto": "bob"}, {"update": {"seen": 1}}, {"update": {"messages": []}}], ids=str)
+async def test_what_only_a_graph_can_do_is_refused_and_not_told(
+    service: MistralAgents, scripted: ScriptedModel, wish: dict[str, Any], way: str
+) -> None:
+    @tool
+    def go() -> Any:
+        """Go."""
+        return Command(**wish)
+
+    scripted.script(call("go", {}), say("Done."))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
+    with pytest.raises(ConfigurationError, match="go gave a Command"):
+        await _answer(runnable, way)
+    assert len(scripted.requests) == 1
 
 
 def test_rounds_are_bounded(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
@@ -193,8 +242,8 @@ def test_retry_fallbacks_and_as_tool(agent: MistralAgentRunnable, scripted: Scri
     scripted.always(say("ok"))
     assert agent.with_retry().invoke("a").text == "ok"
     assert agent.with_fallbacks([agent]).invoke("a").text == "ok"
-    tool = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
-    assert tool.invoke({"input": "a"}) == "ok"
+    made = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
+    assert made.invoke({"input": "a"}) == "ok"
 
 
 class Runs(BaseCallbackHandler):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mistral_agents_server.messages import chat_messages, user_entry
 from mistral_agents_server.settings import LocalConnector, LocalTool
 
 from ..support.scripted import call, calls, fail, say, stop_short
@@ -77,6 +78,17 @@ def test_a_hosted_run_and_its_answer(api, scripted):
     asked = scripted.requests[1]["messages"]
     assert [message["role"] for message in asked] == ["user", "assistant", "tool"]
     assert asked[2]["content"] == "mill: a word"
+
+
+def test_two_calls_of_one_id_keep_their_own_results():
+    """Some models number their calls anew in each answer; rounds stay rounds, too."""
+    entries = []
+    for word in ("one", "two"):
+        entries.append({"type": "function.call", "tool_call_id": "call00000", "name": "f", "arguments": word})
+        entries.append({"type": "function.result", "tool_call_id": "call00000", "result": word.upper()})
+    read = chat_messages(None, [user_entry("q"), *entries])
+    assert [one["role"] for one in read] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert [one["content"] for one in read if one["role"] == "tool"] == ["ONE", "TWO"]
 
 
 def test_parallel_runs_start_one_by_one_and_end_together(api, scripted):

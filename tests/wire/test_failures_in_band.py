@@ -62,7 +62,16 @@ def test_an_answer_beside_a_report_is_an_answer(make_client, wire, way):
     )
 
 
-@pytest.mark.parametrize("body", [{"object": "error", "message": "no"}, {"detail": "no"}, {"error": {"message": "no"}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": "no"},
+        {"detail": "no"},
+        {"error": {"message": "no"}},
+        {"message": "no", "code": 500},
+        {"status": 503, "message": "no", "detail": None},
+    ],
+)
 def test_other_resources_tell_failures_the_same_way(make_client, wire, body):
     client = make_client()
     wire.answer((200, body))
