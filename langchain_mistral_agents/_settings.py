@@ -61,8 +61,11 @@ class ChatOptions(ModelOptions, total=False):
 class AgentSettings(BaseChatModel):
     """What `ChatMistralAgent` is set up with; see there."""
 
-    # The checks of forty fields are built when the first model is made, not at import.
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, defer_build=True)
+    # The checks of forty fields are built when the first model is made, not at import. An error shows no input: the key
+    # is among it.
+    model_config = ConfigDict(
+        populate_by_name=True, arbitrary_types_allowed=True, defer_build=True, hide_input_in_errors=True
+    )
 
     model: str | None = None
     agent_id: str | None = None

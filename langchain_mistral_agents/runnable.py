@@ -99,7 +99,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         >>> agent.invoke("Weather in Paris?", {"configurable": {"thread_id": "ada"}}).text
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     agent_id: str
     agent_version: int | str | None = None

@@ -20,7 +20,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
+from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable, MistralLibraryRetriever
 from langchain_mistral_agents._content import human_content, result_content
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from llama_index_mistral_agents._content import output_blocks
@@ -193,6 +193,33 @@ def test_a_key_is_in_no_text(service: Service, name: str) -> None:
     assert not [text for text in shown + traced if secret in text]
     assert service.headers[0]["authorization"] == f"Bearer {secret}"
     assert service.headers[0]["x-key"] == service.headers[0]["x-more"] == secret
+
+
+SECRET = "k-very-secret"
+CONNECTOR = {"type": "connector", "connector_id": "c", "authorization": {"type": "api-key", "value": SECRET}}
+CLIENT = MistralAgents(api_key="k")
+WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
+    "a constructor without a model": (ChatMistralAgent, {"api_key": SECRET}),
+    "a model and an agent": (ChatMistralAgent, {"model": "m", "agent_id": "a", "mistral_api_key": SECRET}),
+    "a runnable without an agent": (MistralAgentRunnable, {"api_key": SECRET}),
+    "a retriever without a library": (MistralLibraryRetriever, {"api_key": SECRET}),
+    "a password in an address": (ChatMistralAgent, {"base_url": f"http://u:{SECRET}@127.0.0.1:9"}),
+    "headers as a text": (ChatMistralAgent, {"model": "m", "default_headers": SECRET}),
+    "headers with a list": (ChatMistralAgent, {"model": "m", "default_headers": {"x": [SECRET]}}),
+    "headers of LlamaIndex": (MistralAgentLLM, {"model": "m", "default_headers": SECRET}),
+    "headers of a call": (ChatMistralAgent(model="m", api_key="k").invoke, {"input": "q", "headers": SECRET}),
+    "one connector": (ChatMistralAgent, {"model": "m", "tools": CONNECTOR}),
+    "one connector of LlamaIndex": (MistralAgentLLM, {"model": "m", "tools": CONNECTOR}),
+    "a connector among others": (ChatMistralAgent, {"model": "m", "tools": [CONNECTOR, 3]}),
+    "a conversation's connector": (Conversation, {"client": CLIENT, "model": "m", "tools": CONNECTOR}),
+}
+
+
+@pytest.mark.parametrize(("construct", "given"), WRONG.values(), ids=WRONG.keys())
+def test_a_key_is_in_no_error(construct: Any, given: dict[str, Any]) -> None:
+    with pytest.raises((ConfigurationError, ValueError)) as caught:
+        construct(**given)
+    assert SECRET not in f"{caught.value} {caught.value!r}"
 
 
 # constructors -------------------------------------------------------------------------------------------------------
@@ -567,7 +594,15 @@ def test_a_picture_that_a_tool_of_llama_index_gives_is_a_block(nested: bool) -> 
     assert output_blocks(plain()) == list(plain().blocks)
 
 
-@pytest.mark.parametrize("tools", [5, "web_search", {"type": "web_search"}])
+@langchain_tool
+def pairs(word: str) -> str:
+    """Find pairs."""
+    return word
+
+
+@pytest.mark.parametrize(
+    "tools", [5, "web_search", {"type": "web_search"}, pairs], ids=["number", "word", "dict", "tool"]
+)
 def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any) -> None:
     client = MistralAgents(api_key="k", base_url=service.url)
     for ask in (
@@ -577,6 +612,10 @@ def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any
         lambda: Conversation(client, model="m", tools=tools),
         lambda: client.conversations.start("q", model="m", tools=tools),
         lambda: client.agents.create(model="m", name="a", tools=tools),
+        lambda: chat(service).bind_tools(tools),
+        lambda: chat(service).with_structured_output({"title": "t", "type": "object"}, tools=tools),
+        lambda: llm(service).chat_with_tools(tools, "q"),
+        lambda: llm(service).predict_and_call(tools, "q"),
     ):
         with pytest.raises(ConfigurationError, match="list of tools"):
             ask()
