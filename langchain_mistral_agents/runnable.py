@@ -37,6 +37,7 @@ from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from mistral_agents.options import CallOptions, ClientOptions
 
@@ -463,6 +464,14 @@ def _keep_local(tools: Sequence[Any]) -> list[Any]:
 
 
 def _read_messages(given: Input) -> list[BaseMessage]:
+    """The messages that an input says.
+
+    Raises:
+        ConfigurationError: It is none.
+
+    Warns:
+        UserWarning: A dict holds more than its `input`.
+    """
     if isinstance(given, str):
         return [HumanMessage(given)]
     if isinstance(given, PromptValue):
@@ -471,9 +480,15 @@ def _read_messages(given: Input) -> list[BaseMessage]:
         inner = next((given[name] for name in ("messages", "input") if name in given), None)
         if inner is None:
             raise ConfigurationError("A dict as input needs the key 'messages' or 'input'.")
+        others = [str(name) for name in given if name != "input"]
+        if others and "messages" not in given:
+            text = f"Of a dict only input is read, not {', '.join(others)}: the conversation is kept by the service."
+            warn_user(f"{text} Put what the agent is to read into the input, or give messages.")
         return _read_messages(inner)
     if isinstance(given, (BaseMessage, dict)):
         return convert_to_messages([given])
+    if not isinstance(given, Sequence) or isinstance(given, bytes):
+        raise ConfigurationError(f"An input is a text, a dict, messages or a prompt, not {type(given).__name__}.")
     return convert_to_messages(list(given))
 
 

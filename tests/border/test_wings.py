@@ -616,6 +616,7 @@ def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any
         lambda: chat(service).with_structured_output({"title": "t", "type": "object"}, tools=tools),
         lambda: llm(service).chat_with_tools(tools, "q"),
         lambda: llm(service).predict_and_call(tools, "q"),
+        lambda: MistralWorkflowAgent(llm=llm(service), tools=tools),
     ):
         with pytest.raises(ConfigurationError, match="list of tools"):
             ask()
