@@ -25,6 +25,7 @@ from langchain_mistral_agents._local_tools import (
     runnable_here,
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
+from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
@@ -89,7 +90,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
         guardrails: Moderation rules, as the service takes them.
         handoff_execution: `server` or `client`: who runs handoffs.
-        client: Your own `MistralAgents`.
+        client: Your own `MistralAgents`, instead of key, address, timeout, ....
 
     Raises:
         ToolBudgetExceededError: The functions were answered `max_rounds` times and the agent asked again.
@@ -130,7 +131,9 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         fields = cls.model_fields
         foreign = {option.name for option in TABLE if _FIELDS.get(option.name, option.name) not in fields}
         found = resolve_options(given, what=cls.__name__, where="constructor", others=fields, without=foreign)
-        return {_FIELDS.get(name, name): value for name, value in found.items()}
+        named = {_FIELDS.get(name, name): value for name, value in found.items()}
+        check_client(cls, named)
+        return named
 
     @model_validator(mode="before")
     @classmethod
@@ -487,8 +490,9 @@ def _read_messages(given: Input) -> list[BaseMessage]:
         return _read_messages(inner)
     if isinstance(given, (BaseMessage, dict)):
         return convert_to_messages([given])
-    if not isinstance(given, Sequence) or isinstance(given, bytes):
-        raise ConfigurationError(f"An input is a text, a dict, messages or a prompt, not {type(given).__name__}.")
+    untyped: Any = given
+    if not isinstance(untyped, Sequence) or isinstance(untyped, bytes):
+        raise ConfigurationError(f"An input is a text, a dict, messages or a prompt, not {type(untyped).__name__}.")
     return convert_to_messages(list(given))
 
 
