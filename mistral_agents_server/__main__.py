@@ -80,11 +80,11 @@ def _count(text: str) -> int:
 def _path(text: str) -> Path:
     if not text.strip():  # such as "$UNSET" in a shell: it would be the folder of the process, or none
         raise argparse.ArgumentTypeError("an empty path names nothing; leave the option out")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
 
 
 def _folder(text: str) -> Path:
-    path = _path(text).expanduser()
+    path = _path(text)
     if not path.is_dir():
         why = "is a file, not a folder" if path.exists() else "is not there"
         raise argparse.ArgumentTypeError(f"the folder {path} {why}")
@@ -99,7 +99,7 @@ def _word(text: str) -> str:
 
 def _key_file(text: str) -> str:
     try:
-        key = Path(text).expanduser().read_text(encoding="utf-8").strip()
+        key = _path(text).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"the key can't be read from {text}: {_reason(error)}") from error
     if not key or "\n" in key:
@@ -217,7 +217,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     if model is not None and arguments.model_url is None:
         raise ValueError("a key of a model (--model-key, --model-key-file) is for --model-url, which is not given")
     return Settings(
-        data=arguments.data.expanduser() if arguments.data is not None else None,
+        data=arguments.data,
         host=arguments.host,
         api_key=own if own is not None else os.environ.get(API_KEY_VARIABLE) or None,
         model_url=arguments.model_url,

@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 8
+VERSION = 9
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -304,7 +304,7 @@ def _analyse_name(language: str, name: str) -> _Token:
     if suffix:  # C++ is not C
         wholes = tuple(whole + suffix for whole in wholes)
     by_whole = tuple(Way((whole,)) for whole in wholes)
-    if not suffix and len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S.
+    if (suffix or len(parts) > 1) and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S., C++
         return _Token(wholes, (by_whole,))
     found = [_analyse_word(language, part) for part in parts]
     runs = [_analyse_word(language, run) for run in _join_letters(pieces)]

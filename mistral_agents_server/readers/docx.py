@@ -315,6 +315,7 @@ class _Document:
                 continue
             if name == "fldChar":
                 self._turn_field(element, story)
+                yield _selected(element)
             elif not all(story.fields):
                 continue  # the code of a field
             elif name == "t":
@@ -434,6 +435,14 @@ def _symbol(element: Element) -> str:
     code = attribute_of(element, "char") or ""
     character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else ""
     return text if (text := read_symbols(character, attribute_of(element, "font") or "")).isprintable() else ""
+
+
+def _selected(field_start: Element) -> str:
+    """What is chosen in a list of a form of the old kind, which has no result beside it."""
+    choices = child_of(child_of(field_start, "ffData"), "ddList")
+    entries = [text_value(entry) or "" for entry in children_of(choices, "listEntry")]
+    chosen = text_value(child_of(choices, "result")) or text_value(child_of(choices, "default")) or "0"
+    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
 
 
 def _font_of(run: Element) -> str:

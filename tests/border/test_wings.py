@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import inspect
 import json
 import warnings
@@ -617,6 +618,12 @@ def test_a_picture_that_a_tool_of_llama_index_gives_is_a_block(nested: bool) -> 
     assert not [block for block in blocks[:-1] if PICTURE in block.text]
     plain = FunctionTool.from_defaults(fn=lambda: {"a": 1}, name="plain")
     assert output_blocks(plain()) == list(plain().blocks)
+
+
+def test_a_function_without_a_name_is_refused_as_such(service: Service) -> None:
+    with pytest.raises(ConfigurationError, match="tool without a name"):
+        chat(service).bind_tools([functools.partial(max, 1)]).invoke("q")
+    assert service.bodies == []
 
 
 @langchain_tool

@@ -89,7 +89,10 @@ def test_a_word_finds_itself_however_it_is_written(language: str, text: str, que
     assert found(language, text, question)
 
 
-@pytest.mark.parametrize(("text", "question"), [("written in C", "C++"), ("a cat", "AT"), ("kernel", "KX9")])
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [("written in C", "C++"), ("written in C++", "C"), ("written in C#", "c"), ("a cat", "AT"), ("kernel", "KX9")],
+)
 def test_another_word_does_not(text: str, question: str) -> None:
     assert not found("english", text, question)
 

@@ -80,6 +80,7 @@ TWICE = (
         (f"<m:oMath><m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{math('i=1')}</m:sub><m:sup>{math('n')}</m:sup><m:e>{math('i')}</m:e></m:nary></m:oMath>", "∑_(i=1)^n i"),
         (f"<m:oMath><m:func><m:fName>{math('sin')}</m:fName><m:e>{math('x')}</m:e></m:func></m:oMath>", "sin x"),
         (f"<m:oMath><m:rad><m:deg>{math('3')}</m:deg><m:e>{math('x')}</m:e></m:rad></m:oMath>", "³√(x)"),
+        (f"{run('Is ')}<w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:ddList><w:result w:val='1'/><w:listEntry w:val='open'/><w:listEntry w:val='closed'/></w:ddList></w:ffData></w:fldChar></w:r>{field('end')}{run('.')}", "Is closed."),
         (f"{run('10')}{run('3', '<w:vertAlign w:val=`superscript`/>'.replace('`', chr(34)))} {run('1st')}", "10³1st"),
         (f"{run('±'.replace('±', chr(0xF0B1)), '<w:rFonts w:ascii=`Symbol`/>'.replace('`', chr(34)))}{run(chr(0xF0B1) + '5')}", "±5"),
         ("<w:r><w:sym w:font='Symbol' w:char='F06D'/><w:t>m</w:t></w:r>", "μm"),
