@@ -347,6 +347,9 @@ def make_result(parts: Iterable[Part]) -> ResultContent:
     texts: list[str] = []
     chunks: list[JsonDict] = []
     for part in parts:
+        if part.kind == "nothing":
+            warn_left_out(part.label, "of a result")
+            continue
         try:
             chunk = make_chunk(part)
         except ConfigurationError as error:

@@ -105,6 +105,8 @@ def test_a_message_of_text_is_a_text() -> None:
 def test_what_says_nothing_is_named() -> None:
     with pytest.warns(UserWarning, match="thinking block of the user's message is left out"):
         assert make_content([Part("text", "text", text="a"), Part("nothing", "thinking")]) == "a"
+    with pytest.warns(UserWarning, match="CachePoint block of a result is left out"):
+        assert make_result([Part("text", "text", text="a"), Part("nothing", "CachePoint")]) == ResultContent("a")
     with pytest.raises(ConfigurationError, match="no 'audio' content"):
         make_content([Part("chunk", "audio")])
 
