@@ -106,7 +106,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         include_response_headers: Whether `response_metadata["headers"]` holds the reply's headers.
         default_headers: Headers of every request.
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
-        client: Your own `MistralAgents`, whose settings are then used.
+        client: Your own `MistralAgents`, which has its own key, address, timeout, ...; these are refused beside it.
 
     All options, their other names and where they go stand in `docs/options.md`; unknown ones are refused by name.
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.tracers.context import collect_runs
 from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock
@@ -221,6 +222,30 @@ def test_a_key_is_in_no_error(construct: Any, given: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, ValueError)) as caught:
         construct(**given)
     assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"api_key": "other"}, {"timeout": 3}, {"max_retries": 0}, {"default_headers": {"x-a": "b"}}, {"base_url": "http://127.0.0.1:9"}],
+    ids=str,
+)  # fmt: skip
+def test_a_client_and_its_settings_are_not_given_together(service: Service, own: dict[str, Any]) -> None:
+    client: Any = MistralAgents(api_key="k", base_url=service.url)
+    for construct in (
+        lambda: ChatMistralAgent(model="m", client=client, **own),
+        lambda: MistralAgentRunnable(agent_id="ag_1", client=client, **own),
+        lambda: MistralAgentLLM("m", client=client, **own),
+    ):
+        with pytest.raises(ConfigurationError, match=r"Give client, or .*, not both"):
+            construct()
+
+
+def test_a_model_with_a_client_may_be_configured(service: Service) -> None:
+    client: Any = MistralAgents(api_key="k", base_url=service.url)
+    model = ChatMistralAgent(model="m", client=client)
+    varied = model.configurable_fields(temperature=ConfigurableField(id="heat"))
+    varied.invoke("q", {"configurable": {"heat": 0.4}})
+    assert service.bodies[-1]["completion_args"] == {"temperature": 0.4}
 
 
 # constructors -------------------------------------------------------------------------------------------------------
@@ -623,6 +648,7 @@ def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any
         lambda: chat(service).with_structured_output({"title": "t", "type": "object"}, tools=tools),
         lambda: llm(service).chat_with_tools(tools, "q"),
         lambda: llm(service).predict_and_call(tools, "q"),
+        lambda: MistralWorkflowAgent(llm=llm(service), tools=tools),
     ):
         with pytest.raises(ConfigurationError, match="list of tools"):
             ask()

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import pickle
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
@@ -73,6 +74,21 @@ def test_every_form_of_input(agent: MistralAgentRunnable, scripted: ScriptedMode
 def test_a_dict_without_messages_is_refused(agent: MistralAgentRunnable) -> None:
     with pytest.raises(ConfigurationError, match="messages"):
         agent.invoke({"question": "Hello"})
+
+
+@pytest.mark.parametrize("given", [None, 5, b"Hello", {"Hello"}], ids=["nothing", "number", "bytes", "set"])
+def test_what_is_no_input_is_refused(agent: MistralAgentRunnable, given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"messages or a prompt, not {type(given).__name__}"):
+        agent.invoke(given)
+
+
+def test_what_stands_beside_an_input_is_named(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(say("Hello."))
+    with pytest.warns(UserWarning, match="only input is read, not chat_history, context"):
+        agent.invoke({"input": "Hello", "chat_history": [("human", "I am Ada.")], "context": "x"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agent.invoke({"messages": "Hello", "todos": []})
 
 
 def test_functions_run_here_and_failures_go_back(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
