@@ -45,6 +45,15 @@ def parse_json(content: bytes | str) -> Any:
     return mend_json(value) if may_hold_surrogates(data) else value
 
 
+def holds_answer(content: bytes) -> bool:
+    """Whether some bytes are a whole conversation response; JSON says itself where it ends."""
+    try:
+        value = parse_json(content)
+    except ValueError:
+        return False
+    return is_turn_reply(value) and not is_failed_turn(value)
+
+
 def body_or_text(content: bytes) -> Any:
     """A body for an error: parsed JSON where it is JSON, else its text."""
     text = content.decode("utf-8", "replace")
