@@ -142,7 +142,7 @@ class Reply:
     def _read_events(self) -> JsonDict | None:
         """The reply that events add up to; None where they are none, or cut."""
         fold = _fold_events(self.content)
-        if fold.conversation_id is not None:
+        if self.conversation_id is None:
             self.conversation_id = fold.conversation_id
         if fold.whole is not None and fold.error is None:
             return fold.whole
@@ -187,7 +187,7 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
     Its kind is that of the HTTP status which the body names, where it names one.
     """
     status, found = named_status(body), body.get("conversation_id")
-    if isinstance(found, str):
+    if isinstance(found, str) and reply.conversation_id is None:
         reply.conversation_id = found
     if status is not None:
         return error_for_status(
