@@ -53,8 +53,8 @@ setup: $(VENV)/.done  ## Build the environment once; later runs reuse it
 demo: setup  ## Run the main job (stand-in without a key, live service with MISTRAL_API_KEY)
 	$(BIN)/python examples/demo.py --docs "$(DOCS)"
 
-test: setup  ## Run all tests offline (STRICT=1: what finalizers and threads raise fails too, in the test that left it)
-	$(BIN)/python -m pytest $(TESTS) -n auto --cov --cov-report=term $(if $(STRICT),--collect-garbage -W error::pytest.PytestUnraisableExceptionWarning -W error::pytest.PytestUnhandledThreadExceptionWarning,)
+test: setup  ## Run all tests offline (STRICT=1: what finalizers and threads raise fails too, in the test that left it; COVERAGE=1 counts lines)
+	$(BIN)/python -m pytest $(TESTS) -n auto $(if $(COVERAGE),--cov --cov-report=term,) $(if $(STRICT),--collect-garbage -W error::pytest.PytestUnraisableExceptionWarning -W error::pytest.PytestUnhandledThreadExceptionWarning,)
 
 test-lowest: $(LOWEST)/.done  ## Run the suite on the lowest supported versions
 	$(LOWEST)/bin/python -m pytest $(TESTS) -n auto -W default  # old versions warn inside their own code

@@ -9,12 +9,13 @@ from functools import wraps
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_executor_for_config
 from langchain_core.tools import BaseTool, StructuredTool
 
 from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault
-from mistral_agents._border.control import is_steering
+from mistral_agents._border.control import is_command, is_steering, refuse_command
 
 
 def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
@@ -41,9 +42,34 @@ def _wrap_failure(call: ToolCall, error: Exception) -> ToolMessage:
 
 
 def _wrap_result(call: ToolCall, given: object) -> ToolMessage:
-    if isinstance(given, ToolMessage):
-        return given
+    outputs = given if isinstance(given, (list, tuple)) else [given]
+    if any(isinstance(output, ToolOutputMixin) for output in outputs):
+        return _pick_answer(call, outputs)
     return ToolMessage(str(given), tool_call_id=call["id"] or "", name=call["name"])
+
+
+def _pick_answer(call: ToolCall, outputs: Sequence[Any]) -> ToolMessage:
+    """The message that answers a call, among what a tool may give to a graph.
+
+    Raises:
+        CommandGivenError: There is none, or more than that is wanted.
+    """
+    wishes: list[str] = []
+    messages: list[Any] = []
+    for output in outputs:
+        if not is_command(output):
+            messages.append(output)
+            continue
+        update = output.update if isinstance(output.update, Mapping) else {}
+        messages += update.get("messages", [])
+        wishes += [f"update of {name}" for name in update if name != "messages"]
+        wishes += [name for name in ("goto", "resume", "graph") if getattr(output, name)]
+    found = [one for one in messages if isinstance(one, ToolMessage) and one.tool_call_id == (call["id"] or "")]
+    wishes += ["no message for its call"] if not found else []
+    wishes += ["further messages"] if len(messages) > 1 else []
+    if wishes:
+        refuse_command(call["name"], f"a Command ({', '.join(wishes)})")
+    return found[0]
 
 
 def answer_unreadable(message: AIMessage) -> list[ToolMessage]:

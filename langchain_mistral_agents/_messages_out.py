@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
-from mistral_agents._border.blocks import make_thought, note_instructions, warn_left_out
+from mistral_agents._border.blocks import UNTYPED, make_thought, note_instructions, warn_left_out
 from mistral_agents._border.calls import (
     CALL_KINDS,
     EntryWithFiles,
@@ -19,6 +19,7 @@ from mistral_agents._border.calls import (
     replay_call,
     replay_run,
 )
+from mistral_agents._border.dialects import read_words
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import assistant_message, user_message
 from mistral_agents.errors import ConfigurationError
@@ -152,12 +153,10 @@ def _flush_words(words: list[JsonDict]) -> Iterator[JsonDict]:
 
 def _read_word(block: JsonDict, *, ours: bool) -> JsonDict | None:
     kind = block.get("type")
-    if kind in ("text", "text-plain"):
-        text = block.get("text")
-        return {"type": "text", "text": text} if isinstance(text, str) else None
     if kind == "reasoning" and ours:
         return make_thought(block.get("reasoning", ""))
-    return None
+    words = read_words(block.get("value") if kind == "non_standard" else block)
+    return {"type": "text", "text": words} if words is not None else None
 
 
 def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -> Iterator[JsonDict]:
@@ -172,4 +171,5 @@ def _make_actions(block: JsonDict, hosted: dict[str, JsonDict], *, ours: bool) -
         yield from replay_run(block.get("tool_call_id"), name, run.get("args"), block.get("output"))
     elif not ours and kind != "tool_call_chunk":  # a sum of chunks tells its calls beside them
         value = block.get("value") if kind == "non_standard" else None
-        warn_left_out(str(value.get("type") if isinstance(value, dict) else kind), "of another provider's answer")
+        label = value.get("type") or UNTYPED if isinstance(value, dict) else kind
+        warn_left_out(str(label), "of another provider's answer")

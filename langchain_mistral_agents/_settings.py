@@ -14,7 +14,16 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.utils import secret_from_env
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_serializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
@@ -23,9 +32,9 @@ from langchain_mistral_agents._tools import as_tool
 from mistral_agents import MistralAgents
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
-from mistral_agents._border.options import COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
+from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._http.concealed import drop_credentials, mask_credentials, masked
-from mistral_agents.client import share_client
+from mistral_agents.client import choose_client, share_client
 from mistral_agents.options import ModelOptions
 
 _translator.add_translator()
@@ -34,6 +43,23 @@ _serialization.allow_loading()
 
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
+_CLIENT_FIELDS = frozenset(_FIELDS.get(name, name) for name in CLIENT_OPTIONS)
+
+
+def check_client(cls: type[BaseModel], fields: Mapping[str, Any]) -> None:
+    """Refuse settings beside a client, which has its own.
+
+    A setting that is as without one passes: LangChain makes a model anew, with all its fields, where some are
+    configurable.
+
+    Raises:
+        ConfigurationError: It names the settings.
+    """
+    if fields.get("client") is None:
+        return
+    own = {name: value for name, value in fields.items() if name in _CLIENT_FIELDS}
+    unset = {name: cls.model_fields[name].get_default(call_default_factory=True) for name in own}
+    choose_client(fields["client"], **{name: value for name, value in own.items() if value != unset[name]})
 
 
 class ChatOptions(ModelOptions, total=False):
@@ -61,8 +87,11 @@ class ChatOptions(ModelOptions, total=False):
 class AgentSettings(BaseChatModel):
     """What `ChatMistralAgent` is set up with; see there."""
 
-    # The checks of forty fields are built when the first model is made, not at import.
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, defer_build=True)
+    # The checks of forty fields are built when the first model is made, not at import. An error shows no input: the key
+    # is among it.
+    model_config = ConfigDict(
+        populate_by_name=True, arbitrary_types_allowed=True, defer_build=True, hide_input_in_errors=True
+    )
 
     model: str | None = None
     agent_id: str | None = None
@@ -108,7 +137,9 @@ class AgentSettings(BaseChatModel):
         found = resolve_options(given, what=cls.__name__, where="constructor", others=cls.model_fields)
         if isinstance(found.get("stop"), str):
             found["stop"] = [found["stop"]]
-        return {_FIELDS.get(name, name): value for name, value in found.items()}
+        fields = {_FIELDS.get(name, name): value for name, value in found.items()}
+        check_client(cls, fields)
+        return fields
 
     @model_validator(mode="before")
     @classmethod
@@ -247,7 +278,7 @@ class AgentSettings(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         named = {name: value for name, value in kwargs.items() if value is not None}
         given = {**self._completion, **named, **named.get("completion_args", {})}
-        model = given.get("model", self.model) if self.agent_id is None else self.agent_id
+        model = given.get("model", self.model if self.agent_id is None else self.agent_id)
         params = LangSmithParams(ls_provider="mistral", ls_model_type="chat", ls_model_name=str(model))
         temperature, max_tokens = given.get("temperature"), given.get("max_tokens")
         words = given.get("stop", stop if stop is not None else self.stop)

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from langchain_mistral_agents._chunks import as_chunk
 from langchain_mistral_agents._tools import as_tool
+from mistral_agents._border.control import is_steering
 from mistral_agents._border.schemas import Form, describe_form, read_json
 from mistral_agents._border.text import mend_growing_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
@@ -198,5 +199,7 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
 def _try_to_parse(parser: BaseOutputParser[Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"parsed": parser.invoke(answer["raw"]), "parsing_error": None}
-    except Exception as error:  # noqa: BLE001 - reported, whatever it is
+    except Exception as error:
+        if is_steering(error):
+            raise
         return {"parsed": None, "parsing_error": error}

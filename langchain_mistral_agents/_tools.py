@@ -35,10 +35,14 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
     if isinstance(tool, type) or not callable(tool):
         form = describe_form(tool, strict=strict if strict is not None else False)
         return make_tool(form.name, form.description, form.schema, strict=strict)
-    arguments = create_schema_from_function(
-        tool.__name__, tool, filter_args=(), parse_docstring=True, include_injected=False
-    )
-    return make_tool(tool.__name__, arguments.__doc__ or "", python_schema(arguments)[0], strict=strict)
+    name = getattr(tool, "__name__", None)
+    if name is None:  # functools.partial, or an object that can be called
+        raise ConfigurationError(
+            f"A tool without a name can't be offered: {tool!r:.100}.",
+            hint="Give it one: StructuredTool.from_function(..., name=...).",
+        )
+    arguments = create_schema_from_function(name, tool, filter_args=(), parse_docstring=True, include_injected=False)
+    return make_tool(name, arguments.__doc__ or "", python_schema(arguments)[0], strict=strict)
 
 
 def seal_tools(tools: Iterable[Any]) -> list[Any]:

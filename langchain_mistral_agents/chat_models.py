@@ -36,7 +36,8 @@ from mistral_agents._border.forms import (
     thinking_options,
     writing_options,
 )
-from mistral_agents._border.options import function_name, resolve_options
+from mistral_agents._border.options import resolve_options
+from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
@@ -105,7 +106,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         include_response_headers: Whether `response_metadata["headers"]` holds the reply's headers.
         default_headers: Headers of every request.
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
-        client: Your own `MistralAgents`, whose settings are then used.
+        client: Your own `MistralAgents`, which has its own key, address, timeout, ...; these are refused beside it.
 
     All options, their other names and where they go stand in `docs/options.md`; unknown ones are refused by name.
 
@@ -461,7 +462,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
             strict: Whether arguments must follow the schema exactly.
             kwargs: Further options of each call, e.g. `response_format`.
         """
-        bound: JsonDict = {"tools": [as_tool(tool, strict=strict) for tool in tools], **kwargs}
+        given = read_tools(tools, "bind_tools")
+        bound: JsonDict = {"tools": [as_tool(tool, strict=strict) for tool in given], **kwargs}
         if tool_choice is not None:
             bound["tool_choice"] = tool_choice
         return self.bind(**bound)
@@ -530,7 +532,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         from langchain_mistral_agents._structured import bound_options, check_method, form_of, parsed, parser_for
 
         check_method(schema, method)
-        ready = [as_tool(tool) for tool in [*self.connectors, *(tools or ())]]
+        given = read_tools(tools, "with_structured_output") if tools is not None else []
+        ready = [as_tool(tool) for tool in [*self.connectors, *given]]
         functions = [name for tool in ready if (name := function_name(tool)) is not None]
         if functions:
             raise ConfigurationError(f"Only hosted tools can be used on the way, not {', '.join(functions)}.")
@@ -540,7 +543,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         form = form_of(schema, strict=wanted) if schema is not None else None
         options: JsonDict = {
             **bound_options(schema, form, method),
-            **({"tools": list(tools)} if tools else {}),
+            **({"tools": given} if given else {}),
             **kwargs,
         }
         return parsed(self.bind(**options), parser_for(form, method), include_raw=include_raw)

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
 from langchain_core.runnables import Runnable
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from typing_extensions import Self
 
 from langchain_mistral_agents.history import MistralConversationHistory
@@ -54,6 +54,8 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         ConfigurationError: An argument is wrong (inside a `ValidationError` when it is made).
         MistralAgentsError: The conversation can't be read or deleted.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     conversation_id: str | None = None
     session_id: str | None = None

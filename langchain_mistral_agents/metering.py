@@ -17,7 +17,7 @@ class MistralMeterHandler(BaseCallbackHandler):
     """Counts every answer of a `ChatMistralAgent` in a run, and stops the run before a limit of the meter.
 
     Pass it as a callback: `chain.invoke(..., config={"callbacks": [MistralMeterHandler(meter)]})`. Answers of other
-    providers' models are not counted.
+    providers' models, and those that a cache gave, are not counted.
 
     Args:
         meter: Adds up and knows the limits.
@@ -44,8 +44,9 @@ class MistralMeterHandler(BaseCallbackHandler):
                     self._count(generation.message)
 
     def _count(self, message: AIMessage) -> None:
-        facts = message.response_metadata
-        if facts.get("model_provider") == PROVIDER and message.usage_metadata is not None:
+        facts, usage = message.response_metadata, message.usage_metadata
+        is_cached = usage is not None and "total_cost" in usage  # LangChain's mark: it cost nothing
+        if facts.get("model_provider") == PROVIDER and usage is not None and not is_cached:
             self.meter.count(usage_of(message), facts.get("model_name"), quotas_of(facts.get("quotas")))
 
 

@@ -146,7 +146,7 @@ class MistralLibraryRetriever(BaseRetriever):
         >>> [(d.metadata["file_name"], d.metadata["score"]) for d in retriever.invoke("How long is the warranty?")]
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     library_ids: list[str]
     k: int = Field(default=5, ge=1)

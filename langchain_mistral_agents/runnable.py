@@ -25,6 +25,7 @@ from langchain_mistral_agents._local_tools import (
     runnable_here,
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
+from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool, unsealed
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
@@ -37,6 +38,7 @@ from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from mistral_agents.options import CallOptions, ClientOptions
 
@@ -88,7 +90,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         http_client: Your own HTTP client; `async_http_client` for asynchronous calls.
         guardrails: Moderation rules, as the service takes them.
         handoff_execution: `server` or `client`: who runs handoffs.
-        client: Your own `MistralAgents`.
+        client: Your own `MistralAgents`, instead of key, address, timeout, ....
 
     Raises:
         ToolBudgetExceededError: The functions were answered `max_rounds` times and the agent asked again.
@@ -99,7 +101,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         >>> agent.invoke("Weather in Paris?", {"configurable": {"thread_id": "ada"}}).text
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     agent_id: str
     agent_version: int | str | None = None
@@ -129,7 +131,9 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         fields = cls.model_fields
         foreign = {option.name for option in TABLE if _FIELDS.get(option.name, option.name) not in fields}
         found = resolve_options(given, what=cls.__name__, where="constructor", others=fields, without=foreign)
-        return {_FIELDS.get(name, name): value for name, value in found.items()}
+        named = {_FIELDS.get(name, name): value for name, value in found.items()}
+        check_client(cls, named)
+        return named
 
     @model_validator(mode="before")
     @classmethod
@@ -463,6 +467,14 @@ def _keep_local(tools: Sequence[Any]) -> list[Any]:
 
 
 def _read_messages(given: Input) -> list[BaseMessage]:
+    """The messages that an input says.
+
+    Raises:
+        ConfigurationError: It is none.
+
+    Warns:
+        UserWarning: A dict holds more than its `input`.
+    """
     if isinstance(given, str):
         return [HumanMessage(given)]
     if isinstance(given, PromptValue):
@@ -471,9 +483,16 @@ def _read_messages(given: Input) -> list[BaseMessage]:
         inner = next((given[name] for name in ("messages", "input") if name in given), None)
         if inner is None:
             raise ConfigurationError("A dict as input needs the key 'messages' or 'input'.")
+        others = [str(name) for name in given if name != "input"]
+        if others and "messages" not in given:
+            text = f"Of a dict only input is read, not {', '.join(others)}: the conversation is kept by the service."
+            warn_user(f"{text} Put what the agent is to read into the input, or give messages.")
         return _read_messages(inner)
     if isinstance(given, (BaseMessage, dict)):
         return convert_to_messages([given])
+    untyped: Any = given
+    if not isinstance(untyped, Sequence) or isinstance(untyped, bytes):
+        raise ConfigurationError(f"An input is a text, a dict, messages or a prompt, not {type(untyped).__name__}.")
     return convert_to_messages(list(given))
 
 

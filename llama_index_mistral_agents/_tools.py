@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from llama_index.core.tools.types import BaseTool
 
 from mistral_agents._border.schemas import check_tool, is_function_dict, make_tool
+from mistral_agents._border.tool_choices import read_tools
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -44,9 +45,9 @@ def check_local(tools: Iterable[object]) -> None:
     """Tools that an agent runs here.
 
     Raises:
-        ConfigurationError: One is a hosted tool.
+        ConfigurationError: One is a hosted tool, or it is no list of tools.
     """
-    for tool in tools:
+    for tool in read_tools(tools, "tools"):
         if isinstance(tool, Mapping):
             raise ConfigurationError(
                 f"tools takes functions and LlamaIndex's tools, not the dict of {tool.get('type')!r}.",

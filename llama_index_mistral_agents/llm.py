@@ -29,7 +29,7 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.settings import Settings
 from llama_index.core.types import PydanticProgramMode
-from pydantic import Field, PrivateAttr, field_serializer
+from pydantic import ConfigDict, Field, PrivateAttr, field_serializer
 from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import unmarked
@@ -77,6 +77,7 @@ from mistral_agents._border.forms import (
 )
 from mistral_agents._border.model_call import ModelSettings, describe_setup
 from mistral_agents._border.options import CLIENT_OPTIONS, MODEL_OPTIONS, resolve_options
+from mistral_agents._border.tool_choices import read_tools
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
@@ -143,6 +144,8 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         >>> llm = MistralAgentLLM(model="mistral-medium-latest", tools=[CodeInterpreter()])
         >>> print(llm.complete("What is the variance of 3, 4 and 9?"))
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     model: str | None = Field(default=None, description="The model that answers.")
     agent_id: str | None = Field(default=None, description="The agent that answers, instead of a model.")
@@ -527,7 +530,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         choice, strict = options.pop("tool_choice", None), options.pop("strict", None)
         return {
             "messages": messages,
-            "tools": [describe_tool(tool, strict=strict) for tool in tools],
+            "tools": [describe_tool(tool, strict=strict) for tool in read_tools(tools, "chat_with_tools")],
             "tool_choice": "required" if choice is None and tool_required else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **options,

@@ -26,12 +26,13 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Record, as_record
 from mistral_agents._api.recovery import LOST
+from mistral_agents._border.text import parse_json
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
 from mistral_agents._http.concealed import conceal_requests
 from mistral_agents._http.failures import is_failed_turn
 from mistral_agents._http.replies import Reply, failure_in
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict, count_of, load_json, objects_of, text_or_none
+from mistral_agents._json import JsonDict, count_of, objects_of, text_or_none
 from mistral_agents._progress import counting
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.connector_api import Connectors
@@ -198,7 +199,7 @@ def _parse_lines(data: bytes) -> Iterator[JsonDict | str]:
         if not line.strip():
             continue
         try:
-            row = load_json(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         yield row if isinstance(row, dict) else line

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from mistral_agents._border.blocks import make_text_result
 from mistral_agents._border.dialects import read_value
-from mistral_agents._border.text import mend_text
-from mistral_agents._json import JsonDict, load_json, text_or_none
+from mistral_agents._border.text import mend_text, parse_json
+from mistral_agents._json import JsonDict, text_or_none
 from mistral_agents._turn.content import (
     as_json_text,
     chunk_text,
@@ -164,7 +164,7 @@ class ToolExecution(Entry):
         if text is None:
             return self.info.get("result")
         try:
-            return load_json(text)
+            return parse_json(text)
         except ValueError:
             return text
 

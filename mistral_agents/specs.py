@@ -128,8 +128,9 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file} can't be read: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigurationError(f"{file} can't be read: {why}.") from error
     data = _parse_text(file, text)
     agents = data.get("agents") if isinstance(data, dict) else None
     if not isinstance(agents, dict) or not agents:

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -79,11 +80,11 @@ def _count(text: str) -> int:
 def _path(text: str) -> Path:
     if not text.strip():  # such as "$UNSET" in a shell: it would be the folder of the process, or none
         raise argparse.ArgumentTypeError("an empty path names nothing; leave the option out")
-    return Path(text)
+    return Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
 
 
 def _folder(text: str) -> Path:
-    path = _path(text).expanduser()
+    path = _path(text)
     if not path.is_dir():
         why = "is a file, not a folder" if path.exists() else "is not there"
         raise argparse.ArgumentTypeError(f"the folder {path} {why}")
@@ -98,7 +99,7 @@ def _word(text: str) -> str:
 
 def _key_file(text: str) -> str:
     try:
-        key = Path(text).expanduser().read_text(encoding="utf-8").strip()
+        key = _path(text).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"the key can't be read from {text}: {_reason(error)}") from error
     if not key or "\n" in key:
@@ -216,7 +217,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     if model is not None and arguments.model_url is None:
         raise ValueError("a key of a model (--model-key, --model-key-file) is for --model-url, which is not given")
     return Settings(
-        data=arguments.data.expanduser() if arguments.data is not None else None,
+        data=arguments.data,
         host=arguments.host,
         api_key=own if own is not None else os.environ.get(API_KEY_VARIABLE) or None,
         model_url=arguments.model_url,
@@ -300,10 +301,10 @@ def _remove_ready_file(path: Path | None) -> None:
 
 
 def _port_trouble(error: OSError, host: str, port: int) -> str:
-    return (
-        f"port {port} of {host} can't be opened: {_reason(error)}. "
-        "Is another server running there? Choose another with --port, or --port 0 for a free one"
-    )
+    told = f"port {port} of {host} can't be opened: {_reason(error)}"
+    if isinstance(error, socket.gaierror):
+        return f"{told}. Choose another address with --host"
+    return f"{told}. Is another server running there? Choose another with --port, or --port 0 for a free one"
 
 
 if __name__ == "__main__":

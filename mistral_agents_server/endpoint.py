@@ -61,11 +61,15 @@ class Endpoint:
     cites = False
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 300.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"the model URL {url!r} can't be read: {error}") from error
+        if parts.scheme not in ("http", "https") or not host:
             raise ValueError(f"a model URL begins with http:// or https://, not {url!r}")
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = host, port
         path = parts.path.rstrip("/")
         self._path = path if path.endswith("/chat/completions") else f"{path}/chat/completions"
         self._headers = {"Content-Type": "application/json"}

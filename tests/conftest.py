@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--collect-garbage", action="store_true", help="after each test, so that finalizers speak there")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes name no test: those of an archive hold the hour it was made, and workers must agree on the names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def _collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
     """With `--collect-garbage`: what a test dropped ends with that test."""

@@ -120,7 +120,7 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
     if isinstance(file, tuple):
         found, data = file[0], file[1] if isinstance(file[1], bytes) else _load_bytes(file[1])
     elif isinstance(file, (str, os.PathLike)):
-        found, data = _read_path(Path(file).expanduser())
+        found, data = _read_path(expand_home(file))
     elif isinstance(file, bytes):
         found, data = "", file
     else:
@@ -130,6 +130,11 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
     return chosen, data
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """A path whose `~` is the home folder; `~draft.txt` and `~nobody/x` are names like others, as in a shell."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises where there is no such user
 
 
 def _load_bytes(file: object) -> bytes:
@@ -148,3 +153,5 @@ def _read_path(path: Path) -> tuple[str, bytes]:
         return path.name, path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"file {str(path)!r} can't be read: {error.strerror}.") from error
+    except ValueError as error:  # a path that no system can hold
+        raise ConfigurationError(f"file {str(path)!r} can't be read: {error}.") from error

@@ -25,6 +25,7 @@ Kind = Literal["text", "image", "document", "chunk", "nothing"]
 _DETAILS = frozenset({"low", "auto", "high"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SCHEME = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*:")
 _SPACES = re.compile(r"\s+")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 _DOCUMENT = "application/pdf"
@@ -32,6 +33,10 @@ _BYTES = "application/octet-stream"
 _UNTOLD = (None, _DOCUMENT)
 _FOLLOWS = "see the message behind the results"
 _TOOLS = {"image": "image_generation", "document": "code_interpreter"}
+
+
+UNTYPED = "block without a type"
+"""What a block is called that names no type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ def make_chunk(part: Part) -> JsonDict:
 
 
 def _refuse(what: str) -> ConfigurationError:
+    if what == UNTYPED:
+        return ConfigurationError('A content block has no "type"; nothing tells what it is.')
     return ConfigurationError(f"The service takes no {what!r} content; it takes text, images and documents.")
 
 
@@ -127,9 +134,19 @@ def _check_address(part: Part) -> str:
     head, _, data = url.partition(",")
     if not url.strip():
         raise ConfigurationError(f"The url of a {part.label!r} block is empty; it needs url, base64 or file_id.")
+    if not is_address(url):
+        raise ConfigurationError(
+            f"The url of a {part.label!r} block is no address: it begins with {url[:20]!r}.",
+            hint="Give https://…, or a file's base64 as data:image/png;base64,… with its own media type.",
+        )
     if head.startswith("data:") and head.endswith(";base64"):
         return f"{head},{_check_base64(data, part)}"
     return url
+
+
+def is_address(url: str) -> bool:
+    """Whether a text is an address: it names its scheme (https, data, ...)."""
+    return _SCHEME.match(url) is not None
 
 
 def _make_tool_file(part: Part) -> JsonDict:
@@ -330,6 +347,9 @@ def make_result(parts: Iterable[Part]) -> ResultContent:
     texts: list[str] = []
     chunks: list[JsonDict] = []
     for part in parts:
+        if part.kind == "nothing":
+            warn_left_out(part.label, "of a result")
+            continue
         try:
             chunk = make_chunk(part)
         except ConfigurationError as error:

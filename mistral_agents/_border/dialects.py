@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from mistral_agents._border.blocks import Part, write_json
+from mistral_agents._border.blocks import UNTYPED, Part, is_address, write_json
 from mistral_agents._json import load_json
 from mistral_agents.errors import ConfigurationError
 
 _FILES = ("image", "document")
+_LONGEST_NAME = 200
+"""A shorter url without a scheme is a name in a row of the function's own; a longer one may be a file's base64."""
 _VALUES = (Mapping, list, tuple, bool, int, float, bytes, bytearray, memoryview)
 """What is written as JSON; of anything else the text is taken."""
 _TEXT_FIELDS = frozenset(
@@ -44,7 +46,7 @@ def read_parts(content: Iterable[object]) -> Iterator[Part]:
             raise ConfigurationError(f"A content block must be a text or a dict, not {type(block).__name__}.")
         reader = _find_reader(block)
         if reader is None:
-            yield Part("chunk", str(block.get("type")))
+            yield Part("chunk", str(block["type"]) if block.get("type") is not None else UNTYPED)
         else:
             yield from reader(block)
 
@@ -151,7 +153,8 @@ def _is_content(value: object) -> bool:
 def _holds_something(part: Part) -> bool:
     if part.kind == "text":
         return isinstance(part.text, str)
-    held = (part.text, part.data, part.url, part.file_id)
+    url = part.url if part.url is not None and (is_address(part.url) or len(part.url) > _LONGEST_NAME) else None
+    held = (part.text, part.data, url, part.file_id)
     return part.kind in ("chunk", "nothing") or any(one is not None for one in held)
 
 
@@ -169,6 +172,20 @@ def _find_reader(block: Mapping[Any, Any]) -> Callable[[Mapping[str, Any]], Iter
 
 def _read_text(block: Mapping[str, Any]) -> Iterator[Part]:
     yield Part("text", "text", text=block.get("text"))
+
+
+def _read_refusal(block: Mapping[str, Any]) -> Iterator[Part]:
+    """Words of an answer of OpenAI's."""
+    yield Part("text", "refusal", text=block.get("refusal"))
+
+
+def read_words(block: object) -> str | None:
+    """The words of a block that is text alone, in whatever dialect; None where it is more, or something else."""
+    kind = block.get("type") if isinstance(block, Mapping) else None
+    if not isinstance(block, Mapping) or kind not in ("text", "text-plain", "output_text", "refusal"):
+        return None
+    text = block.get("refusal" if kind == "refusal" else "text")
+    return text if isinstance(text, str) else None
 
 
 def _read_plain(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -294,7 +311,13 @@ def _name_of(block: Mapping[str, Any]) -> str | None:
 
 def _read_own(block: Mapping[str, Any]) -> Iterator[Part]:
     """A chunk in the service's own form."""
-    yield Part("chunk", str(block.get("type")), chunk=dict(block))
+    kind, chunk = str(block.get("type")), dict(block)
+    needed = "file_id" if kind == "tool_file" else kind
+    value = chunk.get(needed)
+    chunk[needed] = value.get("url") if isinstance(value, Mapping) else value  # as in OpenAI's image_url
+    if not isinstance(chunk[needed], str) or not chunk[needed].strip():
+        raise ConfigurationError(f"A {kind!r} block needs {needed}, a text; this one has {value!r:.60}.")
+    yield Part("chunk", kind, chunk=chunk)
 
 
 def _read_nothing(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -306,6 +329,8 @@ _REFUSED = frozenset({"audio", "video", "input_audio", "input_video", "audio_url
 _READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
     "text": _read_text,
     "input_text": _read_text,
+    "output_text": _read_text,
+    "refusal": _read_refusal,
     "text-plain": _read_plain,
     "image_url": _read_image_url,
     "input_image": _read_image_url,

@@ -382,13 +382,16 @@ def _is_plain(part: object) -> bool:
 
 
 def read_entries(entries: Iterable[Entry]) -> list[Record]:
-    """What a stream would have told of these entries, in the order in which things happened by the service's clock."""
+    """What a stream would have told of these entries, in the order in which things happened by the service's clock.
+
+    Calls and other runs may begin while a run goes on; words come when it is over, whatever the clock says.
+    """
     records: list[Record] = []
     running: list[tuple[str, JsonDict]] = []
     for place, entry in enumerate(entries):
         raw = entry.raw
         key = entry.id if entry.id is not None else f"{entry.type}@{place}"
-        running = _end_runs(records, running, name_of(raw.get("created_at")))
+        running = _end_runs(records, running, _find_time(entry))
         if entry.type == "message.output":
             records.extend(_read_content(key, raw.get("content")))
         elif entry.type == "tool.execution":
@@ -402,6 +405,11 @@ def read_entries(entries: Iterable[Entry]) -> list[Record]:
             records.append(OtherEntry(raw))
     _end_runs(records, running, None)
     return records
+
+
+def _find_time(entry: Entry) -> str | None:
+    """When an entry began; None where all runs before it are over by then."""
+    return name_of(entry.raw.get("created_at")) if entry.type != "message.output" else None
 
 
 def _read_content(entry_id: str, content: object) -> Sequence[Record]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mistral_agents._border.calls import EntryWithFiles, ToldCall, is_said, split_files
-from mistral_agents._border.text import mend_json
-from mistral_agents._json import digest, load_json, objects_of
+from mistral_agents._border.text import parse_json
+from mistral_agents._json import digest, objects_of
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.entries import Entry, content_chunks, is_input
 from mistral_agents.turn import Turn
@@ -178,7 +178,7 @@ def _parse_loosely(arguments: object) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return mend_json(load_json(arguments)) if arguments.strip() else {}
+        return parse_json(arguments) if arguments.strip() else {}
     except ValueError:
         return arguments
 

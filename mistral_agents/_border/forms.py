@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from mistral_agents._border.options import function_name
+from mistral_agents._border.tool_choices import function_name
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import parse_entry
 from mistral_agents.errors import ConfigurationError, MistralAgentsError

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.forms import refuse_two_turns
-from mistral_agents._border.options import check_agent_options, choose_tools, resolve_options, take_completion
+from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
+from mistral_agents._border.tool_choices import choose_tools
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps

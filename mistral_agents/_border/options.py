@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mistral_agents._border.tool_choices import check_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
@@ -36,6 +37,7 @@ class Option:
         beside_agent: What happens to it beside `agent_id`: it is sent, enforced by this package, or refused.
         fault: Says what is wrong with a value; None for a good one.
         empty_is_none: Whether an empty list or text asks for nothing.
+        is_secret: Whether a value may hold a key or a password, so that errors name its type only.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Option:
     beside_agent: Literal["sent", "enforced", "refused"] = "sent"
     fault: Callable[[Any], str | None] | None = None
     empty_is_none: bool = False
+    is_secret: bool = False
 
     def asks_nothing(self, value: object) -> bool:
         """Whether a value that is no fault asks for nothing all the same."""
@@ -78,11 +81,6 @@ def _check_mapping(value: object) -> str | None:
 def _check_list_of_dicts(value: object) -> str | None:
     listed = isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, Mapping) for v in value)
     return None if listed else "a list of dicts is wanted"
-
-
-def _check_tools(value: object) -> str | None:
-    listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-    return None if listed else "a list of tools is wanted"
 
 
 def _check_words(value: object) -> str | None:
@@ -211,7 +209,8 @@ TABLE: tuple[Option, ...] = (
         "Hosted tools, and function tools that run here; `connectors` is LangChain's name in the constructor.",
         ("connectors",),
         beside_agent="refused",
-        fault=_check_tools,
+        fault=check_tools,
+        is_secret=True,
     ),
     Option(
         "store",
@@ -288,6 +287,7 @@ TABLE: tuple[Option, ...] = (
         "Further HTTP headers.",
         ("default_headers",),
         fault=_check_mapping,
+        is_secret=True,
     ),
     Option(
         "max_retries",
@@ -317,6 +317,7 @@ TABLE: tuple[Option, ...] = (
         ("endpoint", "api_base", "server_url"),
         given=frozenset({"constructor"}),
         fault=_check_text,
+        is_secret=True,
     ),
     Option(
         "http_client",
@@ -410,7 +411,8 @@ def _check_value(option: Option, name: str, value: object, what: str, where: Whe
         raise ConfigurationError(f"{what} takes no {name} here: {_FIXED[where]}.", hint=_HINT)
     fault = option.fault(value) if option.fault is not None else None
     if fault is not None:
-        raise ConfigurationError(f"{what}: {name}={value!r} can't be honoured: {fault}.", hint=_HINT)
+        told = f" of type {type(value).__name__}" if option.is_secret else f"={value!r}"
+        raise ConfigurationError(f"{what}: {name}{told} can't be honoured: {fault}.", hint=_HINT)
 
 
 def _explain_unknown_name(
@@ -525,73 +527,3 @@ def fit_options(options: Mapping[str, Any], operation: Literal["start", "append"
         text = f"{', '.join(named)} can be given only where a conversation begins; this one goes on without."
         warn_user(f"{text} Leave them out, or begin a new one.")
     return {name: value for name, value in options.items() if name not in late}
-
-
-# Tool choices -------------------------------------------------------------------------------------------------------
-
-_WORDS = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
-
-
-def function_name(tool: Mapping[str, Any]) -> str | None:
-    """The name of a function tool; None for hosted tools."""
-    function = tool.get("function")
-    return function.get("name") if tool.get("type") == "function" and isinstance(function, Mapping) else None
-
-
-def choose_tools(
-    tools: Sequence[JsonDict], choice: object, *, has_own: bool = False
-) -> tuple[list[JsonDict], str | None]:
-    """The tools to offer and the service's word for a tool choice; None where there is nothing to choose.
-
-    The service knows no named tool: then only that one is offered, and must be called. `any` and `required` are the
-    same to it; `required` is the word that its refusals use.
-
-    Args:
-        tools: All tools of the call.
-        choice: The choice, in any spelling.
-        has_own: Whether the conversation may have tools of its own, which nobody here knows.
-
-    Raises:
-        ConfigurationError: The choice can't be honoured, or forces a call where there is nothing to call.
-    """
-    offered = list(tools)
-    if choice is None or choice is False:
-        return offered, None
-    name = _read_choice(choice)
-    if name in _WORDS:
-        word = _WORDS[name]
-    else:
-        offered, word = [tool for tool in offered if function_name(tool) == name], "required"
-        if not offered:
-            raise ConfigurationError(f"tool_choice names {name!r}, which is none of the function tools.")
-    if word == "required" and not offered and not has_own:
-        raise ConfigurationError(
-            f"tool_choice={choice!r} can't be honoured: there is no tool to call.",
-            hint="Give tools with it, or leave it out.",
-        )
-    hosted = [str(tool.get("type")) for tool in offered if function_name(tool) is None]
-    if word == "required" and hosted:
-        raise ConfigurationError(
-            f"tool_choice={choice!r} can't be combined with hosted tools ({', '.join(hosted)}): the service refuses it "
-            "(422).",
-            hint="Use a model without them, name one function, or leave the choice to the model. A form needs no tool: "
-            "ask for it with response_format.",
-        )
-    return offered, word
-
-
-def _read_choice(choice: object) -> str:
-    """The word or the function's name in any framework's spelling of a choice."""
-    if choice is True:
-        return "required"
-    if isinstance(choice, str) and choice:
-        return choice
-    if isinstance(choice, Mapping):
-        function = choice.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        if name is None and choice.get("type") in _WORDS:
-            name = choice["type"]
-        if isinstance(name, str) and name:
-            return name
-        raise ConfigurationError(f"tool_choice={dict(choice)!r} names no function.")
-    raise ConfigurationError(f"tool_choice must be auto, none, any, required or a function's name, not {choice!r}.")

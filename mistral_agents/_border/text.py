@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mistral_agents._json import JsonDict
+from mistral_agents._json import JsonDict, load_json
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HIGH_AT_END = re.compile("[\ud800-\udbff]\\Z")
@@ -57,6 +57,17 @@ def mend_word(value: object) -> Any:
 def may_hold_surrogates(content: bytes) -> bool:
     """Whether some JSON names a surrogate, paired or not."""
     return (b"\\u" in content or b"\xed" in content) and _ESCAPED.search(content) is not None
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value that a JSON text of the service holds, with halves of characters in it replaced.
+
+    Raises:
+        ValueError: It is no JSON, or nested more deeply than can be read.
+    """
+    value = load_json(content)
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return mend_json(value) if may_hold_surrogates(data) else value
 
 
 class DeltaMender:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mistral_agents._border.events import DONE
-from mistral_agents._border.options import check_agent_options, choose_tools, resolve_options, take_completion
+from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
+from mistral_agents._border.tool_choices import choose_tools
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
 from mistral_agents._conversation.functions import Functions, arun_functions, run_functions

@@ -17,7 +17,7 @@ from mistral_agents._border.calls import (
     make_result_entry,
     parse_call_arguments,
 )
-from mistral_agents._border.control import call_in_thread, is_steering
+from mistral_agents._border.control import call_in_thread, check_result, is_steering
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
@@ -29,6 +29,7 @@ _WORKERS = 8
 
 
 def _pair_result(call: FunctionCall, value: object) -> EntryWithFiles:
+    check_result(call.name, value)
     return make_result_entry(call.tool_call_id, make_result(read_value(value)))
 
 

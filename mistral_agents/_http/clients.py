@@ -148,8 +148,8 @@ class Clients:
             address = conceal(sdk_layer.sdk_base_url(sdk))
         self._address = Concealed(clean_base_url(address.reveal() if address is not None else None))
         self.base_url, self._credentials = split_credentials(self._address.reveal())
-        self._http_client = http_client
-        self._async_http_client = async_http_client
+        self._http_client = _check_http_client("http_client", http_client, "close")
+        self._async_http_client = _check_http_client("async_http_client", async_http_client, "aclose")
         self._given_sdk = sdk
         self._maker = os.getpid()
         self._opened = _Opened()
@@ -311,6 +311,14 @@ class Clients:
         if sdk is not None and self._async_http_client is None:
             await sdk.sdk_configuration.async_client.aclose()
         self.close()
+
+
+def _check_http_client(name: str, client: object, closes: str) -> object:
+    """The user's HTTP client, or None; a blocking one and an asynchronous one are told by how they are closed."""
+    if client is None or all(callable(getattr(client, method, None)) for method in ("send", "build_request", closes)):
+        return client
+    kind, like = ("a blocking", "Client") if closes == "close" else ("an asynchronous", "AsyncClient")
+    raise ConfigurationError(f"{name} must be {kind} HTTP client such as httpx.{like}, not {type(client).__name__}.")
 
 
 def _call_or_take(key: Concealed) -> Any:

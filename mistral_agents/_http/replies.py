@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mistral_agents._border.text import may_hold_surrogates, mend_json
+from mistral_agents._border.text import parse_json
 from mistral_agents._http.failures import (
     failed_output,
     is_failed_turn,
@@ -16,7 +16,7 @@ from mistral_agents._http.failures import (
 )
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.sse import EventDecoder
-from mistral_agents._json import JsonDict, load_json
+from mistral_agents._json import JsonDict
 from mistral_agents.errors import (
     MistralAgentsError,
     ResponseFormatError,
@@ -32,17 +32,6 @@ _SHOWN = 200
 _KEPT = 1_000_000
 _UNREAD: Any = object()
 AFTER = "The turn may have been applied; read the conversation's history before sending it again."
-
-
-def parse_json(content: bytes | str) -> Any:
-    """The value that some JSON text holds; halves of characters in it are replaced (see `_border.text`).
-
-    Raises:
-        ValueError: It is no JSON, or nested more deeply than can be read.
-    """
-    value = load_json(content)
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    return mend_json(value) if may_hold_surrogates(data) else value
 
 
 def holds_answer(content: bytes) -> bool:

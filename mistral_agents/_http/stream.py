@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing_extensions import Self
 
 from mistral_agents._border.events import FRAME, Record, StreamEnd, StreamStart
+from mistral_agents._border.text import parse_json
 from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import Call
 from mistral_agents._http.closing import OpenStream, keeper_of
@@ -24,7 +25,6 @@ from mistral_agents._http.replies import (
     Reply,
     failure_in,
     headers_of,
-    parse_json,
     unreadable,
 )
 from mistral_agents._http.sse import EventDecoder

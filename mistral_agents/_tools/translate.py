@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mistral_agents._api.arguments import uuid_text
+from mistral_agents._border.tool_choices import read_tools
 from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.names import check_hosted_names
@@ -212,9 +213,8 @@ def translate_tools(tools: Iterable[Mapping[str, Any]] | None, *, strict: bool =
     Warns:
         TranslationWarning: For each key that is only hinted, or impossible.
     """
-    if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, (Iterable, type(None))):
-        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}.")
-    drafts = [_translate(tool, place) for place, tool in enumerate(tools if tools is not None else ())]
+    given = read_tools(tools, "tools") if tools is not None else []
+    drafts = [_translate(tool, place) for place, tool in enumerate(given)]
     _check_together([draft.tool for draft in drafts])
     policy = Policy()
     for draft in drafts:

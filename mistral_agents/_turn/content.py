@@ -6,7 +6,8 @@ import json
 import re
 from datetime import datetime
 
-from mistral_agents._json import JsonDict, load_json
+from mistral_agents._border.text import parse_json
+from mistral_agents._json import JsonDict
 
 _FRACTION = re.compile(r"\.(\d+)")
 
@@ -47,7 +48,7 @@ def parse_arguments(text: str) -> JsonDict:
     if not text:
         return {}
     try:
-        value = load_json(text)
+        value = parse_json(text)
     except ValueError:
         return {"input": text}
     return value if isinstance(value, dict) else {"input": value}

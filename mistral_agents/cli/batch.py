@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_agents._api.arguments import given
+from mistral_agents._api.arguments import expand_home, given
 from mistral_agents._api.records import Records
 from mistral_agents._display.blocks import Table
 from mistral_agents._display.words import shorten, write_table
@@ -69,7 +69,7 @@ def _read_file_lines(file: Path) -> list[str]:
     if str(file) == "-":
         return sys.stdin.read().split("\n")  # splitlines() would split at U+2028 in a text, too
     try:
-        return file.expanduser().read_text(encoding="utf-8-sig").split("\n")
+        return expand_home(file).read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise ConfigurationError(f"{file} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -172,7 +172,7 @@ def _emit_results(session: CommandSession, job: BatchJob, output: Path | None) -
     rows = [_as_row(result) for result in found]
     if output is not None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        output.expanduser().write_text(text, encoding="utf-8")
+        expand_home(output).write_text(text, encoding="utf-8")
         session.emit({"path": str(output), "results": len(rows)}, str(output))
     else:
         session.emit(rows, _draw(rows))

@@ -17,8 +17,10 @@ from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_sessi
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
 from mistral_agents.entries import chunk_text, content_chunks
-from mistral_agents.errors import MistralAgentsError
+from mistral_agents.errors import ConfigurationError, MistralAgentsError
 from mistral_agents.turn import Turn
+
+_BRINGS = {"--model": "an agent brings its model", "--conversation": "a conversation goes on with its own agent"}
 
 
 def chat(
@@ -33,6 +35,9 @@ def chat(
 ) -> None:
     """Talk to a model or an agent. Stays until the end of the input; the conversation is kept by the service."""
     session = find_session(context)
+    if agent is not None and (model is not None or conversation is not None):
+        other = "--model" if model is not None else "--conversation"
+        raise ConfigurationError(f"--agent and {other} can't be given together: {_BRINGS[other]}.")
     options: JsonDict = {} if conversation is not None else {"model": model} if agent is None else {"agent_id": agent}
     if conversation is None and agent is None and model is None:
         options["model"] = DEFAULT_MODEL

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from mistral_agents._api.arguments import expand_home
 from mistral_agents._http.concealed import masked
 from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import NoKeyError
@@ -49,12 +50,13 @@ class CommandSession:
 
     @cached_property
     def client(self) -> MistralAgents:
-        """The client.
+        """The client; a price table is read first, since a turn that was paid for would be too late.
 
         Raises:
             NoKeyError: There is no key, and nobody to ask.
-            ConfigurationError: The key's file can't be read, or the address is none.
+            ConfigurationError: The key's file or the price table can't be read, or the address is none.
         """
+        _ = self.prices
         return MistralAgents(api_key=self.find_key(), base_url=self.base_url)
 
     def find_key(self) -> str | None:
@@ -124,7 +126,7 @@ def read_key(path: Path) -> str:
         ConfigurationError: It can't be read, or holds no key.
     """
     try:
-        key = path.expanduser().read_text(encoding="utf-8").strip()
+        key = expand_home(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(f"--api-key-file {path} can't be read: {why}.") from error
@@ -140,7 +142,7 @@ def read_prices(path: Path) -> Prices:
         ConfigurationError: The file can't be read, or is none.
     """
     try:
-        data = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        data = json.loads(expand_home(path).read_text(encoding="utf-8"))
         tokens = {str(name): (float(read), float(written)) for name, (read, written) in data["tokens"].items()}
         calls = {str(name): float(price) for name, price in data.get("calls", {}).items()}
         return Prices(tokens, calls, str(data.get("currency", "USD")))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePath
 
+from mistral_agents._api.arguments import expand_home
 from mistral_agents.errors import ConfigurationError
 
 _BLOCK = 1 << 20  # bytes read at once
@@ -69,7 +70,7 @@ class FolderFiles:
         given: object = pattern
         if not isinstance(given, str) or not given.strip() or PurePath(given).is_absolute():
             raise ConfigurationError(f'pattern must be one as of Path.rglob, such as "*.md", not {pattern!r}.')
-        self.folder = folder.expanduser().resolve()
+        self.folder = expand_home(folder).resolve()
         self.pattern = pattern
         self._digests: dict[tuple[str, int, int], str] = {}
 

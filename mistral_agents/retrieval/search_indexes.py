@@ -21,9 +21,10 @@ from typing_extensions import Unpack
 from mistral_agents._api.arguments import flag_text, known_options
 from mistral_agents._api.paging import awalk, by_token, walk
 from mistral_agents._api.records import Listing, Record, as_record, rows_of
+from mistral_agents._border.text import parse_json
 from mistral_agents._http.calls import Call, Operation, check_ids, path_of
 from mistral_agents._http.transport import Transport
-from mistral_agents._json import JsonDict, load_json
+from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import as_json_text
 from mistral_agents.errors import ConfigurationError, NotFoundError, ResponseFormatError, ServerFailureError
 from mistral_agents.retrieval.errors import IndexNotReadyError, IngestError
@@ -148,7 +149,7 @@ def _join_summary(content: bytes) -> IndexSummary:
     summary = IndexSummary(content="")
     for line in filter(str.strip, text.split("\n")):
         try:
-            row = load_json(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
 
+from mistral_agents._api.arguments import expand_home
 from mistral_agents._warnings import warn_user
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.chunking import Chunks, Page
@@ -75,7 +76,7 @@ class Store:
     def __init__(
         self, folder: str | os.PathLike[str], library_ids: Sequence[str], *, exact_pages: bool = False
     ) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = expand_home(folder)
         self._library_ids = sorted(library_ids)
         self._exact_pages = exact_pages
         self._segment = 0

@@ -78,6 +78,8 @@ _NOT_COUNTED = frozenset(
 _ENDED_BY = {"li": "li", "dd": "dd", "dt": "dd", "option": "option", "p": "p"}
 """Elements that the next of their kind ends."""
 _STYLES = frozenset(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"])
+_MOST_SPANNING = 50
+"""Columns in which a cell may reach into the rows below."""
 _SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 
 
@@ -243,6 +245,7 @@ class _Writer:
     _raised: int = 0  # how many elements are open that hold a number above the line
     _rows: list[bool] = field(default_factory=list)  # for each open row, whether its cells are one line
     _cells: list[int] = field(default_factory=list)  # for each open row, its cells so far
+    _spans: list[dict[int, int]] = field(default_factory=list)  # for each open table, rows that a cell above reaches
     _lists: list[_List] = field(default_factory=list)
     _mark: str = ""  # what stands before the next words: of a heading or an item
 
@@ -255,7 +258,7 @@ class _Writer:
             self._break(2 if tag in _BLOCKS else 1)
             self._enter_block(node, str(tag))
         elif tag in ("td", "th"):
-            self._enter_cell()
+            self._enter_cell(node)
         elif tag == "textarea":
             self._break(1)
             self._kept += 1
@@ -273,7 +276,9 @@ class _Writer:
             self._write(" ")
 
     def _enter_block(self, node: LexborNode, tag: str) -> None:
-        if tag == "tr":
+        if tag == "table":
+            self._spans.append({})
+        elif tag == "tr":
             self._rows.append(node.css_first(_ROW_OF_BLOCKS) is None)
             self._cells.append(0)
         elif tag in ("ol", "ul", "menu", "dir"):
@@ -292,15 +297,27 @@ class _Writer:
         self._lists[-1].number = number + 1
         return f"{written_number(self._lists[-1].form, number)}. "
 
-    def _enter_cell(self) -> None:
+    def _enter_cell(self, cell: LexborNode) -> None:
         if not self._rows or not self._rows[-1]:
             self._break(2)
-        elif self._cells[-1]:
+            return
+        spans = self._spans[-1] if self._spans else {}
+        while spans.get(self._cells[-1], 0):  # a cell of a row above stands here
+            spans[self._cells[-1]] -= 1
+            self._part_cells(is_empty=True)
+        rows = _number(cell, "rowspan", 1)
+        if rows > 1 and self._cells[-1] < _MOST_SPANNING:
+            spans[self._cells[-1]] = rows - 1
+        self._part_cells()
+
+    def _part_cells(self, *, is_empty: bool = False) -> None:
+        if self._cells[-1]:
             self._begin_line()
-            self._parts.append(" |")
+            self._parts.append("|" if not self._parts or self._parts[-1].endswith("\n") else " |")
             self._space = True
-        if self._rows:
-            self._cells[-1] += 1
+        elif is_empty:
+            self._begin_line()
+        self._cells[-1] += 1
 
     def leave(self, node: LexborNode) -> None:
         """End an element."""
@@ -321,7 +338,9 @@ class _Writer:
             self._write(" ")
 
     def _leave_block(self, node: LexborNode, tag: str) -> None:
-        if tag == "tr":
+        if tag == "table":
+            self._spans.pop()
+        elif tag == "tr":
             self._rows.pop()
             self._cells.pop()
         elif tag in ("ol", "ul", "menu", "dir"):

@@ -14,6 +14,9 @@ _pdfium_lock = threading.Lock()  # PDFium must not be entered by two threads
 _LINE_HYPHEN = "\ufffe"  # what PDFium gives for a hyphen at a line's end, in place of both
 _CUT_WORD = re.compile(rf"(\w+){_LINE_HYPHEN}(\w+)")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+_NO_LETTER = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
+_MOST_NOISE = 0.3
+"""The part of a page's text; bullets and arrows of symbol fonts are less."""
 _MOST_STAMP = 100
 """Characters on a page that is a picture but for a stamp or a page number."""
 _LEAST_PICTURE = 0.5
@@ -24,19 +27,29 @@ def read_pdf(data: bytes) -> list[str]:
     """The text of a PDF, by page; a page that is a picture says so.
 
     Raises:
-        UnreadableError: it needs a password, is damaged, or holds pictures of pages only.
+        UnreadableError: it needs a password, is damaged, or holds nothing but pictures or shapes without letters.
     """
     with _pdfium_lock:
         texts, pictures = _extract_pages(data)
     if pictures and not any(text.strip() for text in texts):
         raise UnreadableError("its pages are pictures (scans) without text: recognise their text (OCR) first")
-    texts = _join_cut_words(texts)
-    return [
-        f"{text.strip()}\n\n[Page {number} is a picture (a scan): its text was not read.]"
-        if number in pictures
-        else text
-        for number, text in enumerate(texts, 1)
-    ]
+    noise = {number for number, text in enumerate(texts, 1) if _is_noise(text)}
+    if noise and all(number in noise or not text.strip() for number, text in enumerate(texts, 1)):
+        raise UnreadableError("its fonts do not tell which letters they draw: recognise its text (OCR) first")
+    pages = []
+    for number, text in enumerate(_join_cut_words(texts), 1):
+        if number in noise:
+            pages.append(f"[Page {number} can't be read: its fonts do not tell which letters they draw.]")
+        elif number in pictures:
+            pages.append(f"{text.strip()}\n\n[Page {number} is a picture (a scan): its text was not read.]")
+        else:
+            pages.append(text)
+    return pages
+
+
+def _is_noise(text: str) -> bool:
+    """Whether many of a page's letters are mere numbers of shapes: control characters, and those for private use."""
+    return len(_NO_LETTER.findall(text)) > len(text) * _MOST_NOISE
 
 
 def _extract_pages(data: bytes) -> tuple[list[str], set[int]]:

@@ -23,13 +23,14 @@ from mistral_agents._border.blocks import (
     write_json,
 )
 from mistral_agents._border.calls import make_result_entry, place_files
-from mistral_agents._border.dialects import read_value
+from mistral_agents._border.dialects import read_parts, read_value, read_words
 from mistral_agents._conversation.functions import run_functions
 from mistral_agents.entries import FunctionCall, function_result
 from mistral_agents.errors import ConfigurationError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 ENCODED = base64.b64encode(PNG).decode()
+PICTURE = base64.b64encode(PNG + bytes(300)).decode()
 TEXT = "Grüße, 7 €"
 
 
@@ -104,6 +105,8 @@ def test_a_message_of_text_is_a_text() -> None:
 def test_what_says_nothing_is_named() -> None:
     with pytest.warns(UserWarning, match="thinking block of the user's message is left out"):
         assert make_content([Part("text", "text", text="a"), Part("nothing", "thinking")]) == "a"
+    with pytest.warns(UserWarning, match="CachePoint block of a result is left out"):
+        assert make_result([Part("text", "text", text="a"), Part("nothing", "CachePoint")]) == ResultContent("a")
     with pytest.raises(ConfigurationError, match="no 'audio' content"):
         make_content([Part("chunk", "audio")])
 
@@ -263,11 +266,53 @@ def test_a_file_is_what_its_media_type_says(kind: Any, mime: str, sent: str | No
             assert make_chunk(part)["type"] == sent
 
 
-@pytest.mark.parametrize("url", ["", " ", "data:image/png;base64,", "data:image/png;base64,!!!"])
+@pytest.mark.parametrize(
+    "url", ["", " ", "data:image/png;base64,", "data:image/png;base64,!!!", "cat.png", "/srv/cat.png", PICTURE]
+)
 @pytest.mark.parametrize("kind", ["image", "document"])
 def test_an_address_that_holds_nothing_is_refused(kind: Any, url: str) -> None:
     with pytest.raises(ConfigurationError, match="'file' block"):
         make_chunk(Part(kind, "file", url=url))
+
+
+def test_a_picture_without_an_address_is_never_words() -> None:
+    """A row of the function's own may name a picture; a picture's base64 in the wrong place is told, not spelt."""
+    row = {"type": "image", "url": "cat.png", "views": 3}
+    assert make_result(read_value(row)) == ResultContent(json.dumps(row))
+    with pytest.warns(UserWarning, match="no address"):
+        found = make_result(read_value([{"type": "image_url", "image_url": {"url": PICTURE}}]))
+    assert found == ResultContent("[image_url: left out, it can't be sent]")
+
+
+@pytest.mark.parametrize(
+    ("block", "chunk"),
+    [
+        ({"type": "document_url", "document_url": {"url": "https://example.org/a.pdf"}}, "https://example.org/a.pdf"),
+        ({"type": "document_url"}, None),
+        ({"type": "document_url", "document_url": " "}, None),
+        ({"type": "tool_file", "tool": "code_interpreter"}, None),
+    ],
+)
+def test_a_chunk_in_the_services_own_form_is_whole(block: dict[str, Any], chunk: str | None) -> None:
+    if chunk is not None:
+        [part] = read_parts([block])
+        assert make_chunk(part) == {"type": "document_url", "document_url": chunk}
+        return
+    with pytest.raises(ConfigurationError, match=f"'{block['type']}' block needs"):
+        list(read_parts([block]))
+
+
+@pytest.mark.parametrize("block", [{"type": "output_text", "text": "no"}, {"type": "refusal", "refusal": "no"}])
+def test_words_of_an_answer_are_words(block: dict[str, Any]) -> None:
+    assert make_content(read_parts([block])) == "no"
+    assert read_words(block) == "no"
+    assert read_words({**block, block["type"].removeprefix("output_"): None}) is None
+
+
+@pytest.mark.parametrize("block", [{"text": "q"}, {"type": None}, {"image": {"format": "png"}}])
+def test_a_block_without_a_type_is_refused_as_such(block: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match='has no "type"'):
+        make_content(read_parts([block]))
 
 
 def test_a_media_type_that_is_no_text_is_refused() -> None:

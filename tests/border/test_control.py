@@ -14,6 +14,7 @@ from mistral_agents._border.control import is_steering
 from mistral_agents._conversation.dialog import Dialog, RunFunctions, Send
 from mistral_agents._conversation.functions import arun_functions, run_functions
 from mistral_agents.entries import FunctionCall, parse_entries
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.turn import Turn
 
 STEERING = [
@@ -53,6 +54,17 @@ async def test_it_passes_through_functions_on_an_event_loop(error: BaseException
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("y"), LookupError("z")])
 def test_an_ordinary_error_does_not_steer(error: Exception) -> None:
     assert not is_steering(error)
+
+
+@pytest.mark.parametrize("given", [Command(goto="x"), [Command(update={"a": 1})]], ids=["one", "a list"])
+async def test_a_command_to_a_graph_is_refused_and_not_told(given: Any) -> None:
+    async def steer() -> Any:
+        return given
+
+    with pytest.raises(ConfigurationError, match="pay gave a Command"):
+        run_functions(calls("pay"), {"pay": lambda: given})
+    with pytest.raises(ConfigurationError, match="pay gave a Command"):
+        await arun_functions(calls("pay", "wait"), {"pay": steer, "wait": str})
 
 
 def test_an_error_of_the_same_name_from_elsewhere_does_not_steer() -> None:

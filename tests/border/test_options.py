@@ -14,12 +14,12 @@ from mistral_agents import options as typed
 from mistral_agents._border.options import (
     TABLE,
     check_agent_options,
-    choose_tools,
     fit_options,
     resolve_completion_args,
     resolve_options,
     take_completion,
 )
+from mistral_agents._border.tool_choices import choose_tools
 from mistral_agents.errors import ConfigurationError
 from scripts.options_page import PAGE, render_page
 

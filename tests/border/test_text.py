@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mistral_agents._api.recovery import find_turn
-from mistral_agents._border.text import mend_json, mend_parts, mend_text
+from mistral_agents._border.text import mend_json, mend_parts, mend_text, parse_json
 from mistral_agents._http.calls import json_bytes
-from mistral_agents._http.replies import parse_json
 from mistral_agents._http.sse import EventDecoder
-from mistral_agents.entries import parse_entries, short_call_id
+from mistral_agents.entries import ToolExecution, parse_entries, short_call_id
 
 ANY_TEXT = st.text(alphabet=st.characters(codec=None), max_size=12)
 LONE = "\ud83d"
@@ -91,6 +90,17 @@ def test_a_half_that_stays_alone_is_replaced_before_the_end() -> None:
 def test_digests_take_any_text() -> None:
     assert short_call_id(LONE) == short_call_id(LONE)
     assert mend_json({LONE: [LONE, 1, None]}) == {"�": ["�", 1, None]}
+
+
+def test_json_inside_of_what_the_service_says_is_well_formed_too() -> None:
+    """What a hosted tool gave, and what it was called with, is JSON in a text of the reply."""
+    info = {"result": '[{"text": "a\\ud83d"}]'}
+    [run] = parse_entries(
+        [{"type": "tool.execution", "name": "web_search", "arguments": '{"q": "\\ud83d"}', "info": info}]
+    )
+    assert isinstance(run, ToolExecution)
+    assert run.result == [{"text": "a\ufffd"}]
+    assert run.args == {"q": "\ufffd"}
 
 
 def test_names_of_files_go_out_well_formed() -> None:

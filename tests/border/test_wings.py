@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import inspect
 import json
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.tracers.context import collect_runs
 from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock
@@ -20,7 +22,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
+from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable, MistralLibraryRetriever
 from langchain_mistral_agents._content import human_content, result_content
 from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from llama_index_mistral_agents._content import output_blocks
@@ -193,6 +195,57 @@ def test_a_key_is_in_no_text(service: Service, name: str) -> None:
     assert not [text for text in shown + traced if secret in text]
     assert service.headers[0]["authorization"] == f"Bearer {secret}"
     assert service.headers[0]["x-key"] == service.headers[0]["x-more"] == secret
+
+
+SECRET = "k-very-secret"
+CONNECTOR = {"type": "connector", "connector_id": "c", "authorization": {"type": "api-key", "value": SECRET}}
+CLIENT = MistralAgents(api_key="k")
+WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
+    "a constructor without a model": (ChatMistralAgent, {"api_key": SECRET}),
+    "a model and an agent": (ChatMistralAgent, {"model": "m", "agent_id": "a", "mistral_api_key": SECRET}),
+    "a runnable without an agent": (MistralAgentRunnable, {"api_key": SECRET}),
+    "a retriever without a library": (MistralLibraryRetriever, {"api_key": SECRET}),
+    "a password in an address": (ChatMistralAgent, {"base_url": f"http://u:{SECRET}@127.0.0.1:9"}),
+    "headers as a text": (ChatMistralAgent, {"model": "m", "default_headers": SECRET}),
+    "headers with a list": (ChatMistralAgent, {"model": "m", "default_headers": {"x": [SECRET]}}),
+    "headers of LlamaIndex": (MistralAgentLLM, {"model": "m", "default_headers": SECRET}),
+    "headers of a call": (ChatMistralAgent(model="m", api_key="k").invoke, {"input": "q", "headers": SECRET}),
+    "one connector": (ChatMistralAgent, {"model": "m", "tools": CONNECTOR}),
+    "one connector of LlamaIndex": (MistralAgentLLM, {"model": "m", "tools": CONNECTOR}),
+    "a connector among others": (ChatMistralAgent, {"model": "m", "tools": [CONNECTOR, 3]}),
+    "a conversation's connector": (Conversation, {"client": CLIENT, "model": "m", "tools": CONNECTOR}),
+}
+
+
+@pytest.mark.parametrize(("construct", "given"), WRONG.values(), ids=WRONG.keys())
+def test_a_key_is_in_no_error(construct: Any, given: dict[str, Any]) -> None:
+    with pytest.raises((ConfigurationError, ValueError)) as caught:
+        construct(**given)
+    assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"api_key": "other"}, {"timeout": 3}, {"max_retries": 0}, {"default_headers": {"x-a": "b"}}, {"base_url": "http://127.0.0.1:9"}],
+    ids=str,
+)  # fmt: skip
+def test_a_client_and_its_settings_are_not_given_together(service: Service, own: dict[str, Any]) -> None:
+    client: Any = MistralAgents(api_key="k", base_url=service.url)
+    for construct in (
+        lambda: ChatMistralAgent(model="m", client=client, **own),
+        lambda: MistralAgentRunnable(agent_id="ag_1", client=client, **own),
+        lambda: MistralAgentLLM("m", client=client, **own),
+    ):
+        with pytest.raises(ConfigurationError, match=r"Give client, or .*, not both"):
+            construct()
+
+
+def test_a_model_with_a_client_may_be_configured(service: Service) -> None:
+    client: Any = MistralAgents(api_key="k", base_url=service.url)
+    model = ChatMistralAgent(model="m", client=client)
+    varied = model.configurable_fields(temperature=ConfigurableField(id="heat"))
+    varied.invoke("q", {"configurable": {"heat": 0.4}})
+    assert service.bodies[-1]["completion_args"] == {"temperature": 0.4}
 
 
 # constructors -------------------------------------------------------------------------------------------------------
@@ -400,6 +453,12 @@ def test_what_another_models_answer_holds_beside_text_is_named(service: Service,
     assert "Look." in str(service.bodies[0]["inputs"])
 
 
+@pytest.mark.parametrize("block", [{"type": "output_text", "text": "No."}, {"type": "refusal", "refusal": "No."}])
+def test_words_of_another_models_answer_go_out_as_words(service: Service, block: Any) -> None:
+    chat(service).invoke([HumanMessage("q"), AIMessage([block]), HumanMessage("r")])
+    assert [entry["content"] for entry in service.bodies[0]["inputs"]] == ["q", "No.", "r"]
+
+
 def test_a_picture_in_geminis_form_is_a_picture(service: Service) -> None:
     media = {"type": "media", "mime_type": "image/png", "data": PICTURE}
     asked = AIMessage("", tool_calls=[{"name": "shot", "args": {}, "id": "aBcDeF123"}])
@@ -561,7 +620,21 @@ def test_a_picture_that_a_tool_of_llama_index_gives_is_a_block(nested: bool) -> 
     assert output_blocks(plain()) == list(plain().blocks)
 
 
-@pytest.mark.parametrize("tools", [5, "web_search", {"type": "web_search"}])
+def test_a_function_without_a_name_is_refused_as_such(service: Service) -> None:
+    with pytest.raises(ConfigurationError, match="tool without a name"):
+        chat(service).bind_tools([functools.partial(max, 1)]).invoke("q")
+    assert service.bodies == []
+
+
+@langchain_tool
+def pairs(word: str) -> str:
+    """Find pairs."""
+    return word
+
+
+@pytest.mark.parametrize(
+    "tools", [5, "web_search", {"type": "web_search"}, pairs], ids=["number", "word", "dict", "tool"]
+)
 def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any) -> None:
     client = MistralAgents(api_key="k", base_url=service.url)
     for ask in (
@@ -571,6 +644,11 @@ def test_tools_that_are_no_list_are_refused_by_name(service: Service, tools: Any
         lambda: Conversation(client, model="m", tools=tools),
         lambda: client.conversations.start("q", model="m", tools=tools),
         lambda: client.agents.create(model="m", name="a", tools=tools),
+        lambda: chat(service).bind_tools(tools),
+        lambda: chat(service).with_structured_output({"title": "t", "type": "object"}, tools=tools),
+        lambda: llm(service).chat_with_tools(tools, "q"),
+        lambda: llm(service).predict_and_call(tools, "q"),
+        lambda: MistralWorkflowAgent(llm=llm(service), tools=tools),
     ):
         with pytest.raises(ConfigurationError, match="list of tools"):
             ask()

@@ -180,6 +180,19 @@ def test_ends_have_their_numbers(cli, monkeypatch, standin_factory):
     cli("agents", "list", code=130)
 
 
+def test_what_is_wrong_is_told_before_anything_is_sent(cli, client, tmp_path):
+    before = len(list(client.conversations.list()))
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    assert "UTF-8" in cli("agents", "plan", "bytes.yaml", code=2).stderr
+    (tmp_path / "prices.json").write_text("{")
+    assert "prices.json" in cli("--prices", "prices.json", "chat", "Hello", code=2).stderr
+    key = "conv_00c0ffee00c0ffee00c0ffee00c0ffee"
+    for other in (("--model", "mistral-small-latest"), ("--conversation", key)):
+        told = cli("chat", "Hello", "--agent", "ag_1", *other, code=2).stderr
+        assert f"--agent and {other[0]} can't be given together" in told
+    assert len(list(client.conversations.list())) == before
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -265,6 +278,12 @@ def test_letters_that_a_pipe_can_not_carry_are_spelt_out(cli):
     done = subprocess.run(command, capture_output=True, text=True, env=narrow, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "\\xe9 \\u2192" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["mistral_agents", "mistral_agents.cli"])
+def test_it_runs_where_scripts_are_not_on_the_path(module):
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.partition(" ")[0]) == (0, "mistral-agents"), done.stderr
 
 
 def test_without_its_packages_it_says_what_to_install():

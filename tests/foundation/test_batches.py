@@ -129,6 +129,15 @@ def test_what_has_no_result_is_an_error_in_its_place(make_client: Any, wire: Any
         make_client().batches.results("j")
 
 
+def test_half_a_character_in_a_result_is_replaced(make_client: Any, wire: Any) -> None:
+    job = {"id": "j", "status": "SUCCESS", "total_requests": 1, "output_file": "f", "error_file": None}
+    said = {"type": "message.output", "content": "a\ud83d"}
+    row = {"custom_id": "0", "response": {"status_code": 200, "body": {"outputs": [said], "conversation_id": "c"}}}
+    wire.answer((200, job), (200, json.dumps(row).encode()))
+    [result] = make_client().batches.results("j")
+    assert result.turn.text == "a\ufffd"
+
+
 def test_a_failure_told_in_the_body_of_a_good_result_is_its_error(make_client: Any, wire: Any) -> None:
     job = {"id": "j", "status": "SUCCESS", "total_requests": 2, "output_file": "f", "error_file": None}
     failed = [

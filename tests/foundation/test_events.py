@@ -149,3 +149,11 @@ def test_a_stream_and_its_reply_say_the_same(turn: list[Any]) -> None:
     records, reader = read(*given_events)
     records = [record for record in records if not (isinstance(record, HandoffDelta) and not record.done)]
     assert told(records) == told(read_entries(parse_entries(reader.entries())))
+
+
+def test_words_behind_a_run_come_when_it_is_over_whatever_the_clock_says() -> None:
+    at = {"created_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}
+    run = {"type": "tool.execution", "name": "web_search", "arguments": "{}", "info": {}, **at}
+    words = {"type": "message.output", "id": "m", "content": "Found.", **at}
+    records = read_entries(parse_entries([{**run, "id": "a"}, {**run, "id": "b"}, words]))
+    assert [type(record) for record in records] == [RunDelta, RunDelta, RunEnd, RunEnd, TextDelta]

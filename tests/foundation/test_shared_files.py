@@ -170,11 +170,16 @@ def test_what_can_be_uploaded(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "home.txt").write_text("from home")
     client.libraries.upload(LIBRARY, "~/home.txt")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~draft.txt").write_text("a draft")
+    client.libraries.upload(LIBRARY, "~draft.txt")
     with (tmp_path / "home.txt").open("rb") as file:
         client.libraries.upload(LIBRARY, file, attributes={"open": True})
     client.libraries.upload(LIBRARY, io.BytesIO(b"in memory"), name="memory.txt")
     client.libraries.upload(LIBRARY, ("pair.txt", io.BytesIO(b"a pair")))
-    assert sorted(name for name, _ in listed(client)) == ["home.txt", "memory.txt", "pair.txt"]
+    assert sorted(name for name, _ in listed(client)) == ["home.txt", "memory.txt", "pair.txt", "~draft.txt"]
+    with pytest.raises(ConfigurationError, match="null"):
+        client.libraries.upload(LIBRARY, "a\0b.txt")
     with pytest.raises(ConfigurationError, match="need a name"):
         client.libraries.upload(LIBRARY, io.BytesIO(b"x"))
     with (tmp_path / "home.txt").open() as text, pytest.raises(ConfigurationError, match="mode 'rb'"):

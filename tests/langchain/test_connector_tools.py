@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
@@ -59,6 +60,14 @@ async def test_streams_are_counted_and_other_providers_are_not(standin):
     ).invoke("hi", config=config)
     assert meter.turns == 1
     assert meter.usage.total_tokens > 0
+
+
+def test_answers_of_a_cache_cost_nothing(standin):
+    meter = Meter()
+    model = ChatMistralAgent(model="m", base_url=standin.base_url, cache=InMemoryCache())
+    for _ in range(2):
+        model.invoke("What is 2 + 3?", config={"callbacks": [MistralMeterHandler(meter)]})
+    assert meter.turns == 1
 
 
 def test_the_page_about_connectors_runs(standin_factory, monkeypatch, capsys):

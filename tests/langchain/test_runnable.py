@@ -6,15 +6,18 @@ import asyncio
 import copy
 import pickle
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Command
 
 from langchain_mistral_agents import MistralAgentRunnable
 from mistral_agents import MistralAgents
@@ -73,6 +76,21 @@ def test_a_dict_without_messages_is_refused(agent: MistralAgentRunnable) -> None
         agent.invoke({"question": "Hello"})
 
 
+@pytest.mark.parametrize("given", [None, 5, b"Hello", {"Hello"}], ids=["nothing", "number", "bytes", "set"])
+def test_what_is_no_input_is_refused(agent: MistralAgentRunnable, given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"messages or a prompt, not {type(given).__name__}"):
+        agent.invoke(given)
+
+
+def test_what_stands_beside_an_input_is_named(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.always(say("Hello."))
+    with pytest.warns(UserWarning, match="only input is read, not chat_history, context"):
+        agent.invoke({"input": "Hello", "chat_history": [("human", "I am Ada.")], "context": "x"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agent.invoke({"messages": "Hello", "todos": []})
+
+
 def test_functions_run_here_and_failures_go_back(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
     scripted.script(calls(call("add", {"a": 2, "b": 3}), call("fail", {"reason": "no"})), say("Done"))
     answer = agent.invoke("Add and fail")
@@ -99,6 +117,53 @@ def test_functions_of_one_turn_run_at_once(service: MistralAgents, scripted: Scr
     agent = MistralAgentRunnable.create_agent(client=service, model="m", name="pair", tools=[meet])
     scripted.script(calls(call("meet", {"name": "a"}), call("meet", {"name": "b"})), say("Both"))
     assert agent.invoke("Meet").text == "Both"
+
+
+async def _answer(runnable: MistralAgentRunnable, way: str) -> Any:
+    if way == "call":
+        return runnable.invoke("Go.")
+    if way == "async call":
+        return await runnable.ainvoke("Go.")
+    if way == "stream":
+        return list(runnable.stream("Go."))
+    return [chunk async for chunk in runnable.astream("Go.")]
+
+
+each_way = pytest.mark.parametrize("way", ["call", "async call", "stream", "async stream"])
+
+
+@each_way
+@pytest.mark.parametrize("form", ["message", "list", "command"])
+async def test_a_tools_own_message_answers_its_call(
+    service: MistralAgents, scripted: ScriptedModel, form: str, way: str
+) -> None:
+    @tool
+    def go(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Go."""
+        message = ToolMessage("gone", tool_call_id=tool_call_id)
+        return {"message": message, "list": [message], "command": Command(update={"messages": [message]})}[form]
+
+    scripted.script(call("go", {}), say("Done."))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
+    await _answer(runnable, way)
+    assert scripted.requests[-1]["messages"][-1]["content"] == "gone"
+
+
+@each_way
+@pytest.mark.parametrize("wish", [{"goto": "bob"}, {"update": {"seen": 1}}, {"update": {"messages": []}}], ids=str)
+async def test_what_only_a_graph_can_do_is_refused_and_not_told(
+    service: MistralAgents, scripted: ScriptedModel, wish: dict[str, Any], way: str
+) -> None:
+    @tool
+    def go() -> Any:
+        """Go."""
+        return Command(**wish)
+
+    scripted.script(call("go", {}), say("Done."))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
+    with pytest.raises(ConfigurationError, match="go gave a Command"):
+        await _answer(runnable, way)
+    assert len(scripted.requests) == 1
 
 
 def test_rounds_are_bounded(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
@@ -193,8 +258,8 @@ def test_retry_fallbacks_and_as_tool(agent: MistralAgentRunnable, scripted: Scri
     scripted.always(say("ok"))
     assert agent.with_retry().invoke("a").text == "ok"
     assert agent.with_fallbacks([agent]).invoke("a").text == "ok"
-    tool = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
-    assert tool.invoke({"input": "a"}) == "ok"
+    made = agent.as_tool(name="helper", description="Helps.", arg_types={"input": str})
+    assert made.invoke({"input": "a"}) == "ok"
 
 
 class Runs(BaseCallbackHandler):

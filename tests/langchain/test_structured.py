@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from pydantic import BaseModel
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
+from pydantic import BaseModel, field_validator
 from typing_extensions import TypedDict
 
 from langchain_mistral_agents import ChatMistralAgent
@@ -93,6 +95,23 @@ async def test_a_stream_is_read_as_strictly_as_a_call(
     assert found["parsed"] is None
     assert isinstance(found["parsing_error"], OutputParserException)
     assert isinstance(found["raw"], AIMessage)
+
+
+class Asking(BaseModel):
+    """A sum that a person must confirm."""
+
+    value: int
+
+    @field_validator("value")
+    @classmethod
+    def ask(cls, value: int) -> int:
+        raise GraphInterrupt((Interrupt(value),))
+
+
+def test_an_interrupt_in_a_class_is_not_reported_but_raised(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    scripted.script(say('{"value": 3}'))
+    with pytest.raises(GraphInterrupt):
+        model.with_structured_output(Asking, include_raw=True).invoke("1 + 2")
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

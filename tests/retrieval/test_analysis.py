@@ -62,6 +62,11 @@ def test_text_without_spaces_becomes_characters_and_pairs() -> None:
         ("german", "Große Maße", "grosse masse"),
         ("german", "Schiff\u00adfahrt", "Schifffahrt"),
         ("english", "mainten-\nance plan", "maintenance"),
+        ("german", "Wartungs\u00ad\r\n  arbeiten", "Wartungsarbeiten"),
+        ("english", "written in C/C++.", "C"),
+        ("english", "written in C/C++.", "C++"),
+        ("english", "C/C++", "c/c++"),
+        ("english", "Objective-C++", "objective"),
         ("greek", "ΟΔΟΣ", "οδός".replace("ό", "ο")),
         ("english", "snake_case_name", "case"),
         ("english", "parseHTTPReply", "http reply"),
@@ -89,7 +94,10 @@ def test_a_word_finds_itself_however_it_is_written(language: str, text: str, que
     assert found(language, text, question)
 
 
-@pytest.mark.parametrize(("text", "question"), [("written in C", "C++"), ("a cat", "AT"), ("kernel", "KX9")])
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [("written in C", "C++"), ("written in C++", "C"), ("written in C#", "c"), ("a cat", "AT"), ("kernel", "KX9")],
+)
 def test_another_word_does_not(text: str, question: str) -> None:
     assert not found("english", text, question)
 
@@ -250,6 +258,8 @@ def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
         ("english", "Xi'an", "xian"),
         ("english", "Hawaiʻi", "Hawaii"),
         ("english", "OAuth2", "OAuth 2"),
+        ("english", "W.H.O.", "WHO"),
+        ("english", "I.T. department", "IT department"),
         ("english", "iPhone15", "iphone 15"),
     ],
 )

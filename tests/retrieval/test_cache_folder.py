@@ -142,6 +142,9 @@ def test_the_home_folder_is_expanded(
     monkeypatch.setenv("HOME", str(tmp_path))
     found(make_engine(persist_dir="~/cache"))
     assert (tmp_path / "cache" / "snapshot.jsonl").exists()
+    monkeypatch.chdir(tmp_path)
+    found(make_engine(persist_dir="~nobody-of-this-name/cache"))
+    assert (tmp_path / "~nobody-of-this-name" / "cache" / "snapshot.jsonl").exists()
 
 
 def test_a_snapshot_of_0_1_0_is_read(words: LibraryService, make_engine: Make, tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ TWICE = (
         (f"<m:oMath><m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{math('i=1')}</m:sub><m:sup>{math('n')}</m:sup><m:e>{math('i')}</m:e></m:nary></m:oMath>", "∑_(i=1)^n i"),
         (f"<m:oMath><m:func><m:fName>{math('sin')}</m:fName><m:e>{math('x')}</m:e></m:func></m:oMath>", "sin x"),
         (f"<m:oMath><m:rad><m:deg>{math('3')}</m:deg><m:e>{math('x')}</m:e></m:rad></m:oMath>", "³√(x)"),
+        (f"{run('Is ')}<w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:ddList><w:result w:val='1'/><w:listEntry w:val='open'/><w:listEntry w:val='closed'/></w:ddList></w:ffData></w:fldChar></w:r>{field('end')}{run('.')}", "Is closed."),
         (f"{run('10')}{run('3', '<w:vertAlign w:val=`superscript`/>'.replace('`', chr(34)))} {run('1st')}", "10³1st"),
         (f"{run('±'.replace('±', chr(0xF0B1)), '<w:rFonts w:ascii=`Symbol`/>'.replace('`', chr(34)))}{run(chr(0xF0B1) + '5')}", "±5"),
         ("<w:r><w:sym w:font='Symbol' w:char='F06D'/><w:t>m</w:t></w:r>", "μm"),
@@ -230,13 +231,36 @@ def test_numbers_of_several_levels_are_counted_as_word_counts() -> None:
     assert read(document).split("\n\n") == ["I a", "I.1 b", "I.2 c", "a) d", "II e", "II.1 f"]
 
 
-def test_html_that_was_put_in_as_a_part_is_read_in_place() -> None:
+SAVED_PAGE = b"MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>From a page\n--b--"
+
+
+def containing(name: str, data: bytes) -> docx.document.Document:
+    """A document in which another format was put in as a part."""
     document = docx.Document()
-    part = Part(PackURI("/word/chunk.html"), "text/html", b"<p>From <b>elsewhere</b></p>", document.part.package)
+    part = Part(PackURI(f"/word/{name}"), "text/html", data, document.part.package)
     chunk = document.part.relate_to(part, RELATIONSHIP_TYPE.A_F_CHUNK)
     names = f'{W} xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
     document.element.body.insert(0, parse_xml(f'<w:altChunk {names} r:id="{chunk}"/>'))
-    assert read(document) == "From elsewhere"
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "shown"),
+    [
+        ("chunk.html", b"<p>From <b>elsewhere</b></p>", "From elsewhere"),
+        ("chunk.mht", SAVED_PAGE, "From a page"),
+        ("chunk.txt", b"From a text", "From a text"),
+        ("chunk.rtf", b"{\\rtf1 x}", "[The part chunk.rtf was not read.]"),
+    ],
+)
+def test_another_format_that_was_put_in_as_a_part_is_read_in_place(name: str, data: bytes, shown: str) -> None:
+    assert read(containing(name, data)) == shown
+
+
+def test_a_document_in_a_document_is_read_and_a_third_in_it_is_named() -> None:
+    inner = containing("third.docx", saved(docx.Document()))
+    inner.add_heading("Inner", 1)
+    assert read(containing("inner.docx", saved(inner))) == "[The part third.docx was not read.]\n\n# Inner"
 
 
 def rewritten(change: Callable[[str, bytes], bytes]) -> bytes:

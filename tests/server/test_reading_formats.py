@@ -63,6 +63,10 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<title>T</title><p>one<p>two", "# T\n\none\n\ntwo"),
         ("<head><title>Same</title><body><h1>Same</h1>x", "# Same\n\nx"),
         ("<table><tr><th>a<th>b<tr><td><p>1</p><p>one</p><td><tr><td>2", "a | b\n1 one |\n2"),
+        (
+            "<table><tr><td rowspan=3>a<td>b<tr><td>c<tr><td>d<tr><td>e<td rowspan=2>f<tr><td>g<td>h</table>",
+            "a | b\n| c\n| d\ne | f\ng | | h",
+        ),
         ("<table><tr><td><table><tr><td>in<td>ner</table><td><ul><li>item</ul></table>", "in | ner\n\n- item"),
         ("<ol><li>a<li value=7>b<li>c</ol><ul><li>d</ul>", "1. a\n7. b\n8. c\n\n- d"),
         ("<select><option>Red<option>Blue</select>", "Red\nBlue"),
@@ -113,6 +117,12 @@ def test_a_page_of_any_depth_is_read_in_bounded_time(tag: str) -> None:
 def test_styles_that_are_opened_again_are_bounded_too() -> None:
     source = "".join(f"<p><b id={number}>x</p>" for number in range(1_500))
     assert html_text(source).count("x") == 1_500
+
+
+@pytest.mark.timeout(60)
+def test_cells_that_reach_down_are_bounded_too() -> None:
+    source = "<table><tr>" + "<td rowspan=99999>x" * 5_000 + "<tr><td>y" * 5_000
+    assert html_text(source).count("y") == 5_000
 
 
 def test_a_page_that_closes_nothing_keeps_its_items() -> None:
@@ -336,6 +346,35 @@ def test_a_text_about_pdf_is_a_text() -> None:
     assert parse("a.txt", b"A file begins with %PDF-1.7 and a line end.") == [
         "A file begins with %PDF-1.7 and a line end."
     ]
+
+
+HELVETICA = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+FONT_OF_SHAPES = (
+    b"<</Type/Font/Subtype/Type1/BaseFont/X/FirstChar 1/LastChar 4/Widths[9 9 9 9]"
+    b"/Encoding<</Differences[1/g1/g2/g3/g4]>>>>"
+)
+
+
+def pdf_of(pages: list[tuple[bytes, str]]) -> bytes:
+    """A PDF with a line on each page, in a font of its own."""
+    kids = " ".join(f"{3 + 3 * number} 0 R" for number in range(len(pages)))
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>".encode()]
+    for number, (font, text) in enumerate(pages):
+        content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
+        page = f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents {4 + 3 * number} 0 R"
+        page += f"/Resources<</Font<</F1 {5 + 3 * number} 0 R>>>>>>"
+        objects += [page.encode(), b"<</Length %d>>stream\n%s\nendstream" % (len(content), content), font]
+    body = b"".join(b"%d 0 obj%s\nendobj\n" % (number, one) for number, one in enumerate(objects, 1))
+    return b"%PDF-1.7\n" + body + b"trailer<</Size %d/Root 1 0 R>>\n%%%%EOF\n" % (len(objects) + 1)
+
+
+def test_a_page_whose_font_tells_no_letters_is_named() -> None:
+    strange = pdf_of([(FONT_OF_SHAPES, r"\001\002\003\004")])
+    with pytest.raises(UnreadableError, match="letters"):
+        parse("a.pdf", strange)
+    pages = parse("a.pdf", pdf_of([(FONT_OF_SHAPES, r"\001\002\003\004"), (HELVETICA, "Close the valve.")]))
+    assert pages[0].startswith("[Page 1 can't be read")
+    assert pages[1] == "Close the valve."
 
 
 def test_a_damaged_pdf_is_unreadable() -> None:

@@ -140,6 +140,14 @@ def test_the_key_shows_nowhere(make_client, wire):
     assert not any("secret-key" in text for text in shown)
 
 
+@pytest.mark.parametrize("wrong", ["http_client", "async_http_client"])
+def test_a_client_of_the_wrong_kind_is_refused_by_name(loopback, wrong):
+    its = _sdk.http()
+    for given in ("http://127.0.0.1:9", its.AsyncClient() if wrong == "http_client" else its.Client()):
+        with pytest.raises(ConfigurationError, match=f"^{wrong} must be an? .* HTTP client such as httpx"):
+            MistralAgents(api_key="k", base_url=loopback, **{wrong: given})
+
+
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_a_client_of_either_http_library_is_taken(loopback, library):
     """mistralai 2 uses one of them and mistralai 3 the other; an application may have both."""
