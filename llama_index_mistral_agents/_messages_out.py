@@ -10,7 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage, CitationBlock, Message
 
 from llama_index_mistral_agents._content import result_content, system_content, user_content
 from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL
-from mistral_agents._border.blocks import make_thought, warn_left_out
+from mistral_agents._border.blocks import make_thought, warn_left_out, write_json
 from mistral_agents._border.calls import (
     EntryWithFiles,
     ToldCall,
@@ -27,7 +27,6 @@ from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import confirm_each
 from mistral_agents.entries import (
     assistant_message,
-    function_call,
     user_message,
 )
 from mistral_agents.errors import ConfigurationError
@@ -192,7 +191,7 @@ def _read_call(item: object) -> ToldCall:
     return call_id, name, _write_json(arguments if arguments is not None else "")
 
 
-def _write_json(arguments: Any) -> str:
+def _write_json(arguments: object) -> str:
     if isinstance(arguments, str):
         return arguments or "{}"
-    return str(function_call("", "", arguments)["arguments"])
+    return write_json(arguments)

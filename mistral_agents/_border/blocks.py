@@ -13,9 +13,12 @@ import json
 import mimetypes
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
 
 from mistral_agents._json import JsonDict
 from mistral_agents._warnings import warn_user
@@ -377,12 +380,26 @@ def make_text_result(parts: Iterable[Part]) -> str:
     return content.text.replace(_FOLLOWS, "left out, it can't be sent") if content.chunks else content.text
 
 
+def dump_value(value: object) -> object:
+    """A value as plain data: declared fields as a dict, a set as a list, a member of an enumeration as its value."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(warnings=False)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value
+
+
 def write_json(value: object) -> str:
     """A value that is no content block, as JSON text; bytes are told by their number, never spelt out."""
     return json.dumps(value, ensure_ascii=False, default=_write_odd)
 
 
-def _write_odd(value: object) -> str:
+def _write_odd(value: object) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(bytes(value))} bytes>"
-    return str(value)
+    dumped = dump_value(value)
+    return dumped if dumped is not value else str(value)

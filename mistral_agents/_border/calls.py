@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from mistral_agents._border.blocks import ResultContent
+from mistral_agents._border.blocks import ResultContent, write_json
 from mistral_agents._border.text import may_hold_surrogates, mend_json
 from mistral_agents._json import JsonDict, check_depth
 from mistral_agents._turn.content import chunk_text, content_chunks
@@ -282,7 +282,8 @@ def replay_call(call_id: str | None, name: str | None, arguments: Any) -> JsonDi
     if isinstance(arguments, str) and may_hold_surrogates(arguments.encode("utf-8", "replace")):
         with contextlib.suppress(UnreadableCallError):
             arguments = parse_call_arguments(arguments)
-    return function_call(call_id or "", name or UNNAMED, arguments if arguments is not None else "")
+    text = arguments if arguments is None or isinstance(arguments, str) else write_json(arguments)
+    return function_call(call_id or "", name or UNNAMED, text or "")
 
 
 def replay_run(run_id: object, name: str, arguments: str | Mapping[str, Any] | None, info: object) -> list[JsonDict]:

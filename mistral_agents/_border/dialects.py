@@ -9,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from mistral_agents._border.blocks import UNTYPED, Part, is_address, write_json
+from mistral_agents._border.blocks import UNTYPED, Part, dump_value, is_address, write_json
 from mistral_agents._json import load_json
 from mistral_agents.errors import ConfigurationError
 
@@ -53,7 +50,7 @@ def read_parts(content: Iterable[object]) -> Iterator[Part]:
 
 def read_result(content: Iterable[object]) -> Iterator[Part]:
     """The parts of a function's result that is a list of blocks; what is no block is a value, and goes in as JSON."""
-    for block in map(_dump, content):
+    for block in map(dump_value, content):
         if isinstance(block, str):
             yield from read_text_result(block)
         elif _is_block(block):
@@ -67,7 +64,7 @@ def read_value(value: object) -> Iterator[Part]:
 
     Files inside a value are taken out of it, since nobody can read their base64 as words.
     """
-    plain = [_dump(one) for one in value] if isinstance(value, (list, tuple)) else _dump(value)
+    plain = [dump_value(one) for one in value] if isinstance(value, (list, tuple)) else dump_value(value)
     if isinstance(plain, str):
         yield from read_text_result(plain)
     elif isinstance(plain, list) and any(map(_is_content, plain)):
@@ -87,19 +84,6 @@ def read_text_result(text: str) -> Iterator[Part]:
     yield from found if any(map(_is_inline, found)) else [Part("text", "text", text=text)]
 
 
-def _dump(value: object) -> object:
-    """A value as plain data: declared fields as a dict, a set as a list, a member of an enumeration as its value."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump(warnings=False)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    return value
-
-
 def _read_json(value: object) -> Iterator[Part]:
     files: list[Part] = []
     try:
@@ -112,7 +96,7 @@ def _read_json(value: object) -> Iterator[Part]:
 
 def _take_files(value: object, found: list[Part]) -> object:
     """A value with a note in place of each file in it, which goes to `found`."""
-    value = _dump(value)
+    value = dump_value(value)
     if isinstance(value, Mapping):
         parts = list(read_parts([value])) if _is_block(value) else []
         if any(map(_is_inline, parts)):

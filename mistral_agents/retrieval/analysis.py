@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 9
+VERSION = 10
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -38,6 +38,8 @@ _DIGITS = {ord(zero) + value: str(value) for zero in _ZEROS for value in range(1
 _SIGNS = {ord("×"): "x", ord("٫"): ".", ord("٬"): ",", ord("ٱ"): "ا"}
 """What is typed for a sign of sizes, for the points and commas of Arabic numbers, and for the alif of the Quran."""
 _LOOKS = _INVISIBLE | _APOSTROPHES | _DIGITS | _SIGNS
+_SOFT_BREAK = re.compile(r"\u00ad[ \t]*\r?\n[ \t]*")
+"""Where a word was cut at a line's end, and says so."""
 _GROUPS = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[ '][0-9]{3})+(?!\w)")
 """A number whose thousands stand apart, by a space or, in Switzerland, an apostrophe."""
 _RAISED = re.compile(r"(?<=[0-9])(?=[⁰¹²³⁴-⁹¼-¾⅐-⅞])")
@@ -230,6 +232,7 @@ def _find_tokens(text: str) -> list[str]:
     if text.isascii():
         text = text.replace("`", "'")
     else:
+        text = _SOFT_BREAK.sub("", text)
         text = unicodedata.normalize("NFKC", _RAISED.sub("·", text.translate(_LOOKS)))
         text = _compile_patterns().silent.sub("", text)
     text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
@@ -297,15 +300,23 @@ def _analyse_name(language: str, name: str) -> _Token:
     """A name's parts, and the whole without its joints; a question is satisfied by either."""
     suffix = "++" if name.endswith("++") else "#" if name.endswith("#") else ""
     pieces = [piece for piece in _JOINT.split(name.removesuffix(suffix)) if piece]
+    if suffix and len(pieces) > 1:  # C/C++
+        head, tail = name[: -len(pieces[-1] + suffix)], pieces[-1] + suffix
+        both = _analyse_name(language, head), _analyse_name(language, tail)
+        return _Token(
+            tuple(term for one in both for term in one.terms), tuple(ask for one in both for ask in one.asked)
+        )
     parts = [part for piece in pieces for part in _compile_patterns().part.findall(piece)]
     if len(parts) == 1 and parts == pieces and not suffix:
         return _analyse_word(language, parts[0])
-    wholes = _stem_spellings(language, _fold_case(language, "".join(pieces)))
+    joined = "".join(pieces)
+    wholes = _stem_spellings(language, _fold_case(language, joined))
     if suffix:  # C++ is not C
         wholes = tuple(whole + suffix for whole in wholes)
     by_whole = tuple(Way((whole,)) for whole in wholes)
-    if (suffix or len(parts) > 1) and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S., C++
-        return _Token(wholes, (by_whole,))
+    if "/" not in name and all(len(part) == 1 and part.isalpha() for part in parts):  # e.g., U.S., C++
+        is_common = not suffix and _fold_case(language, joined) in _stop_words(language)  # W.H.O.
+        return _analyse_word(language, joined.upper()) if is_common else _Token(wholes, (by_whole,))
     found = [_analyse_word(language, part) for part in parts]
     runs = [_analyse_word(language, run) for run in _join_letters(pieces)]
     terms = [term for one in found for term in one.terms]

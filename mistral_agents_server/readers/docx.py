@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
 from mistral_agents_server.readers.formulas import formula_text, raised
 from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.mail import is_mail, read_mail
 from mistral_agents_server.readers.numbering import ListNumbers
 from mistral_agents_server.readers.symbols import read_symbols
 from mistral_agents_server.readers.xml import attribute_of, child_of, children_of, is_on, name_of, text_value
@@ -45,11 +46,16 @@ def read_docx(data: bytes) -> list[str]:
     Raises:
         UnreadableError: it is no DOCX, is damaged, or is too large when unpacked.
     """
+    blocks = "\n\n".join(_read_blocks(data, is_inner=False))
+    return [page for page in re.split(rf"\s*{PAGE_BREAK}[\s{PAGE_BREAK}]*", blocks) if page.strip()]
+
+
+def _read_blocks(data: bytes, *, is_inner: bool) -> list[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
                 raise UnreadableError("it is too large when unpacked")
-            blocks = "\n\n".join(_Document(_Package(packed)).blocks())
+            return list(_Document(_Package(packed), is_inner=is_inner).blocks())
     except (
         zipfile.BadZipFile,
         ElementTree.ParseError,
@@ -60,7 +66,6 @@ def read_docx(data: bytes) -> list[str]:
         RecursionError,
     ) as error:
         raise UnreadableError(f"it is no DOCX that can be read: {error}") from error
-    return [page for page in re.split(rf"\s*{PAGE_BREAK}[\s{PAGE_BREAK}]*", blocks) if page.strip()]
 
 
 class _Package:
@@ -182,10 +187,12 @@ class _Document:
 
     Args:
         package: its parts.
+        is_inner: whether it stands in another document, so that a third one in it is not read.
     """
 
-    def __init__(self, package: _Package) -> None:
+    def __init__(self, package: _Package, *, is_inner: bool = False) -> None:
         self._package = package
+        self._is_inner = is_inner
         self._main = package.main_name()
         self._styles = _Styles.read(self._related_tree("styles"))
         self._numbers = ListNumbers(self._related_tree("numbering"))
@@ -401,12 +408,22 @@ class _Document:
         return self._package.tree(target) if target in self._package.names else None
 
     def _foreign(self, chunk: Element, story: _Story) -> list[str]:
-        """A part in another format that Word shows in place: HTML, or text."""
+        """A part in another format that Word shows in place: HTML, a saved page, text, or another document."""
         _, target = self._package.relations(story.part).get(attribute_of(chunk, "id") or "", ("", ""))
-        if target not in self._package.names or not target.lower().endswith((".htm", ".html", ".xhtml", ".txt")):
+        if target not in self._package.names:
             return []
-        source = decode_html(self._package.read(target))
-        return [source if target.lower().endswith(".txt") else html_text(source)]
+        data, extension = self._package.read(target), target.lower().rpartition(".")[2]
+        try:
+            if data.startswith(b"PK\x03\x04") and not self._is_inner:
+                return _read_blocks(data, is_inner=True)
+            if extension in ("mht", "mhtml") or is_mail(data):
+                return [read_mail(data)]
+            if extension in ("htm", "html", "xhtml", "txt"):
+                source = decode_html(data)
+                return [source if extension == "txt" else html_text(source)]
+        except UnreadableError:
+            pass
+        return [f"[The part {posixpath.basename(target)} was not read.]"]
 
     def _table(self, table: Element, story: _Story) -> list[str]:
         """A table as one block, a line for each row; one column of cells, as layouts have it, as its blocks."""

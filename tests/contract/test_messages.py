@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -276,3 +279,25 @@ def test_a_message_of_another_role_is_refused_with_it(way: Way, service: Service
 
     with pytest.raises(ConfigurationError, match=f"role '{role}'"):
         way.ask(way.model(make_client(service)), [ChatMessage(role=role, content="Rhyme."), way.user("a")])
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@each_way
+def test_arguments_of_a_call_made_by_hand_are_written_as_json(way: Way, service: Service) -> None:
+    """Examples for a model are made of objects of the program: dates, numbers, members of enumerations."""
+    given = {"day": date(2026, 1, 2), "cost": Decimal("1.50"), "tags": {"a"}, "colour": Colour.RED}
+    if way.wing == "langchain":
+        from langchain_core.messages import AIMessage
+
+        answer: Any = AIMessage("", tool_calls=[{"id": "c1", "name": "f", "args": given}])
+    else:
+        from llama_index.core.llms import ChatMessage
+
+        kept = {"tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": given}}]}
+        answer = ChatMessage(role="assistant", content="", additional_kwargs=kept)
+    way.ask(way.model(make_client(service)), [way.user("a"), answer, way.result("c1", "one"), way.user("b")])
+    said = {"day": "2026-01-02", "cost": "1.50", "tags": ["a"], "colour": "red"}
+    assert pairs_of(service) == [("f", said, "one")]

@@ -231,13 +231,36 @@ def test_numbers_of_several_levels_are_counted_as_word_counts() -> None:
     assert read(document).split("\n\n") == ["I a", "I.1 b", "I.2 c", "a) d", "II e", "II.1 f"]
 
 
-def test_html_that_was_put_in_as_a_part_is_read_in_place() -> None:
+SAVED_PAGE = b"MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>From a page\n--b--"
+
+
+def containing(name: str, data: bytes) -> docx.document.Document:
+    """A document in which another format was put in as a part."""
     document = docx.Document()
-    part = Part(PackURI("/word/chunk.html"), "text/html", b"<p>From <b>elsewhere</b></p>", document.part.package)
+    part = Part(PackURI(f"/word/{name}"), "text/html", data, document.part.package)
     chunk = document.part.relate_to(part, RELATIONSHIP_TYPE.A_F_CHUNK)
     names = f'{W} xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
     document.element.body.insert(0, parse_xml(f'<w:altChunk {names} r:id="{chunk}"/>'))
-    assert read(document) == "From elsewhere"
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "shown"),
+    [
+        ("chunk.html", b"<p>From <b>elsewhere</b></p>", "From elsewhere"),
+        ("chunk.mht", SAVED_PAGE, "From a page"),
+        ("chunk.txt", b"From a text", "From a text"),
+        ("chunk.rtf", b"{\\rtf1 x}", "[The part chunk.rtf was not read.]"),
+    ],
+)
+def test_another_format_that_was_put_in_as_a_part_is_read_in_place(name: str, data: bytes, shown: str) -> None:
+    assert read(containing(name, data)) == shown
+
+
+def test_a_document_in_a_document_is_read_and_a_third_in_it_is_named() -> None:
+    inner = containing("third.docx", saved(docx.Document()))
+    inner.add_heading("Inner", 1)
+    assert read(containing("inner.docx", saved(inner))) == "[The part third.docx was not read.]\n\n# Inner"
 
 
 def rewritten(change: Callable[[str, bytes], bytes]) -> bytes:
