@@ -200,6 +200,7 @@ class _Document:
         self._has_even_pages = is_on(child_of(settings, "evenAndOddHeaders"))
         self._notes = {kind: self._read_notes(kind) for kind in _NOTES.values()}
         self._shown_margins: set[str] = set()
+        self._unclosed: frozenset[Element] = frozenset()
         self._note_count = 0
 
     def _related_tree(self, kind: str) -> Element | None:
@@ -215,6 +216,7 @@ class _Document:
     def blocks(self) -> Iterator[str]:
         """The blocks of text: for each section its headers, if they were not shown before, its text, its footers."""
         body = child_of(self._package.tree(self._main), "body")
+        self._unclosed = _unclosed_fields(body)
         story, section, is_first = _Story(self._main), list[str](), True
         for element in body if body is not None else ():
             section += self._blocks_of(element, story)
@@ -348,7 +350,7 @@ class _Document:
 
     def _turn_field(self, element: Element, story: _Story) -> None:
         turn = attribute_of(element, "fldCharType")
-        if turn == "begin":
+        if turn == "begin" and element not in self._unclosed:
             story.fields.append(False)
         elif story.fields and turn == "separate":
             story.fields[-1] = True
@@ -452,6 +454,19 @@ def _symbol(element: Element) -> str:
     code = attribute_of(element, "char") or ""
     character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else ""
     return text if (text := read_symbols(character, attribute_of(element, "font") or "")).isprintable() else ""
+
+
+def _unclosed_fields(body: Element | None) -> frozenset[Element]:
+    """The beginnings of fields without an end, which would hide all the text behind them."""
+    opened: list[Element] = []
+    for element in body.iter() if body is not None else ():
+        if name_of(element) == "fldChar":
+            turn = attribute_of(element, "fldCharType")
+            if turn == "begin":
+                opened.append(element)
+            elif turn == "end" and opened:
+                opened.pop()
+    return frozenset(opened)
 
 
 def _selected(field_start: Element) -> str:

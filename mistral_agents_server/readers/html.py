@@ -255,7 +255,8 @@ class _Writer:
         if tag == "-text":
             self._write(node.text_content or "")
         elif tag in _BLOCKS or tag in _LINES:
-            self._break(2 if tag in _BLOCKS else 1)
+            ends_line_again = tag == "br" and self._breaks > 0
+            self._break(2 if tag in _BLOCKS or ends_line_again else 1)
             self._enter_block(node, str(tag))
         elif tag in ("td", "th"):
             self._enter_cell(node)
@@ -272,7 +273,7 @@ class _Writer:
             self._write(_read_formula(node))
         elif tag == "sup":
             self._raised += _is_raised(node)
-        elif tag in _APART:
+        elif tag in _APART or (tag == "a" and node.prev is not None and node.prev.tag == "a"):
             self._write(" ")
 
     def _enter_block(self, node: LexborNode, tag: str) -> None:

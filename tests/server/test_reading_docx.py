@@ -231,6 +231,13 @@ def test_numbers_of_several_levels_are_counted_as_word_counts() -> None:
     assert read(document).split("\n\n") == ["I a", "I.1 b", "I.2 c", "a) d", "II e", "II.1 f"]
 
 
+def test_a_field_that_never_ends_hides_nothing() -> None:
+    document = docx.Document()
+    document.add_paragraph("Before")._p.append(parse_xml(f"<w:r {W}><w:fldChar w:fldCharType='begin'/></w:r>"))
+    document.add_paragraph("Behind")
+    assert read(document) == "Before\n\nBehind"
+
+
 SAVED_PAGE = b"MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>From a page\n--b--"
 
 
