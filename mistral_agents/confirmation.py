@@ -21,6 +21,17 @@ A connector's tool may be named as conversations show it (`meteo_weather`) or by
 """
 
 
+def check_rules(rules: object) -> None:
+    """Look whether rules can decide, before a turn is paid for that waits for them.
+
+    Raises:
+        ConfigurationError: One is neither `allow` nor `deny` nor a function.
+    """
+    for rule in rules.values() if isinstance(rules, Mapping) else [rules]:
+        if rule is not None and rule not in ("allow", "deny") and not callable(rule):
+            raise ConfigurationError(f"A confirmation rule must be allow, deny or a function, not {rule!r}.")
+
+
 def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule | None:
     if not isinstance(rules, Mapping):
         return rules

@@ -11,7 +11,7 @@ from typing_extensions import Self, Unpack
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, split_options
-from mistral_agents._conversation.functions import Functions
+from mistral_agents._conversation.functions import Functions, check_functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import check_ids
@@ -19,7 +19,7 @@ from mistral_agents._http.concealed import conceal_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
-from mistral_agents.confirmation import Decision, Rules, confirm
+from mistral_agents.confirmation import Decision, Rules, check_rules, confirm
 from mistral_agents.entries import FunctionCall, Handoff, Inputs
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History, Stats
@@ -85,6 +85,8 @@ class Conversation(Shown):
         **options: Unpack[ConversationOptions],
     ) -> None:
         options = conceal_tools(options)
+        check_functions(functions)
+        check_rules(confirm)
         given, per_turn = split_options(options)
         check_ids({"conversation_id": conversation_id, **given})
         if conversation_id is not None and given:

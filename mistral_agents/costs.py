@@ -9,13 +9,23 @@ from typing import Any
 
 from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
-from mistral_agents.errors import ToolBudgetExceededError
+from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from mistral_agents.turn import Turn
-from mistral_agents.usage import WINDOW_SECONDS, Prices, Quota, Usage
+from mistral_agents.usage import WINDOW_SECONDS, Prices, Quota, Usage, is_amount
 
 __all__ = ["BudgetExceededError", "Meter", "Prices"]
 
 _HINT = "Raise the limit, or start with a new Meter."
+
+
+def _check_limit(name: str, limit: object) -> None:
+    if limit is not None and not is_amount(limit):
+        raise ConfigurationError(f"{name}={limit!r} can't be honoured: a number from 0 is wanted.")
+
+
+def _check_limits(name: str, limits: object) -> None:
+    if limits is not None and not (isinstance(limits, Mapping) and all(map(is_amount, limits.values()))):
+        raise ConfigurationError(f"{name}={limits!r} can't be honoured: a dict of numbers from 0 is wanted.")
 
 
 class BudgetExceededError(ToolBudgetExceededError):
@@ -32,6 +42,9 @@ class Meter(Shown):
         max_calls: Calls per connector, by the keys of `usage.connectors`.
         keep_free: Per quota (its name in the headers, such as `web-search`): how many of it to leave unused. Quotas
             are known from the last call that reported them; streams report none.
+
+    Raises:
+        ConfigurationError: A limit is no number from 0, or the prices are none.
     """
 
     def __init__(
@@ -43,6 +56,12 @@ class Meter(Shown):
         max_calls: Mapping[str, int] | None = None,
         keep_free: Mapping[str, int] | None = None,
     ) -> None:
+        _check_limit("max_tokens", max_tokens)
+        _check_limit("max_cost", max_cost)
+        _check_limits("max_calls", max_calls)
+        _check_limits("keep_free", keep_free)
+        if prices is not None and not isinstance(prices, Prices):
+            raise ConfigurationError(f"prices must be Prices(...), not {type(prices).__name__}.")
         self.prices = prices if prices is not None else Prices()
         self._max_tokens = max_tokens
         self._max_cost = max_cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.quotas import WINDOW_SECONDS, Quota, quotas_from_headers
 from mistral_agents._json import count_of
+from mistral_agents.errors import ConfigurationError
 
 __all__ = ["WINDOW_SECONDS", "Prices", "Quota", "Usage", "quotas_from_headers"]
 
@@ -66,9 +68,26 @@ class Usage(Shown):
         )
 
 
+def is_amount(value: object) -> bool:
+    """Whether a value is a number that can be paid or counted."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _are_amounts(table: object) -> bool:
+    return isinstance(table, Mapping) and all(map(is_amount, table.values()))
+
+
+def _are_pairs(table: object) -> bool:
+    pairs = table.values() if isinstance(table, Mapping) else [None]
+    return all(isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_amount, pair)) for pair in pairs)
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """A price table of your own: none is built in, since prices change and depend on the plan.
+
+    Raises:
+        ConfigurationError: A price is no number, or no pair of numbers.
 
     Attributes:
         tokens: Per model: price of a million tokens read, and of a million written. `*` stands for the rest.
@@ -79,6 +98,11 @@ class Prices:
     tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     calls: Mapping[str, float] = field(default_factory=dict)
     currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        if not (_are_amounts(self.calls) and _are_pairs(self.tokens)):
+            wanted = 'a pair of numbers for each model, such as {"*": (0.4, 2.0)}, and a number for each connector'
+            raise ConfigurationError(f"Prices are {wanted}.")
 
     def of(self, usage: Usage, model: str | None) -> float | None:
         """The price of a turn; None where the table has no price for its model.

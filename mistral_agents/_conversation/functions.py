@@ -21,11 +21,24 @@ from mistral_agents._border.control import call_in_thread, check_result, is_stee
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
+from mistral_agents.errors import ConfigurationError
 
 Functions = Mapping[str, Callable[..., Any]]
 Results = dict[str, EntryWithFiles]
 """Results by call id, filled as they come: what one call has given is kept though another is stopped."""
 _WORKERS = 8
+
+
+def check_functions(functions: object) -> None:
+    """Look whether functions can be called by their names.
+
+    Raises:
+        ConfigurationError: They are no dict of functions by name.
+    """
+    if functions is None or (isinstance(functions, Mapping) and all(map(callable, functions.values()))):
+        return
+    told = type(functions).__name__ if not isinstance(functions, Mapping) else "a dict that holds something else"
+    raise ConfigurationError(f'functions must be a dict of functions by name, such as {{"add": add}}, not {told}.')
 
 
 def _pair_result(call: FunctionCall, value: object) -> EntryWithFiles:

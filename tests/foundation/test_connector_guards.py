@@ -169,6 +169,18 @@ def test_a_decision_may_be_told_in_words_and_others_are_refused(talker: MistralA
     assert (turn.text, [run.result for run in turn.tool_executions]) == ("done", ["sun in Rome"])
 
 
+def test_what_can_not_decide_or_run_is_refused_before_a_turn_is_paid(client: MistralAgents) -> None:
+    wrong: list[tuple[Any, str]] = [
+        ({"confirm": "approve"}, "not 'approve'"),
+        ({"confirm": {"weather": "yes"}}, "not 'yes'"),
+        ({"functions": [print]}, "functions by name.*not list"),
+        ({"functions": {"f": "print"}}, "holds something else"),
+    ]
+    for given, words in wrong:
+        with pytest.raises(ConfigurationError, match=words):
+            Conversation(client, model="m", **given)
+
+
 def test_ids_that_wait_for_nothing_are_named() -> None:
     assert [one["confirmation"] for one in confirm_each(["a", "b"], ["b"])] == ["deny", "allow"]
     assert [one["confirmation"] for one in confirm_each(["a", "b"], "a")] == ["allow", "deny"]

@@ -9,6 +9,7 @@ import pytest
 from mistral_agents import Turn
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from mistral_agents.entries import parse_entries
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
 
 DAY = "2026-09-07T13:12:"
@@ -104,6 +105,31 @@ def test_sources_become_footnotes() -> None:
     found = Turn.from_response({"outputs": [library, said]}).footnotes()
     assert found == "Robots.[1]\n\n[1] facts.txt, p. 3, 4 (library, d1)"
     assert Turn.from_response({"outputs": [said]}).footnotes() == "Robots."
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"max_tokens": "many"}, "max_tokens='many'"),
+        ({"max_tokens": -1}, "max_tokens=-1"),
+        ({"max_cost": "1"}, "max_cost='1'"),
+        ({"max_calls": 5}, "max_calls=5"),
+        ({"max_calls": {"web_search": "x"}}, "max_calls="),
+        ({"keep_free": ["web-search"]}, "keep_free="),
+        ({"prices": {"m": (1, 1)}}, r"prices must be Prices\(...\), not dict"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_before_a_turn_is_paid(settings: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        Meter(**settings)
+
+
+@pytest.mark.parametrize(
+    "table", [{"tokens": {"m": 1}}, {"tokens": {"m": ("1", 2)}}, {"tokens": 3}, {"calls": {"w": "x"}}]
+)
+def test_a_price_that_is_none_is_refused(table: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Prices are a pair of numbers"):
+        Prices(**table)
 
 
 def test_quotas_and_limits_stop_the_next_turn() -> None:
