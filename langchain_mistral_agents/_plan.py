@@ -11,9 +11,10 @@ from langchain_core.messages import BaseMessage
 from langchain_mistral_agents._items import history_digest, items_of, list_pending
 from langchain_mistral_agents._messages_in import Sent
 from langchain_mistral_agents._messages_out import instructions_of, to_entries
-from langchain_mistral_agents._tools import as_tool, unsealed, unsealed_headers
+from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
+from mistral_agents._border.seals import unseal_headers, unseal_tool
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
@@ -69,11 +70,11 @@ class TurnPlan:
             fields.settings, {**given, **stops}, what="ChatMistralAgent", describe=as_tool, passed=("stream",)
         )
         if "headers" in call.options:
-            call.options["headers"] = unsealed_headers(call.options["headers"])
+            call.options["headers"] = unseal_headers(call.options["headers"])
         self._call = call
         instructions = None if call.is_agent else instructions_of(messages, fields.settings.instructions)
         self._wanted = call.make_wanted(fields.base_url, instructions, systems=call.is_agent, resumes=fields.resumes)
-        self._target = call.make_target(instructions, [unsealed(tool) for tool in call.tools])
+        self._target = call.make_target(instructions, [unseal_tool(tool) for tool in call.tools])
         self._continuation = Continuation(items_of(messages) if call.stored else [], self._wanted)
 
     @property

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from mistral_agents._border.schemas import check_tool, describe_form, is_function_dict, make_tool
+from mistral_agents._border.seals import seal_tool
 from mistral_agents._border.typing_schemas import python_schema
-from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -20,18 +19,20 @@ from mistral_agents.errors import ConfigurationError
 def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
     """A tool in any of LangChain's forms, our builders, the SDK's objects or a dict, as the service takes it.
 
-    A connector's credential is sealed (`SecretStr`), so that traces and `dumps` don't show it; see `unsealed`.
+    A connector's credential is sealed (`SecretStr`), so that traces and `dumps` don't show it; see `unseal_tool`.
 
     Raises:
         ConfigurationError: The service would refuse its name, or its schema can't be sent.
     """
     if isinstance(tool, Mapping):
-        return check_tool(tool, strict=strict) if is_function_dict(tool) else _seal(_copy(tool))
+        hosted: JsonDict = check_tool(tool, strict=strict) if is_function_dict(tool) else seal_tool(_copy(tool))
+        return hosted
     if isinstance(tool, BaseTool):
         return _describe_tool(tool, strict)
     if isinstance(tool, BaseModel):
         told = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return _seal(told | {"type": getattr(tool, "type", None)})
+        sealed: JsonDict = seal_tool(told | {"type": getattr(tool, "type", None)})
+        return sealed
     if isinstance(tool, type) or not callable(tool):
         form = describe_form(tool, strict=strict if strict is not None else False)
         return make_tool(form.name, form.description, form.schema, strict=strict)
@@ -47,7 +48,9 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
 
 def seal_tools(tools: Iterable[Any]) -> list[Any]:
     """Tools whose credentials `repr` and `dumps` don't show; see `as_tool`, which they are still to pass."""
-    return [_seal(_copy(tool)) if isinstance(tool, Mapping) and not is_function_dict(tool) else tool for tool in tools]
+    return [
+        seal_tool(_copy(tool)) if isinstance(tool, Mapping) and not is_function_dict(tool) else tool for tool in tools
+    ]
 
 
 def _describe_tool(tool: BaseTool, strict: bool | None) -> JsonDict:
@@ -62,35 +65,6 @@ def _describe_tool(tool: BaseTool, strict: bool | None) -> JsonDict:
     else:
         schema = arguments if isinstance(arguments, dict) else python_schema(arguments)[0]
     return make_tool(tool.name, tool.description, schema, strict=strict)
-
-
-def _seal(tool: JsonDict) -> JsonDict:
-    secret = tool.get("authorization")
-    if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), str):
-        return tool
-    made = copy.copy(tool)
-    made["authorization"] = {**secret, "value": SecretStr(secret["value"])}
-    return made
-
-
-def unsealed(tool: JsonDict) -> JsonDict:
-    """The tool as it is sent."""
-    secret = tool.get("authorization")
-    if not isinstance(secret, Mapping) or not isinstance(secret.get("value"), SecretStr):
-        return tool
-    made = copy.copy(tool)
-    made["authorization"] = ConcealedFields(secret, value=secret["value"].get_secret_value())
-    return made
-
-
-def unsealed_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Headers as they are sent; see `seal_headers`."""
-    return {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in headers.items()}
-
-
-def seal_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Headers whose values traces don't show: keys travel in them."""
-    return {name: v if isinstance(v, SecretStr) else SecretStr(v) for name, v in headers.items()}
 
 
 def _copy(tool: Mapping[str, Any]) -> JsonDict:

@@ -22,7 +22,7 @@ from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._tools import as_tool, seal_headers, seal_tools
+from langchain_mistral_agents._tools import as_tool, seal_tools
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
@@ -37,6 +37,7 @@ from mistral_agents._border.forms import (
     writing_options,
 )
 from mistral_agents._border.options import resolve_options
+from mistral_agents._border.seals import seal_headers
 from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run

@@ -26,7 +26,7 @@ from langchain_mistral_agents._local_tools import (
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._settings import check_client
-from langchain_mistral_agents._tools import as_tool, unsealed
+from langchain_mistral_agents._tools import as_tool
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
@@ -34,6 +34,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._api.agents import AgentSetup
 from mistral_agents._api.conversations import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
+from mistral_agents._border.seals import unseal_tool
 from mistral_agents._conversation.lock import Hold, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._json import JsonDict
@@ -192,7 +193,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             tools: Hosted tools, and functions that will run here.
             options: Further arguments of `client.agents.create` (`instructions`, `completion_args`, ...).
         """
-        declared = [unsealed(as_tool(tool)) for tool in tools]
+        declared = [unseal_tool(as_tool(tool)) for tool in tools]
         agent = client.agents.create(model=model, name=name, tools=declared or None, **options)
         return cls(agent_id=agent["id"], name=name, tools=_keep_local(tools), client=client)
 
@@ -201,7 +202,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         cls, *, client: MistralAgents, model: str, name: str, tools: Sequence[Any] = (), **options: Unpack[AgentSetup]
     ) -> MistralAgentRunnable:
         """As `create_agent`, without blocking."""
-        declared = [unsealed(as_tool(tool)) for tool in tools]
+        declared = [unseal_tool(as_tool(tool)) for tool in tools]
         agent = await client.agents.acreate(model=model, name=name, tools=declared or None, **options)
         return cls(agent_id=agent["id"], name=name, tools=_keep_local(tools), client=client)
 

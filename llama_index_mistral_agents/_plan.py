@@ -26,6 +26,7 @@ from llama_index_mistral_agents._tools import describe_tool
 from mistral_agents._border.blocks import note_instructions
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
+from mistral_agents._border.seals import unseal_options
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
@@ -84,7 +85,7 @@ class TurnPlan:
         self._messages = drop_repetitions(messages)
         self._session = session_of(messages)
         self._system = system_text(messages)
-        call = sort_call(settings, given, what="MistralAgentLLM", describe=describe_tool)
+        call = sort_call(settings, unseal_options(given), what="MistralAgentLLM", describe=describe_tool)
         self._call = replace(call, stored=call.stored or self._session is not None)
         self._wanted = self._call.make_wanted(
             "",

@@ -16,12 +16,52 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 
+from mistral_agents._border.seals import seal_options
 from mistral_agents._json import JsonDict
 
 Form = TypeVar("Form")
 Method = TypeVar("Method", bound=Callable[..., Any])
+Model = TypeVar("Model")
 
 dispatcher = get_dispatcher(__name__)
+
+
+_BLOCKING = ("chat", "stream_chat", "complete", "stream_complete", "structured_predict")
+_ASYNCHRONOUS = ("achat", "astream_chat", "acomplete", "astream_complete", "astructured_predict")
+
+
+def seal_calls(llm: type[Model]) -> type[Model]:
+    """A class of models whose spans, events and callbacks show no credential of a call.
+
+    LlamaIndex makes spans of a class's methods when the class is made, so their options are sealed around these.
+    """
+    for name in _BLOCKING:
+        setattr(llm, name, _seal_call(llm.__dict__[name]))
+    for name in _ASYNCHRONOUS:
+        setattr(llm, name, _seal_awaited(llm.__dict__[name]))
+    return llm
+
+
+def _seal_call(method: Any) -> Any:
+    @wraps(method)
+    def ask(llm: object, *args: object, **options: object) -> Any:
+        return method.__get__(llm, type(llm))(*args, **_seal_given(options))
+
+    return ask
+
+
+def _seal_awaited(method: Any) -> Any:
+    @wraps(method)
+    async def ask(llm: object, *args: object, **options: object) -> Any:
+        return await method.__get__(llm, type(llm))(*args, **_seal_given(options))
+
+    return ask
+
+
+def _seal_given(options: JsonDict) -> JsonDict:
+    """The options of a call, and those that a structured prediction hands on."""
+    inner = options.get("llm_kwargs")
+    return seal_options({**options, "llm_kwargs": seal_options(inner)} if isinstance(inner, dict) else options)
 
 
 def trace_chat(method: Method) -> Method:

@@ -51,6 +51,7 @@ from llama_index_mistral_agents._traces import (
     Form,
     announce_end,
     announce_start,
+    seal_calls,
     trace_astream,
     trace_chat,
     trace_completion,
@@ -95,6 +96,7 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 _BOTH = "Give model or agent_id, and not both: an agent brings its own model."
 
 
+@seal_calls
 class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatchJob]):
     """A Mistral model, or an agent made on the service, with the service's hosted tools.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import functools
 import inspect
 import json
@@ -18,6 +19,10 @@ from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.tracers.context import collect_runs
 from llama_index.core.base.llms.types import ChatMessage, DocumentBlock, ImageBlock, TextBlock
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.span_handlers import NullSpanHandler
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
@@ -28,7 +33,7 @@ from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
 from llama_index_mistral_agents._content import output_blocks
 from mistral_agents import Conversation, MistralAgents
 from mistral_agents.entries import function_result
-from mistral_agents.errors import ConfigurationError, GuardrailBlockedError
+from mistral_agents.errors import ConfigurationError, GuardrailBlockedError, MistralAgentsError
 from tests.border.service import Service
 
 RULES = [{"block_on_error": True, "moderation_llm_v2": {"action": "block"}}]
@@ -199,6 +204,68 @@ def test_a_key_is_in_no_text(service: Service, name: str) -> None:
 
 SECRET = "k-very-secret"
 CONNECTOR = {"type": "connector", "connector_id": "c", "authorization": {"type": "api-key", "value": SECRET}}
+
+
+class Watching(BaseEventHandler):
+    """Keeps the events of LlamaIndex."""
+
+    told: list[str] = []  # noqa: RUF012 pydantic copies it
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Watching"
+
+    def handle(self, event: Any, **_: Any) -> None:
+        self.told.append(f"{event!r} {event.model_dump()}")
+
+
+class Spanning(NullSpanHandler):
+    """Keeps what spans are begun with."""
+
+    told: list[str] = []  # noqa: RUF012
+
+    def span_enter(self, id_: str, bound_args: Any, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        self.told.append(f"{id_} {bound_args.arguments}")
+
+
+@pytest.fixture
+def watching() -> Iterator[list[str]]:
+    root, events, spans = get_dispatcher(), Watching(), Spanning()
+    spans.told = events.told
+    root.add_event_handler(events)
+    root.add_span_handler(spans)
+    yield events.told
+    root.event_handlers.remove(events)
+    root.span_handlers.remove(spans)
+
+
+async def drain(chunks: Any) -> list[Any]:
+    return [chunk async for chunk in await chunks]
+
+
+SECRETLY: dict[str, Any] = {
+    "chat": lambda model, **given: model.chat([ChatMessage(content="q")], **given),
+    "achat": lambda model, **given: asyncio.run(model.achat([ChatMessage(content="q")], **given)),
+    "stream": lambda model, **given: list(model.stream_chat([ChatMessage(content="q")], **given)),
+    "astream": lambda model, **given: asyncio.run(drain(model.astream_chat([ChatMessage(content="q")], **given))),
+    "complete": lambda model, **given: model.complete("q", **given),
+    "form": lambda model, **given: model.structured_predict(Part, PromptTemplate("q"), llm_kwargs=given),
+}
+
+
+@pytest.mark.parametrize("ask", SECRETLY.values(), ids=SECRETLY.keys())
+def test_credentials_of_a_call_are_in_no_trace_of_llama_index(service: Service, watching: list[str], ask: Any) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    model = llm(service, callback_manager=CallbackManager([debug]))
+    with contextlib.suppress(MistralAgentsError):  # what this service says has no form, and is no stream
+        ask(model, headers={"x-key": SECRET}, tools=[CONNECTOR])
+    assert service.headers[0]["x-key"] == SECRET
+    assert service.bodies[0]["tools"][0]["authorization"] == CONNECTOR["authorization"]
+    assert watching
+    assert not [text for text in watching if SECRET in text]
+    assert not [event for event in debug.get_events() if SECRET in f"{event.payload}"]
+
+
 CLIENT = MistralAgents(api_key="k")
 WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "a constructor without a model": (ChatMistralAgent, {"api_key": SECRET}),
