@@ -38,6 +38,7 @@ from mistral_agents.errors import (
     ConfigurationError,
     InvalidRequestError,
     MistralAgentsError,
+    TurnFailedError,
     UnknownOutcomeError,
 )
 from mistral_agents.files import Files
@@ -86,6 +87,8 @@ def _look_up(
         if found is None:
             raise unknown_outcome(conversation_id, "The history does not hold the turn (yet).")
     except UnknownOutcomeError as error:
+        if isinstance(lost, TurnFailedError):  # the service says why
+            raise lost from lost.__cause__
         raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__

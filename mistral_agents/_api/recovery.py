@@ -30,12 +30,21 @@ from mistral_agents.errors import (
     ServerFailureError,
     StreamInterruptedError,
     TimeoutExceededError,
+    TurnFailedError,
     UnknownOutcomeError,
 )
 from mistral_agents.turn import Turn
 
-LOST = (ResponseFormatError, ServerFailureError, StreamInterruptedError, TimeoutExceededError, UnknownOutcomeError)
-"""Failures after which nobody knows whether the turn was applied; a reply that can't be read is one of them."""
+LOST = (
+    ResponseFormatError,
+    ServerFailureError,
+    StreamInterruptedError,
+    TimeoutExceededError,
+    TurnFailedError,
+    UnknownOutcomeError,
+)
+"""Failures after which nobody knows whether the turn was applied. A reply that can't be read is one of them, and so is
+one that tells of a failure with a good status: a gateway may have written it after the service had answered."""
 _WAIT = "Read the history again in a while; send the input once more only when you are sure that it was not applied."
 
 

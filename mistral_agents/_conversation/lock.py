@@ -159,6 +159,9 @@ class TurnLock:
         self._holder: Hold | None = None
         self._waiting: deque[tuple[Hold, Callable[[], bool]]] = deque()
 
+    def __reduce__(self) -> tuple[type[TurnLock], tuple[()]]:
+        return TurnLock, ()  # nobody holds a copy
+
     def _take_or_queue(self, hold: Hold, wake: Callable[[], bool]) -> bool:
         with self._mutex:
             if self._holder is None:

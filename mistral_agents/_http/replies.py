@@ -34,6 +34,15 @@ _UNREAD: Any = object()
 AFTER = "The turn may have been applied; read the conversation's history before sending it again."
 
 
+def holds_answer(content: bytes) -> bool:
+    """Whether some bytes are a whole conversation response; JSON says itself where it ends."""
+    try:
+        value = parse_json(content)
+    except ValueError:
+        return False
+    return is_turn_reply(value) and not is_failed_turn(value)
+
+
 def body_or_text(content: bytes) -> Any:
     """A body for an error: parsed JSON where it is JSON, else its text."""
     text = content.decode("utf-8", "replace")
@@ -122,7 +131,7 @@ class Reply:
     def _read_events(self) -> JsonDict | None:
         """The reply that events add up to; None where they are none, or cut."""
         fold = _fold_events(self.content)
-        if fold.conversation_id is not None:
+        if self.conversation_id is None:
             self.conversation_id = fold.conversation_id
         if fold.whole is not None and fold.error is None:
             return fold.whole
@@ -167,7 +176,7 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
     Its kind is that of the HTTP status which the body names, where it names one.
     """
     status, found = named_status(body), body.get("conversation_id")
-    if isinstance(found, str):
+    if isinstance(found, str) and reply.conversation_id is None:
         reply.conversation_id = found
     if status is not None:
         return error_for_status(

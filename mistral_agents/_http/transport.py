@@ -24,7 +24,7 @@ from mistral_agents._http.closing import aclose_surely
 from mistral_agents._http.concealed import Concealed, hide_echo, mask_credentials
 from mistral_agents._http.network import Deadline
 from mistral_agents._http.records import RequestRecord
-from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, reply_of, unreadable
+from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, holds_answer, reply_of, unreadable
 from mistral_agents.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -120,6 +120,11 @@ def _is_answer(reply: Reply) -> bool:
     except MistralAgentsError:
         return False
     return True
+
+
+def _is_enough(call: Call, pieces: list[bytes], error: Exception) -> bool:
+    """Whether a reply that broke off is a whole answer: a proxy gave a wrong length, or left out the last chunk."""
+    return call.turn and sdk_layer.is_transport_error(error) and holds_answer(b"".join(pieces))
 
 
 def _hide_sent(response: Any, request: Any, call: Call) -> None:
@@ -389,9 +394,13 @@ class Transport:
         """The unpacked bytes of a response, as far as `max_body_bytes` and the deadline allow."""
         pieces: list[bytes] = []
         size = 0
-        for piece in response.iter_bytes():
-            size = self._count(size, piece, response, call, deadline)
-            pieces.append(piece)
+        try:
+            for piece in response.iter_bytes():
+                size = self._count(size, piece, response, call, deadline)
+                pieces.append(piece)
+        except Exception as error:
+            if not _is_enough(call, pieces, error):
+                raise
         response.close()
         return b"".join(pieces)
 
@@ -482,9 +491,13 @@ class Transport:
         """As `read_body`, without blocking."""
         pieces: list[bytes] = []
         size = 0
-        async for piece in response.aiter_bytes():
-            size = self._count(size, piece, response, call, deadline)
-            pieces.append(piece)
+        try:
+            async for piece in response.aiter_bytes():
+                size = self._count(size, piece, response, call, deadline)
+                pieces.append(piece)
+        except Exception as error:
+            if not _is_enough(call, pieces, error):
+                raise
         await response.aclose()
         return b"".join(pieces)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -288,6 +290,18 @@ def test_a_lost_answer_is_found_in_the_history(served: Any, talker: MistralAgent
     served.faults.drop_after(method="POST", path="/v1/conversations/")
     assert conversation.append("second").text == "two"
     assert kinds(conversation) == ["message.input", "message.output"] * 2
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+def test_a_copy_goes_on_in_the_same_conversation(
+    talker: MistralAgents, scripted: ScriptedModel, again: Callable[[Conversation], Conversation]
+) -> None:
+    scripted.script(say("one"), say("two"), say("three"))
+    conversation = Conversation(talker, model=MODEL)
+    conversation.append("first")
+    copied = again(conversation)
+    assert [copied.append("second").text, conversation.append("third").text] == ["two", "three"]
+    assert copied.id == conversation.id
 
 
 def test_a_failed_request_changes_nothing(served: Any, talker: MistralAgents, scripted: ScriptedModel) -> None:

@@ -13,6 +13,7 @@ from mistral_agents.errors import (
     ServerFailureError,
     StreamInterruptedError,
     TimeoutExceededError,
+    TurnFailedError,
     UnknownOutcomeError,
 )
 from tests.wire.conftest import DONE, STARTED, delta, sse
@@ -37,7 +38,14 @@ def lost_then(make_client, wire, history, *, failure=(503, b"upstream connect er
         yield run
 
 
-@pytest.mark.parametrize("failure", [(503, b"upstream connect error"), "ReadTimeout", "RemoteProtocolError"])
+IN_BAND = [
+    (200, b'{"error":{"message":"the upstream died"}}'),
+    (200, b'{"conversation_id":"conv_2","outputs":[],"detail":"the upstream died"}'),
+]
+"""Failures of a gateway, told with a good status after the service had answered."""
+
+
+@pytest.mark.parametrize("failure", [(503, b"upstream connect error"), *IN_BAND, "ReadTimeout", "RemoteProtocolError"])
 def test_an_answer_the_service_kept_is_found(make_client, wire, failure, caplog):
     caplog.set_level("INFO", "mistral_agents")
     lost = getattr(_sdk.http(), failure)("told") if isinstance(failure, str) else failure
@@ -66,6 +74,16 @@ def test_what_is_not_answered_is_reported_and_not_sent_again(make_client, wire, 
             run()
         assert caught.value.conversation_id == "conv_1"
         assert isinstance(caught.value.__cause__, ServerFailureError)
+        assert [request.method for request in wire.requests] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize("failure", IN_BAND)
+@pytest.mark.parametrize("rows", [OLD, [*OLD, ASKED]])
+def test_a_reason_that_was_told_stays_the_reason_where_no_answer_was_kept(make_client, wire, rows, failure):
+    for run in lost_then(make_client, wire, (200, {"entries": rows}), failure=failure):
+        with pytest.raises(TurnFailedError, match="the upstream died") as caught:
+            run()
+        assert caught.value.conversation_id == "conv_1"
         assert [request.method for request in wire.requests] == ["POST", "GET"]
 
 
@@ -152,7 +170,7 @@ def read(request, make_client, wire):
     return run
 
 
-@pytest.mark.parametrize("lost", BEFORE.values(), ids=BEFORE)
+@pytest.mark.parametrize("lost", [*BEFORE.values(), *IN_BAND], ids=[*BEFORE, "told", "told beside an id"])
 def test_a_stream_lost_before_its_first_event_is_told_from_the_history(wire, read, lost):
     wire.answer(lost, (200, {"entries": [*OLD, ASKED, RAN, SAID]}))
     text, turn, error = read()

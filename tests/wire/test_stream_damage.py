@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
 from types import SimpleNamespace
 
 import pytest
 
+from mistral_agents import MistralAgents
 from mistral_agents._http.sse import EventDecoder
-from mistral_agents.errors import MistralAgentsError, ResponseFormatError, StreamInterruptedError, TimeoutExceededError
+from mistral_agents.errors import (
+    MistralAgentsError,
+    ResponseFormatError,
+    StreamInterruptedError,
+    TimeoutExceededError,
+    UnknownOutcomeError,
+)
 
-from .conftest import DONE, STARTED, delta, sse, take_turn
+from .conftest import CHUNKED, DONE, REPLY, STARTED, WAYS, chunk, delta, sse, take_turn, whole
 
 BYTES = sse(STARTED, delta("forty"), delta("-two"), DONE)
 LAST = BYTES.rindex(b"}") + 1
@@ -168,3 +177,34 @@ def test_what_is_no_single_json_value_is_damage(data):
     decoder = EventDecoder()
     [event] = decoder.feed(f"data: {data}\n\n".encode())
     assert (event["type"], event["data"], decoder.damaged) == ("unreadable", data, 1)
+
+
+def _send_all(connection, data):
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+LENGTHS = {
+    "a length too long": lambda body: whole(body + b"x" * 9)[:-9],
+    "no last chunk": lambda body: CHUNKED + chunk(body),
+    "a broken chunk": lambda body: CHUNKED + chunk(body) + b"zz\r\n",
+    "a cut gzip": lambda body: whole(gzip.compress(body)[:-8], "content-encoding: gzip"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("frame", LENGTHS.values(), ids=LENGTHS.keys())
+def test_a_whole_answer_in_a_broken_frame_is_an_answer(serve, way, frame):
+    body = BYTES if "stream" in way else json.dumps(REPLY).encode()
+    server = serve(lambda connection, _: _send_all(connection, frame(body)))
+    turn = take_turn(MistralAgents(api_key="k", base_url=server.url), way)
+    assert (turn.text, turn.complete) == ("forty-two" if "stream" in way else "hi", True)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("way", ["call", "acall"])
+def test_half_an_answer_in_a_broken_frame_is_none(serve, way):
+    body = json.dumps(REPLY).encode()
+    server = serve(lambda connection, _: _send_all(connection, whole(body)[:-9]))
+    with pytest.raises(UnknownOutcomeError):
+        take_turn(MistralAgents(api_key="k", base_url=server.url), way)
