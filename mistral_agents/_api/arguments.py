@@ -87,10 +87,14 @@ def time_text(name: str, value: datetime | str) -> str:
     """A moment as the service takes it (ISO 8601 with an offset).
 
     Raises:
-        ConfigurationError: It is a `datetime` without a time zone.
+        ConfigurationError: It is a `datetime` without a time zone, or no moment at all.
     """
     if isinstance(value, str):
         return value
+    given: object = value
+    if not isinstance(given, datetime):
+        wanted = 'a datetime with a time zone, or a text such as "2030-01-01T00:00:00Z"'
+        raise ConfigurationError(f"{name} must be {wanted}, not {given!r}.")
     if value.tzinfo is None:
         raise ConfigurationError(f"{name} has no time zone; use for example datetime.now(timezone.utc).")
     return value.isoformat()

@@ -181,7 +181,10 @@ def checked_attributes(attributes: Mapping[str, Any] | None) -> JsonDict | None:
 
 def unfit_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with each attribute that the service would refuse."""
-    given: Mapping[Any, Any] = attributes
+    given: Any = attributes
+    if not isinstance(given, Mapping):
+        yield f"{given!r} is no dict"
+        return
     for key, value in given.items():
         if not isinstance(key, str):
             yield f"the name {key!r} is no text"

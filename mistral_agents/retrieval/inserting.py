@@ -112,7 +112,7 @@ def check_attributes(attributes: Mapping[str, Any] | None) -> None:
     Raises:
         ConfigurationError: There are some.
     """
-    ours = sorted(attributes.keys() & NAMES_OF_OURS) if attributes is not None else []
+    ours = sorted(attributes.keys() & NAMES_OF_OURS) if isinstance(attributes, Mapping) else []
     if ours:
         raise ConfigurationError(f"attributes: {', '.join(map(repr, ours))} are names of ours: rename them.")
 

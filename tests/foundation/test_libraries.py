@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -125,6 +125,11 @@ def test_files_that_cannot_be_sent_are_refused_by_name(make_client: Make, wire: 
         libraries.upload(LIBRARY, b"hello")
     with pytest.raises(ConfigurationError, match="no time zone"):
         libraries.update_document(LIBRARY, DOCUMENT, expires_at=datetime(2027, 1, 1))
+    for moment in (date(2027, 1, 1), timedelta(days=1), 3):
+        with pytest.raises(ConfigurationError, match=r"expires_at must be a datetime.*2030-01-01T00:00:00Z"):
+            libraries.upload(LIBRARY, ("a.txt", b"x"), expires_at=cast("Any", moment))
+    with pytest.raises(ConfigurationError, match=r"attributes .* is no dict"):
+        libraries.upload(LIBRARY, ("a.txt", b"x"), attributes=cast("Any", [("year", 2024)]))
     assert wire.requests == []
 
 
