@@ -16,6 +16,7 @@ from mistral_agents._border.continuation import Continuation, OnDivergence, Say,
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.forms import refuse_two_turns
 from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
+from mistral_agents._border.schemas import check_response_format
 from mistral_agents._border.tool_choices import choose_tools
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
@@ -187,7 +188,9 @@ def sort_call(
         tools, word = choose_tools(tools, choice, has_own=goes_on)
         completion |= {"tool_choice": word} if word is not None else {}
         completion |= {"stop": stop} if stop else {}
-        refuse_two_turns(completion.get("response_format"), tools, is_agent=False)
+        form = completion.get("response_format")
+        completion |= {"response_format": check_response_format(form)} if form is not None else {}
+        refuse_two_turns(form, tools, is_agent=False)
     return ModelCall(
         settings=settings,
         model=None if is_agent else model if model is not None else settings.model,

@@ -136,6 +136,32 @@ def describe_form(given: object, *, strict: bool | None = None) -> Form:
     return Form(clean_name(name), final, about, is_strict, wrapped, load)
 
 
+def check_response_format(given: Mapping[str, Any]) -> JsonDict:
+    """A `response_format` as the service takes it; what it says of a schema holds here as everywhere.
+
+    A schema itself, or one under a name, is understood as in other packages. One that is promised to be `strict` is
+    closed, any other goes out as it came.
+
+    Raises:
+        ConfigurationError: It says no form, or its schema can't be sent.
+    """
+    kind, described = given.get("type"), given.get("json_schema")
+    if kind == "json_schema":
+        if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
+            raise ConfigurationError(
+                "A response_format of the type json_schema needs json_schema, a dict with name and schema."
+            )
+    elif "schema" in given or _SCHEMA_WORDS & set(given) or _has_types(kind):
+        described = given if "schema" in given else {"schema": given}
+    else:
+        return dict(given)
+    own = described.get("strict")
+    named = {"name": describe_form(described["schema"], strict=False).name, **described}
+    form = describe_form(named, strict=own is True)
+    schema = dict(described["schema"]) if form.wrapped else form.schema  # nobody here would unwrap the answer
+    return {"type": "json_schema", "json_schema": {**named, "name": form.name, "schema": schema}}
+
+
 def clean_name(name: str) -> str:
     """A name of ours in the alphabet that the service takes (`Answer[int]` becomes `Answer_int`)."""
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or _UNNAMED

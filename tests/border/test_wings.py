@@ -331,6 +331,67 @@ def test_a_cut_answer_is_no_object(service: Service) -> None:
             ask()
 
 
+OPEN: dict[str, Any] = {"type": "object", "properties": {"age": {"type": "integer"}}}
+CLOSED = {**OPEN, "additionalProperties": False, "required": ["age"]}
+LISTED = {"type": "array", "items": {"type": "integer"}}
+RESPONSE_FORMATS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "strict": ({"name": "P", "strict": True, "schema": OPEN}, {"name": "P", "strict": True, "schema": CLOSED}),
+    "not strict": ({"name": "P", "schema": OPEN}, {"name": "P", "schema": OPEN}),
+    "an odd name": ({"name": "Box[int]", "schema": OPEN}, {"name": "Box_int", "schema": OPEN}),
+    "no name": ({"schema": OPEN}, {"name": "answer", "schema": OPEN}),
+    "a list": ({"name": "P", "schema": LISTED}, {"name": "P", "schema": LISTED}),
+}
+
+
+def ask_for(service: Service, form: Any) -> list[Any]:
+    """What both wings send for a `response_format` of the user's own."""
+    chat(service).invoke("q", response_format=form)
+    llm(service).chat([ChatMessage(content="q")], response_format=form)
+    return [body["completion_args"]["response_format"] for body in service.bodies]
+
+
+@pytest.mark.parametrize(("given", "sent"), RESPONSE_FORMATS.values(), ids=RESPONSE_FORMATS.keys())
+def test_a_form_of_the_users_own_keeps_its_promises(service: Service, given: Any, sent: Any) -> None:
+    """LangChain's `create_agent` makes such forms, and leaves open what is promised to be strict."""
+    before = json.dumps(given)
+    assert (
+        ask_for(service, {"type": "json_schema", "json_schema": given})
+        == [{"type": "json_schema", "json_schema": sent}] * 2
+    )
+    assert json.dumps(given) == before
+
+
+@pytest.mark.parametrize("form", [{**OPEN, "title": "P"}, {"name": "P", "schema": OPEN}], ids=["bare", "named"])
+def test_a_schema_as_a_form_is_one(service: Service, form: Any) -> None:
+    found = ask_for(service, form)
+    assert [(one["type"], one["json_schema"]["name"]) for one in found] == [("json_schema", "P")] * 2
+    assert all(one["json_schema"]["schema"]["properties"] == OPEN["properties"] for one in found)
+
+
+@pytest.mark.parametrize("form", [{"type": "json_object"}, {"type": "text"}, {"type": "grammar", "text": "a"}], ids=str)
+def test_other_forms_go_out_as_they_are(service: Service, form: Any) -> None:
+    assert ask_for(service, form) == [form] * 2
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"type": "json_schema"}, "needs json_schema"),
+        ({"type": "json_schema", "json_schema": {"name": "P", "schema": {"$ref": "#/$defs/X"}}}, "which is not in it"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "P", "strict": True, "schema": {"type": "object"}}},
+            "can't be strict",
+        ),
+    ],
+)
+def test_a_form_that_says_nothing_is_refused_by_name(service: Service, form: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        chat(service).invoke("q", response_format=form)
+    with pytest.raises(ConfigurationError, match=words):
+        llm(service).chat([ChatMessage(content="q")], response_format=form)
+    assert service.bodies == []
+
+
 def test_function_tools_are_described_alike(service: Service) -> None:
     def build(part: Part, times: int = 1) -> str:
         """Build it."""
