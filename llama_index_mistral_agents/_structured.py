@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.program.utils import process_streaming_objects
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from mistral_agents._border.schemas import describe_form
 from mistral_agents._json import JsonDict
+from mistral_agents.errors import ConfigurationError
 
 _PROGRAM_ONLY = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
 
@@ -20,9 +22,18 @@ _ASKED = "Answer with one JSON value that follows this JSON schema, and with not
 
 
 class Structure:
-    """How an object of a type is asked for and read."""
+    """How an object of a type is asked for and read.
 
-    def __init__(self, output_cls: object, *, is_agent: bool) -> None:
+    Raises:
+        ConfigurationError: The type can't be asked for; a list can't be streamed.
+    """
+
+    def __init__(self, output_cls: object, *, is_agent: bool, streams: bool = False) -> None:
+        if streams and _may_be_list(output_cls):
+            raise ConfigurationError(
+                f"LlamaIndex streams objects, and no lists: {output_cls}.",
+                hint="Ask for a class with a field that holds the list, or with structured_predict.",
+            )
         self._cls = output_cls
         self._form = describe_form(output_cls)
         self._is_agent = is_agent
@@ -55,6 +66,16 @@ class Structure:
         before = [self._last] if self._last is not None else None
         self._last = process_streaming_objects(response, self._cls, cur_objects=before)
         return self._last
+
+
+def _may_be_list(kind: object) -> bool:
+    return kind is list or get_origin(kind) is list or any(map(_may_be_list, _list_members(kind)))
+
+
+def _list_members(kind: object) -> tuple[object, ...]:
+    """The types of a union, or the one that notes stand beside."""
+    args = get_args(kind)
+    return args[:1] if get_origin(kind) is Annotated else args if get_origin(kind) in (Union, UnionType) else ()
 
 
 def parse_partials(structure: Structure, responses: Iterable[ChatResponse]) -> Iterator[Any]:

@@ -447,10 +447,10 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
     # structured output -------------------------------------------------------------------------------------------
     # With a `pydantic_program_mode` other than `DEFAULT`, LlamaIndex's programs do it (function calling, text).
 
-    def _make_structure(self, output_cls: type[Any]) -> Structure | None:
+    def _make_structure(self, output_cls: type[Any], *, streams: bool = False) -> Structure | None:
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return None
-        return Structure(output_cls, is_agent=self.agent_id is not None)
+        return Structure(output_cls, is_agent=self.agent_id is not None, streams=streams)
 
     def _make_structured_messages(
         self, structure: Structure, prompt: PromptTemplate, args: JsonDict
@@ -496,7 +496,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
     def _structured_stream_call(
         self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
-        structure = self._make_structure(output_cls)
+        structure = self._make_structure(output_cls, streams=True)
         if structure is None:
             return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = self._make_structured_messages(structure, prompt, prompt_args)
@@ -505,7 +505,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
     async def _structured_astream_call(
         self, output_cls: type[Any], prompt: PromptTemplate, llm_kwargs: JsonDict | None = None, **prompt_args: object
     ) -> Any:
-        structure = self._make_structure(output_cls)
+        structure = self._make_structure(output_cls, streams=True)
         if structure is None:
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = self._make_structured_messages(structure, prompt, prompt_args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from llama_index.core.prompts import PromptTemplate
@@ -10,7 +10,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel
 
 from llama_index_mistral_agents import MistralAgentLLM
-from mistral_agents.errors import ResponseFormatError
+from mistral_agents.errors import ConfigurationError, ResponseFormatError
 from tests.support.scripted import call, say
 
 
@@ -69,3 +69,15 @@ def test_function_calling_on_request(make_llm: Any, scripted: Any) -> None:
     scripted.script(call("City", {"name": "Paris", "people": 2100000}))
     llm = make_llm(pydantic_program_mode=PydanticProgramMode.FUNCTION)
     assert llm.structured_predict(City, PROMPT, country="France").people == 2100000
+
+
+@pytest.mark.parametrize("kind", [list[City], list, list[City] | None, Annotated[City | list[int], "some"]], ids=str)
+async def test_a_list_is_refused_in_a_stream_before_it_is_asked_for(
+    llm: MistralAgentLLM, service: Any, kind: Any
+) -> None:
+    """LlamaIndex streams objects only; it says so by an assertion after the turn is paid."""
+    with pytest.raises(ConfigurationError, match="no lists"):
+        list(llm.stream_structured_predict(kind, PROMPT, country="France"))
+    with pytest.raises(ConfigurationError, match="no lists"):
+        _ = [value async for value in await llm.astream_structured_predict(kind, PROMPT, country="France")]
+    assert service.turns == []
