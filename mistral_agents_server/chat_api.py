@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -24,11 +24,18 @@ from mistral_agents_server.messages import content_text, input_content
 from mistral_agents_server.thinking import CallPart, ChatRequest, Part, Text, Thought, Tokens, count_tokens
 from mistral_agents_server.turn_queue import TurnQueue
 from mistral_agents_server.turns import Services
-from mistral_agents_server.wire import FunctionTool, Guardrail, read_body, wire
+from mistral_agents_server.wire import FunctionTool, Guardrail, ResponseFormat, read_body, wire
+from mistral_agents_server.wire_entries import DocumentURLChunk, ImageURLChunk, TextChunk, ToolFileChunk
 
 Wire = dict[str, Any]
 
 _NO_ARGUMENTS = ("model", "messages", "tools", "tool_choice", "stream", "guardrails")
+_CHUNKS: dict[str, type[BaseModel]] = {
+    "text": TextChunk,
+    "image_url": ImageURLChunk,
+    "document_url": DocumentURLChunk,
+    "tool_file": ToolFileChunk,
+}
 
 
 class ToolCall(BaseModel):
@@ -48,6 +55,30 @@ class Message(BaseModel):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 
+    @field_validator("content")
+    @classmethod
+    def _check_chunks(cls, content: Any) -> Any:
+        """Chunks that are read here have what they are named after; others are left out later."""
+        for chunk in content if isinstance(content, list) else ():
+            known = _CHUNKS.get(chunk.get("type", "text")) if isinstance(chunk.get("type", "text"), str) else None
+            if known is not None:
+                known.model_validate({name: chunk[name] for name in known.model_fields if name in chunk})
+        return content
+
+
+class NamedFunction(BaseModel):
+    """A function that is to be called, by its name."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+class FunctionChoice(BaseModel):
+    """The choice of one function."""
+
+    model_config = ConfigDict(extra="allow")
+    function: NamedFunction
+
 
 class ChatBody(BaseModel):
     """POST /v1/chat/completions. Arguments that are not known are passed on or left out, never refused."""
@@ -56,8 +87,11 @@ class ChatBody(BaseModel):
     model: str
     messages: list[Message] = Field(min_length=1)
     tools: list[FunctionTool] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: str | FunctionChoice | None = None
     stream: bool | None = None
+    stop: str | list[str] | None = None
+    max_tokens: int | None = Field(None, ge=0)
+    response_format: ResponseFormat | None = None
     guardrails: list[Guardrail] | None = None
 
 
@@ -233,8 +267,8 @@ class ChatResponse(Response):
 def _chat_request(body: ChatBody) -> ChatRequest:
     tools = [wire(tool) for tool in body.tools or []]
     choice = body.tool_choice
-    if isinstance(choice, dict):  # one function by name: only this one is offered
-        name = choice.get("function", {}).get("name")
+    if isinstance(choice, FunctionChoice):  # one function by name: only this one is offered
+        name = choice.function.name
         tools, choice = [tool for tool in tools if tool["function"]["name"] == name], "required"
     choice = {"any": "required", None: "auto"}.get(choice, choice)
     args = {name: value for name, value in wire(body).items() if name not in _NO_ARGUMENTS}

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from mistral_agents_server.errors import ApiError, fault, faults, invalid
 from mistral_agents_server.strict_json import read_json
 from mistral_agents_server.wire_entries import Inputs, Strict
+from mistral_agents_server.wire_schemas import SchemaBody
 
 Metadata = dict[str, Any]
 
@@ -35,7 +36,7 @@ class Function(Strict):
     name: str
     description: str = ""
     strict: bool = False
-    parameters: dict[str, Any]
+    parameters: SchemaBody
 
 
 class FunctionTool(Strict):
@@ -112,7 +113,7 @@ class JsonSchema(Strict):
 
     name: str
     description: str | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: SchemaBody = Field(alias="schema")
     strict: bool = False
 
 

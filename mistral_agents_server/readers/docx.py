@@ -35,6 +35,8 @@ _NAMED_KINDS = {
 """What an archive says that it is, in its part `mimetype`."""
 _HIDDEN = frozenset({"del", "moveFrom", "delText", "delInstrText", "instrText", "pPr", "rPr", "tblPr", "tcPr", "trPr"})
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
+_MADE = "\x1d"
+"""Behind a page break that an author made; another may be the same one, as Word laid the document out."""
 _BREAK = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "-", "lastRenderedPageBreak": PAGE_BREAK}
 
 Element = ElementTree.Element
@@ -46,8 +48,20 @@ def read_docx(data: bytes) -> list[str]:
     Raises:
         UnreadableError: it is no DOCX, is damaged, or is too large when unpacked.
     """
-    blocks = "\n\n".join(_read_blocks(data, is_inner=False))
-    return [page for page in re.split(rf"\s*{PAGE_BREAK}[\s{PAGE_BREAK}]*", blocks) if page.strip()]
+    return _split_pages("\n\n".join(_read_blocks(data, is_inner=False)))
+
+
+def _split_pages(text: str) -> list[str]:
+    """The pages of a text; of breaks without words between them those count that an author made, a blank page each."""
+    first, *others = text.split(PAGE_BREAK)
+    pages, made = [first.strip()], 0
+    for part in others:
+        made += part.startswith(_MADE)
+        words = part.replace(_MADE, "").strip()
+        if words:
+            pages += [*([""] * (made - 1)), words]
+            made = 0
+    return pages
 
 
 def _read_blocks(data: bytes, *, is_inner: bool) -> list[str]:
@@ -200,6 +214,7 @@ class _Document:
         self._has_even_pages = is_on(child_of(settings, "evenAndOddHeaders"))
         self._notes = {kind: self._read_notes(kind) for kind in _NOTES.values()}
         self._shown_margins: set[str] = set()
+        self._has_begun = False
         self._unclosed: frozenset[Element] = frozenset()
         self._note_count = 0
 
@@ -229,13 +244,15 @@ class _Document:
     def _section(self, blocks: list[str], properties: Element, is_first: bool) -> Iterator[str]:
         """A section between its headers and footers; it begins a page unless it is continuous."""
         starts_page = not is_first and text_value(child_of(properties, "type")) != "continuous"
-        if blocks and blocks[0].lstrip().startswith(PAGE_BREAK):
-            starts_page = True
+        breaks = PAGE_BREAK + _MADE if starts_page else ""
+        if blocks:
+            breaks += _breaks_before(blocks[0])
             blocks = [blocks[0].lstrip(), *blocks[1:]]  # without the break, which would part it from its header
-        shown = [*self._margins(properties, "headerReference"), *blocks, *self._margins(properties, "footerReference")]
-        if starts_page and shown:
-            yield PAGE_BREAK
-        yield from shown
+        if breaks:
+            yield breaks
+        yield from self._margins(properties, "headerReference")
+        yield from blocks
+        yield from self._margins(properties, "footerReference")
 
     def _margins(self, section: Element, kind: str) -> Iterator[str]:
         """The headers or footers of a section, each once in a document; numbers of pages alone are left out."""
@@ -245,7 +262,8 @@ class _Document:
             _, target = relations.get(attribute_of(reference, "id") or "", ("", ""))
             if target not in self._package.names or not shown.get(attribute_of(reference, "type") or "default", True):
                 continue
-            text = "\n".join(self._story_blocks(self._package.tree(target), _Story(target))).replace(PAGE_BREAK, "")
+            text = "\n".join(self._story_blocks(self._package.tree(target), _Story(target)))
+            text = _without_breaks(text)
             if re.search(r"[^\W\d_]", text) and text not in self._shown_margins:
                 self._shown_margins.add(text)
                 yield text
@@ -271,6 +289,7 @@ class _Document:
     def _paragraph(self, paragraph: Element, story: _Story) -> list[str]:
         properties = child_of(paragraph, "pPr")
         style = text_value(child_of(properties, "pStyle")) or ""
+        is_first, self._has_begun = not self._has_begun, True
         text = "".join(self._texts(paragraph, story))
         aside, story.aside = story.aside, []
         if text.strip():
@@ -279,8 +298,10 @@ class _Document:
             level = _heading_level(None, properties) or self._styles.heading_levels.get(style)
             mark = f"{'#' * min(level, 6)} " if level is not None else ""
             words = text.lstrip()
-            starts_page = PAGE_BREAK in text[: len(text) - len(words)] or self._starts_page(properties, style)
-            text = f"{PAGE_BREAK if starts_page else ''}{mark}{number}{words}"
+            breaks = _breaks_before(text) or (PAGE_BREAK if self._starts_page(properties, style) else "")
+            if is_first and _MADE not in breaks:
+                breaks = ""  # the first page begins without one
+            text = f"{breaks}{mark}{number}{words}"
         return [block for block in (text, *aside) if block.strip(" \n\t\r")]
 
     def _starts_page(self, properties: Element | None, style: str) -> bool:
@@ -332,7 +353,7 @@ class _Document:
             elif name == "sym":
                 yield _symbol(element)
             elif name == "br":
-                yield PAGE_BREAK if attribute_of(element, "type") == "page" else "\n"
+                yield PAGE_BREAK + _MADE if attribute_of(element, "type") == "page" else "\n"
             elif name in _BREAK:
                 yield _BREAK[name]
             elif name in _NOTES:
@@ -436,9 +457,9 @@ class _Document:
         for row in rows:
             texts = [self._cell_text(cell, story) for cell in row]
             line = " | ".join(texts)
-            starts_page = PAGE_BREAK in line
-            if line.replace(PAGE_BREAK, "").strip(" |"):
-                lines.append((PAGE_BREAK if starts_page else "") + line.replace(PAGE_BREAK, "").strip())
+            words = _without_breaks(line).strip()
+            if words.strip(" |"):
+                lines.append("".join(one for one in (PAGE_BREAK, _MADE) if one in line) + words)
         return ["\n".join(lines)] if lines else []
 
     def _cell_text(self, cell: Element, story: _Story) -> str:
@@ -467,6 +488,15 @@ def _unclosed_fields(body: Element | None) -> frozenset[Element]:
             elif turn == "end" and opened:
                 opened.pop()
     return frozenset(opened)
+
+
+def _breaks_before(text: str) -> str:
+    """The page breaks before the first word."""
+    return "".join(one for one in text[: len(text) - len(text.lstrip())] if one in (PAGE_BREAK, _MADE))
+
+
+def _without_breaks(text: str) -> str:
+    return text.replace(PAGE_BREAK, "").replace(_MADE, "")
 
 
 def _selected(field_start: Element) -> str:

@@ -337,3 +337,59 @@ def _until_refused(api):
     while (reply := api.send("POST", "/conversations/conv_unknown", {"inputs": "x"})).status_code == 404:
         assert time.monotonic() < until
     return reply
+
+
+ASKS = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+IMPROPER = [
+    {"stop": 5},
+    {"stop": ["x", None]},
+    {"max_tokens": "many"},
+    {"max_tokens": -1},
+    {"response_format": "json"},
+    {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"anyOf": 5}}}},
+    {"tool_choice": {"function": 5}},
+    {"messages": [{"role": "user", "content": [{}]}]},
+    {"messages": [{"role": "system", "content": [{"type": "text", "text": None}]}]},
+    {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+]
+
+
+@pytest.mark.parametrize("improper", IMPROPER, ids=json.dumps)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chat_with_an_argument_of_a_wrong_form_is_refused(standin, improper, stream):
+    body = {**ASKS, **improper, "stream": stream}
+    reply = httpx.post(f"{standin.base_url}/v1/chat/completions", json=body, headers=HEADERS)
+    assert reply.status_code == 422, reply.text
+
+
+NO_SCHEMAS = [
+    {"properties": [1]},
+    {"properties": {"a": 5}},
+    {"items": 5},
+    {"anyOf": 5},
+    {"allOf": [5]},
+    {"type": "string", "format": []},
+    {"properties": None},
+    {"properties": {"a": {"items": [True, "x"]}}},
+]
+
+
+@pytest.mark.parametrize("schema", NO_SCHEMAS, ids=json.dumps)
+@pytest.mark.parametrize("place", ["answer", "function"])
+def test_what_is_no_schema_is_refused(standin, schema, place):
+    body = {"model": "m", "inputs": "call f"}
+    if place == "answer":
+        form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+        body["completion_args"] = {"response_format": form}
+    else:
+        body["tools"] = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    reply = httpx.post(f"{standin.base_url}/v1/conversations", json=body, headers=HEADERS)
+    assert reply.status_code == 422, reply.text
+    assert "must be" in reply.text
+
+
+@pytest.mark.parametrize("schema", [{}, {"items": True}, {"items": [{}, False]}])
+def test_a_schema_that_says_little_is_one(standin, schema):
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", **schema}}}]
+    body = {"model": "m", "inputs": "call f", "tools": tools}
+    assert httpx.post(f"{standin.base_url}/v1/conversations", json=body, headers=HEADERS).status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import docx
 import pytest
@@ -170,6 +171,30 @@ def test_pages_begin_where_the_author_or_word_began_them() -> None:
     third = document.add_paragraph()
     third._p.append(parse_xml(f"<w:r {W}><w:lastRenderedPageBreak/><w:t>three</w:t></w:r>"))
     assert parse("a.docx", saved(document)) == ["one", "two", "three"]
+
+
+def page_break() -> Any:
+    return parse_xml(f'<w:p {W}><w:r><w:br w:type="page"/></w:r></w:p>')
+
+
+def test_a_page_without_text_is_a_page_all_the_same() -> None:
+    document = docx.Document()
+    document.element.body.insert(0, page_break())
+    document.add_paragraph("Alpha", style=None)._p.addnext(page_break())
+    document.element.body.insert(3, page_break())
+    laid_out = document.add_paragraph()
+    laid_out._p.append(parse_xml(f"<w:r {W}><w:lastRenderedPageBreak/><w:t>Beta</w:t></w:r>"))
+    document.add_section()
+    document.add_section()
+    document.add_paragraph("Gamma")
+    assert parse("a.docx", saved(document)) == ["", "Alpha", "", "Beta", "", "Gamma"]
+
+
+def test_a_first_paragraph_that_would_begin_a_page_begins_the_first() -> None:
+    document = docx.Document()
+    for text in ("One", "Two"):
+        document.add_heading(text, 1).paragraph_format.page_break_before = True
+    assert parse("a.docx", saved(document)) == ["# One", "# Two"]
 
 
 def with_part(name: str, kind: str, xml: str, document: docx.document.Document | None = None) -> docx.document.Document:
