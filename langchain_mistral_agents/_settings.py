@@ -33,6 +33,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.model_call import ModelSettings
 from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
+from mistral_agents._border.seals import seal_options
 from mistral_agents._http.concealed import drop_credentials, mask_credentials, masked
 from mistral_agents.client import choose_client, share_client
 from mistral_agents.options import ModelOptions
@@ -271,7 +272,7 @@ class AgentSettings(BaseChatModel):
         """What tracers show of a call: options by their names, and all tools; credentials are hidden."""
         bound = kwargs.get("tools")
         tools = [*self.connectors, *(bound if isinstance(bound, (list, tuple)) else ())]
-        params = super()._get_invocation_params(stop=stop, **kwargs)
+        params = super()._get_invocation_params(stop=stop, **seal_options(kwargs))
         return {**params, "tools": [masked(tool) for tool in tools]} if tools else params
 
     @override

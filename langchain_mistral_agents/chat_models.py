@@ -37,7 +37,7 @@ from mistral_agents._border.forms import (
     writing_options,
 )
 from mistral_agents._border.options import resolve_options
-from mistral_agents._border.seals import seal_headers
+from mistral_agents._border.seals import seal_headers, seal_options
 from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
@@ -182,7 +182,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         given: JsonDict = {**kwargs}
         if isinstance(given.get("tools"), (list, tuple, Iterator)):
             given["tools"] = seal_tools(given["tools"])
-        return super().bind(**given)
+        return super().bind(**seal_options(given))
 
     def _get_request_payload(
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object
