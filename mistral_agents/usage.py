@@ -71,8 +71,8 @@ class Usage(Shown):
 
 def is_amount(value: object) -> bool:
     """Whether a value is a number that can be paid or counted."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)  # as NumPy's are
-    return is_number and 0 <= float(value) < math.inf
+    # NumPy's numbers are real ones, too, and no int or float.
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
 
 
 def _are_amounts(table: object) -> bool:
