@@ -72,7 +72,7 @@ class Usage(Shown):
 def is_amount(value: object) -> bool:
     """Whether a value is a number that can be paid or counted."""
     # NumPy's numbers are real ones, too, and no int or float.
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
+    return type(value) is not bool and isinstance(value, Real) and 0 <= float(value) < math.inf
 
 
 def _are_amounts(table: object) -> bool:
