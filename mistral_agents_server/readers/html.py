@@ -341,6 +341,8 @@ class _Writer:
     def _leave_block(self, node: LexborNode, tag: str) -> None:
         if tag == "table":
             self._spans.pop()
+        elif tag in ("tbody", "tfoot", "thead") and self._spans:
+            self._spans[-1].clear()  # no cell reaches out of these
         elif tag == "tr":
             self._rows.pop()
             self._cells.pop()

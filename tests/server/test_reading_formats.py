@@ -63,6 +63,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<title>T</title><p>one<p>two", "# T\n\none\n\ntwo"),
         ("<head><title>Same</title><body><h1>Same</h1>x", "# Same\n\nx"),
         ("<table><tr><th>a<th>b<tr><td><p>1</p><p>one</p><td><tr><td>2", "a | b\n1 one |\n2"),
+        ("<table><thead><tr><th rowspan=9>a<th>b</thead><tbody><tr><td>c<td>d</table>", "a | b\nc | d"),
         (
             "<table><tr><td rowspan=3>a<td>b<tr><td>c<tr><td>d<tr><td>e<td rowspan=2>f<tr><td>g<td>h</table>",
             "a | b\n| c\n| d\ne | f\ng | | h",
