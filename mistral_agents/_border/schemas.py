@@ -146,13 +146,14 @@ def check_response_format(given: Mapping[str, Any]) -> JsonDict:
         ConfigurationError: It says no form, or its schema can't be sent.
     """
     kind, described = given.get("type"), given.get("json_schema")
-    if kind == "json_schema":
+    if kind == "json_schema" and "schema" not in given:
         if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
             raise ConfigurationError(
                 "A response_format of the type json_schema needs json_schema, a dict with name and schema."
             )
     elif "schema" in given or _SCHEMA_WORDS & set(given) or _has_types(kind):
-        described = given if "schema" in given else {"schema": given}
+        held = {name: value for name, value in given.items() if name != "type"}  # as OpenAI's Responses have it
+        described = held if "schema" in given else {"schema": given}
     else:
         return dict(given)
     own = described.get("strict")

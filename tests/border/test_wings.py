@@ -485,6 +485,13 @@ def test_a_schema_as_a_form_is_one(service: Service, form: Any) -> None:
     assert all(one["json_schema"]["schema"]["properties"] == OPEN["properties"] for one in found)
 
 
+@pytest.mark.parametrize("kind", ["json_schema", "json_object"])
+def test_a_schema_may_stand_beside_the_type_of_a_form(service: Service, kind: str) -> None:
+    """As OpenAI's Responses write it, and other servers: no field of the form gets into what describes the schema."""
+    found = ask_for(service, {"type": kind, "name": "P", "strict": True, "schema": OPEN})
+    assert found == [{"type": "json_schema", "json_schema": {"name": "P", "strict": True, "schema": CLOSED}}] * 2
+
+
 @pytest.mark.parametrize("form", [{"type": "json_object"}, {"type": "text"}, {"type": "grammar", "text": "a"}], ids=str)
 def test_other_forms_go_out_as_they_are(service: Service, form: Any) -> None:
     assert ask_for(service, form) == [form] * 2
