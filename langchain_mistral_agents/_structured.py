@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
-from operator import itemgetter
 from typing import Any, Literal, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
@@ -15,7 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
-from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough, RunnablePick
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
@@ -190,10 +189,11 @@ def parsed(model: Runnable[Any, AIMessage], parser: BaseOutputParser[Any], *, in
     """The model with its parser; with `include_raw` an answer that can't be parsed is reported, not raised."""
     if not include_raw:
         return model | parser
-    tried = RunnableLambda(partial(_try_to_parse, parser), name=type(parser).__name__)
-    return {"raw": model} | RunnablePassthrough.assign(
-        parsed=tried | itemgetter("parsed"), parsing_error=tried | itemgetter("parsing_error")
+    tried = RunnablePassthrough.assign(tried=RunnableLambda(partial(_try_to_parse, parser), name=type(parser).__name__))
+    told = RunnablePassthrough.assign(
+        parsed=lambda found: found["tried"]["parsed"], parsing_error=lambda found: found["tried"]["parsing_error"]
     )
+    return {"raw": model} | tried | told | RunnablePick(["raw", "parsed", "parsing_error"])
 
 
 def _try_to_parse(parser: BaseOutputParser[Any], answer: Mapping[str, Any]) -> dict[str, Any]:

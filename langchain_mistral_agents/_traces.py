@@ -84,8 +84,10 @@ def foresee_run(config: RunnableConfig | None, model: BaseChatModel) -> tuple[Ru
     """
     known = ensure_config(config)
     metadata = known.get("metadata")
+    # LangChain makes a tracer for each manager that finds none: the call is to use the one that knows its run.
+    inherited = CallbackManager.configure(known.get("callbacks"))
     place = CallbackManager.configure(
-        known.get("callbacks"), model.callbacks, model.verbose, known.get("tags"), model.tags, metadata, model.metadata
+        inherited, model.callbacks, model.verbose, known.get("tags"), model.tags, metadata, model.metadata
     )
     if not place.handlers:
         return known, None
@@ -97,7 +99,7 @@ def foresee_run(config: RunnableConfig | None, model: BaseChatModel) -> tuple[Ru
         inheritable_tags=place.inheritable_tags,
         inheritable_metadata=place.inheritable_metadata,
     )
-    return {**known, "run_id": run_id}, shown
+    return {**known, "callbacks": inherited, "run_id": run_id}, shown
 
 
 def _make_child(

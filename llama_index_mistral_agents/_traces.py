@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar, cast
+from inspect import getattr_static
+from typing import Any, TypeAlias, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ChatResponseAsyncGen, ChatResponseGen
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
@@ -22,12 +23,15 @@ from mistral_agents._json import JsonDict
 Form = TypeVar("Form")
 Method = TypeVar("Method", bound=Callable[..., Any])
 Model = TypeVar("Model")
+Arguments: TypeAlias = tuple[Any, ...]
+Seal: TypeAlias = Callable[[Arguments, JsonDict], tuple[Arguments, JsonDict]]
 
 dispatcher = get_dispatcher(__name__)
 
 
-_BLOCKING = ("chat", "stream_chat", "complete", "stream_complete", "structured_predict")
-_ASYNCHRONOUS = ("achat", "astream_chat", "acomplete", "astream_complete", "astructured_predict")
+_ASKING = ("chat", "stream_chat", "complete", "stream_complete")
+_WITH_TOOLS = ("chat_with_tools", "stream_chat_with_tools", "predict_and_call")
+_PREDICTING = ("structured_predict", "stream_structured_predict")
 
 
 def seal_calls(llm: type[Model]) -> type[Model]:
@@ -35,33 +39,41 @@ def seal_calls(llm: type[Model]) -> type[Model]:
 
     LlamaIndex makes spans of a class's methods when the class is made, so their options are sealed around these.
     """
-    for name in _BLOCKING:
-        setattr(llm, name, _seal_call(llm.__dict__[name]))
-    for name in _ASYNCHRONOUS:
-        setattr(llm, name, _seal_awaited(llm.__dict__[name]))
+    for name in (*_ASKING, *_WITH_TOOLS, *_PREDICTING):
+        seal = _seal_predicting if name in _PREDICTING else _seal_asking
+        setattr(llm, name, _seal_call(getattr_static(llm, name), seal))
+        setattr(llm, f"a{name}", _seal_awaited(getattr_static(llm, f"a{name}"), seal))
     return llm
 
 
-def _seal_call(method: Any) -> Any:
+def _seal_call(method: Any, seal: Seal) -> Any:
     @wraps(method)
     def ask(llm: object, *args: object, **options: object) -> Any:
-        return method.__get__(llm, type(llm))(*args, **_seal_given(options))
+        args, options = seal(args, options)
+        return method.__get__(llm, type(llm))(*args, **options)
 
     return ask
 
 
-def _seal_awaited(method: Any) -> Any:
+def _seal_awaited(method: Any, seal: Seal) -> Any:
     @wraps(method)
     async def ask(llm: object, *args: object, **options: object) -> Any:
-        return await method.__get__(llm, type(llm))(*args, **_seal_given(options))
+        args, options = seal(args, options)
+        return await method.__get__(llm, type(llm))(*args, **options)
 
     return ask
 
 
-def _seal_given(options: JsonDict) -> JsonDict:
-    """The options of a call, and those that a structured prediction hands on."""
+def _seal_asking(args: Arguments, options: JsonDict) -> tuple[Arguments, JsonDict]:
+    return args, seal_options(options)
+
+
+def _seal_predicting(args: Arguments, options: JsonDict) -> tuple[Arguments, JsonDict]:
+    """The options that a prediction hands on are its third argument; all further names are variables of its prompt."""
+    if len(args) > 2:
+        args, options = args[:2], {**options, "llm_kwargs": args[2]}
     inner = options.get("llm_kwargs")
-    return seal_options({**options, "llm_kwargs": seal_options(inner)} if isinstance(inner, dict) else options)
+    return args, {**options, "llm_kwargs": seal_options(inner)} if isinstance(inner, dict) else options
 
 
 def trace_chat(method: Method) -> Method:

@@ -13,7 +13,7 @@ from mistral_agents.errors import ConfigurationError
 
 Decision = Literal["allow", "deny"]
 Ask = Callable[[FunctionCall], "bool | Decision | Awaitable[bool | Decision]"]
-Rule = Decision | Ask
+Rule = bool | Decision | Ask
 Rules = Rule | Mapping[str, Rule]
 """One rule for all, or one per function name, where `*` stands for the rest.
 
@@ -25,10 +25,10 @@ def check_rules(rules: object) -> None:
     """Look whether rules can decide, before a turn is paid for that waits for them.
 
     Raises:
-        ConfigurationError: One is neither `allow` nor `deny` nor a function.
+        ConfigurationError: One is neither `allow` nor `deny`, True nor False, nor a function.
     """
     for rule in rules.values() if isinstance(rules, Mapping) else [rules]:
-        if rule is not None and rule not in ("allow", "deny") and not callable(rule):
+        if not (rule is None or isinstance(rule, bool) or rule in ("allow", "deny") or callable(rule)):
             raise ConfigurationError(f"A confirmation rule must be allow, deny or a function, not {rule!r}.")
 
 
@@ -40,7 +40,7 @@ def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) ->
     for name in sorted(rules, key=len, reverse=True):
         owner = call.name.removesuffix(f"_{name}")
         # What allows holds for connectors that are known; what denies or asks for any owner, as the safe side.
-        if owner != call.name and (owner in connectors or rules[name] != "allow"):
+        if owner != call.name and (owner in connectors or rules[name] not in ("allow", True)):
             return rules[name]
     return rules.get("*")
 

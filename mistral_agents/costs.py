@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ _HINT = "Raise the limit, or start with a new Meter."
 
 
 def _check_limit(name: str, limit: object) -> None:
-    if limit is not None and not is_amount(limit):
+    if limit is not None and limit != math.inf and not is_amount(limit):
         raise ConfigurationError(f"{name}={limit!r} can't be honoured: a number from 0 is wanted.")
 
 

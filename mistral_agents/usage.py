@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from mistral_agents._display.shown import Shown
@@ -70,7 +71,8 @@ class Usage(Shown):
 
 def is_amount(value: object) -> bool:
     """Whether a value is a number that can be paid or counted."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+    # NumPy's numbers are real ones, too, and no int or float.
+    return type(value) is not bool and isinstance(value, Real) and 0 <= float(value) < math.inf
 
 
 def _are_amounts(table: object) -> bool:

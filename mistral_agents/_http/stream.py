@@ -262,6 +262,7 @@ class _Reading:
         """A message about a stream without its end, with what the service had told that may be the reason."""
         fold = self._fold
         if fold.suspect is not None:
+            self._hide_sent(fold.suspect)
             told = read_error_message(fold.suspect)[0]
             return f"{message} The service had told of an error: {told}" if told is not None else message
         if not fold.unknown:

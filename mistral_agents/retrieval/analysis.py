@@ -98,6 +98,7 @@ class _Patterns:
 
     token: Any
     written: Any
+    grouped: Any
     cut: Any
     silent: Any
     part: Any
@@ -120,6 +121,7 @@ def _compile_patterns() -> _Patterns:
             rf"(?:(?:[{_JOINTS}’‘´`′]|(?<=\p{{N}})[,٬٫](?=\p{{N}})|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}})){seen})*"
             rf"(?:\+\+|#)?|{picture}"
         ),
+        grouped=compile_("[0-9][ '][0-9]{3}"),  # which no text of words has: far faster than `_GROUPS`
         # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
         silent=compile_(
             r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})(?<!\b\p{L}'(?=\p{Lu}))|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"
@@ -235,7 +237,8 @@ def _find_tokens(text: str) -> list[str]:
         text = _SOFT_BREAK.sub("", text)
         text = unicodedata.normalize("NFKC", _RAISED.sub("·", text.translate(_LOOKS)))
         text = _compile_patterns().silent.sub("", text)
-    text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
+    if _compile_patterns().grouped.search(text) is not None:
+        text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
     if "\n" in text:
         text = _compile_patterns().cut.sub("-", text)
     found: list[str] = _compile_patterns().token.findall(text)

@@ -48,7 +48,7 @@ def read_docx(data: bytes) -> list[str]:
     Raises:
         UnreadableError: it is no DOCX, is damaged, or is too large when unpacked.
     """
-    return _split_pages("\n\n".join(_read_blocks(data, is_inner=False)))
+    return _split_pages("\n\n".join(_read_blocks(data)))
 
 
 def _split_pages(text: str) -> list[str]:
@@ -64,12 +64,12 @@ def _split_pages(text: str) -> list[str]:
     return pages
 
 
-def _read_blocks(data: bytes, *, is_inner: bool) -> list[str]:
+def _read_blocks(data: bytes, outer: _Package | None = None) -> list[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
                 raise UnreadableError("it is too large when unpacked")
-            return list(_Document(_Package(packed), is_inner=is_inner).blocks())
+            return list(_Document(_Package(packed, outer)).blocks())
     except (
         zipfile.BadZipFile,
         ElementTree.ParseError,
@@ -87,11 +87,15 @@ class _Package:
 
     Args:
         packed: the ZIP archive it is.
+        outer: that of the document that it stands in.
     """
 
-    def __init__(self, packed: zipfile.ZipFile) -> None:
+    def __init__(self, packed: zipfile.ZipFile, outer: _Package | None = None) -> None:
         self._packed = packed
+        self.outer = outer
         self.names = frozenset(packed.namelist())
+        self._relations: dict[str, dict[str, tuple[str, str]]] = {}
+        self._unpacked = 0
 
     def main_name(self) -> str:
         """The name of the document's part.
@@ -110,6 +114,11 @@ class _Package:
 
     def relations(self, name: str) -> dict[str, tuple[str, str]]:
         """What a part (or, for "", the package) relates to: kind and part name, by id."""
+        if name not in self._relations:
+            self._relations[name] = self._read_relations(name)
+        return self._relations[name]
+
+    def _read_relations(self, name: str) -> dict[str, tuple[str, str]]:
         folder, base = posixpath.split(name)
         place = posixpath.join(folder, "_rels", f"{base}.rels")
         if place not in self.names:
@@ -130,7 +139,15 @@ class _Package:
         return ElementTree.fromstring(data)  # noqa: S314 (no entities)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a part."""
+        """The bytes of a part.
+
+        Raises:
+            UnreadableError: all that was read is too large; a document may name one part in thousands of places.
+        """
+        counted = self.outer or self
+        counted._unpacked += self._packed.getinfo(name).file_size
+        if counted._unpacked > _MAX_UNPACKED_BYTES:
+            raise UnreadableError("it is too large when unpacked")
         return self._packed.read(name)
 
 
@@ -201,12 +218,10 @@ class _Document:
 
     Args:
         package: its parts.
-        is_inner: whether it stands in another document, so that a third one in it is not read.
     """
 
-    def __init__(self, package: _Package, *, is_inner: bool = False) -> None:
+    def __init__(self, package: _Package) -> None:
         self._package = package
-        self._is_inner = is_inner
         self._main = package.main_name()
         self._styles = _Styles.read(self._related_tree("styles"))
         self._numbers = ListNumbers(self._related_tree("numbering"))
@@ -214,6 +229,7 @@ class _Document:
         self._has_even_pages = is_on(child_of(settings, "evenAndOddHeaders"))
         self._notes = {kind: self._read_notes(kind) for kind in _NOTES.values()}
         self._shown_margins: set[str] = set()
+        self._read_margins: set[str] = set()
         self._has_begun = False
         self._unclosed: frozenset[Element] = frozenset()
         self._note_count = 0
@@ -260,8 +276,10 @@ class _Document:
         shown = {"default": True, "first": is_on(child_of(section, "titlePg")), "even": self._has_even_pages}
         for reference in children_of(section, kind):
             _, target = relations.get(attribute_of(reference, "id") or "", ("", ""))
-            if target not in self._package.names or not shown.get(attribute_of(reference, "type") or "default", True):
+            is_shown = shown.get(attribute_of(reference, "type") or "default", True)
+            if target not in self._package.names or target in self._read_margins or not is_shown:
                 continue
+            self._read_margins.add(target)
             text = "\n".join(self._story_blocks(self._package.tree(target), _Story(target)))
             text = _without_breaks(text)
             if re.search(r"[^\W\d_]", text) and text not in self._shown_margins:
@@ -437,8 +455,8 @@ class _Document:
             return []
         data, extension = self._package.read(target), target.lower().rpartition(".")[2]
         try:
-            if data.startswith(b"PK\x03\x04") and not self._is_inner:
-                return _read_blocks(data, is_inner=True)
+            if data.startswith(b"PK\x03\x04") and self._package.outer is None:  # a third one is not read
+                return _read_blocks(data, self._package)
             if extension in ("mht", "mhtml") or is_mail(data):
                 return [read_mail(data)]
             if extension in ("htm", "html", "xhtml", "txt"):

@@ -96,17 +96,17 @@ def decode_html(data: bytes) -> str:
 
 
 def _declared_encoding(data: bytes) -> str | None:
-    """The codec that a page declares; None without one, or where it is none of the Web's.
-
-    The Web's names stand for what browsers take them for (WHATWG Encoding): `gb2312` for GB 18030, and so on.
-    """
-    import webencodings
-
+    """The codec that a page declares; None without one, or where it is none of the Web's."""
     head = re.sub(rb"<!--.*?-->", b"", data[:_DECLARED_WITHIN], flags=re.DOTALL)
     found = _DECLARATION.search(head)
-    if found is None:
-        return None
-    encoding = webencodings.lookup((found[1] or found[2]).decode("ascii", "replace"))
+    return find_codec((found[1] or found[2]).decode("ascii", "replace")) if found is not None else None
+
+
+def find_codec(label: str) -> str | None:
+    """The codec that browsers take a name for (WHATWG Encoding), such as GB 18030 for `gb2312`; None for no name."""
+    import webencodings
+
+    encoding = webencodings.lookup(label)
     if encoding is None or encoding.name in ("replacement", "x-user-defined"):
         return None
     name: str = encoding.codec_info.name
@@ -341,6 +341,8 @@ class _Writer:
     def _leave_block(self, node: LexborNode, tag: str) -> None:
         if tag == "table":
             self._spans.pop()
+        elif tag in ("tbody", "tfoot", "thead") and self._spans:
+            self._spans[-1].clear()  # no cell reaches out of these
         elif tag == "tr":
             self._rows.pop()
             self._cells.pop()

@@ -10,7 +10,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 
 from mistral_agents_server.readers import UnreadableError
-from mistral_agents_server.readers.html import decode_html, html_text
+from mistral_agents_server.readers.html import decode_html, find_codec, html_text
 from mistral_agents_server.readers.plain import decode
 
 _START = re.compile(rb"\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){0,40}?MIME-Version:", re.IGNORECASE)
@@ -55,7 +55,7 @@ def _part_texts(part: Message) -> Iterator[str]:
     if part.get_content_disposition() == "attachment" or not (part.is_multipart() or kind.startswith("text/")):
         name = part.get_filename()
         if name:
-            yield f"[Attached: {name}]"
+            yield f"[Attached: {_header_text(name)}]"
     elif kind == "message/rfc822":
         for message in _children(part):
             yield from _message_texts(message)
@@ -85,11 +85,8 @@ def _preference(part: Message) -> int:
 def _decode_text(part: Message, kind: str) -> str:
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
-    charset = part.get_content_charset()
-    try:
-        text = data.decode(charset, "replace") if charset else None
-    except LookupError:  # an encoding that nobody knows
-        text = None
+    codec = find_codec(part.get_content_charset() or "")  # others of Python's are no encodings of texts, or slow
+    text = data.decode(codec, "replace").removeprefix("\ufeff") if codec is not None else None
     if kind == "text/html":
         return html_text(text if text is not None else decode_html(data))
     return text if text is not None else decode(data)

@@ -32,6 +32,8 @@ _LEAST_OLD = 24
 """Bytes: encodings of DOS and of ISO are taken for one of Windows, and the other way round, where there are fewer."""
 _LATIN = ("iso8859-1", "iso8859-15")
 """Western texts in these are read as Windows-1252, which browsers take them for."""
+_LAST_LATIN = "\u02ff"
+_NO_OLD_TEXT = re.compile("[\x80-\x9f]")
 
 
 def decode(data: bytes) -> str:
@@ -117,10 +119,25 @@ def _guess_encoding(data: bytes) -> str:
     guess = chardet.detect(sample, encoding_era=eras.MODERN_WEB)
     if len(data) >= _LEAST_OLD:
         older = chardet.detect(sample, encoding_era=eras.MODERN_WEB | eras.LEGACY_ISO | eras.DOS)
-        if older["confidence"] > guess["confidence"] and older["encoding"] not in _LATIN:
+        name = older["encoding"]
+        if (
+            older["confidence"] > guess["confidence"]
+            and name not in (None, *_LATIN)
+            and _is_likely(sample.decode(name, "replace"))
+        ):
             guess = older
     encoding = guess["encoding"]
     return encoding if encoding is not None and guess["confidence"] >= _LEAST_CONFIDENCE else "cp1252"
+
+
+def _is_likely(text: str) -> bool:
+    """Whether a text in one of the older encodings has no controls, and its other letters are more than the Latin ones.
+
+    Quotation marks and signs of a Western text are letters of Greek, Hebrew or Cyrillic in others, but few.
+    """
+    letters = list(filter(str.isalpha, text))
+    others = sum(letter > _LAST_LATIN for letter in letters)
+    return _NO_OLD_TEXT.search(text) is None and (others == 0 or others > len(letters) - others)
 
 
 def show_escapes(text: str) -> str:

@@ -264,6 +264,13 @@ SECRETLY: dict[str, Any] = {
     "astream": lambda model, **given: asyncio.run(drain(model.astream_chat([ChatMessage(content="q")], **given))),
     "complete": lambda model, **given: model.complete("q", **given),
     "form": lambda model, **given: model.structured_predict(Part, PromptTemplate("q"), llm_kwargs=given),
+    "form by place": lambda model, **given: model.structured_predict(Part, PromptTemplate("q"), given),
+    "form as a stream": lambda model, **given: list(
+        model.stream_structured_predict(Part, PromptTemplate("q"), llm_kwargs=given)
+    ),
+    "async form as a stream": lambda model, **given: asyncio.run(
+        drain(model.astream_structured_predict(Part, PromptTemplate("q"), llm_kwargs=given))
+    ),
 }
 
 
@@ -278,6 +285,29 @@ def test_credentials_of_a_call_are_in_no_trace_of_llama_index(service: Service, 
     assert watching
     assert not [text for text in watching if SECRET in text]
     assert not [event for event in debug.get_events() if SECRET in f"{event.payload}"]
+
+
+def count_letters(text: str) -> int:
+    """Count the letters of a text."""
+    return len(text)
+
+
+def test_headers_of_a_call_with_functions_are_in_no_trace_of_llama_index(service: Service, watching: list[str]) -> None:
+    with contextlib.suppress(MistralAgentsError):
+        llm(service).chat_with_tools(
+            [FunctionTool.from_defaults(count_letters)], user_msg="q", headers={"x-key": SECRET}
+        )
+    assert service.headers[0]["x-key"] == SECRET
+    assert watching
+    assert not [text for text in watching if SECRET in text]
+
+
+def test_a_variable_of_a_prompt_may_have_the_name_of_an_option(service: Service) -> None:
+    prompt = PromptTemplate("Explain {headers} and {tools}.")
+    with contextlib.suppress(MistralAgentsError):  # what this service says has no form
+        llm(service).structured_predict(Part, prompt, headers={"accept": "text/html"}, tools=[CONNECTOR])
+    assert "'accept': 'text/html'" in str(service.bodies[0]["inputs"])
+    assert SECRET in str(service.bodies[0]["inputs"])
 
 
 CLIENT = MistralAgents(api_key="k")

@@ -10,7 +10,7 @@ import pytest
 
 from mistral_agents import CodeInterpreter, Connector, Conversation, MistralAgents, WebSearch, translate_tools
 from mistral_agents._tools.policy import TranslationWarning
-from mistral_agents.confirmation import confirm_each, decide
+from mistral_agents.confirmation import check_rules, confirm_each, decide
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError, NotFoundError, UnknownToolNameError
 from tests.support.connectors import METEO
@@ -207,10 +207,15 @@ def test_what_is_undecided_when_something_is_said_is_denied(talker: MistralAgent
         ({"weather": "allow", "*": "deny"}, ["other"], "deny"),
         ({"weather": "deny", "*": "allow"}, [], "deny"),
         ({"weather": "deny", "meteo_weather": "allow"}, ["meteo"], "allow"),
+        (True, [], "allow"),
+        ({"weather": True}, ["meteo"], "allow"),
+        ({"weather": True}, [], None),
+        ({"weather": False, "*": "allow"}, [], "deny"),
     ],
 )
 def test_rules_take_both_spellings_and_err_on_the_safe_side(rules: Any, owners: Any, expected: Any) -> None:
     waiting = FunctionCall(type="function.call", id="1", raw={}, name="meteo_weather", tool_call_id="c", arguments="{}")
+    check_rules(rules)
     found = decide(rules, [waiting], owners)
     assert (found[0]["confirmation"] if found is not None else None) == expected
 

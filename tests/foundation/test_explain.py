@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from mistral_agents.entries import parse_entries
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
+from mistral_agents.usage import Usage
 
 DAY = "2026-09-07T13:12:"
 
@@ -122,6 +125,15 @@ def test_sources_become_footnotes() -> None:
 def test_a_limit_that_is_none_is_refused_before_a_turn_is_paid(settings: Any, named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         Meter(**settings)
+
+
+def test_no_limit_may_be_infinity_and_numbers_of_any_kind_are_numbers() -> None:
+    prices: Any = Prices({"*": (Fraction(1, 2), 2)})  # as NumPy's, which are no int or float either
+    limits: Any = {"max_tokens": math.inf, "max_calls": {"web_search": Fraction(3)}}
+    meter = Meter(prices, **limits)
+    meter.count(Usage(prompt_tokens=1_000_000, total_tokens=1_000_000), "m")
+    meter.check()
+    assert meter.cost == 0.5
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import reduce
 from importlib.util import find_spec
 from operator import add
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from langchain_core.caches import BaseCache, InMemoryCache
@@ -19,7 +21,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.tracers.context import collect_runs
+from langchain_core.tracers.langchain import LangChainTracer
 from langchain_core.utils.uuid import uuid7
+from langsmith import tracing_context
 from pydantic import BaseModel
 
 from langchain_mistral_agents import (
@@ -460,6 +464,39 @@ def test_a_stream_that_nobody_watches_is_not_prepared_for_traces(prepared: Make,
     known, shown = foresee_run(config, prepared())
     assert shown is not None
     assert known.get("run_id") == shown.run_id == config["run_id"]
+
+
+WATCHED: dict[str, Callable[[ChatMistralAgent, Any], Any]] = {
+    "stream": lambda model, config: list(model.stream("q", config)),
+    "astream": lambda model, config: asyncio.run(drain(model.astream("q", config))),
+}
+
+
+async def drain(chunks: AsyncIterator[Any]) -> list[Any]:
+    return [chunk async for chunk in chunks]
+
+
+@pytest.mark.parametrize("ask", WATCHED.values(), ids=WATCHED.keys())
+def test_a_tracer_that_langchain_adds_by_itself_knows_the_run_of_a_stream(
+    prepared: Make, wire: Wire, monkeypatch: pytest.MonkeyPatch, ask: Callable[[ChatMistralAgent, Any], Any]
+) -> None:
+    """As with LANGSMITH_TRACING=true: every manager that finds no tracer gets one of its own."""
+    kept: list[Any] = []
+
+    class Tracer(LangChainTracer):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**{**given, "client": Mock()})
+
+        def _persist_run_single(self, run: Any) -> None:
+            kept.append((run.name, run.parent_run_id))
+
+    monkeypatch.setattr("langchain_core.tracers.langchain.LangChainTracer", Tracer)
+    wire.answer((200, sse(*events())))
+    run_id = uuid7()
+    with tracing_context(enabled=True):
+        ask(prepared(), {"run_id": run_id})
+    tools = ["web_search", "document_library", "code_interpreter"]
+    assert kept == [("ChatMistralAgent", None), *((name, run_id) for name in tools)]
 
 
 NAMES_OF_OTHERS: Any = {"model_name": "other", "max_completion_tokens": 5, "stop_sequences": ["x"], "seed": 1}

@@ -125,6 +125,30 @@ async def test_the_last_value_of_a_stream_is_the_whole_one(
     assert found["parsing_error"] is None
 
 
+READ: list[int] = []
+
+
+class Counting(BaseModel):
+    """A sum that counts how often it is read."""
+
+    value: int
+
+    @field_validator("value")
+    @classmethod
+    def count(cls, value: int) -> int:
+        READ.append(value)
+        return value
+
+
+def test_include_raw_reads_an_answer_once(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
+    READ.clear()
+    scripted.script(say('{"value": 3}'))
+    found: Any = model.with_structured_output(Counting, include_raw=True).invoke("1 + 2")
+    assert found.keys() == {"raw", "parsed", "parsing_error"}
+    assert found["parsed"] == Counting.model_construct(value=3)
+    assert READ == [3]
+
+
 def test_include_raw_reports_what_cannot_be_parsed(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
     scripted.script(say("not json"))
     found: Any = model.with_structured_output(Total, include_raw=True).invoke("1 + 2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import docx
@@ -293,6 +294,22 @@ def test_a_document_in_a_document_is_read_and_a_third_in_it_is_named() -> None:
     inner = containing("third.docx", saved(docx.Document()))
     inner.add_heading("Inner", 1)
     assert read(containing("inner.docx", saved(inner))) == "[The part third.docx was not read.]\n\n# Inner"
+
+
+def test_a_part_that_is_named_in_many_places_does_not_make_a_small_file_a_large_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = docx.Document()
+    for _ in range(200):
+        inner.add_paragraph("word " * 100)
+    document = containing("inner.docx", saved(inner))
+    chunk = document.element.body[0]
+    monkeypatch.setattr("mistral_agents_server.readers.docx._MAX_UNPACKED_BYTES", 2_000_000)
+    assert read(document).startswith("word word")
+    for _ in range(50):
+        chunk.addnext(deepcopy(chunk))
+    with pytest.raises(UnreadableError, match="too large"):
+        read(document)
 
 
 def rewritten(change: Callable[[str, bytes], bytes]) -> bytes:

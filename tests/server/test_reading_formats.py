@@ -63,6 +63,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<title>T</title><p>one<p>two", "# T\n\none\n\ntwo"),
         ("<head><title>Same</title><body><h1>Same</h1>x", "# Same\n\nx"),
         ("<table><tr><th>a<th>b<tr><td><p>1</p><p>one</p><td><tr><td>2", "a | b\n1 one |\n2"),
+        ("<table><thead><tr><th rowspan=9>a<th>b</thead><tbody><tr><td>c<td>d</table>", "a | b\nc | d"),
         (
             "<table><tr><td rowspan=3>a<td>b<tr><td>c<tr><td>d<tr><td>e<td rowspan=2>f<tr><td>g<td>h</table>",
             "a | b\n| c\n| d\ne | f\ng | | h",
@@ -181,6 +182,11 @@ def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text
         ("cp1252", "Der Fluß führt Hochwasser, die Brücke ist gesperrt."),
         ("cp1252", "caf\xe9"),
         ("cp1252", "Price: 20 € – “special”"),
+        ("cp1252", "Größe: 5 m², Straße 12, Köln – „Gute Reise“ sagte er"),
+        ("cp1252", "apples £3.20, pears £4.10, plums £2.00"),
+        ("cp1252", "Copyright © 2023 Example"),
+        ("cp1252", "più bella perché c’è il sole."),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy."),
         ("cp1251", "Закройте впускной клапан перед ремонтом."),
         ("koi8-r", "Правила безопасности при работе с печью"),
         ("cp932", "バルブを閉じてから修理を始めます。"),
@@ -233,6 +239,26 @@ def test_a_mail_is_read_with_its_headers_and_names_what_is_attached() -> None:
     )
     assert "Subject: Größe\n" in forwarded
     assert "of the valve" in forwarded
+
+
+@pytest.mark.parametrize(
+    ("charset", "body", "shown"),
+    [
+        ("gb2312", "“龍”".encode("gbk"), "“龍”"),
+        ("iso-8859-1", "„Größe“".encode("cp1252"), "„Größe“"),
+        ("punycode", b"a-b", "a-b"),
+        ("none", "Größe".encode(), "Größe"),
+    ],
+)
+def test_encodings_of_mails_are_those_that_browsers_take_them_for(charset: str, body: bytes, shown: str) -> None:
+    assert parse("a.eml", f"MIME-Version: 1.0\nContent-Type: text/plain; charset={charset}\n\n".encode() + body) == [
+        shown
+    ]
+
+
+def test_the_name_of_what_is_attached_is_decoded() -> None:
+    part = b'MIME-Version: 1.0\nContent-Type: image/png; name="=?utf-8?B?R3LDtsOfZS5wbmc=?="\n\nx'
+    assert parse("a.eml", part) == ["[Attached: Größe.png]"]
 
 
 @settings(deadline=None, max_examples=60)

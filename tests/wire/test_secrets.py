@@ -246,6 +246,18 @@ def test_a_failure_told_with_a_good_status_repeats_no_credential(make_client, wi
     assert "***" in str(error.body)
 
 
+@pytest.mark.parametrize("way", [way for way in WAYS if "call" not in way])
+def test_a_stream_that_breaks_off_after_a_failure_repeats_no_credential(make_client, wire, way):
+    """An answer had begun and an event is damaged, so that the message tells what the service had said before."""
+    odd = {"type": "odd", "error": ECHO}
+    wire.answer((200, sse(STARTED, delta("Hel"), odd) + b"data: {cut\n\n" + sse(DONE)))
+    with pytest.raises(MistralAgentsError, match="had told of an error") as caught:
+        take_turn(make_client(api_key=KEY, max_retries=0), way, tools=[BY_HAND])
+    error = caught.value
+    shown = [locals_of(error), str(error), str(error.turn.unknown_events)]
+    assert not [text for text in shown if PASSWORD in text or KEY in text]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_an_answer_keeps_its_words_where_they_are_those_of_the_key(make_client, wire, way):
     """Keys for a local service are often words, and an answer is paid: only reports of failures are masked."""
