@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from llama_index.core.tools.types import BaseTool
 
@@ -41,15 +42,17 @@ def check_hosted(tool: object) -> JsonDict:
     return dict(tool)
 
 
-def check_local(tools: Iterable[object]) -> None:
-    """Tools that an agent runs here.
+def read_local(tools: Iterable[Any]) -> list[Any]:
+    """Tools that an agent runs here, as a list: they may come from an iterator, which gives them once.
 
     Raises:
         ConfigurationError: One is a hosted tool, or it is no list of tools.
     """
-    for tool in read_tools(tools, "tools"):
+    given = read_tools(tools, "tools")
+    for tool in given:
         if isinstance(tool, Mapping):
             raise ConfigurationError(
                 f"tools takes functions and LlamaIndex's tools, not the dict of {tool.get('type')!r}.",
                 hint="Hosted tools go to MistralAgentLLM(tools=[...]), or to hosted_tools of from_new.",
             )
+    return given

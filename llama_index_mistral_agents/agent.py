@@ -29,7 +29,7 @@ from llama_index_mistral_agents._items import with_marks
 from llama_index_mistral_agents._messages_in import history_messages
 from llama_index_mistral_agents._messages_out import SYSTEM, confirmations
 from llama_index_mistral_agents._sessions import memory_of, session_of
-from llama_index_mistral_agents._tools import check_local, describe_tool
+from llama_index_mistral_agents._tools import describe_tool, read_local
 from llama_index_mistral_agents._waiting_memory import keep_memory
 from llama_index_mistral_agents.agent_events import (
     ConfirmationRequest,
@@ -123,7 +123,9 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         if not isinstance(llm, MistralAgentLLM):
             raise ConfigurationError(_LLM.format(type(llm).__name__))
         _check_names(kwargs)
-        check_local(kwargs.get("tools") or ())
+        tools = kwargs.get("tools")
+        if tools:
+            kwargs["tools"] = read_local(tools)
         # Early stopping and `output_cls` ask `self.llm` beside the conversation, so it keeps none.
         aside = llm.model_copy(update={"store": False, "conversation_id": None})
         super().__init__(llm=aside, allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
@@ -176,8 +178,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             agent_options: Further arguments of `client.agents.create`.
             kwargs: As the constructor takes them.
         """
-        check_local(tools)
-        functions = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
+        local = read_local(tools)
+        functions = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in local]
         declared = [*hosted_tools, *(describe_tool(tool) for tool in functions)]
         options = dict(agent_options) if agent_options is not None else {}
         made = client.agents.create(

@@ -258,7 +258,7 @@ class Clients:
             self._check_process(sdk=self._given_sdk, http_client=self._http_client)
             with opened.lock:
                 if opened.sync_sdk is None:
-                    sdk = self._given_sdk if self._given_sdk is not None else self._make_sync_sdk()
+                    sdk: Any = self._given_sdk if self._given_sdk is not None else self._make_sync_sdk()
                     make_reentrant(sdk.sdk_configuration.client)
                     opened.sync_sdk = sdk
         return opened.sync_sdk

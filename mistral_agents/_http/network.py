@@ -260,7 +260,7 @@ def make_reentrant(client: object) -> None:
     would then wait for itself for ever (httpcore 1).
     """
     for pool in pools_of(client):
-        lock = getattr(pool, "_optional_thread_lock", None)
+        lock: Any = getattr(pool, "_optional_thread_lock", None)
         if isinstance(getattr(lock, "_lock", None), type(threading.Lock())):
             lock._lock = threading.RLock()
 

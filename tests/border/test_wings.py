@@ -292,6 +292,12 @@ def count_letters(text: str) -> int:
     return len(text)
 
 
+def test_functions_of_an_agent_may_come_from_an_iterator(service: Service) -> None:
+    tools: Any = iter([count_letters])
+    agent = MistralWorkflowAgent(llm=llm(service), tools=tools)
+    assert [tool.metadata.name for tool in agent.tools or ()] == ["count_letters"]
+
+
 def test_headers_of_a_call_with_functions_are_in_no_trace_of_llama_index(service: Service, watching: list[str]) -> None:
     with contextlib.suppress(MistralAgentsError):
         llm(service).chat_with_tools(
