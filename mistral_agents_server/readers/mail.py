@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.errors import MessageError
-from email.header import decode_header, make_header
+from email.header import Header, decode_header, make_header
 from email.message import Message
 
 from mistral_agents_server.readers import UnreadableError
@@ -43,10 +43,13 @@ def _message_texts(message: Message) -> Iterator[str]:
     yield from _part_texts(message)
 
 
-def _header_text(value: str) -> str:
+def _header_text(value: str | Header) -> str:
     try:
-        return str(make_header(decode_header(value)))
-    except (MessageError, ValueError, LookupError):  # coded in a way that nobody knows
+        found = decode_header(value)
+        if isinstance(value, Header):  # with bytes that are not coded
+            return "".join(decode(text) if isinstance(text, bytes) else text for text, _ in found)
+        return str(make_header(found))
+    except (MessageError, ValueError, LookupError, UnreadableError):  # coded in a way that nobody knows
         return str(value)
 
 

@@ -256,6 +256,12 @@ def test_encodings_of_mails_are_those_that_browsers_take_them_for(charset: str, 
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_headers_whose_letters_are_not_coded_are_read(encoding: str) -> None:
+    mail = "From: Jürgen <j@example.org>\nSubject: Grüße\n\nHello"
+    assert parse("a.eml", mail.encode(encoding)) == ["From: Jürgen <j@example.org>\nSubject: Grüße\n\nHello"]
+
+
 def test_the_name_of_what_is_attached_is_decoded() -> None:
     part = b'MIME-Version: 1.0\nContent-Type: image/png; name="=?utf-8?B?R3LDtsOfZS5wbmc=?="\n\nx'
     assert parse("a.eml", part) == ["[Attached: Größe.png]"]
