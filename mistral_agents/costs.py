@@ -68,7 +68,7 @@ class Meter(Shown):
         self._max_cost = max_cost
         self._max_calls = dict(max_calls) if max_calls is not None else {}
         self._keep_free = dict(keep_free) if keep_free is not None else {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._quotas: dict[tuple[str, str], tuple[Quota, float]] = {}
         self.usage = Usage()
         self.turns = 0
@@ -80,7 +80,7 @@ class Meter(Shown):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(self, turn: Turn) -> None:
         """Count a turn."""

@@ -49,14 +49,14 @@ class InMemoryConversations:
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
         self._threads: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, object]:
         return {"_limit": self._limit, "_threads": OrderedDict(self._threads)}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self, thread_id: str, agent: str) -> str | None:
         """The thread's conversation.

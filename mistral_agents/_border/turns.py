@@ -94,7 +94,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._heads: OrderedDict[tuple[str, str], str | Attempt | Unfinished] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self, base_url: str, conversation_id: str) -> str | None:
         """The last entry, or None where this process does not know."""

@@ -155,7 +155,7 @@ class TurnLock:
     """A fair lock that a thread may wait for by blocking and a coroutine by awaiting."""
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._holder: Hold | None = None
         self._waiting: deque[tuple[Hold, Callable[[], bool]]] = deque()
 
@@ -163,12 +163,13 @@ class TurnLock:
         return TurnLock, ()  # nobody holds a copy
 
     def _take_or_queue(self, hold: Hold, wake: Callable[[], bool]) -> bool:
+        entry = (hold, wake)
         with self._mutex:
+            self._waiting.append(entry)  # first: a stream that is dropped meanwhile hands the lock to who waits
             if self._holder is None:
+                self._waiting.remove(entry)
                 self._give(hold)
-                return True
-            self._waiting.append((hold, wake))
-            return False
+            return self._holder is hold
 
     def _give(self, hold: Hold) -> None:
         self._holder = hold
@@ -177,7 +178,7 @@ class TurnLock:
     def _leave_queue(self, hold: Hold) -> None:
         """Stop waiting; where the lock was handed over already, hand it on."""
         with self._mutex:
-            for entry in self._waiting:
+            for entry in tuple(self._waiting):
                 if entry[0] is hold:
                     self._waiting.remove(entry)
                     return

@@ -22,6 +22,7 @@ from mistral_agents._http.concealed import (
     mask_credentials,
     split_credentials,
 )
+from mistral_agents._http.network import make_reentrant
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -257,7 +258,9 @@ class Clients:
             self._check_process(sdk=self._given_sdk, http_client=self._http_client)
             with opened.lock:
                 if opened.sync_sdk is None:
-                    opened.sync_sdk = self._given_sdk if self._given_sdk is not None else self._make_sync_sdk()
+                    sdk: Any = self._given_sdk if self._given_sdk is not None else self._make_sync_sdk()
+                    make_reentrant(sdk.sdk_configuration.client)
+                    opened.sync_sdk = sdk
         return opened.sync_sdk
 
     def _make_sync_sdk(self) -> Any:

@@ -8,7 +8,7 @@ The HTTP libraries bound each read on a socket, not the whole; a reply that drip
 looks names up in its default executor, whose threads an application may have taken. Both are mended by a layer around
 the library's own network backend (`httpcore.NetworkBackend`, a documented interface). That it is put in place through
 private names of the client is what a test watches; a client where they are missing works, with the bounds of the
-library. Clients given by the user are left as they are.
+library. Clients given by the user are left as they are, but for the kind of their pools' locks (`make_reentrant`).
 
 Who has checked the addresses of a name (`links`) pins them for what he then asks, so that a name which changes its
 address in between leads nowhere else. The name itself stays in the request and in the handshake of TLS.
@@ -20,6 +20,7 @@ import ipaddress
 import math
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -250,6 +251,18 @@ def pools_of(client: object) -> list[Any]:
     mounted = getattr(client, "_mounts", {}).values()
     pools = [getattr(one, "_pool", None) for one in (getattr(client, "_transport", None), *mounted)]
     return [pool for pool in pools if pool is not None]
+
+
+def make_reentrant(client: object) -> None:
+    """Let a thread take the lock of a blocking client's pools again while it holds it, as httpcore2 does.
+
+    A dropped stream is closed where the garbage collector finds it: also inside a request that holds this lock, which
+    would then wait for itself for ever (httpcore 1).
+    """
+    for pool in pools_of(client):
+        lock: Any = getattr(pool, "_optional_thread_lock", None)
+        if isinstance(getattr(lock, "_lock", None), type(threading.Lock())):
+            lock._lock = threading.RLock()
 
 
 def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:

@@ -118,14 +118,14 @@ class PolicyBook:
     def __init__(self) -> None:
         self._agents: dict[str, Policy] = {}
         self._conversations: dict[str, Policy] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_agents": dict(self._agents), "_conversations": dict(self._conversations)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def of_agent(self, agent_id: Any) -> Policy:
         """The policy of an agent; an empty one where none is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 
 import pytest
 
@@ -152,3 +153,21 @@ async def test_a_loop_left_with_break_is_no_turn_at_work(talk, begun, blocking):
     turn = talk.append("again") if blocking else await talk.aappend("again")
     assert turn.complete
     assert turn.conversation_id == talk.id
+
+
+def test_a_lock_that_is_released_while_somebody_queues_for_it_is_his():
+    """As the garbage collector does it, where it finds a dropped stream of the conversation at that moment."""
+    lock, first, second = TurnLock(), Hold(), Hold()
+    lock.acquire(first)
+
+    class Queue(deque):
+        def append(self, entry):
+            super().append(entry)
+            lock.release(first)
+
+    lock._waiting = Queue()
+    read_in_a_thread(lambda: lock.acquire(second))
+    assert lock.holder is second
+    lock.release(second)
+    assert lock.holder is None
+    assert not lock._waiting

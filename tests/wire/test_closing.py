@@ -10,11 +10,18 @@ import subprocess
 import sys
 import threading
 
+import httpx
+import httpx2
 import pytest
 
-from mistral_agents import Conversation, MistralAgents
+from mistral_agents import Conversation, Meter, MistralAgents
+from mistral_agents._border.turns import Heads
 from mistral_agents._http import closing, sdk
+from mistral_agents._http.network import pools_of
+from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents.errors import ConnectionFailedError
+from mistral_agents.threads import InMemoryConversations
+from mistral_agents.usage import Usage
 
 from .conftest import CHUNKED, DONE, STARTED, chunk, delta, sse, whole
 
@@ -106,6 +113,57 @@ def test_a_dropped_blocking_stream_is_closed(serve):
     gc.collect()
     assert endless.left.wait(10)
     assert "Requests: 0 active" in repr(client.sdk.sdk_configuration.client._transport._pool)
+
+
+OWN_CLIENTS = {"ours": lambda: None, "httpx": httpx.Client, "httpx2": httpx2.Client}
+
+
+@pytest.mark.parametrize("make_client", OWN_CLIENTS.values(), ids=OWN_CLIENTS)
+def test_a_stream_that_the_collector_finds_inside_a_request_is_closed(serve, make_client):
+    """The collector may run while its thread holds the pool's lock: closing there must not wait for that lock."""
+    endless = Endless()
+    client = MistralAgents(api_key="k", base_url=serve(endless).url, http_client=make_client())
+    stream = client.conversations.start_stream("q", model="m")
+    next(stream)
+    (pool,) = pools_of(client.sdk.sdk_configuration.client)
+    knot = [stream]
+    knot.append(knot)
+
+    def collect():
+        with pool._optional_thread_lock:
+            gc.collect()
+
+    gc.disable()
+    try:
+        del stream, knot
+        thread = threading.Thread(target=collect, daemon=True)
+        thread.start()
+        thread.join(30)
+    finally:
+        gc.enable()
+    assert not thread.is_alive()
+    assert endless.left.wait(10)
+    assert "Requests: 0 active" in repr(pool)
+
+
+BOOKS = {
+    "heads": (Heads(), lambda heads: heads.set("https://example.org", "conv_1", "e1")),
+    "meter": (Meter(), lambda meter: meter.count(Usage(), "m")),
+    "threads": (InMemoryConversations(), lambda threads: threads.set("t", "m", "conv_1")),
+    "policies": (PolicyBook(), lambda book: book.set_conversation("conv_1", Policy(max_documents=3))),
+}
+
+
+@pytest.mark.parametrize(("book", "write"), BOOKS.values(), ids=BOOKS)
+def test_what_a_dropped_stream_writes_down_waits_for_no_lock_of_its_thread(book, write):
+    def write_within():
+        with book._lock:
+            write(book)
+
+    thread = threading.Thread(target=write_within, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_a_stream_that_was_never_asked_for_an_event_is_closed_too(serve):
