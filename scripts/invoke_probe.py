@@ -67,9 +67,12 @@ def trace_invoke(root: Path) -> list[str]:
         if event == "call" and frame.f_code.co_name != "<module>":
             files.add(frame.f_code.co_filename)
 
-    model = wing.ChatMistralAgent(
-        model="mistral-medium-latest", api_key="none", base_url=f"http://127.0.0.1:{server.server_port}"
-    )
+    def make_model(host: str) -> Any:
+        url = f"http://{host}:{server.server_port}"
+        return wing.ChatMistralAgent(model="mistral-medium-latest", api_key="none", base_url=url)
+
+    make_model("localhost").invoke("Hello?")  # loads what is loaded with the first call; loading is no passing
+    model = make_model("127.0.0.1")  # with a client of its own
     threading.setprofile(note_call)
     sys.setprofile(note_call)
     try:
