@@ -68,7 +68,8 @@ def _pick_answer(call: ToolCall, outputs: Sequence[Any]) -> ToolMessage:
     wishes += ["no message for its call"] if not found else []
     wishes += ["further messages"] if len(messages) > 1 else []
     if wishes:
-        refuse_command(call["name"], f"a Command ({', '.join(wishes)})")
+        given = "a Command" if any(map(is_command, outputs)) else "messages"
+        refuse_command(call["name"], f"{given} ({', '.join(wishes)})")
     return found[0]
 
 

@@ -166,6 +166,18 @@ async def test_what_only_a_graph_can_do_is_refused_and_not_told(
     assert len(scripted.requests) == 1
 
 
+def test_a_message_for_another_call_is_not_called_a_command(service: MistralAgents, scripted: ScriptedModel) -> None:
+    @tool
+    def go() -> Any:
+        """Go."""
+        return ToolMessage("gone", tool_call_id="another")
+
+    scripted.script(call("go", {}))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
+    with pytest.raises(ConfigurationError, match=r"go gave messages \(no message for its call\)"):
+        runnable.invoke("Go.")
+
+
 def test_rounds_are_bounded(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
     scripted.always(call("add", {"a": 1, "b": 1}))
     agent.max_rounds = 2
