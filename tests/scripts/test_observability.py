@@ -14,11 +14,11 @@ def test_langsmith_gets_turns_with_tokens_hosted_tools_and_errors() -> None:
         seen = see_langsmith(standin)
     finally:
         standin.stop()
-    tool, call, stream, refused = seen
-    assert (tool.name, tool.kind) == ("code_interpreter", "tool")
+    tool, call, streamed_tool, stream, refused = seen
+    assert [(run.name, run.kind) for run in (tool, streamed_tool)] == [("code_interpreter", "tool")] * 2
     assert [run.kind for run in (call, stream, refused)] == ["llm"] * 3
     assert int(call.tokens) == int(stream.tokens) > 0
-    assert [run.failed for run in seen] == [False, False, False, True]
+    assert [run.failed for run in seen] == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
