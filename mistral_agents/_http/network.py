@@ -257,12 +257,15 @@ def make_reentrant(client: object) -> None:
     """Let a thread take the lock of a blocking client's pools again while it holds it, as httpcore2 does.
 
     A dropped stream is closed where the garbage collector finds it: also inside a request that holds this lock, which
-    would then wait for itself for ever (httpcore 1).
+    would then wait for itself for ever (httpcore 1). The lock is replaced as a whole: who holds the old one, or waits
+    for it, releases that one.
     """
     for pool in pools_of(client):
         lock: Any = getattr(pool, "_optional_thread_lock", None)
         if isinstance(getattr(lock, "_lock", None), type(threading.Lock())):
-            lock._lock = threading.RLock()
+            made = type(lock)()
+            made._lock = threading.RLock()
+            pool._optional_thread_lock = made
 
 
 def install_backend(client: object, *, asynchronous: bool, connect_error: type[Exception]) -> int:

@@ -17,7 +17,7 @@ import pytest
 from mistral_agents import Conversation, Meter, MistralAgents
 from mistral_agents._border.turns import Heads
 from mistral_agents._http import closing, sdk
-from mistral_agents._http.network import pools_of
+from mistral_agents._http.network import make_reentrant, pools_of
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents.errors import ConnectionFailedError
 from mistral_agents.threads import InMemoryConversations
@@ -144,6 +144,16 @@ def test_a_stream_that_the_collector_finds_inside_a_request_is_closed(serve, mak
     assert not thread.is_alive()
     assert endless.left.wait(10)
     assert "Requests: 0 active" in repr(pool)
+
+
+def test_a_lock_that_is_held_while_it_is_made_reentrant_is_released_as_it_was_taken():
+    """The client of a user may be at work in another thread when we are given it."""
+    with httpx.Client() as client:
+        (pool,) = pools_of(client)
+        with pool._optional_thread_lock:
+            make_reentrant(client)
+        with pool._optional_thread_lock, pool._optional_thread_lock:
+            assert pool.connections == []
 
 
 BOOKS = {
