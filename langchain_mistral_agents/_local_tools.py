@@ -61,7 +61,8 @@ def _pick_answer(call: ToolCall, outputs: Sequence[Any]) -> ToolMessage:
             messages.append(output)
             continue
         update = output.update if isinstance(output.update, Mapping) else {}
-        messages += update.get("messages", [])
+        told = update.get("messages") or []
+        messages += told if isinstance(told, (list, tuple)) else [told]  # one message may stand alone, as in a graph
         wishes += [f"update of {name}" for name in update if name != "messages"]
         wishes += [name for name in ("goto", "resume", "graph") if getattr(output, name)]
     found = [one for one in messages if isinstance(one, ToolMessage) and one.tool_call_id == (call["id"] or "")]

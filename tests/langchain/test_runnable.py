@@ -133,7 +133,7 @@ each_way = pytest.mark.parametrize("way", ["call", "async call", "stream", "asyn
 
 
 @each_way
-@pytest.mark.parametrize("form", ["message", "list", "command"])
+@pytest.mark.parametrize("form", ["message", "list", "command", "command with one"])
 async def test_a_tools_own_message_answers_its_call(
     service: MistralAgents, scripted: ScriptedModel, form: str, way: str
 ) -> None:
@@ -141,7 +141,8 @@ async def test_a_tools_own_message_answers_its_call(
     def go(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
         """Go."""
         message = ToolMessage("gone", tool_call_id=tool_call_id)
-        return {"message": message, "list": [message], "command": Command(update={"messages": [message]})}[form]
+        alone, listed = Command(update={"messages": message}), Command(update={"messages": [message]})
+        return {"message": message, "list": [message], "command": listed, "command with one": alone}[form]
 
     scripted.script(call("go", {}), say("Done."))
     runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="goer", tools=[go])
@@ -150,7 +151,11 @@ async def test_a_tools_own_message_answers_its_call(
 
 
 @each_way
-@pytest.mark.parametrize("wish", [{"goto": "bob"}, {"update": {"seen": 1}}, {"update": {"messages": []}}], ids=str)
+@pytest.mark.parametrize(
+    "wish",
+    [{"goto": "bob"}, {"update": {"seen": 1}}, {"update": {"messages": []}}, {"update": {"messages": None}}],
+    ids=str,
+)
 async def test_what_only_a_graph_can_do_is_refused_and_not_told(
     service: MistralAgents, scripted: ScriptedModel, wish: dict[str, Any], way: str
 ) -> None:
