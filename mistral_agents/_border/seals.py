@@ -7,7 +7,7 @@ printed, nor dumped, nor as JSON.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,26 +21,25 @@ _TOOLS = ("tools", "connectors")
 
 def seal_options(options: Mapping[str, Any]) -> JsonDict:
     """Options whose headers, and whose tools' credentials, no trace shows; see `unseal_options`."""
-    sealed = dict(options)
-    for name in _HEADERS:
-        if isinstance(sealed.get(name), Mapping):
-            sealed[name] = seal_headers(sealed[name])
-    for name in _TOOLS:
-        if isinstance(sealed.get(name), (list, tuple)):
-            sealed[name] = [seal_tool(tool) for tool in sealed[name]]
-    return sealed
+    return _change_secrets(options, seal_headers, seal_tool)
 
 
 def unseal_options(options: Mapping[str, Any]) -> JsonDict:
     """The options as they were given."""
-    given = dict(options)
+    return _change_secrets(options, unseal_headers, unseal_tool)
+
+
+def _change_secrets(
+    options: Mapping[str, Any], change_headers: Callable[[Any], JsonDict], change_tool: Callable[[Any], Any]
+) -> JsonDict:
+    changed = dict(options)
     for name in _HEADERS:
-        if isinstance(given.get(name), Mapping):
-            given[name] = unseal_headers(given[name])
+        if isinstance(changed.get(name), Mapping):
+            changed[name] = change_headers(changed[name])
     for name in _TOOLS:
-        if isinstance(given.get(name), (list, tuple)):
-            given[name] = [unseal_tool(tool) for tool in given[name]]
-    return given
+        if isinstance(changed.get(name), (list, tuple)):
+            changed[name] = [change_tool(tool) for tool in changed[name]]
+    return changed
 
 
 def seal_tool(tool: Any) -> Any:
