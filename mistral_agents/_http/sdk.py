@@ -95,6 +95,10 @@ def _ssl_context() -> Any:
     return http().create_ssl_context()
 
 
+_WRITTEN = ("accept", "user-agent")
+"""Headers that every request here brings; the library's own would be taken out of each again."""
+
+
 def make_http_client(*, asynchronous: bool) -> Any:
     """A pooled HTTP client that verifies certificates and follows no redirect.
 
@@ -103,6 +107,8 @@ def make_http_client(*, asynchronous: bool) -> Any:
     library = http()
     kind = library.AsyncClient if asynchronous else library.Client
     client = kind(follow_redirects=False, verify=_ssl_context())
+    for name in _WRITTEN:
+        client.headers.pop(name, None)
     install_backend(client, asynchronous=asynchronous, connect_error=library.ConnectError)
     return client
 
