@@ -110,6 +110,10 @@ def _list_set(names: Sequence[str]) -> str:
     return ", ".join(name for name, value in os.environ.items() if name.upper() in names and value)
 
 
+_WRITTEN = ("accept", "user-agent")
+"""Headers that every request here brings; the library's own would be taken out of each again."""
+
+
 def make_http_client(*, asynchronous: bool) -> Any:
     """A pooled HTTP client that verifies certificates and follows no redirect.
 
@@ -129,6 +133,8 @@ def make_http_client(*, asynchronous: bool) -> Any:
         named = f"The proxies that the environment names can't be used ({_list_set(_PROXY_RULES)})"
         hint = "Write one as http://host:port, and the marks / ? # @ : of a password as %2F %3F %23 %40 %3A."
         raise ConfigurationError(f"{named}: one is no address.", hint=hint) from None  # it may show a password
+    for name in _WRITTEN:
+        client.headers.pop(name, None)
     install_backend(client, asynchronous=asynchronous, connect_error=library.ConnectError)
     return client
 
