@@ -150,8 +150,10 @@ def mask_credentials(text: str) -> str:
 
 
 def mask_address(address: object) -> str:
-    """The `repr` of what was to be an address, without what may be its credentials: it is refused, so they may have
-    marks in them that end an address."""
+    """The `repr` of what was to be an address, without what may be its credentials.
+
+    It is refused, so they may have marks in them that end an address.
+    """
     before, at, after = repr(address).rpartition("@")
     opening = _OPENING.match(before)
     text = f"{opening[0] if opening is not None else ''}***@{after}" if at else after

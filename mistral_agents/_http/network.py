@@ -125,7 +125,7 @@ def is_address(host: str) -> bool:
 
 
 def _check_place(host: str, port: int, connect_error: type[Exception]) -> None:
-    """Refuse what no socket can take as it refuses what it can't reach: a proxy of the environment was not looked at."""
+    """Refuse what no socket can take: a proxy of the environment was not looked at."""
     try:
         host.encode("idna")
     except UnicodeError as error:  # a label that is empty or too long

@@ -112,8 +112,10 @@ def test_base_url_loses_its_version(given):
 
 @pytest.mark.parametrize(
     "given",
-    ["a.test", "ftp://a.test", "", "http://", "http://a..test", f"http://{'a' * 64}.test"]
-    + ["http://a.test?tenant=1", "http://a.test/v1#x", "http://a.test/?"],
+    [
+        *("a.test", "ftp://a.test", "", "http://", "http://a..test", f"http://{'a' * 64}.test"),
+        *("http://a.test?tenant=1", "http://a.test/v1#x", "http://a.test/?"),
+    ],
 )
 def test_base_url_must_be_an_address(given):
     with pytest.raises(ConfigurationError, match="base_url"):
@@ -336,7 +338,7 @@ def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_wrong_setting(envir
 @pytest.mark.parametrize("place", ["127.0.0.1:99999", "a..test:9"])
 def test_a_proxy_of_the_environment_that_no_socket_can_take_is_no_connection(environment, way, place):
     environment("HTTP_PROXY", f"http://{place}")
-    with pytest.raises(ConnectionFailedError, match="no port|no name") as caught:
+    with pytest.raises(ConnectionFailedError, match=r"is no (port|name)") as caught:
         take_turn(MistralAgents(api_key="k", base_url="http://service.test", max_retries=0), way)
     assert "HTTP_PROXY" in str(caught.value)
 
