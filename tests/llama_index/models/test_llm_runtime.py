@@ -64,15 +64,18 @@ def test_usage_and_server_tools_are_events(make_llm: Any, scripted: Any, heard: 
 
 
 @pytest.mark.parametrize("how", ["call", "stream"])
-def test_no_event_is_made_where_nobody_listens(make_llm: Any, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_no_event_is_made_where_nobody_listens(
+    make_llm: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     class Refused(TurnUsageEvent):
         def __init__(self, **_: Any) -> None:
             raise AssertionError("an event was made for nobody")
 
     monkeypatch.setattr(turn_events, "TurnUsageEvent", Refused)
+    scripted.script(say("Here."))
     llm = make_llm()
     response = llm.chat(QUESTION) if how == "call" else list(llm.stream_chat(QUESTION))[-1]
-    assert response.message.content
+    assert response.message.content == "Here."
 
 
 def test_a_handoff_on_the_service_is_an_event(make_llm: Any, scripted: Any, heard: list[Any]) -> None:
