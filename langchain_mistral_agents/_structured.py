@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -17,16 +17,16 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough, RunnablePick
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema
+from langchain_core.utils.json import parse_partial_json
 from pydantic import BaseModel
 
 from langchain_mistral_agents._chunks import as_chunk
-from langchain_mistral_agents._tools import as_tool
+from langchain_mistral_agents._tools import Method, as_tool
 from mistral_agents._border.control import is_steering
 from mistral_agents._border.schemas import Form, describe_form, read_json
 from mistral_agents._border.text import mend_growing_json
 from mistral_agents.errors import ConfigurationError, ResponseFormatError
 
-Method = Literal["json_schema", "function_calling", "json_mode"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 
@@ -117,15 +117,24 @@ class CallParser(_ReadsToTheEnd, JsonOutputKeyToolsParser):
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> object:
         """As `FormParser.parse_result`."""
-        value = super().parse_result(result, partial=partial)
-        if value is None:
-            if not partial:
-                _check_no_fault(result[0])
-            return None
         if partial:
-            return self.form.read_partly(value)
+            return self.form.read_partly(_read_begun(result[0], self.key_name))
+        value = super().parse_result(result)
+        if value is None:
+            _check_no_fault(result[0])
+            return None
         with _parsing():
             return self.form.check(value, json.dumps(value))
+
+
+def _read_begun(generation: Generation, name: str) -> object:
+    """The arguments of a call as far as they are written; they are shown, and nothing is run with them."""
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    for call in message.tool_call_chunks if isinstance(message, AIMessageChunk) else ():
+        if call["name"] == name and call["args"]:
+            with suppress(ValueError):
+                return parse_partial_json(call["args"])
+    return None
 
 
 def _check_no_fault(generation: Generation) -> None:

@@ -22,7 +22,7 @@ from langchain_mistral_agents._errors import model_errors
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._tools import as_tool, seal_tools
+from langchain_mistral_agents._tools import Method, as_tool, seal_tools
 from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
 from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.forms import (
@@ -46,7 +46,6 @@ from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
-    from langchain_mistral_agents._structured import Method
     from langchain_mistral_agents.batching import MistralBatchJob
 
 Form = TypeVar("Form")

@@ -53,10 +53,10 @@ def answer_message(
         marks: What the next turn must know (see `_plan`).
     """
     whole, turn = turn, cut_turn(turn, stop) if stop else turn
-    calls = turn.function_calls
+    calls, citations, files = turn.function_calls, turn.citations, turn.files
     kept = calls[:1] if first_call_only else calls
     kwargs: JsonDict = {
-        "citations": [citation_dict(citation) for citation in turn.citations],
+        "citations": [citation_dict(citation) for citation in citations],
         "server_tools": [server_tool(entry) for entry in turn.tool_executions],
         "usage": usage_dict(turn),
         "conversation_id": turn.conversation_id,
@@ -68,25 +68,26 @@ def answer_message(
         "skipped_calls": [call.tool_call_id for call in whole.function_calls if call not in kept],
         "pending_confirmations": [*undecided, *(tool_call(call) for call in whole.pending_confirmations)],
         "handoffs": [handoff.raw for handoff in turn.handoffs],
-        "files": [file_dict(ref) for ref in turn.files],
+        "files": [file_dict(ref) for ref in files],
         "guardrails": turn.guardrails,
         "thinking": turn.reasoning if THINKING is None else "",
         **marks,
     }
     kwargs.update({name: value for name, value in optional.items() if value})
-    return ChatMessage(role=MessageRole.ASSISTANT, blocks=_make_blocks(turn, kept), additional_kwargs=kwargs)
+    blocks = _make_blocks(turn, citations, kept, files)
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs)
 
 
-def _make_blocks(turn: Turn, calls: list[FunctionCall]) -> list[Any]:
-    text = turn.text
+def _make_blocks(turn: Turn, citations: list[Citation], calls: list[FunctionCall], files: list[FileRef]) -> list[Any]:
+    text, reasoning = turn.text, turn.reasoning
     blocks: list[Any] = []
-    if turn.reasoning and THINKING is not None:
-        blocks.append(THINKING(content=turn.reasoning))
+    if reasoning and THINKING is not None:
+        blocks.append(THINKING(content=reasoning))
     if text:
         blocks.append(TextBlock(text=text))
-    blocks.extend(citation_block(citation) for citation in turn.citations)
+    blocks.extend(citation_block(citation) for citation in citations)
     blocks.extend(call_block(call.name, call.tool_call_id, call.arguments) for call in calls if TOOL_CALL is not None)
-    blocks.extend(ImageBlock(url=ref.url) for ref in turn.images if ref.url is not None)
+    blocks.extend(ImageBlock(url=ref.url) for ref in files if ref.is_image and ref.url is not None)
     return blocks
 
 

@@ -64,6 +64,10 @@ class Request:
     undecided: Sequence[JsonDict] = ()
 
 
+_NO_INSTRUCTIONS = None
+"""What a conversation is fixed to: system messages may change, so they reach it as words."""
+
+
 def _check_messages(messages: object) -> None:
     given = messages if isinstance(messages, (list, tuple)) else [messages]
     wrong = next((one for one in given if not isinstance(one, ChatMessage)), None)
@@ -86,13 +90,8 @@ class TurnPlan:
         self._session = session_of(messages)
         self._system = system_text(messages)
         call = sort_call(settings, unseal_options(given), what="MistralAgentLLM", describe=describe_tool)
-        self._call = replace(call, stored=call.stored or self._session is not None)
-        self._wanted = self._call.make_wanted(
-            "",
-            None,  # system messages may change: they reach a conversation as words
-            notes=bool(self._system),
-            confirms=bool(messages) and is_confirmation(messages[-1]),
-        )
+        self._call = call if self._session is None else replace(call, stored=True)
+        self._confirms = bool(messages) and is_confirmation(messages[-1])
         self._target = self._call.make_target(self._system or None)
         self._position = Position("start")
 
@@ -102,7 +101,9 @@ class TurnPlan:
         Raises:
             ConfigurationError: The messages can't be sent so; nothing was sent.
         """
-        wanted = replace(self._wanted, base_url=client.base_url)
+        wanted = self._call.make_wanted(
+            client.base_url, _NO_INSTRUCTIONS, notes=bool(self._system), confirms=self._confirms
+        )
         plan = Continuation(items_of(self._messages) if self._call.stored else [], wanted)
         turn = yield from plan_turn(client, plan, self._target, self._say)
         return self._make_request(turn)
@@ -160,7 +161,7 @@ class TurnPlan:
             stop=self._call.stop,
             prefix=history_digest(self._messages) if self._call.stored else "",
             marks={
-                "setup_digest": self._wanted.setup.key,
+                "setup_digest": self._call.describe_setup(_NO_INSTRUCTIONS).key,
                 "system": short_hash(self._system) if self._system else known,
                 "continues": turn.conversation_id if turn.operation == "restart" else None,
             }

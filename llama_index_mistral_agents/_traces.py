@@ -91,7 +91,7 @@ def trace_stream(method: Method) -> Method:
 
     @wraps(traced)
     def stream(llm: Any, messages: Sequence[ChatMessage], **options: object) -> ChatResponseGen:
-        if _has_listeners():
+        if has_listeners(llm_dispatcher):
             return cast("ChatResponseGen", traced(llm, messages, **options))
         call = _Call(llm, messages, options)
         with call.begun():
@@ -115,7 +115,7 @@ def trace_astream(method: Method) -> Method:
 
     @wraps(traced)
     async def stream(llm: Any, messages: Sequence[ChatMessage], **options: object) -> ChatResponseAsyncGen:
-        if _has_listeners():
+        if has_listeners(llm_dispatcher):
             return cast("ChatResponseAsyncGen", await traced(llm, messages, **options))
         call = _Call(llm, messages, options)
         with call.begun():
@@ -133,9 +133,9 @@ def trace_astream(method: Method) -> Method:
     return cast("Method", stream)
 
 
-def _has_listeners() -> bool:
-    """Whether an event of a model reaches a handler that does something with it."""
-    here: Any = llm_dispatcher
+def has_listeners(first: Any) -> bool:
+    """Whether an event of a dispatcher reaches a handler that does something with it."""
+    here = first
     while here:
         if any(not isinstance(handler, NullEventHandler) for handler in here.event_handlers):
             return True

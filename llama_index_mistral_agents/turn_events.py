@@ -8,6 +8,7 @@ from llama_index_instrumentation import get_dispatcher
 
 from llama_index_mistral_agents._messages_in import server_tool, usage_dict
 from llama_index_mistral_agents._named_event import NamedEvent
+from llama_index_mistral_agents._traces import has_listeners
 from mistral_agents.turn import Turn
 
 dispatcher = get_dispatcher(__name__)
@@ -52,7 +53,9 @@ class ServerHandoffEvent(NamedEvent):
 
 
 def announce(turn: Turn) -> None:
-    """Send the events of a turn."""
+    """Send the events of a turn, where somebody listens."""
+    if not has_listeners(dispatcher):
+        return
     conversation_id = turn.conversation_id
     for entry in turn.tool_executions:
         dispatcher.event(ServerToolExecutionEvent(tool=server_tool(entry), conversation_id=conversation_id))

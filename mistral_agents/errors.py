@@ -284,7 +284,11 @@ class RateLimitedError(MistralAgentsError):
 
 
 class ServerFailureError(MistralAgentsError):
-    """The service failed (5xx)."""
+    """The service failed (5xx); `.retry_after` says how many seconds to wait, where the service told."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
 
 
 class ToolBudgetExceededError(MistralAgentsError):
@@ -398,8 +402,9 @@ def error_for_status(
         "response": response,
         "hint": _HINTS.get(kind),
     }
-    if kind is RateLimitedError:
+    if kind in (RateLimitedError, ServerFailureError):
         facts["retry_after"] = read_retry_after(headers.get("retry-after"))
+    if kind is RateLimitedError:
         facts["exhausted"] = [quota for quota in quotas_from_headers(headers) if quota.remaining == 0]
     if kind is GuardrailBlockedError:
         return make_block_error(f"{what} failed", **facts)

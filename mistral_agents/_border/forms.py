@@ -30,9 +30,8 @@ _TWO_TURNS = (
 def find_form(*options: Mapping[str, Any]) -> Any:
     """The form that is asked for: the first of these options that hold one; None where none does."""
     for given in options:
-        nested = [value for name in _ARGUMENTS if isinstance(value := given.get(name), Mapping)]
-        for held in (*nested, given):
-            if held.get("response_format") is not None:
+        for held in (*map(given.get, _ARGUMENTS), given):
+            if held and isinstance(held, Mapping) and held.get("response_format") is not None:
                 return held["response_format"]
     return None
 

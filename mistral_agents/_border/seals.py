@@ -33,12 +33,11 @@ def _change_secrets(
     options: Mapping[str, Any], change_headers: Callable[[Any], JsonDict], change_tool: Callable[[Any], Any]
 ) -> JsonDict:
     changed = dict(options)
-    for name in _HEADERS:
-        if isinstance(changed.get(name), Mapping):
-            changed[name] = change_headers(changed[name])
-    for name in _TOOLS:
-        if isinstance(changed.get(name), (list, tuple)):
-            changed[name] = [change_tool(tool) for tool in changed[name]]
+    for name, value in options.items():
+        if name in _HEADERS and isinstance(value, Mapping):
+            changed[name] = change_headers(value)
+        elif name in _TOOLS and isinstance(value, (list, tuple)):
+            changed[name] = [change_tool(tool) for tool in value]
     return changed
 
 

@@ -28,7 +28,6 @@ def python_schema(given: object) -> tuple[JsonDict, Callable[[Any], Any]]:
     Raises:
         ConfigurationError: The type has a part that JSON schema can't say; it names it.
     """
-    from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
     old = _read_pydantic_1(given)
@@ -36,19 +35,32 @@ def python_schema(given: object) -> tuple[JsonDict, Callable[[Any], Any]]:
         return old
     name = getattr(given, "__name__", str(given))
     try:
-        adapter: Any = TypeAdapter(_rebuild_typed_dicts(given, {}))
-        schema = adapter.json_schema(schema_generator=_generator())
+        reader = TypeReader(given)
+        schema = reader.adapter.json_schema(schema_generator=_generator())
     except (PydanticUserError, TypeError, NameError) as error:
         raise ConfigurationError(f"{name} can't be said as a JSON schema: {error}") from error
-    if not is_typeddict(given):
-        return schema, lambda value: adapter.validate_json(json.dumps(value))
-    return schema, lambda value: _validate_value(adapter, value)
+    return schema, reader
 
 
-def _validate_value(adapter: Any, value: object) -> Any:
-    """A typed dict stays the dict that came, so that nothing is added or changed."""
-    adapter.validate_json(json.dumps(value))
-    return value
+class TypeReader:
+    """Makes an object of a type from a plain JSON value; one that is pickled or copied makes its adapter anew.
+
+    A typed dict stays the dict that came, so that nothing is added or changed.
+    """
+
+    def __init__(self, given: object) -> None:
+        from pydantic import TypeAdapter
+
+        self._given = given
+        self.adapter: Any = TypeAdapter(_rebuild_typed_dicts(given, {}))
+
+    def __call__(self, value: object) -> Any:
+        """The object that a value says."""
+        made = self.adapter.validate_json(json.dumps(value))
+        return value if is_typeddict(self._given) else made
+
+    def __reduce__(self) -> tuple[type[TypeReader], tuple[object]]:
+        return TypeReader, (self._given,)
 
 
 def _read_pydantic_1(given: object) -> tuple[JsonDict, Callable[[Any], Any]] | None:

@@ -20,6 +20,8 @@ from mistral_agents.errors import ConfigurationError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters: no part of an address."""
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """What says where a request ends, which the HTTP client writes (RFC 9112, section 6)."""
 LONGEST = 1e8
@@ -45,7 +47,7 @@ def check_id(name: str, value: object) -> str:
         raise ConfigurationError(f"{name} must be a non-empty text, not {value!r}.")
     if value.strip() in (".", ".."):
         raise ConfigurationError(f"{name} must be an id, not {value!r}, which names another address.")
-    if any(ord(mark) < 32 or 127 <= ord(mark) < 160 or 0xD800 <= ord(mark) < 0xE000 for mark in value):
+    if _UNUSABLE.search(value) is not None:
         raise ConfigurationError(f"{name} must be an id, not {value!r}, which holds control characters.")
     return value
 

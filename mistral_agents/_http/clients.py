@@ -19,7 +19,7 @@ from mistral_agents._http.concealed import (
     Concealed,
     clean_key,
     conceal,
-    mask_credentials,
+    mask_address,
     split_credentials,
 )
 from mistral_agents._http.network import make_reentrant
@@ -51,13 +51,15 @@ def clean_base_url(value: str | None) -> str:
         value: The address; None reads MISTRAL_BASE_URL, else the service's own address.
 
     Raises:
-        ConfigurationError: It is no http or https address.
+        ConfigurationError: It is no http or https address, or has a query or fragment, behind which no path can stand.
     """
     url = Concealed(value if value is not None else os.environ.get("MISTRAL_BASE_URL", DEFAULT_BASE_URL))
     value = None  # an error tracker that keeps local variables shall find no password of an address
     if not _is_http_address(url.reveal()):
-        shown = mask_credentials(repr(url.reveal()))
-        raise ConfigurationError(f"base_url must be an http or https address, not {shown}.")
+        raise ConfigurationError(f"base_url must be an http or https address, not {mask_address(url.reveal())}.")
+    if any(mark in url.reveal() for mark in "?#"):
+        shown = mask_address(url.reveal())
+        raise ConfigurationError(f"base_url must end with its path, without a query or fragment, not {shown}.")
     return str(url.reveal()).rstrip("/").removesuffix("/v1").rstrip("/")
 
 
@@ -68,7 +70,15 @@ def _is_http_address(url: Any) -> bool:
     except (ValueError, TypeError, AttributeError):
         return False
     readable = isinstance(url, str) and url.isprintable() and not any(mark.isspace() for mark in url)
-    return readable and parts.scheme in ("http", "https") and bool(parts.hostname)
+    return readable and parts.scheme in ("http", "https") and _is_host(parts.hostname)
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether a host has a name, and parts that a look-up can take."""
+    try:
+        return bool(name) and bool(str(name).encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _check_whole_number(name: str, value: object, least: int = 0) -> int:

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#@\s]*(?:@[^/?#@\s]*)*@")
+_OPENING = re.compile(r"""b?['"](?:[a-z][a-z0-9+.-]*:/*)?""", re.IGNORECASE)
+_QUERY = re.compile(r"""[?#].*(?=['"]\Z)""", re.DOTALL)
 
 
 class Concealed:
@@ -145,6 +147,17 @@ def _find_secrets(value: object, *, within: bool = False) -> Iterator[str]:
 def mask_credentials(text: str) -> str:
     """A text whose addresses have no user name and password."""
     return _CREDENTIALS.sub("***@", text)
+
+
+def mask_address(address: object) -> str:
+    """The `repr` of what was to be an address, without what may be its credentials.
+
+    It is refused, so they may have marks in them that end an address.
+    """
+    before, at, after = repr(address).rpartition("@")
+    opening = _OPENING.match(before)
+    text = f"{opening[0] if opening is not None else ''}***@{after}" if at else after
+    return _QUERY.sub(lambda found: f"{found[0][0]}***", text)
 
 
 def drop_credentials(text: str) -> str:

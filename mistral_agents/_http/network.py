@@ -124,6 +124,16 @@ def is_address(host: str) -> bool:
     return True
 
 
+def _check_place(host: str, port: int, connect_error: type[Exception]) -> None:
+    """Refuse what no socket can take: a proxy of the environment was not looked at."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:  # a label that is empty or too long
+        raise connect_error(f"{host!r} is no name of a host") from error
+    if not 0 <= port <= 65535:
+        raise connect_error(f"{port} is no port")
+
+
 class DeadlineStream:
     """A connection whose reads and writes end with the deadline of the call."""
 
@@ -160,6 +170,7 @@ class DeadlineBackend:
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own; at the pinned addresses, where there are such."""
+        _check_place(host, port, self._connect_error)
         addresses = _pinned_addresses(host, self._connect_error)
         if addresses is None:
             return DeadlineStream(self._backend.connect_tcp(host, port, timeout=bound_wait(timeout), **options))
@@ -192,6 +203,7 @@ class ResolvingBackend:
 
     async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: object) -> Any:
         """As the backend's own, address after address."""
+        _check_place(host, port, self._connect_error)
         *others, last = await self._look_up(host, port)
         for address in others:
             try:

@@ -34,6 +34,8 @@ class RequestRecord:
 
     def note_reply(self, response: Any, reply: JsonDict | None = None) -> None:
         """The service answered well; of a turn the reply's conversation and usage are told too."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
         request_id = response.headers.get("mistral-correlation-id")
         self._note(logging.DEBUG, f"status {response.status_code}", request=request_id, **_figures(reply))
 

@@ -22,7 +22,9 @@ import asyncio
 import contextvars
 import json
 import logging
+import os
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +41,8 @@ _log = logging.getLogger("mistral_agents")
 _SPAN = "_tracing_span"
 """Where the SDK's tracing hook keeps the span of a request (`mistralai.client._hooks.tracing`)."""
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "content-type"})
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_PROXY_RULES = (*_PROXIES, "NO_PROXY")
 _USAGE = {"gen_ai.usage.input_tokens": "prompt_tokens", "gen_ai.usage.output_tokens": "completion_tokens"}
 
 
@@ -92,17 +96,45 @@ class AbsentClient:
 
 @lru_cache(maxsize=1)
 def _ssl_context() -> Any:
-    return http().create_ssl_context()
+    try:
+        return http().create_ssl_context()
+    except OSError as error:  # of `ssl` too
+        raise ConfigurationError(
+            f"The certificates that the environment names can't be read: {error}",
+            hint="Unset SSL_CERT_FILE and SSL_CERT_DIR, or let them name certificates in PEM format.",
+        ) from error
+
+
+def _list_set(names: Sequence[str]) -> str:
+    """Those variables of the environment that are set, in either case."""
+    return ", ".join(name for name, value in os.environ.items() if name.upper() in names and value)
+
+
+_WRITTEN = ("accept", "user-agent")
+"""Headers that every request here brings; the library's own would be taken out of each again."""
 
 
 def make_http_client(*, asynchronous: bool) -> Any:
     """A pooled HTTP client that verifies certificates and follows no redirect.
 
     Loading certificates is the costly part, so it is done once a process.
+
+    Raises:
+        ConfigurationError: The environment names certificates or a proxy that can't be used.
     """
-    library = http()
+    library, context = http(), _ssl_context()
     kind = library.AsyncClient if asynchronous else library.Client
-    client = kind(follow_redirects=False, verify=_ssl_context())
+    try:
+        client = kind(follow_redirects=False, verify=context)
+    except ImportError as error:
+        named = f"The environment names a SOCKS proxy ({_list_set(_PROXIES)})"
+        raise ConfigurationError(f"{named}, which needs a package: pip install socksio") from error
+    except (ValueError, library.InvalidURL):
+        named = f"The proxies that the environment names can't be used ({_list_set(_PROXY_RULES)})"
+        hint = "Write one as http://host:port, and the marks / ? # @ : of a password as %2F %3F %23 %40 %3A."
+        raise ConfigurationError(f"{named}: one is no address.", hint=hint) from None  # it may show a password
+    for name in _WRITTEN:
+        client.headers.pop(name, None)
     install_backend(client, asynchronous=asynchronous, connect_error=library.ConnectError)
     return client
 
@@ -188,6 +220,22 @@ def never_arrived(error: BaseException) -> bool:
 def timed_out(error: BaseException) -> bool:
     """Whether the HTTP library gave up waiting."""
     return _is_kind(error, "TimeoutException")
+
+
+def advise_connecting(error: BaseException) -> str:
+    """What to look at where no connection could be made."""
+    text = str(error)
+    if _is_kind(error, "ProxyError"):
+        return f"A proxy refused to connect; the environment names one ({_list_set(_PROXIES)})."
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            "The certificate of the server is not trusted here. Is the address right? Where an authority of your own "
+            "signed it, let SSL_CERT_FILE name that authority's certificate, or give an http_client= that trusts it."
+        )
+    if "SSL" in text:
+        return "Does the server speak https at that port? Else the address begins with http."
+    proxies = f" The environment names a proxy ({_list_set(_PROXIES)})." if _list_set(_PROXIES) else ""
+    return f"Is the address right, and is a server listening there?{proxies}"
 
 
 def pool_is_full(error: BaseException) -> bool:

@@ -103,7 +103,7 @@ def transport_error(call: Call, error: Exception, base_url: str) -> MistralAgent
         hint = "Read streams to their end or close them; allow more connections with http_client= (Limits)."
         return ConnectionFailedError(message, hint=hint, **facts)
     if sdk_layer.never_arrived(error):
-        hint = "Is the address right, and is a server listening there?"
+        hint = sdk_layer.advise_connecting(error)
         text = mask_credentials(reason(error))
         return ConnectionFailedError(f"{call.what} failed: no connection to {base_url}: {text}", hint=hint, **facts)
     maybe = _advise_once(call) if call.once else None
@@ -246,7 +246,9 @@ class Transport:
                 headers=headers,
                 extensions=sdk_layer.limit_waits(self.seconds_of(call)),
             )
-        except (ValueError, TypeError) as error:
+        except Exception as error:
+            if not isinstance(error, (ValueError, TypeError)) and not sdk_layer.is_transport_error(error):
+                raise
             raise ConfigurationError(f"{call.what}: the request can't be written: {error}") from error
         for further in (self.clients.headers, call.headers):
             if further:

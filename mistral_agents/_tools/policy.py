@@ -69,7 +69,7 @@ class Policy:
 
     def __bool__(self) -> bool:
         named = (self.max_citations, self.max_documents, self.similarity_threshold, self.image_size)
-        return self.watches_stream or any(value is not None for value in named)
+        return self.watches_stream or named != (None, None, None, None)
 
     @property
     def watches_stream(self) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from mistral_agents._display.blocks import Diff, Sign, View
 from mistral_agents._display.shown import Display
+from mistral_agents._http.clients import clean_base_url
 from mistral_agents._json import JsonDict
 from mistral_agents.cli.session import read_key
 from mistral_agents.client import MistralAgents
@@ -133,25 +134,30 @@ def check_environment(environment: Mapping[str, str]) -> Iterator[Diagnosis]:
             yield Diagnosis(name, "broken", f"{path} is not there", f"Unset {name}, or name a file that exists.")
     for name in _PROXIES:
         proxy = environment.get(name)
-        if proxy and urlsplit(proxy).scheme not in ("http", "https", "socks5", "socks5h"):
+        if proxy and not _is_proxy(proxy):
             yield Diagnosis(name, "broken", "no address of a proxy", f"Write {name} as http://host:port, or unset it.")
+
+
+def _is_proxy(value: str) -> bool:
+    """Whether HTTP libraries read it as a proxy; they add what it lacks at its beginning."""
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return parts.scheme in ("http", "https", "socks5", "socks5h") and parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def check_address(address: str) -> Diagnosis:
     """Whether the address can be one of the service."""
     name = "address"
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return Diagnosis(name, "broken", "unreadable", "Write it as https://host, without /v1.")
-    place = parts.netloc.rpartition("@")[2]  # never a password that stands in it
-    shown = f"{parts.scheme}://{place}" if parts.hostname else repr(address)
     if not address:
         return Diagnosis(name, "broken", "MISTRAL_BASE_URL is empty", "Unset it, or give the address.")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return Diagnosis(
-            name, "broken", f"{shown} is no http or https address", "Write it as https://host, without /v1."
-        )
+    try:
+        clean_base_url(address)
+    except ConfigurationError as error:
+        return Diagnosis(name, "broken", error.message, "Write it as https://host, without /v1.")
+    parts = urlsplit(address)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # never a password that stands in it
     if parts.path.rstrip("/").endswith("/v1"):
         return Diagnosis(name, "broken", f"{shown} ends in /v1", "Leave /v1 out: it is added to every call.")
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):

@@ -201,11 +201,15 @@ def _guess_encoding(data: bytes) -> tuple[str, float]:
     if guess["encoding"] is not None and guess["confidence"] >= _LEAST_CONFIDENCE:
         return guess["encoding"], guess["confidence"]
     if _SIGN_IN_WORD.search(sample.decode("cp1252", "replace")):  # as no Western text has them
-        for one in (guess, older):
-            read = sample.decode(one["encoding"], "replace") if one["encoding"] is not None else "\ufffd"
-            if _is_likely(read) and "\ufffd" not in read and not _SIGN_IN_WORD.search(read):
-                return one["encoding"], one["confidence"]
+        for encoding, confidence in ((one["encoding"], one["confidence"]) for one in (guess, older)):
+            if encoding is not None and _has_words(sample.decode(encoding, "replace")):
+                return encoding, confidence
     return "cp1252", guess["confidence"]
+
+
+def _has_words(text: str) -> bool:
+    """Whether a text in one of the older encodings has nothing but letters in its words."""
+    return "\ufffd" not in text and _is_likely(text) and not _SIGN_IN_WORD.search(text)
 
 
 def _is_likely(text: str) -> bool:

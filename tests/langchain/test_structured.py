@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
@@ -22,6 +24,17 @@ from mistral_agents import CodeInterpreter
 from mistral_agents.errors import ConfigurationError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, say
+from tests.wire.conftest import Wire
+
+from .conftest import sse
+from .turns import REPLY, events, message
+
+Make = Callable[..., ChatMistralAgent]
+PERSON_SCHEMA = {
+    "title": "Person",
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+}
 
 
 class Total(BaseModel):
@@ -232,3 +245,55 @@ def test_a_dataclass_with_a_made_default_is_a_form(model: ChatMistralAgent, scri
     """LangChain's own reading of it, for traces, warned of the default."""
     scripted.script(say('{"owner": "Ada", "items": ["tea"]}'))
     assert model.with_structured_output(Basket).invoke("Who?") == Basket("Ada", ["tea"])
+
+
+FORMS = {"class": Total, "typed dict": Sums, "list": list[Total], "dataclass": Basket, "schema": PERSON_SCHEMA}
+SAID = {
+    "class": ('{"value": 3}', Total(value=3)),
+    "typed dict": ('{"first": {"value": 3}}', {"first": {"value": 3}}),
+    "list": ('{"value": [{"value": 3}]}', [Total(value=3)]),
+    "dataclass": ('{"owner": "Ada", "items": ["tea"]}', Basket("Ada", ["tea"])),
+    "schema": ('{"name": "Ada"}', {"name": "Ada"}),
+}
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_model_with_a_form_goes_to_other_processes(
+    model: ChatMistralAgent, scripted: ScriptedModel, kind: str, again: Any
+) -> None:
+    """Not with `include_raw`: the runnable that LangChain makes for that can't be pickled, of whatever model."""
+    text, wanted = SAID[kind]
+    scripted.script(say(text))
+    asked: Any = again(model.with_structured_output(FORMS[kind]))
+    assert asked.invoke("q") == wanted
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_a_call_grows_as_a_text_does(prepared: Make, wire: Wire, way: str) -> None:
+    """With every method a stream shows what is written of the value."""
+    pieces = ['{"name": "A', "da\\ud83d", '\\ude00", "ag', 'e": 3}']
+    delta = {"id": "fc_1", "output_index": 0, "name": "Person", "tool_call_id": "call00001"}
+    calls = [{"type": "function.call.delta", **delta, "arguments": piece} for piece in pieces]
+    wire.answer((200, sse(events()[0], *calls, events()[-1])))
+    asked = prepared().with_structured_output(PERSON_SCHEMA, method="function_calling")
+    assert await _list_values(asked, way) == [
+        {"name": "A"},
+        {"name": "Ada"},
+        {"name": "Ada\U0001f600"},
+        {"name": "Ada\U0001f600", "age": 3},
+    ]
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_models_with_fallbacks_answer_in_a_form(prepared: Make, wire: Wire, method: Any) -> None:
+    """LangChain asks what `with_structured_output` returns, and gives the form to the model and its fallbacks."""
+    busy = (500, {"message": "busy"})
+    made = '{"value": 3}'
+    call_of_total = {"type": "function.call", "id": "fc_1", "name": "Total", "tool_call_id": "c", "arguments": made}
+    entry = call_of_total if method == "function_calling" else message("msg_1", made)
+    wire.answer(busy, (200, {**REPLY, "outputs": [entry]}))
+    first = prepared(client_settings={"max_retries": 0})
+    asked: Any = first.with_fallbacks([first])
+    assert asked.with_structured_output(Total, method=method).invoke("1 + 2") == Total(value=3)
+    assert len(wire.bodies) == 2

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,7 +24,7 @@ from mistral_agents.errors import (
     UnknownOutcomeError,
 )
 
-from .conftest import REPLY
+from .conftest import REPLY, WAYS, take_turn
 
 
 @pytest.fixture
@@ -109,7 +110,13 @@ def test_base_url_loses_its_version(given):
     assert MistralAgents(base_url=given).base_url == "https://a.test"
 
 
-@pytest.mark.parametrize("given", ["a.test", "ftp://a.test", "", "http://"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("a.test", "ftp://a.test", "", "http://", "http://a..test", f"http://{'a' * 64}.test"),
+        *("http://a.test?tenant=1", "http://a.test/v1#x", "http://a.test/?"),
+    ],
+)
 def test_base_url_must_be_an_address(given):
     with pytest.raises(ConfigurationError, match="base_url"):
         MistralAgents(base_url=given)
@@ -294,3 +301,76 @@ def test_our_network_layer_is_in_every_pool_of_our_clients(monkeypatch):
         pools = [made._transport._pool, *(mount._pool for mount in made._mounts.values() if mount is not None)]
         assert len(pools) > 1
         assert {type(pool._network_backend).__module__ for pool in pools} == {"mistral_agents._http.network"}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets variables that HTTP libraries read, with none of them set before."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    _sdk._ssl_context.cache_clear()
+    yield monkeypatch.setenv
+    _sdk._ssl_context.cache_clear()
+
+
+PROXIES = {
+    "a password with a mark": ("http://user:pass#word@127.0.0.1:9", "no address"),
+    "a scheme of its own": ("gopher://user:pass@127.0.0.1:9", "no address"),
+    "half an address": ("http://[::1", "no address"),
+    "SOCKS": ("socks5://user:pass@127.0.0.1:9", "pip install socksio"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("proxy", "told"), PROXIES.values(), ids=PROXIES.keys())
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_wrong_setting(environment, monkeypatch, way, proxy, told):
+    """Nothing was sent, so it is no broken connection and no stream that broke off; no part of it is shown."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    environment("HTTP_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        take_turn(MistralAgents(api_key="k", base_url="http://service.test"), way)
+    assert "HTTP_PROXY" in str(caught.value)
+    assert "pass" not in "".join(traceback.format_exception(caught.value)).replace("password", "")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("place", ["127.0.0.1:99999", "a..test:9"])
+def test_a_proxy_of_the_environment_that_no_socket_can_take_is_no_connection(environment, way, place):
+    environment("HTTP_PROXY", f"http://{place}")
+    with pytest.raises(ConnectionFailedError, match=r"is no (port|name)") as caught:
+        take_turn(MistralAgents(api_key="k", base_url="http://service.test", max_retries=0), way)
+    assert "HTTP_PROXY" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_of_the_environment_that_cannot_be_read_are_a_wrong_setting(environment, tmp_path, way, content):
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    environment("SSL_CERT_FILE", str(file))
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        take_turn(MistralAgents(api_key="k", base_url="http://service.test"), way)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "told"),
+    [
+        ("ConnectError", "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", "SSL_CERT_FILE"),
+        ("ConnectError", "[SSL: WRONG_VERSION_NUMBER] wrong version number", "https"),
+        ("ConnectError", "Connection refused", "listening"),
+        ("ProxyError", "407 Proxy Authentication Required", "HTTPS_PROXY"),
+    ],
+)
+def test_what_to_look_at_where_no_connection_is_made(make_client, wire, environment, kind, text, told):
+    environment("HTTPS_PROXY", "http://proxy.test:3128")
+    wire.answer(getattr(_sdk.http(), kind)(text))
+    with pytest.raises(ConnectionFailedError, match=told):
+        make_client(max_retries=0).conversations.start("hello", model="m")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_that_no_library_can_write_is_a_wrong_setting(way):
+    with pytest.raises(ConfigurationError):
+        take_turn(MistralAgents(api_key="k", base_url="http://\u2764\ufe0f\u200d.test"), way)

@@ -103,7 +103,20 @@ def test_credentials_survive_a_copy(make_client):
 
 
 @pytest.mark.parametrize(
-    "url", [f"ftp://u:{PASSWORD}@host", f"https://u:{PASSWORD}@host:notaport", f"https://u:{PASSWORD}@"]
+    "url",
+    [
+        f"ftp://u:{PASSWORD}@host",
+        f"https://u:{PASSWORD}@host:notaport",
+        f"https://u:{PASSWORD}@",
+        *(f"https://u:a{mark}{PASSWORD}@host" for mark in "#/? "),  # as a password may be written by mistake
+        f"u:{PASSWORD}@host:8484",
+        f"//u:{PASSWORD}@host",
+        f"https:/u:{PASSWORD}@host",
+        f"https://host/v1?key={PASSWORD}",
+        f"https://host/#{PASSWORD}",
+        f"https://u:{PASSWORD}@host..test",
+        f"https://u:{PASSWORD}@host\n",
+    ],
 )
 def test_a_refused_address_shows_no_password(url):
     with pytest.raises(ConfigurationError) as caught:

@@ -90,6 +90,25 @@ def test_a_long_retry_after_is_the_callers_to_wait(make_client, wire, waits):
     assert (caught.value.retry_after, waits, len(wire.requests)) == (3600.0, [], 1)
 
 
+def test_retry_after_of_a_failing_service_is_obeyed_as_that_of_a_quota(make_client, wire, waits):
+    down = (503, {"message": "down for maintenance"}, {"retry-after": "7"})
+    for call in both(make_client(max_retries=1), "get", "conv_9"):
+        waits.clear()
+        wire.answer(down, (200, {"id": "conv_9"}))
+        assert call().conversation_id == "conv_9"
+        assert waits == [7.0]
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["turn", "reading"])
+def test_retry_after_of_a_failing_service_is_told_where_it_is_the_callers(make_client, wire, waits, once):
+    """A turn is not sent again after a 5xx; a reading is not, where the pause outlasts the timeout."""
+    wire.answer((503, {"message": "down for maintenance"}, {"retry-after": "40"}))
+    conversations = make_client(timeout=20).conversations
+    with pytest.raises(ServerFailureError) as caught:
+        conversations.start("hello", model="m") if once else conversations.get("conv_9")
+    assert (caught.value.retry_after, waits, len(wire.requests)) == (40.0, [], 1)
+
+
 def test_pauses_grow_and_stay_bounded(make_client, wire, waits):
     wire.answer(BUSY)
     with pytest.raises(RateLimitedError):

@@ -19,7 +19,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.llms import callbacks as llm_callbacks
 from pydantic import Field
 
-from llama_index_mistral_agents import MistralAgentLLM
+from llama_index_mistral_agents import MistralAgentLLM, turn_events
 from llama_index_mistral_agents.turn_events import ServerHandoffEvent, ServerToolExecutionEvent, TurnUsageEvent
 from mistral_agents import MistralAgents
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, StreamInterruptedError
@@ -61,6 +61,21 @@ def test_usage_and_server_tools_are_events(make_llm: Any, scripted: Any, heard: 
     assert usage.usage == message.additional_kwargs["usage"]
     assert usage.usage["total_tokens"] > 0
     assert usage.conversation_id == message.additional_kwargs["conversation_id"]
+
+
+@pytest.mark.parametrize("how", ["call", "stream"])
+def test_no_event_is_made_where_nobody_listens(
+    make_llm: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    class Refused(TurnUsageEvent):
+        def __init__(self, **_: Any) -> None:
+            raise AssertionError("an event was made for nobody")
+
+    monkeypatch.setattr(turn_events, "TurnUsageEvent", Refused)
+    scripted.script(say("Here."))
+    llm = make_llm()
+    response = llm.chat(QUESTION) if how == "call" else list(llm.stream_chat(QUESTION))[-1]
+    assert response.message.content == "Here."
 
 
 def test_a_handoff_on_the_service_is_an_event(make_llm: Any, scripted: Any, heard: list[Any]) -> None:
