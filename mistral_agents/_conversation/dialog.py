@@ -22,7 +22,7 @@ from mistral_agents._border.calls import (
     split_files,
 )
 from mistral_agents._border.continuation import find_paused_turn
-from mistral_agents._border.control import is_steering
+from mistral_agents._border.control import Questions, is_steering
 from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
@@ -76,10 +76,12 @@ class RunFunctions:
     Attributes:
         calls: The calls.
         results: Known results by call id; new ones are put in as they come.
+        questions: What functions of the exchange asked people.
     """
 
     calls: list[FunctionCall]
     results: Results = field(default_factory=dict)
+    questions: Questions = field(default_factory=Questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Dialog:
     _under_way: bool = False
     _lost: _Lost | None = None
     _paused: list[JsonDict] | None = None
+    _questions: Questions = field(default_factory=Questions)
 
     @property
     def open_calls(self) -> list[FunctionCall]:
@@ -315,12 +318,15 @@ class Dialog:
     def _is_resumed(self, asked: list[JsonDict]) -> bool:
         """Whether the same words are said again after a function paused the run, so that it goes on from there."""
         paused, self._paused = self._paused, None
-        return paused is not None and paused == asked and bool(self._open)
+        if paused is None or paused != asked or not self._open:
+            self._questions = Questions()
+            return False
+        self._questions.resume()
+        return True
 
     def _run_functions(self, calls: list[FunctionCall], asked: list[JsonDict]) -> Generator[Action, Any, None]:
-        action = RunFunctions(
-            calls, {k: answer for k, answer in self._answers.items() if "result" in split_files(answer)[0]}
-        )
+        known = {k: answer for k, answer in self._answers.items() if "result" in split_files(answer)[0]}
+        action = RunFunctions(calls, known, self._questions)
         try:
             results = yield action
         except Exception as error:

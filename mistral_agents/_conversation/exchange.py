@@ -227,8 +227,8 @@ class Exchanges:
         calls, settings = action.calls, self.settings
         if isinstance(action, RunFunctions):
             functions = settings.functions if settings.functions is not None else {}
-            done = action.results
-            return Job(lambda: run_functions(calls, functions, done), lambda: arun_functions(calls, functions, done))
+            given = (calls, functions, action.results, action.questions)
+            return Job(partial(run_functions, *given), partial(arun_functions, *given))
         owners = self._connectors()
         return Job(lambda: decide(settings.confirm, calls, owners), lambda: adecide(settings.confirm, calls, owners))
 
