@@ -77,7 +77,7 @@ _ANSWERS = "__pregel_scratchpad"
 
 @dataclass(slots=True)
 class Questions:
-    """What the functions of an exchange asked people, in a graph that they pause for it.
+    """What functions and rules of an exchange asked people, in a graph that they pause for it.
 
     A graph that goes on runs its node again, and the first question of that run gets the first answer. Functions that
     are done are not run again, so their answers are passed over: else a question would get the answer to another one.
@@ -109,6 +109,17 @@ class Questions:
             held.interrupt_counter()
         self.passed = True
         return Inquiry(self, known, held)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While code of the user runs that may ask; at its end all that it asked is answered."""
+        inquiry = self.begin()
+        if inquiry is None:
+            yield
+            return
+        with inquiry.applied():
+            yield
+        inquiry.settle()
 
 
 class Inquiry:

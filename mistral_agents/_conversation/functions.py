@@ -7,7 +7,6 @@ import contextvars
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import Any
 
 from mistral_agents._border.blocks import make_result
@@ -101,13 +100,11 @@ def run_functions(
     """
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    inquiry = questions.begin() if questions is not None else None
-    if inquiry is not None or len(missing) < 2:
+    asked = questions if questions is not None else Questions()
+    if len(missing) < 2 or asked.begin() is not None:
         for call in missing:
-            with inquiry.applied() if inquiry is not None else nullcontext():
+            with asked.asking():
                 done[call.tool_call_id] = _run_function(call, functions)
-            if inquiry is not None:
-                inquiry.settle()
     else:
         _run_together(missing, functions, done)
     return [done[call.tool_call_id] for call in calls]
@@ -156,12 +153,11 @@ async def arun_functions(
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    inquiry = questions.begin() if questions is not None else None
-    if inquiry is not None:
+    asked = questions if questions is not None else Questions()
+    if asked.begin() is not None:
         for call in missing:
-            with inquiry.applied():
+            with asked.asking():
                 done[call.tool_call_id] = await _arun_function(call, functions)
-            inquiry.settle()
         missing = []
     found = await asyncio.gather(
         *(_arun_function(call, functions) for call in missing), return_exceptions=len(missing) > 1
