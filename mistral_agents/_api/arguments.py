@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mistral_agents._http.calls import check_ids, json_bytes
 from mistral_agents._json import JsonDict
+from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
 FileContent = str | os.PathLike[str] | bytes | IO[bytes] | tuple[str, bytes | IO[bytes]]
@@ -139,11 +140,6 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
     return chosen, data
-
-
-def expand_home(path: str | os.PathLike[str]) -> Path:
-    """A path whose `~` is the home folder; `~draft.txt` and `~nobody/x` are names like others, as in a shell."""
-    return Path(os.path.expanduser(path))  # Path.expanduser raises where there is no such user
 
 
 def _load_bytes(file: object) -> bytes:
