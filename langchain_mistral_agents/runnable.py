@@ -436,8 +436,9 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def _begin_rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
         """The rounds of a call, or the rest of those that a tool of the same call paused before."""
-        thread_id = self._find_thread(config)
-        place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
+        named = _read_config(config, "conversation_id")
+        known = named if named is not None else _read_config(config, "thread_id")
+        place = (self._model.mistral.base_url, self._agent_key, known) if known is not None else None
         return PAUSED.take(place, messages)
 
     def _remember(self, answer: AIMessage, config: RunnableConfig) -> Steps[None]:
