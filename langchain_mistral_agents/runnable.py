@@ -25,6 +25,7 @@ from langchain_mistral_agents._local_tools import (
     runnable_here,
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
+from langchain_mistral_agents._serialization import Address
 from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
@@ -111,7 +112,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     store: bool = True
     conversations: Any = Field(default_factory=InMemoryConversations, exclude=True, repr=False)
     api_key: SecretStr | Callable[[], Any] | None = None
-    base_url: str | None = None
+    base_url: Address = None
     timeout: float = 300.0
     max_retries: int = 2
     retry_stateless: bool = True
