@@ -82,6 +82,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> <q>so</q>", "漢(かん) “so”"),
         ("<input value=Send type=submit><input type=hidden value=no><textarea> a\n b</textarea>", "Send\n a\n b"),
         ("line<br>two<hr>three", "line\ntwo\n\nthree"),
+        ("a<span style='Display:Block'>b</span><a style='display: flex; color: red'>c</a>d<i>e</i>", "a\nb\nc\nde"),
         ("one<br>\n<br>two<br>three", "one\n\ntwo\nthree"),
         ("<nav><a>Home</a><a>Parts</a></nav><p>a<a>b</a>c", "Home Parts\n\nabc"),
         ("&lt;b&gt; &amp; &copy; &#8364;", "<b> & © €"),
