@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any
+from functools import partial, wraps
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.messages.tool import ToolOutputMixin
@@ -15,7 +15,7 @@ from langchain_core.runnables.config import get_executor_for_config
 from langchain_core.tools import BaseTool, StructuredTool
 
 from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault
-from mistral_agents._border.control import is_command, is_steering, refuse_command
+from mistral_agents._border.control import Questions, is_command, is_steering, refuse_command
 
 
 def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
@@ -88,15 +88,21 @@ def answer_unreadable(message: AIMessage) -> list[ToolMessage]:
 
 
 def run_tools(
-    message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig, done: Mapping[str, ToolMessage]
+    message: AIMessage,
+    tools: dict[str, BaseTool],
+    config: RunnableConfig,
+    done: Mapping[str, ToolMessage],
+    questions: Questions,
 ) -> list[ToolMessage]:
     """Run the calls of a message in threads; one that raises gives an error message, an unreadable one is not run.
+
+    Where they go on with answers of people, they run one by one.
 
     Raises:
         PausedError: A tool steers the run (an interrupt of a graph, say); it has what the others gave.
     """
 
-    def run(call: ToolCall) -> ToolMessage | Exception:
+    def run(call: ToolCall, config: RunnableConfig) -> ToolMessage | Exception:
         known = done.get(call["id"] or "")
         if known is not None:
             return known
@@ -105,16 +111,30 @@ def run_tools(
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read, or steers the run
             return error if is_steering(error) else _wrap_failure(call, error)
 
-    with get_executor_for_config(config) as executor:
-        return [*_collect_answers(list(executor.map(run, message.tool_calls))), *answer_unreadable(message)]
+    inquiry = questions.begin(config)
+    if inquiry is None:
+        with get_executor_for_config(config) as executor:
+            found = list(executor.map(partial(run, config=config), message.tool_calls))
+    else:
+        found = []
+        for call in message.tool_calls:
+            found.append(run(call, cast("RunnableConfig", inquiry.config)))
+            if isinstance(found[-1], Exception):
+                break
+            inquiry.settle()
+    return [*_collect_answers(found), *answer_unreadable(message)]
 
 
 async def arun_tools(
-    message: AIMessage, tools: dict[str, BaseTool], config: RunnableConfig, done: Mapping[str, ToolMessage]
+    message: AIMessage,
+    tools: dict[str, BaseTool],
+    config: RunnableConfig,
+    done: Mapping[str, ToolMessage],
+    questions: Questions,
 ) -> list[ToolMessage]:
     """As `run_tools`, without blocking."""
 
-    async def run(call: ToolCall) -> ToolMessage | Exception:
+    async def run(call: ToolCall, config: RunnableConfig) -> ToolMessage | Exception:
         known = done.get(call["id"] or "")
         if known is not None:
             return known
@@ -123,7 +143,16 @@ async def arun_tools(
         except Exception as error:  # noqa: BLE001 - as above
             return error if is_steering(error) else _wrap_failure(call, error)
 
-    found = await asyncio.gather(*(run(call) for call in message.tool_calls))
+    inquiry = questions.begin(config)
+    if inquiry is None:
+        found = list(await asyncio.gather(*(run(call, config) for call in message.tool_calls)))
+    else:
+        found = []
+        for call in message.tool_calls:
+            found.append(await run(call, cast("RunnableConfig", inquiry.config)))
+            if isinstance(found[-1], Exception):
+                break
+            inquiry.settle()
     return [*_collect_answers(found), *answer_unreadable(message)]
 
 

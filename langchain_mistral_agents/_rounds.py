@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._local_tools import PausedError
+from mistral_agents._border.control import Questions
 
 Place = tuple[str, str, str]
 """The service, the agent and the thread."""
@@ -29,6 +30,7 @@ class Rounds:
         answer: The last answer, whose functions are not all answered yet.
         done: What functions of that answer gave before another paused the call.
         conversation_id: The conversation of the last answer.
+        questions: What functions asked people.
     """
 
     place: Place | None
@@ -37,6 +39,7 @@ class Rounds:
     answer: AIMessage | None = None
     done: dict[str, ToolMessage] = field(default_factory=dict)
     conversation_id: str | None = None
+    questions: Questions = field(default_factory=Questions)
 
     @contextmanager
     def pausing(self) -> Iterator[AIMessage]:
@@ -85,7 +88,10 @@ class PausedCalls:
         key = history_digest(messages, systems=True)
         with self._lock:
             known = self._calls.pop(place, None)
-        return known if known is not None and known.key == key else Rounds(place, key, messages)
+        if known is None or known.key != key:
+            return Rounds(place, key, messages)
+        known.questions.resume()
+        return known
 
 
 PAUSED = PausedCalls()

@@ -253,7 +253,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             if not runnable_here(rounds.answer, tools):
                 return with_turn(rounds.answer, catcher.turn)
             with rounds.pausing() as answer:
-                called = (answer, tools, child, rounds.done)
+                called = (answer, tools, child, rounds.done, rounds.questions)
                 rounds.go_on((yield Job(partial(run_tools, *called), partial(arun_tools, *called))))
         raise self._make_exhausted_error(rounds, catcher)
 
@@ -311,7 +311,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:
-                rounds.go_on(run_tools(answer, tools, child, rounds.done))
+                rounds.go_on(run_tools(answer, tools, child, rounds.done, rounds.questions))
         raise self._make_exhausted_error(rounds, TurnCatcher())
 
     async def _astream(
@@ -359,7 +359,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             if not runnable_here(rounds.answer, tools):
                 return
             with rounds.pausing() as answer:
-                rounds.go_on(await arun_tools(answer, tools, child, rounds.done))
+                rounds.go_on(await arun_tools(answer, tools, child, rounds.done, rounds.questions))
         raise self._make_exhausted_error(rounds, TurnCatcher())
 
     def batch(  # type: ignore[override]

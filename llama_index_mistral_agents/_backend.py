@@ -52,6 +52,9 @@ class Backend(Protocol):
     def with_engine(self, engine: LibraryEngine) -> Backend:
         """The same with another engine."""
 
+    def with_top_k(self, top_k: int) -> Backend:
+        """The same with another number of passages."""
+
 
 def clean_query(bundle: QueryBundle) -> str:
     """The question itself: without white space around it and without what RetrieverTool puts before it.

@@ -35,6 +35,10 @@ class ConversationBackend:
         """The same with another engine to fall back to."""
         return replace(self, fallback=self.fallback.with_engine(engine))
 
+    def with_top_k(self, top_k: int) -> ConversationBackend:
+        """The same with another number of passages."""
+        return replace(self, search=replace(self.search, top_k=top_k), fallback=self.fallback.with_top_k(top_k))
+
     def _collect_nodes(self, result: AgentSearchResult) -> Retrieved:
         report = RetrievalReport(
             mode="conversation",

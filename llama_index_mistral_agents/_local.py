@@ -49,6 +49,10 @@ class LocalBackend:
         """The same with another engine."""
         return replace(self, engine=engine)
 
+    def with_top_k(self, top_k: int) -> LocalBackend:
+        """The same with another number of passages."""
+        return replace(self, top_k=top_k)
+
     def _report_hits(self, hits: list[Hit], text: str) -> Retrieved:
         nodes = nodes_of(hits, self.unit)
         if self.normalise == "minmax":

@@ -15,14 +15,16 @@ from mistral_agents.retrieval.documents import (
 from mistral_agents.retrieval.passages import Passage
 from mistral_agents.retrieval.snapshot import Hit, StoredText, Unit
 
+TEMPLATES = ("text_template", "metadata_template", "metadata_separator")
+"""How LlamaIndex's documents and nodes write a text with its metadata."""
+
 
 def node_of(stored: StoredText, place: int) -> TextNode:
     """A chunk as a new node, with its document as SOURCE and its neighbours as PREVIOUS and NEXT."""
     chunk = stored.chunks[place]
     source = _make_source(stored.document, stored.document.ref_id)
     node = _make_node(chunk.id, stored.chunk_text(place), stored.document.metadata(chunk.page), source)
-    node.excluded_llm_metadata_keys = stored.document.list_hidden(HIDDEN_FROM_MODEL)
-    node.excluded_embed_metadata_keys = stored.document.list_hidden(HIDDEN_FROM_EMBEDDING)
+    dress(node, stored.document)
     node.start_char_idx, node.end_char_idx = chunk.start, chunk.end
     for relation, neighbour in (
         (NodeRelationship.PREVIOUS, stored.chunks[place - 1] if place > 0 else None),
@@ -31,6 +33,15 @@ def node_of(stored: StoredText, place: int) -> TextNode:
         if neighbour is not None:
             node.relationships[relation] = _make_related(neighbour)
     return node
+
+
+def dress(node: BaseNode, document: LibraryDocument) -> None:
+    """Let a node or document show of its metadata what the user's own did, and as that wrote it."""
+    node.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
+    node.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
+    for name, text in document.templates.items():
+        if name in TEMPLATES:
+            setattr(node, name, text)
 
 
 def store_node_of(stored: StoredText, place: int, *, is_flat: bool) -> TextNode:
@@ -60,8 +71,7 @@ def restored(node: BaseNode, document: LibraryDocument) -> BaseNode:
     page = node.metadata.get("page_label") if "page_label" not in document.attributes else None
     copy = node.model_copy(deep=True)
     copy.metadata = document.metadata(page)
-    copy.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
-    copy.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
+    dress(copy, document)
     copy.relationships[NodeRelationship.SOURCE] = _make_source(document, document.ref_id)
     return copy
 
@@ -89,8 +99,7 @@ def nodes_of(hits: list[Hit], unit: Unit) -> list[NodeWithScore]:
 def _make_whole(stored: StoredText) -> TextNode:
     document = stored.document
     node = _make_node(document.document_id, stored.text, document.metadata(), _make_source(document, document.ref_id))
-    node.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
-    node.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
+    dress(node, document)
     node.start_char_idx, node.end_char_idx = 0, len(stored.text)
     return node
 

@@ -219,6 +219,10 @@ class StoreBackend:
             raise ConfigurationError("This retriever searches a vector store; the other's engine has none.")
         return replace(self, engine=engine)
 
+    def with_top_k(self, top_k: int) -> StoreBackend:
+        """The same with another number of passages."""
+        return replace(self, top_k=top_k)
+
     def retrieve(self, bundle: QueryBundle, text: str) -> Retrieved:
         """Search."""
         return run(self._search(bundle, text))

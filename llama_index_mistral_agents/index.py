@@ -25,6 +25,7 @@ from typing_extensions import Self, Unpack
 
 from llama_index_mistral_agents._asking import refusing
 from llama_index_mistral_agents._chat import answering
+from llama_index_mistral_agents._nodes import TEMPLATES
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
@@ -471,6 +472,7 @@ def _make_source_document(document: Document) -> SourceDocument:
         document.metadata,
         document.excluded_llm_metadata_keys,
         document.excluded_embed_metadata_keys,
+        {name: text for name in TEMPLATES if (text := getattr(document, name)) != _USUAL[name]},
     )
 
 
@@ -493,6 +495,7 @@ def _refuse_options(options: dict[str, Any]) -> None:
         raise ConfigurationError(f"{name}= is no option of a library's index: {why}.")
 
 
+_USUAL = {name: Document.model_fields[name].default for name in TEMPLATES}
 _OPTIONS = _list_parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}
 _ELSEWHERE = {
     "transformations": "the service cuts files itself; for local search, give node_parser= to as_retriever()",

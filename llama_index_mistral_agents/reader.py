@@ -9,9 +9,10 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
 
+from llama_index_mistral_agents._nodes import dress
 from mistral_agents._api.arguments import uuid_text
 from mistral_agents.client import MistralAgents, choose_client
-from mistral_agents.retrieval.documents import HIDDEN_FROM_EMBEDDING, HIDDEN_FROM_MODEL, LibraryDocument
+from mistral_agents.retrieval.documents import LibraryDocument
 
 
 class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
@@ -106,10 +107,6 @@ def _is_chosen(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
 
 
 def _convert_document(document: LibraryDocument, text: str) -> Document:
-    return Document(
-        id_=document.ref_id,
-        text=text,
-        metadata=document.metadata(),
-        excluded_embed_metadata_keys=document.list_hidden(HIDDEN_FROM_EMBEDDING),
-        excluded_llm_metadata_keys=document.list_hidden(HIDDEN_FROM_MODEL),
-    )
+    made = Document(id_=document.ref_id, text=text, metadata=document.metadata())
+    dress(made, document)
+    return made

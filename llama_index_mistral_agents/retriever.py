@@ -28,7 +28,7 @@ from mistral_agents.retrieval.engine import LibraryEngine
 from mistral_agents.retrieval.events import SyncReport
 from mistral_agents.retrieval.search_indexes import FieldType
 from mistral_agents.retrieval.settings import OnEmpty, OnFailed, OnPending, Refresh, checked_library_ids
-from mistral_agents.retrieval.snapshot import Strategy, Unit
+from mistral_agents.retrieval.snapshot import Strategy, Unit, check_top_k
 
 
 class MistralLibraryRetriever(AskedRetriever):
@@ -149,10 +149,21 @@ class MistralLibraryRetriever(AskedRetriever):
         self.client = found
         self.library_ids = list(chosen.library_ids)
         self.mode = mode
-        self.similarity_top_k = chosen.similarity_top_k
+        self._top_k = chosen.similarity_top_k
         self._on_blank = on_blank
         self.engine: LibraryEngine = engine_for(self.client, chosen)
         self._backend: Backend = backend_for(self.client, self.engine, chosen)
+
+    @property
+    def similarity_top_k(self) -> int:
+        """Most passages to return; may be set, as of LlamaIndex's own retrievers."""
+        return self._top_k
+
+    @similarity_top_k.setter
+    def similarity_top_k(self, top_k: int) -> None:
+        check_top_k(top_k, "similarity_top_k")
+        self._top_k = top_k
+        self._backend = self._backend.with_top_k(top_k)
 
     # retrieval -------------------------------------------------------------------------------------------------
 

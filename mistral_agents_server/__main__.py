@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -97,6 +98,10 @@ def _word(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    return _word(text).strip().strip("[]").lower()
+
+
 def _key_file(text: str) -> str:
     try:
         key = _path(text).read_text(encoding="utf-8").strip()
@@ -113,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--port", type=_port, default=8484, help="port; 0 picks a free one (default: 8484)")
     build.add_argument("--data", type=_path, help="folder of the database and files; without it nothing is kept")
     build.add_argument(
-        "--host", type=_word, default="127.0.0.1", help="address to bind; not loopback needs a key of its own"
+        "--host", type=_host, default="127.0.0.1", help="address to bind; not loopback needs a key of its own"
     )
     own = build.add_mutually_exclusive_group()
     own.add_argument(
@@ -219,9 +224,9 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     return Settings(
         data=arguments.data,
         host=arguments.host,
-        api_key=own if own is not None else os.environ.get(API_KEY_VARIABLE) or None,
+        api_key=own if own is not None else os.environ.get(API_KEY_VARIABLE, "").strip() or None,
         model_url=arguments.model_url,
-        model_key=model if model is not None else os.environ.get(MODEL_KEY_VARIABLE) or None,
+        model_key=model if model is not None else os.environ.get(MODEL_KEY_VARIABLE, "").strip() or None,
         allow_code=arguments.allow_code,
         pages=arguments.pages,
         quotas=tuple(arguments.quota),
@@ -259,45 +264,63 @@ def main(argv: Sequence[str] | None = None) -> int:
         _fail(str(error))
     except OSError as error:
         _fail(_port_trouble(error, arguments.host, arguments.port))
-    try:
-        held = hold_folder(settings.data)
-        app = create_app(settings)
-    except ValueError as error:
-        _fail(str(error))
-    except (OSError, sqlite3.Error) as error:
-        _fail(f"the folder of --data, {arguments.data}, can't be used: {_reason(error)}")
-    url = base_url(settings.host, listener)
-    line = start_line(url, app.state.toolbox.code_description, arguments)
+    with ExitStack() as stack:
+        stack.callback(listener.close)
+        try:
+            stack.enter_context(hold_folder(settings.data))
+            app = create_app(settings)
+        except (ValueError, OSError, sqlite3.Error) as error:
+            _fail(_start_trouble(error, settings.data))
+        url = base_url(settings.host, listener)
+        line = start_line(url, app.state.toolbox.code_description, arguments)
 
-    def announce() -> None:
-        if arguments.ready_file is not None:
-            write_ready_file(arguments.ready_file, url)
-        print(line, flush=True)
+        def announce() -> None:
+            if arguments.ready_file is not None:
+                write_ready_file(arguments.ready_file, url)
+            print(line, flush=True)
 
-    def retire() -> None:
-        _remove_ready_file(arguments.ready_file)
+        def retire() -> None:
+            with suppress(OSError, ValueError):  # its folder may be gone, and something else may stand there by now
+                _remove_ready_file(arguments.ready_file)
 
-    with held:
         serve(app, listener, log_level=arguments.log_level, announce=announce, retire=retire)
     return 0
+
+
+def _start_trouble(error: Exception, data: Path | None) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    folder = f"the folder of --data, {data}," if data is not None else "a temporary folder"
+    return f"{folder} can't be used: {_reason(error)}"
 
 
 def _remove_ready_file(path: Path | None) -> None:
     """Take away what an earlier server left, or this one.
 
     Raises:
-        ValueError: the file can't be written.
+        ValueError: the file can't be written, or is no such file.
     """
     if path is None:
         return
     if not path.parent.is_dir():
         raise ValueError(f"--ready-file {path}: the folder {path.parent} is not there")
     try:
+        if not _may_replace(path):
+            raise ValueError(f"--ready-file {path} holds something else than an address; name another file")
         path.unlink(missing_ok=True)
         path.touch()
         path.unlink()
     except OSError as error:
         raise ValueError(f"--ready-file {path} can't be written: {_reason(error)}") from error
+
+
+def _may_replace(path: Path) -> bool:
+    """Whether nothing is there, or what a server left; a device, a pipe or a file of the user's is none."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return False
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        return file.read(7) in (b"", b"http://")
+    return True
 
 
 def _port_trouble(error: OSError, host: str, port: int) -> str:

@@ -18,6 +18,9 @@ class Database:
 
     Args:
         path: the file, made when missing. ``":memory:"`` keeps everything in memory.
+
+    Raises:
+        sqlite3.Error: it is no database, is damaged, is held by another program, or can't be written.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -26,6 +29,10 @@ class Database:
         weakref.finalize(self, self._connection.close)  # where it is dropped without having been closed
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
+        with self.transaction():  # what can't be written is told now, not by the first request
+            [fault] = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if fault != "ok":
+            raise sqlite3.DatabaseError(f"the database is damaged ({fault}): move {Path(path).name} away to begin anew")
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Run one statement and return its rows (an empty list when it has none)."""
@@ -44,10 +51,11 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite ends it itself where the disk is full
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file. The object can't be used afterwards."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mistral_agents_server.dialect import WITHOUT_STREAM, Dialect, Dialects, Negotiation
 from mistral_agents_server.errors import ApiError, rate_limited, server_failure
@@ -49,6 +49,27 @@ def chat_body(request: ChatRequest) -> Wire:
     return body
 
 
+def _split_url(url: str) -> SplitResult:
+    """The parts of a model's URL.
+
+    Raises:
+        ValueError: it is none, or has what would not be sent; what may be a password is not shown.
+    """
+    shown = repr(url.rpartition("@")[2].partition("?")[0])
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"the model URL {shown} can't be read") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"a model URL begins with http:// or https://, not {shown}")
+    if "@" in parts.netloc:
+        raise ValueError(f"a user name or password in the model URL {shown} is not sent: give --model-key-file")
+    if parts.query or parts.fragment:
+        raise ValueError(f"a model URL ends with its path, without a query or fragment: {shown}")
+    return parts
+
+
 class Endpoint:
     """Asks a chat endpoint and passes its answer on as it comes.
 
@@ -61,22 +82,16 @@ class Endpoint:
     cites = False
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 300.0) -> None:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError(f"the model URL {url!r} can't be read: {error}") from error
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError(f"a model URL begins with http:// or https://, not {url!r}")
+        parts = _split_url(url)
         self._secure = parts.scheme == "https"
-        self._host, self._port = host, port
+        self._host, self._port = parts.hostname or "", parts.port
         path = parts.path.rstrip("/")
         self._path = path if path.endswith("/chat/completions") else f"{path}/chat/completions"
         self._headers = {"Content-Type": "application/json"}
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
         self._timeout = timeout
-        self._dialects = Dialects(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}")
+        self._dialects = Dialects(f"{parts.scheme}://{parts.netloc}{path}")
 
     def label(self, model: str) -> str:
         """The model's own name: it does the thinking."""

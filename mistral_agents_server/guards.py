@@ -1,7 +1,8 @@
 """What every request must show before it is looked at.
 
 A page in a browser on this machine can reach a loopback port. It can't set `Authorization` or send JSON without a CORS
-preflight, which is never granted here, and a foreign name that resolves to loopback shows in `Host`.
+preflight, which is never granted here, and a foreign name that resolves to loopback shows in `Host`. Off loopback a
+machine has names that nobody here can know, and a key of its own, which such a page does not have: there any is served.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._names = LOOPBACK_NAMES | {settings.host}
+        self._names = LOOPBACK_NAMES if settings.host in LOOPBACK_NAMES else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a good request on; answer a bad one with its error."""
@@ -93,7 +94,8 @@ class Guard:
         await self._app(scope, _counted(receive, headers), named)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        if _host_name(headers.get("host", "")) not in self._names:
+        name = _host_name(headers.get("host", ""))
+        if not name or (self._names is not None and name not in self._names):
             raise _refused(403, "This host name is not served here.")
         if scope["path"] != HEALTH_PATH and not scope["path"].startswith(SIGNED_PATH):
             self._check_key(headers.get("authorization", ""))

@@ -44,12 +44,15 @@ def check_quotas(limits: Sequence[Quota], connector_functions: Sequence[str] = (
     """Check that each limit is one of something that is counted.
 
     Raises:
-        ValueError: nothing of that name is counted here.
+        ValueError: nothing of that name is counted here, or a tool has two limits.
     """
     known = {*_SHOWN_PER_MINUTE, *_ALSO_COUNTED, *connector_functions}
     for limit in limits:
         if limit.tool not in known:
             raise ValueError(f"a quota of {limit.tool} would limit nothing; there are {', '.join(sorted(known))}")
+    tools = [limit.tool for limit in limits]
+    if twice := sorted({tool for tool in tools if tools.count(tool) > 1}):
+        raise ValueError(f"there are two quotas of {', '.join(twice)}; give each tool one")
 
 
 class QuotaBook:

@@ -135,6 +135,9 @@ class Settings:
         if self.host not in LOOPBACK_NAMES and not self.api_key:
             why = "anyone who reaches that address could use it"
             raise ValueError(f"binding to {self.host} needs an api_key (--api-key-file FILE): {why}")
+        for name, key in (("api_key", self.api_key), ("model_key", self.model_key)):
+            if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+                raise ValueError(f"the {name} has blanks, line ends or letters beyond ASCII, which no header can carry")
         if self.max_turns < 1:
             raise ValueError(f"max_turns must be at least 1, not {self.max_turns}")
 

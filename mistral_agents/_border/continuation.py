@@ -411,10 +411,21 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
     return replace(again, undecided=left)
 
 
-def find_paused_turn(history: History, inputs: Inputs | None) -> Turn | None:
-    """The last turn of a history, where it is the answer to these inputs and functions are all that it waits for."""
+def find_paused_turn(
+    history: History, inputs: Inputs | None, *, functions: bool = True, rules: bool = False
+) -> Turn | None:
+    """The last turn of a history, where it is the answer to these inputs and waits only for what is answered here.
+
+    Args:
+        history: The history.
+        inputs: What is said once more.
+        functions: Whether calls of functions are answered here.
+        rules: Whether hosted calls are decided about here.
+    """
     found = find_last_turn(history.conversation_id, history.entries, inputs) if history.open_calls else None
-    return found if found is not None and found.function_calls and not found.pending_confirmations else None
+    if found is None or (found.function_calls and not functions) or (found.pending_confirmations and not rules):
+        return None
+    return found
 
 
 def _find_waiting(position: Position, history: History | None, anchor: Item | None) -> list[FunctionCall]:

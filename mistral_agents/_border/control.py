@@ -8,8 +8,11 @@ A function may also give such a wish instead of a result: a command to a graph, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from mistral_agents.errors import ConfigurationError
@@ -64,6 +67,105 @@ def refuse_command(name: str, what: str) -> NoReturn:
 
 def _is_one_of(value: object, kinds: Mapping[str, Collection[str]]) -> bool:
     return any(kind.__name__ in kinds.get(kind.__module__.partition(".")[0], ()) for kind in type(value).__mro__)
+
+
+# Answers of people ---------------------------------------------------------------------------------------------------
+
+_ANSWERS = "__pregel_scratchpad"
+"""Where LangGraph's config holds what people answered to the questions of a node, and counts its questions."""
+
+
+@dataclass(slots=True)
+class Questions:
+    """What functions and rules of an exchange asked people, in a graph that they pause for it.
+
+    A graph that goes on runs its node again, and the first question of that run gets the first answer. Functions that
+    are done are not run again, so their answers are passed over: else a question would get the answer to another one.
+
+    Attributes:
+        settled: How many answers functions have used that are done.
+        passed: Whether these were passed over in this run.
+    """
+
+    settled: int = 0
+    passed: bool = True
+
+    def resume(self) -> None:
+        """The run goes on in a new one of the node."""
+        self.passed = False
+
+    def begin(self, config: Mapping[str, Any] | None = None) -> Inquiry | None:
+        """Before functions are run: where they go on with answers, how; None where there are none.
+
+        Args:
+            config: The config of the run; None reads that of the context.
+        """
+        known = config if config is not None else _read_context()
+        held = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
+        if known is None or held is None or not (held.resume or held.get_null_resume(False) is not None):
+            self.settled, self.passed = 0, True
+            return None
+        for _ in range(0 if self.passed else self.settled):
+            held.interrupt_counter()
+        self.passed = True
+        return Inquiry(self, known, held)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While code of the user runs that may ask; at its end all that it asked is answered."""
+        inquiry = self.begin()
+        if inquiry is None:
+            yield
+            return
+        with inquiry.applied():
+            yield
+        inquiry.settle()
+
+
+class Inquiry:
+    """Functions that go on with the answers of people. They run one by one, since the order of questions counts.
+
+    Attributes:
+        config: The config that they are to be run with.
+    """
+
+    def __init__(self, questions: Questions, config: Mapping[str, Any], held: Any) -> None:
+        self._questions = questions
+        self._count = held.interrupt_counter
+        self._asked = 0
+        counting = replace(held, interrupt_counter=self._count_question)
+        self.config: dict[str, Any] = {**config, "configurable": {**config["configurable"], _ANSWERS: counting}}
+
+    def _count_question(self) -> int:
+        self._asked += 1
+        number: int = self._count()
+        return number
+
+    def settle(self) -> None:
+        """A function came to its end: all that it asked was answered."""
+        self._questions.settled += self._asked
+        self._asked = 0
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Its config as that of the context."""
+        variable = _find_context()
+        token = variable.set(self.config)
+        try:
+            yield
+        finally:
+            variable.reset(token)
+
+
+def _find_context() -> Any:
+    """Where LangChain keeps the config of a context; None where nobody imported it."""
+    return getattr(sys.modules.get("langchain_core.runnables.config"), "var_child_runnable_config", None)
+
+
+def _read_context() -> Mapping[str, Any] | None:
+    variable = _find_context()
+    found: Mapping[str, Any] | None = variable.get() if variable is not None else None
+    return found
 
 
 async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

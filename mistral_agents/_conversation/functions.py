@@ -17,7 +17,7 @@ from mistral_agents._border.calls import (
     make_result_entry,
     parse_call_arguments,
 )
-from mistral_agents._border.control import call_in_thread, check_result, is_steering
+from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
@@ -78,9 +78,14 @@ async def _await(value: Any) -> Any:
 
 
 def run_functions(
-    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
+    calls: Sequence[FunctionCall],
+    functions: Functions,
+    results: Results | None = None,
+    questions: Questions | None = None,
 ) -> list[EntryWithFiles]:
     """The results of all calls, in their order; several run at once, in threads that see the caller's context.
+
+    Where they go on with answers of people, they run one by one.
 
     An unreadable call is not run; it, an unknown function and one that raises give an error result.
 
@@ -88,15 +93,18 @@ def run_functions(
         calls: The calls of a complete turn.
         functions: The functions by name.
         results: Known results, which are not made again; new ones are put in as they come.
+        questions: What functions of the exchange asked people.
 
     Raises:
         BaseException: What steers a run (an interrupt of a graph, cancellation, `KeyboardInterrupt`).
     """
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    if len(missing) < 2:
+    asked = questions if questions is not None else Questions()
+    if len(missing) < 2 or asked.begin() is not None:
         for call in missing:
-            done[call.tool_call_id] = _run_function(call, functions)
+            with asked.asking():
+                done[call.tool_call_id] = _run_function(call, functions)
     else:
         _run_together(missing, functions, done)
     return [done[call.tool_call_id] for call in calls]
@@ -137,11 +145,20 @@ async def _arun_function(call: FunctionCall, functions: Functions) -> EntryWithF
 
 
 async def arun_functions(
-    calls: Sequence[FunctionCall], functions: Functions, results: Results | None = None
+    calls: Sequence[FunctionCall],
+    functions: Functions,
+    results: Results | None = None,
+    questions: Questions | None = None,
 ) -> list[EntryWithFiles]:
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
+    asked = questions if questions is not None else Questions()
+    if asked.begin() is not None:
+        for call in missing:
+            with asked.asking():
+                done[call.tool_call_id] = await _arun_function(call, functions)
+        missing = []
     found = await asyncio.gather(
         *(_arun_function(call, functions) for call in missing), return_exceptions=len(missing) > 1
     )

@@ -13,13 +13,15 @@ from mistral_agents._api.records import Document, State, state_of
 from mistral_agents._turn.content import parse_time
 
 Metadata = dict[str, Any]
-REF_ID, REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING = (
+REF_ID, REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING, TEMPLATES = (
     "ref_doc_id",
     "ref_doc_hash",
     "excluded_llm_metadata_keys",
     "excluded_embed_metadata_keys",
+    "node_templates",
 )
-"""Attributes of documents made of a framework's own: its id and hash, and the keys that it keeps from whom."""
+"""Attributes of documents made of a framework's own: its id and hash, the keys that it keeps from whom, and how it
+writes texts with their metadata."""
 SYNC_PATH, SYNC_HASH, SYNC_SOURCE, SYNC_PATTERNS, SYNC_KEYS = (
     "sync_path",
     "sync_sha256",
@@ -44,7 +46,7 @@ KEPT_BACK = (*HIDDEN, "file_type")
 RESERVED = frozenset({"library_id", "document_id", "source"})
 """Metadata that only we can give; a user's own value of such a name would hide which document was found."""
 INTERNAL = frozenset(
-    {REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING, SYNC_HASH, SYNC_SOURCE, SYNC_PATTERNS, SYNC_KEYS}
+    {REF_HASH, HIDDEN_FROM_MODEL, HIDDEN_FROM_EMBEDDING, TEMPLATES, SYNC_HASH, SYNC_SOURCE, SYNC_PATTERNS, SYNC_KEYS}
 )
 """Attributes of our own bookkeeping: part of no metadata, prompt or embedding."""
 PREFIX = "attr_"
@@ -137,6 +139,13 @@ class LibraryDocument:
         own = self.attributes.keys() - {REF_ID, SYNC_PATH}
         named = self.attributes.get(kind, [])
         return [*(key for key in KEPT_BACK if key not in own), *(key for key in named if isinstance(key, str))]
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """How the framework's document writes texts with their metadata, by its own names; empty for its usual way."""
+        found = self.attributes.get(TEMPLATES)
+        pairs = (line.partition("=") for line in found) if isinstance(found, list) else ()
+        return {name: text for name, mark, text in pairs if mark}
 
     def expired(self, now: datetime) -> bool:
         """Whether the service has deleted it by now."""

@@ -30,6 +30,7 @@ from mistral_agents.retrieval.documents import (
     REF_ID,
     RESERVED,
     SYNC_PATH,
+    TEMPLATES,
     LibraryDocument,
 )
 
@@ -55,6 +56,7 @@ class SourceDocument:
         metadata: The user's values; a None counts as none, since the service keeps none.
         hidden_from_model: Keys of metadata that no prompt shows.
         hidden_from_embedding: Keys of metadata that no embedding holds.
+        templates: How it writes texts with their metadata, by the framework's names, where that is not its usual way.
     """
 
     key: str
@@ -63,6 +65,7 @@ class SourceDocument:
     metadata: Mapping[str, Any]
     hidden_from_model: Sequence[str] = ()
     hidden_from_embedding: Sequence[str] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
 
     def find_faults(self) -> Iterator[str]:
         """What a library can't keep of it."""
@@ -82,6 +85,7 @@ class SourceDocument:
         hidden = {
             HIDDEN_FROM_MODEL: list(self.hidden_from_model),
             HIDDEN_FROM_EMBEDDING: list(self.hidden_from_embedding),
+            TEMPLATES: [f"{name}={text}" for name, text in self.templates.items()],
         }
         known: JsonDict = {REF_ID: self.key, REF_HASH: self.digest}
         listed = {key: list(value) if isinstance(value, tuple) else value for key, value in self._own().items()}

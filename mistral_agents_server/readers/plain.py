@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from unicodedata import category
+from unicodedata import category, name
 
 from mistral_agents_server.readers import UnreadableError
 
@@ -34,10 +34,25 @@ _LATIN = ("iso8859-1", "iso8859-15")
 """Western texts in these are read as Windows-1252, which browsers take them for."""
 _LAST_LATIN = "\u02ff"
 _NO_OLD_TEXT = re.compile("[\x80-\x9f]")
+_END_OF_DOS = b"\x1a"
+_HALVES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
+_PART_OF_UTF8 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_CUT = re.compile(rb"[\xc2-\xf4]\Z")
+_LEAST_CERTAIN = 0.15
+"""Damaged UTF-8 looks like other encodings with a certainty below it."""
+_SAMPLED_BYTES = 4096
+_READABLE = re.compile(rb"[\t\n\r -/1-~]")
+"""What most bytes of texts are that are no UTF-16; there the letters of Japanese have the byte `0`."""
+_MOST = 0.75
+_FIRST_SIGN = "\u2000"
+_SIGN_IN_WORD = re.compile(
+    r"(?<=[^\W\d_])[\ufffd\u00a1-\u00a9\u00ab-\u00b3\u00b6\u00b8\u00b9\u00bb-\u00bf†‡‰‹›“”„‚ˆ˜™€]+(?=[^\W\d_])"
+)
+_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def decode(data: bytes) -> str:
-    """The text that bytes stand for.
+    """The text that bytes stand for, without the colours of a terminal.
 
     By their byte order mark; else as UTF-8 or UTF-16, where single bytes may be damaged; else in the encoding that
     the text looks like.
@@ -48,18 +63,29 @@ def decode(data: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _require_text(data.decode(encoding, "replace"))
-    kept = data.replace(b"\0", b"")
+    return _require_text(_decode_unmarked(data))
+
+
+def _decode_unmarked(data: bytes) -> str:
+    kept = data.replace(b"\0", b"").rstrip(_END_OF_DOS)
     if data.count(0) > len(data) * _FEW_NULS and not _is_narrow(data, kept):
-        return _require_text(data.decode(_wide_encoding(data), "replace"))
-    text = kept.decode("utf-8", "replace")
+        return data.decode(_wide_encoding(data), "replace")
+    text = _join_halves(kept).decode("utf-8", "replace")
     if text.isascii() and any(mark in kept for mark in _SHIFTED):
-        return _require_text(kept.decode("iso2022_jp", "replace"))
-    is_doubtful = text.isascii() or not _was_utf8(text, certain=True)
-    if is_doubtful and _CONTROLS.search(kept if text.isascii() else data) and (wide := _wide_text(data)) is not None:
+        return kept.decode("iso2022_jp", "replace")
+    if _was_utf8(text, certain=True) and not text.isascii():
+        return _mend_lines(kept, text)
+    if (
+        _CONTROLS.search(kept if text.isascii() else data.rstrip(_END_OF_DOS))
+        and (wide := _wide_text(data)) is not None
+    ):
         return wide
-    if not _was_utf8(text):
-        text = kept.decode(_guess_encoding(kept), "replace")
-    return _require_text(text)
+    if text.isascii():
+        return text
+    encoding, confidence = _guess_encoding(kept)
+    if _was_utf8(text) and confidence < _LEAST_CERTAIN:
+        return _mend_lines(kept, text)
+    return kept.decode(encoding, "replace")
 
 
 def _is_narrow(data: bytes, kept: bytes) -> bool:
@@ -71,6 +97,19 @@ def _is_narrow(data: bytes, kept: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _join_halves(data: bytes) -> bytes:
+    """UTF-8 whose emoji are written as two halves of three bytes each (CESU-8), as Java and Oracle do, as it should be.
+
+    Half a one becomes U+FFFD.
+    """
+
+    def join(found: re.Match[bytes]) -> bytes:
+        halves = found[0].decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
+        return halves.decode("utf-16", "replace").encode()
+
+    return _HALVES.sub(join, data)
 
 
 def _was_utf8(text: str, certain: bool = False) -> bool:
@@ -87,47 +126,90 @@ def _was_utf8(text: str, certain: bool = False) -> bool:
     return whole >= damaged * (_MANY if certain else 1)
 
 
+def _mend_lines(data: bytes, text: str) -> str:
+    """UTF-8 in which some lines are of an older encoding, as logs and tables have that were joined from others."""
+    if "\ufffd" not in text:
+        return text
+    lines = [_join_halves(line) for line in data.split(b"\n")]
+    older = {number for number, line in enumerate(lines) if _is_older(line, is_last=number == len(lines) - 1)}
+    if not older:
+        return text
+    encoding, _ = _guess_encoding(b"\n".join(lines[number] for number in sorted(older)))
+    return "\n".join(
+        line.decode(encoding if number in older else "utf-8", "replace") for number, line in enumerate(lines)
+    )
+
+
+def _is_older(line: bytes, *, is_last: bool) -> bool:
+    """Whether a line can't be UTF-8 and has nothing of it: no character of several bytes, and no part of one."""
+    if line.isascii() or _PART_OF_UTF8.search(line) or (is_last and _CUT.search(line)):
+        return False
+    return "\ufffd" in line.decode("utf-8", "replace")
+
+
 def _wide_encoding(data: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark: the zero bytes of Latin letters and spaces stand in the same places."""
+    """UTF-16 or UTF-32 without a mark: by the zero bytes of Latin letters; else its letters are of fewer scripts."""
     zeros = [data[place::4].count(0) for place in range(4)]
     if min(zeros[0], zeros[1]) > len(data) // 8:
         return "utf-32-be"
     if min(zeros[2], zeros[3]) > len(data) // 8:
         return "utf-32-le"
-    return "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
+    costs = {"utf-16-le": zeros[0] + zeros[2], "utf-16-be": zeros[1] + zeros[3]}
+    if sum(zeros) <= len(data) // 4:
+        sample = data[:_SAMPLED_BYTES]
+        return min(costs, key=lambda order: (_count_scripts(sample.decode(order, "replace")), costs[order]))
+    return min(costs, key=lambda order: costs[order])
+
+
+def _count_scripts(text: str) -> int:
+    """Of how many scripts the letters and signs are; what is no character at all counts as a script of its own."""
+    kinds = {character: category(character)[0] for character in {*text} if character not in "\n\r\t\f\v"}
+    return len({name(one, one).split(" ", 1)[0] for one, kind in kinds.items() if kind in "LMSC"})
 
 
 def _wide_text(data: bytes) -> str | None:
     """UTF-16 without a mark, of a script whose letters have no zero bytes: each of its characters is one of a text.
 
-    Bytes of other encodings, taken by twos, hardly ever give letters alone; ASCII does, but it has no control bytes.
+    Bytes of other encodings, taken by twos, hardly ever give letters alone. Those of ASCII do, of Chinese; where they
+    hide an alphabet, its letters come before those signs.
     """
-    for encoding in ("utf-16-le", "utf-16-be"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if len(text) >= _LEAST_WIDE and all(c in "\n\r\t\f" or category(c)[0] in "LMNPSZ" for c in text):
-            return text
-    return None
+    try:
+        text = data.decode(_wide_encoding(data))
+    except UnicodeDecodeError:
+        return None
+    if len(text) < _LEAST_WIDE or not all(c in "\n\r\t\f" or category(c)[0] in "LMNPSZ" for c in text):
+        return None
+    if data.isascii():
+        return text if sum(c < _FIRST_SIGN for c in text) > len(text) * _MOST else None
+    return text if len(_READABLE.findall(data)) < len(data) * _MOST else None
 
 
-def _guess_encoding(data: bytes) -> str:
+def _guess_encoding(data: bytes) -> tuple[str, float]:
+    """The encoding that bytes look like, and how certain that is."""
     import chardet
 
     eras, sample = chardet.EncodingEra, data[:_GUESSED_BYTES]
     guess = chardet.detect(sample, encoding_era=eras.MODERN_WEB)
-    if len(data) >= _LEAST_OLD:
-        older = chardet.detect(sample, encoding_era=eras.MODERN_WEB | eras.LEGACY_ISO | eras.DOS)
-        name = older["encoding"]
-        if (
-            older["confidence"] > guess["confidence"]
-            and name not in (None, *_LATIN)
-            and _is_likely(sample.decode(name, "replace"))
-        ):
-            guess = older
-    encoding = guess["encoding"]
-    return encoding if encoding is not None and guess["confidence"] >= _LEAST_CONFIDENCE else "cp1252"
+    older = chardet.detect(sample, encoding_era=eras.MODERN_WEB | eras.LEGACY_ISO | eras.DOS)
+    if (
+        len(data) >= _LEAST_OLD
+        and older["confidence"] > guess["confidence"]
+        and older["encoding"] not in (None, *_LATIN)
+        and _is_likely(sample.decode(older["encoding"], "replace"))
+    ):
+        guess = older
+    if guess["encoding"] is not None and guess["confidence"] >= _LEAST_CONFIDENCE:
+        return guess["encoding"], guess["confidence"]
+    if _SIGN_IN_WORD.search(sample.decode("cp1252", "replace")):  # as no Western text has them
+        for encoding, confidence in ((one["encoding"], one["confidence"]) for one in (guess, older)):
+            if encoding is not None and _has_words(sample.decode(encoding, "replace")):
+                return encoding, confidence
+    return "cp1252", guess["confidence"]
+
+
+def _has_words(text: str) -> bool:
+    """Whether a text in one of the older encodings has nothing but letters in its words."""
+    return "\ufffd" not in text and _is_likely(text) and not _SIGN_IN_WORD.search(text)
 
 
 def _is_likely(text: str) -> bool:
@@ -154,6 +236,7 @@ def show_escapes(text: str) -> str:
 
 
 def _require_text(text: str) -> str:
+    text = _COLOUR.sub("", text.lstrip("\ufeff"))
     if len(_NO_TEXT.findall(text)) > max(1, len(text) * _MOST_NO_TEXT):
         raise UnreadableError("it is a binary file of an unknown kind")
     return text

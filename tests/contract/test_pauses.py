@@ -20,7 +20,7 @@ from langgraph.types import Command, interrupt
 
 from langchain_mistral_agents import MistralAgentRunnable
 from langchain_mistral_agents._rounds import PAUSED
-from mistral_agents import Conversation
+from mistral_agents import Conversation, WebSearch
 from tests.contract.conftest import World
 from tests.support.scripted import call, calls, say
 
@@ -193,3 +193,101 @@ def test_a_conversation_goes_on_after_a_pause(way: str, world: World, renewed: b
     assert go(Command(resume="yes"))["messages"][-1].text == "Paid."
     assert till.paid == [5]
     assert len(world.mind.requests) == 2
+
+
+class Approvals:
+    """A function that asks people about each payment, and what they said."""
+
+    def __init__(self, questions: int) -> None:
+        self.questions = questions
+        self.said: dict[int, list[Any]] = {}
+        self.noted: list[int] = []
+
+    def pay(self, amount: int) -> str:
+        """Pay an amount."""
+        self.said[amount] = [interrupt(f"{amount}, {number}") for number in range(self.questions)]
+        return "paid"
+
+    def log(self, amount: int) -> str:
+        """Note an amount."""
+        self.noted.append(amount)
+        return "noted"
+
+
+TOGETHER = [calls(call("log", {"amount": 1}), call("pay", {"amount": 5}), call("pay", {"amount": 7})), say("Done.")]
+ONE_BY_ONE = [call("pay", {"amount": 5}), call("log", {"amount": 1}), call("pay", {"amount": 7}), say("Done.")]
+
+
+@each_call
+@pytest.mark.parametrize("script", [TOGETHER, ONE_BY_ONE], ids=["in one turn", "in several turns"])
+@pytest.mark.parametrize("questions", [1, 2])
+@pytest.mark.parametrize("surface", ["runnable", "conversation"])
+@pytest.mark.parametrize("node_asks", [False, True])
+def test_each_question_gets_its_own_answer(
+    way: str, script: Any, questions: int, surface: str, node_asks: bool, world: World
+) -> None:
+    """A yes to one payment is no yes to the next, whoever asked before, and no function runs twice."""
+    if way.startswith("a") and not TASKS_HAVE_CONTEXTS:
+        pytest.skip("Python 3.10 hands no context to tasks")
+    till: Any = Approvals(questions)
+    if surface == "runnable":
+        ask = ask_runnable(way, world, till)
+    else:
+        functions = {"pay": till.pay, "log": till.log}
+        talk = Conversation(world.client, model="m", tools=[PAY, LOG], functions=functions)
+        ask = ask_conversation(way, lambda: talk)
+
+    def asking(messages: Any, config: Any) -> Any:
+        return (interrupt("node") if node_asks else None, ask(messages, config))[1]
+
+    go = graph(way, asking)
+    world.mind.script(*script)
+    output, asked = go({"messages": "Pay 5."}), []
+    while output.get("__interrupt__"):
+        [question] = output["__interrupt__"]
+        asked.append(question.value)
+        output = go(Command(resume=f"to {question.value}"))
+    wanted = {amount: [f"{amount}, {number}" for number in range(questions)] for amount in (5, 7)}
+    assert asked == [*(["node"] if node_asks else []), *wanted[5], *wanted[7]]
+    assert till.said == {amount: [f"to {each}" for each in about] for amount, about in wanted.items()}
+    assert till.noted == [1]
+    assert output["messages"][-1].text.endswith("Done.")
+    assert len(world.mind.requests) == len(script)
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", *(["ainvoke", "astream"] if TASKS_HAVE_CONTEXTS else [])])
+@pytest.mark.parametrize("renewed", [False, True], ids=["the same object", "by its id"])
+@pytest.mark.parametrize("word", ["yes", "no"])
+def test_a_rule_may_ask_people_too(way: str, world: World, renewed: bool, word: str) -> None:
+    """What a person says of a hosted tool reaches the service; the turn that asked for it is not paid again."""
+    till: Any = Approvals(0 if renewed else 1)
+    ruled: list[Any] = []
+    kept: list[Conversation] = []
+
+    def rule(waiting: Any) -> bool:
+        ruled.append(interrupt(waiting.name))
+        return bool(ruled[-1] == "yes")
+
+    def talk() -> Conversation:
+        options: Any = {"functions": {"pay": till.pay}, "confirm": rule}
+        if kept and renewed:
+            kept.append(Conversation(world.client, conversation_id=kept[0].conversation_id, **options))
+        elif not kept:
+            tools = [WebSearch(requires_confirmation=True), PAY]
+            kept.append(Conversation(world.client, model="m", tools=tools, **options))
+        return kept[-1]
+
+    go = graph(way, ask_conversation(way, talk))
+    world.mind.script(call("web_search", {"query": "x"}), call("pay", {"amount": 5}), say("Done."))
+    [asked] = go({"messages": "Pay 5."})["__interrupt__"]
+    output = go(Command(resume=word))
+    assert asked.value == "web_search"
+    assert ruled == [word]
+    assert [
+        body["tool_confirmations"][0]["confirmation"] for _, body in world.turns if "tool_confirmations" in body
+    ] == ["allow" if word == "yes" else "deny"]
+    if not renewed:
+        output = go(Command(resume="fine"))
+        assert till.said == {5: ["fine"]}
+    assert output["messages"][-1].text == "Done."
+    assert len(world.mind.requests) == 3

@@ -112,6 +112,17 @@ def test_results_are_equal_and_fresh_each_time(make: Make, retrieve: Callable[..
     assert not {id(node.node) for node in first} & {id(node.node) for node in second}
 
 
+def test_how_many_are_wanted_may_be_changed(make: Make, retrieve: Callable[..., Any]) -> None:
+    """As of LlamaIndex's own retrievers; `engine.retriever.similarity_top_k = 3` is a habit."""
+    retriever = make(similarity_top_k=5)
+    found = retrieve(retriever)
+    retriever.similarity_top_k = 1
+    assert shape(retrieve(retriever)) == shape(found)[:1]
+    with pytest.raises(ConfigurationError, match="similarity_top_k"):
+        retriever.similarity_top_k = 0
+    assert retriever.similarity_top_k == 1
+
+
 def test_sync_equals_async(make: Make) -> None:
     async def both() -> None:
         one, other = make(), make()

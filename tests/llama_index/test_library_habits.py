@@ -80,6 +80,20 @@ def test_prompts_and_embeddings_see_what_the_user_shows_them(service: LibrarySer
             assert internal not in read
 
 
+def test_a_document_is_written_as_the_user_wants_it_written(service: LibraryService) -> None:
+    """LlamaIndex's own guide of documents sets these three; its nodes take them over."""
+    templates = {"text_template": "<{metadata_str}> {content}", "metadata_template": "{key}={value}"}
+    given = Document(text="The pump.", id_="t", metadata={"year": 2025}, metadata_separator=";", **templates)
+    index = made(service, given)
+    [node] = [one.node for one in index.as_retriever().retrieve("pump")]
+    [document] = MistralLibraryReader(index.library_id, client=index.client).load_data()
+    for found in (node, document):
+        assert found.get_content(MetadataMode.LLM) == "<file_name=t.txt;year=2025> The pump."
+        assert not {"node_templates", *templates} & found.metadata.keys()
+    [usual] = texts(made(service, Document(text="A pump.", id_="u")))
+    assert usual == "A pump."
+
+
 def test_nothing_internal_reaches_a_prompt_after_a_folder_sync(index: MistralLibraryIndex, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("pump")
     index.sync_dir(tmp_path, attributes={"team": "x"}, wait=True)

@@ -139,10 +139,32 @@ def test_a_key_file_holds_one_key(tmp_path, text):
         (["--model-key", "k"], "--model-url"),
         (["--ready-file", "/proc/ready"], "/proc/ready"),
         (["--connectors", "tests.support.connectors:TWICE"], "meteo"),
+        (["--quota", "tokens=1/minute", "--quota", "tokens=2/minute"], "tokens"),
+        (["--api-key", "two words"], "api_key"),
+        (["--api-key", "clé"], "api_key"),
+        (["--model-url", "http://127.0.0.1:1", "--model-key", "a\nb"], "model_key"),
+        (["--model-url", "http://127.0.0.1:1/v1?tenant=a"], "query"),
+        (["--model-url", "http://user:pass@127.0.0.1:1"], "--model-key-file"),
     ],
 )
 def test_a_wrong_command_line_ends_with_a_sentence(line, named):
     assert named in refused("--port", "0", *line)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:pass@h:port", "http://u:pa#pass@h", "ftp://u:pass@h", "u:pass@h", "http://h:x?pass"]
+)
+def test_a_refused_address_of_a_model_shows_no_password(url, capsys):
+    with pytest.raises(SystemExit):
+        main(["--port", "0", "--model-url", url])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "model URL" in said
+    assert "pass" not in said
+
+
+def test_an_address_may_be_written_with_brackets_and_in_capitals():
+    assert settings_from(parser().parse_args(["--host", "[::1]"])).host == "::1"
+    assert settings_from(parser().parse_args(["--host", "LOCALHOST"])).host == "localhost"
 
 
 def test_models_and_words_of_guardrails_are_read_from_the_command_line():
@@ -224,7 +246,7 @@ def test_help_and_version_need_no_packages():
 
 def test_the_ready_file_has_the_address_as_long_as_requests_are_taken(tmp_path):
     ready = tmp_path / "ready"
-    ready.write_text("left by a server that was killed")
+    ready.write_text("http://127.0.0.1:1\n")  # left by a server that was killed
     process, line = started("--ready-file", ready, "--log-level", "info")
     try:
         url = ready.read_text().strip()  # it is there before the line is
@@ -235,6 +257,35 @@ def test_the_ready_file_has_the_address_as_long_as_requests_are_taken(tmp_path):
         _, errors = ended(process)
     assert not ready.exists()
     assert "GET /health" in errors
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "text", "folder"])
+def test_what_is_no_ready_file_is_left_alone(tmp_path, capsys, kind):
+    """Such as /dev/null or /dev/stdout, which root can delete, or a file of the user's."""
+    place, text = tmp_path / "there", tmp_path / "text"
+    text.write_text("of the user")
+    made = {
+        "pipe": lambda: os.mkfifo(place),
+        "link": lambda: place.symlink_to(text),
+        "text": lambda: place.write_text("of the user"),
+        "folder": place.mkdir,
+    }
+    made[kind]()
+    before = place.lstat()
+    with pytest.raises(SystemExit) as ended_with:
+        main(["--port", "0", "--ready-file", str(place)])
+    assert ended_with.value.code == 2
+    assert str(place) in capsys.readouterr().err
+    assert (place.lstat().st_ino, place.lstat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_a_ready_file_whose_folder_is_gone_does_not_disturb_the_end(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    process, _ = started("--ready-file", folder / "ready")
+    (folder / "ready").unlink()
+    folder.rmdir()
+    assert ended(process)[1] == ""
 
 
 def test_it_is_quiet_unless_asked():

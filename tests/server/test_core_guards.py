@@ -110,3 +110,11 @@ def test_another_address_needs_a_key_and_turns_code_off():
     assert Settings(host="0.0.0.0", api_key="k", allow_code=True).code_allowed
     assert not Settings(model_url="http://127.0.0.1:1").code_allowed
     assert Settings().code_allowed
+
+
+def test_off_loopback_a_machine_is_served_under_any_of_its_names(standin_factory):
+    """A container, a machine of the network: nobody here knows its names, and the key keeps pages of others out."""
+    standin = standin_factory(host="0.0.0.0", api_key="own")
+    for host, key, status in (("box.lan:8484", "own", 200), ("box.lan", "other", 401), ("a@b", "own", 403)):
+        headers = {"Authorization": f"Bearer {key}", "Host": host}
+        assert httpx.get(f"{standin.base_url}/v1/agents", headers=headers).status_code == status

@@ -165,3 +165,42 @@ def test_a_database_that_is_dropped_is_closed(tmp_path: Path):
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
+
+
+def test_a_full_disk_is_told_as_such_and_the_next_change_is_kept(tmp_path):
+    database = Database(tmp_path / "small")
+    database.script("CREATE TABLE words (word TEXT); PRAGMA max_page_count = 10;")
+
+    def add(*words):
+        with database.transaction():
+            for word in words:
+                database.run("INSERT INTO words VALUES (?)", (word,))
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        add("small", "large" * 50_000)
+    add("next")
+    assert [row["word"] for row in database.run("SELECT word FROM words")] == ["next"]
+    database.close()
+
+
+def test_a_database_that_is_damaged_held_or_not_to_be_written_is_told_when_it_is_opened(tmp_path, monkeypatch):
+    path = tmp_path / "kept"
+    database = Database(path)
+    database.script("CREATE TABLE words (word TEXT); CREATE INDEX by_word ON words (word);")
+    for number in range(500):
+        database.run("INSERT INTO words VALUES (?)", (f"{number} " * 50,))
+    database.close()
+    whole = path.read_bytes()
+    middle = len(whole) // 2 // 4096 * 4096
+    path.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    with pytest.raises(sqlite3.DatabaseError, match="damaged"):
+        Database(path)
+    path.write_bytes(whole)
+    connect = sqlite3.connect
+    holder = connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, timeout=0, **more))
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        Database(path)
+    holder.close()
+    Database(path).close()

@@ -82,6 +82,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> <q>so</q>", "漢(かん) “so”"),
         ("<input value=Send type=submit><input type=hidden value=no><textarea> a\n b</textarea>", "Send\n a\n b"),
         ("line<br>two<hr>three", "line\ntwo\n\nthree"),
+        ("a<span style='Display:Block'>b</span><a style='display: flex; color: red'>c</a>d<i>e</i>", "a\nb\nc\nde"),
         ("one<br>\n<br>two<br>three", "one\n\ntwo\nthree"),
         ("<nav><a>Home</a><a>Parts</a></nav><p>a<a>b</a>c", "Home Parts\n\nabc"),
         ("&lt;b&gt; &amp; &copy; &#8364;", "<b> & © €"),
@@ -202,6 +203,66 @@ def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text
 )
 def test_texts_of_older_encodings_are_guessed(encoding: str, text: str) -> None:
     assert parse("a.txt", text.encode(encoding)) == [text]
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("打开阀门之前，一定要关闭电源。", "一个人一台机器", "退出程序", "毎朝水を飲む。", "Закройте", "पढ़ें सुरक्षा"),
+        *("أغلق", "Κλείστε", "안전 규칙", "กฎความ", "Rules: 一"),
+    ],
+)
+def test_wide_letters_are_told_from_their_bytes_turned_round(order: str, text: str) -> None:
+    """Some of their letters have zero bytes where Latin ones have them in the other order (U+4E00), others have none."""
+    assert parse("a.txt", text.encode(order)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"Close valve\x1a", "Close valve"),
+        (b"Pump KX-77\r\n\x1a\x1a\x1a", "Pump KX-77"),
+        ("Größe für Übung\x1a".encode("cp1252"), "Größe für Übung"),
+        ("Größe für Übung\x1a".encode("cp850"), "Größe für Übung"),
+        ("Закройте клапан\x1a".encode("koi8-r"), "Закройте клапан"),
+        (b"N\bNA\bAM\bME\bE", "N\bNA\bAM\bME\bE"),
+        (b"\x1b[1;31mERROR\x1b[0m: no \x1b[4mpump\x1b[24m\x1b[K", "ERROR: no pump"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfpump", "pump"),
+    ],
+    ids=["DOS", "DOS padded", "Windows", "DOS umlauts", "KOI8", "struck over", "colours", "two marks"],
+)
+def test_controls_of_old_files_and_terminals_make_no_other_encoding(data: bytes, shown: str) -> None:
+    assert parse("a.txt", data) == [shown]
+
+
+@pytest.mark.parametrize(
+    ("line", "older"), [("Größe für Übung", "cp1252"), ("Правила работы", "cp1251"), ("Größe für Übung", "cp850")]
+)
+def test_lines_of_an_older_encoding_in_utf8_are_read(line: str, older: str) -> None:
+    whole, other = f"{line}\n".encode(), f"{line}\n".encode(older)
+    assert parse("a.txt", whole * 5 + other * 2 + b"end") == [f"{line}\n" * 7 + "end"]
+    assert parse("a.txt", whole * 5 + b"Done \xf0\x9f\x98") == [f"{line}\n" * 5 + "Done \ufffd"], "half an emoji"
+
+
+def test_emoji_that_are_written_in_halves_are_whole() -> None:
+    assert parse("a.txt", b"Gr\xc3\xb6\xc3\x9fe \xed\xa0\xbd\xed\xb8\x80 ok \xed\xa0\xbd") == ["Größe 😀 ok \ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp932", "作業の前に弁を閉めること。"),
+        ("cp1250", "Żółta łódź płynie źle."),
+        ("cp852", "Żółta łódź płynie źle. " * 2),
+        ("cp1250", "Příliš žluťoučký kůň"),
+        ("cp437", "Größe für Übung, Größe"),
+        ("cp1252", "Volumen: 5 m³, 25 °C, § 5 – „Größe“"),
+    ],
+)
+def test_short_texts_of_older_encodings_are_guessed_by_their_words(encoding: str, text: str) -> None:
+    """Bytes of Japanese may form characters of UTF-8; signs in words are no signs."""
+    assert parse("a.txt", text.encode(encoding)) == [text.rstrip()]
 
 
 def test_json_has_its_letters_in_place_of_their_codes() -> None:
