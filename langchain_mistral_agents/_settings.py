@@ -20,13 +20,13 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    field_serializer,
     field_validator,
     model_validator,
 )
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
+from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
 from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, resolve_options
 from mistral_agents._border.seals import seal_options
@@ -115,7 +115,7 @@ class AgentSettings(BaseChatModel):
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
-    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
+    base_url: Address = None
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -216,11 +216,6 @@ class AgentSettings(BaseChatModel):
     def lc_attributes(self) -> dict[str, Any]:
         """What `dumps` keeps beside the arguments."""
         return {"base_url": drop_credentials(self.base_url)} if self.base_url is not None else {}
-
-    @field_serializer("base_url")
-    def _dump_base_url(self, url: str | None) -> str | None:
-        """The address without its user name and password: dumps are logged, traced and kept."""
-        return drop_credentials(url) if url is not None else None
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -291,3 +291,24 @@ def test_a_rule_may_ask_people_too(way: str, world: World, renewed: bool, word: 
         assert till.said == {5: ["fine"]}
     assert output["messages"][-1].text == "Done."
     assert len(world.mind.requests) == 3
+
+
+def test_a_call_that_names_its_conversation_goes_on_too(world: World) -> None:
+    """The pause of a later turn of a call is remembered by the conversation, where no thread leads to it."""
+    till = Approvals(1)
+    agent = world.client.agents.create(model="m", name="cashier", tools=[PAY, LOG])
+    runnable = MistralAgentRunnable(agent_id=agent.id, client=world.client, tools=[tool(till.pay), tool(till.log)])
+    world.mind.script(say("Hello."))
+    named = runnable.invoke("Hello.").response_metadata["conversation_id"]
+
+    def ask(messages: Any, config: Any) -> Any:
+        own = {**config["configurable"], "conversation_id": named}
+        return runnable.invoke(messages, {**config, "configurable": own})
+
+    go = graph("invoke", ask)
+    world.mind.script(*ONE_BY_ONE)
+    assert go({"messages": "Pay 5."})["__interrupt__"]
+    assert go(Command(resume="yes"))["__interrupt__"]
+    assert go(Command(resume="no"))["messages"][-1].text == "Done."
+    assert till.said == {5: ["yes"], 7: ["no"]}
+    assert len(world.mind.requests) == len(ONE_BY_ONE)
