@@ -8,15 +8,17 @@ A function may also give such a wish instead of a result: a command to a graph, 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import CancelledError
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from mistral_agents.errors import ConfigurationError
 
+T = TypeVar("T")
 _STEERING = {
     "langgraph": frozenset({"GraphBubbleUp"}),
     "workflows": frozenset({"WaitingForEvent", "WorkflowCancelledByUser", "WorkflowDone"}),
@@ -175,6 +177,20 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
         RuntimeError: It raised `StopIteration`: no future takes one, and who awaits it would wait for ever.
     """
     return await asyncio.to_thread(_keep_iteration_inside, function, *args, **kwargs)
+
+
+def wait_for(value: Awaitable[T]) -> T:
+    """What an asynchronous function of a user gives to a caller that blocks, in a notebook (whose loop runs) too."""
+
+    async def give() -> T:
+        return await value
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(give())
+    with ThreadPoolExecutor(1, thread_name_prefix="mistral-agents-function") as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, give()).result()
 
 
 def _keep_iteration_inside(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
