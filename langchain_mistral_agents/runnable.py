@@ -34,7 +34,7 @@ from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
 from mistral_agents._api.agents import AgentSetup
-from mistral_agents._api.conversations import HandoffExecution
+from mistral_agents._api.turn_options import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._border.seals import unseal_tool
 from mistral_agents._conversation.lock import Hold, lock_of
