@@ -102,7 +102,7 @@ class Questions:
             config: The config of the run; None reads that of the context.
         """
         known = config if config is not None else _read_context()
-        held = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
+        held: Any = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
         if known is None or not _has_answers(held):
             self.settled, self.passed = 0, True
             return None
