@@ -437,6 +437,12 @@ def test_a_pdf_behind_other_bytes_is_a_pdf(before: bytes, name: str) -> None:
     assert parse(name, before + pdf("Inside.")) == ["Inside."]
 
 
+def test_a_pdf_by_its_name_may_begin_anywhere() -> None:
+    """Some downloads keep all headers of the reply, cookies too: the file's source is no text of it."""
+    headers = b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: session=%s\r\n" % (b"x" * 300) * 9 + b"\r\n"
+    assert parse("a.PDF", headers + pdf("Inside.")) == ["Inside."]
+
+
 def test_a_text_about_pdf_is_a_text() -> None:
     assert parse("a.txt", b"A file begins with %PDF-1.7 and a line end.") == [
         "A file begins with %PDF-1.7 and a line end."
