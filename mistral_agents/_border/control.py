@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, NoReturn, TypeVar
 
 from mistral_agents.errors import ConfigurationError
@@ -75,6 +75,7 @@ def _is_one_of(value: object, kinds: Mapping[str, Collection[str]]) -> bool:
 
 _ANSWERS = "__pregel_scratchpad"
 """Where LangGraph's config holds what people answered to the questions of a node, and counts its questions."""
+_FIELDS = ("resume", "get_null_resume", "interrupt_counter")
 
 
 @dataclass(slots=True)
@@ -103,8 +104,8 @@ class Questions:
             config: The config of the run; None reads that of the context.
         """
         known = config if config is not None else _read_context()
-        held = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
-        if known is None or held is None or not (held.resume or held.get_null_resume(False) is not None):
+        held: Any = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
+        if known is None or not _has_answers(held):
             self.settled, self.passed = 0, True
             return None
         for _ in range(0 if self.passed else self.settled):
@@ -157,6 +158,14 @@ class Inquiry:
             yield
         finally:
             variable.reset(token)
+
+
+def _has_answers(held: Any) -> bool:
+    """Whether people answered what a node asked; a release of LangGraph that keeps it otherwise tells nothing."""
+    if not is_dataclass(held) or any(not hasattr(held, name) for name in _FIELDS):
+        return False
+    found: Any = held
+    return bool(found.resume) or found.get_null_resume(False) is not None
 
 
 def _find_context() -> Any:
