@@ -30,6 +30,7 @@ from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
@@ -93,7 +94,8 @@ def _look_up(
         raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
-    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, conversation_id)
+    named = show_text(conversation_id, one_line=True)
+    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, named)
     return found
 
 

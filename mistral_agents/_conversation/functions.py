@@ -17,7 +17,7 @@ from mistral_agents._border.calls import (
     make_result_entry,
     parse_call_arguments,
 )
-from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering
+from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering, wait_for
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
@@ -66,15 +66,11 @@ def _run_function(call: FunctionCall, functions: Functions) -> EntryWithFiles:
         return answer
     try:
         value = functions[call.name](**parse_call_arguments(call.arguments))
-        return _pair_result(call, asyncio.run(_await(value)) if inspect.isawaitable(value) else value)
+        return _pair_result(call, wait_for(value) if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
             raise
         return _pair_failure(call, error)
-
-
-async def _await(value: Any) -> Any:
-    return await value
 
 
 def run_functions(
