@@ -6,12 +6,11 @@ import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import ToolExecution, parse_entry
 from mistral_agents.turn import Citation, FileRef
 
-PROVIDER = "mistral_agents"
-"""The `model_provider` of our messages; the translator that others register as `mistralai` loses citations."""
 VERSION = {"model_provider": PROVIDER, "output_version": "v1"}
 """Stands in the metadata of every chunk; equal values of these two keys merge."""
 

@@ -11,9 +11,10 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils._merge import merge_lists
 
 from langchain_mistral_agents._answer_chunk import AnswerChunk
-from langchain_mistral_agents._blocks import PROVIDER, VERSION
+from langchain_mistral_agents._blocks import VERSION
 from langchain_mistral_agents._messages_in import Sent, closing_metadata, make_answer, make_cut, usage_metadata
 from langchain_mistral_agents._streaming import Assembler, Step
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents._border.copies import copy_with
 from mistral_agents._border.events import Record, StreamStart
 from mistral_agents._json import JsonDict

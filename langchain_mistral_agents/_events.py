@@ -9,10 +9,10 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents._answer_chunk import AnswerChunk
-from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._chunks import ChunkWriter
 from langchain_mistral_agents._messages_in import Sent, make_answer, make_cut
 from langchain_mistral_agents._streaming import Assembler, Step
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents._border.events import Record
 from mistral_agents.turn import Turn
 

@@ -12,28 +12,90 @@ from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_executor_for_config
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool
+from pydantic.fields import FieldInfo
 
+from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.calls import UNREADABLE_RESULT, find_call_fault
-from mistral_agents._border.control import Questions, is_command, is_steering, refuse_command
+from mistral_agents._border.control import Questions, is_command, is_steering, refuse_command, wait_for
+from mistral_agents.errors import ConfigurationError
 
 
 def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
-    """Tools by name; plain functions become tools."""
-    made = [tool if isinstance(tool, BaseTool) else _make_tool(tool) for tool in tools]
-    return {tool.name: tool for tool in made}
+    """Tools by name; plain functions become tools.
+
+    Raises:
+        ConfigurationError: One is none, has no name, or the name of another.
+    """
+    made: dict[str, BaseTool] = {}
+    for tool in tools:
+        ready = tool if isinstance(tool, BaseTool) else _make_tool(tool)
+        if ready.name in made:
+            raise ConfigurationError(f"Two tools are called {ready.name}.", hint="Rename one of them.")
+        made[ready.name] = ready
+    return made
 
 
-def _make_tool(function: Callable[..., Any]) -> BaseTool:
+def check_tools(tools: Sequence[Any]) -> None:
+    """Look whether all tools can be run, before the first call of one fails.
+
+    Raises:
+        ConfigurationError: As `as_runnable_tools` and `as_tool`; one wants what only a graph injects.
+    """
+    for tool in as_runnable_tools(tools).values():
+        as_tool(tool)
+        wanted = _find_injected(tool)
+        if wanted:
+            raise ConfigurationError(
+                f"The tool {tool.name} wants {', '.join(wanted)}, which only a graph injects; no graph runs it here.",
+                hint="Give it a default, or run the tool in a graph (LangChain's create_agent, LangGraph's ToolNode).",
+            )
+
+
+def _find_injected(tool: BaseTool) -> list[str]:
+    """The arguments without which a tool can't run, and which no call of the model gives."""
+    given: Any = tool.get_input_schema()
+    told: Any = tool.tool_call_schema
+    fields, known = getattr(given, "model_fields", {}), getattr(told, "model_fields", None)
+    if known is None:  # a JSON schema, or a class of pydantic's first version
+        return []
+    return [name for name, field in fields.items() if name not in known and field.is_required() and not _is_id(field)]
+
+
+def _is_id(field: FieldInfo) -> bool:
+    """Whether a call's id is what is injected, which every call has."""
+    return any(mark is InjectedToolCallId or isinstance(mark, InjectedToolCallId) for mark in field.metadata)
+
+
+def _make_tool(function: Any) -> BaseTool:
+    if not callable(function):
+        raise ConfigurationError(
+            f"A tool that runs here is a function or a tool of LangChain, not {type(function).__name__}.",
+            hint="Hosted tools, and what the model is told of functions, belong to the agent itself.",
+        )
+    name = getattr(function, "__name__", None)
+    if name is None:  # functools.partial, or an object that can be called
+        raise ConfigurationError(
+            f"A tool without a name can't be run: {function!r:.100}.",
+            hint="Give it one: StructuredTool.from_function(..., name=...).",
+        )
+    about = None if function.__doc__ else name  # the agent has its own description
     if inspect.iscoroutinefunction(function):
-        return StructuredTool.from_function(coroutine=function)
-    return StructuredTool.from_function(function)
+        return StructuredTool.from_function(coroutine=function, description=about)
+    return StructuredTool.from_function(function, description=about)
 
 
 def runnable_here(message: AIMessage, tools: dict[str, BaseTool]) -> bool:
     """Whether there are calls, and every readable one of them names one of these tools."""
     calls = message.tool_calls
     return bool(calls or message.invalid_tool_calls) and all(call["name"] in tools for call in calls)
+
+
+def _invoke(tool: BaseTool, call: ToolCall, config: RunnableConfig) -> Any:
+    """What a tool gives to a caller that blocks, though it may be only asynchronous, as those of MCP servers are."""
+    if getattr(tool, "coroutine", None) is not None and getattr(tool, "func", None) is None:
+        return wait_for(tool.ainvoke(call, config))
+    return tool.invoke(call, config)
 
 
 def _wrap_failure(call: ToolCall, error: Exception) -> ToolMessage:
@@ -107,7 +169,7 @@ def run_tools(
         if known is not None:
             return known
         try:
-            return _wrap_result(call, tools[call["name"]].invoke({**call, "type": "tool_call"}, config))
+            return _wrap_result(call, _invoke(tools[call["name"]], {**call, "type": "tool_call"}, config))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the agent to read, or steers the run
             return error if is_steering(error) else _wrap_failure(call, error)
 

@@ -10,9 +10,10 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from langchain_mistral_agents._blocks import PROVIDER, VERSION, drop_none
+from langchain_mistral_agents._blocks import VERSION, drop_none
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._streaming import Assembler, Step
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents._border.stops import AnswerCut, cut_turn
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall

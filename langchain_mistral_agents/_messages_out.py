@@ -7,8 +7,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from langchain_mistral_agents._blocks import PROVIDER
 from langchain_mistral_agents._content import human_content, result_content, system_content
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents._border.blocks import UNTYPED, make_thought, note_instructions, warn_left_out
 from mistral_agents._border.calls import (
     CALL_KINDS,

@@ -11,9 +11,11 @@ from langchain_core.messages import BaseMessage
 from langchain_mistral_agents._items import history_digest, items_of, list_pending
 from langchain_mistral_agents._messages_in import Sent
 from langchain_mistral_agents._messages_out import instructions_of, to_entries
+from langchain_mistral_agents._settings import AgentSettings
 from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.continuation import Continuation, Position
 from mistral_agents._border.model_call import ModelSettings, plan_turn, sort_call
+from mistral_agents._border.options import MODEL_OPTIONS
 from mistral_agents._border.seals import unseal_headers, unseal_tool
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
@@ -38,6 +40,31 @@ class Fields:
     headers: bool = False
     blocks: bool = False
     resumes: bool = False
+
+
+def read_fields(model: AgentSettings) -> Fields:
+    """The settings of a model that count for a call."""
+    kept = {k: v for k, v in (model.metadata or {}).items() if not k.startswith("lc_")}
+    settings = ModelSettings(
+        model=model.model,
+        agent_id=model.agent_id,
+        agent_version=model.agent_version,
+        conversation_id=model.conversation_id,
+        instructions=model.instructions,
+        tools=model.connectors,
+        options={name: model.__dict__[name] for name in MODEL_OPTIONS},
+        store=model.store,
+        handoff_execution=model.handoff_execution,
+        metadata=kept,
+        on_divergence=model.on_divergence,
+    )
+    return Fields(
+        settings=settings,
+        base_url=model.mistral.base_url,
+        headers=model.include_response_headers,
+        blocks=model.output_version == "v1",
+        resumes=model._resumes,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from langchain_mistral_agents._local_tools import PausedError
 from mistral_agents._border.control import Questions
 
 Place = tuple[str, str, str]
-"""The service, the agent and the thread."""
+"""The service, the agent, and the thread or the conversation that a call names."""
 _KEPT = 1_000  # paused calls that this process remembers
 
 

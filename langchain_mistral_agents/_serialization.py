@@ -1,4 +1,4 @@
-"""Lets `load(dumps(model), allowed_objects="all")` give a model back.
+"""What is written of models: lets `load(dumps(model), allowed_objects="all")` give one back, and keeps passwords out.
 
 LangChain's list of loadable classes names its own partners only and has no way to join it but the table itself. Loading
 still needs `valid_namespaces=["langchain_mistral_agents"]`, so nothing is loaded that the caller did not allow.
@@ -7,8 +7,16 @@ still needs `valid_namespaces=["langchain_mistral_agents"]`, so nothing is loade
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
+
+from mistral_agents._http.concealed import drop_credentials
 
 PATH = ("langchain_mistral_agents", "chat_models", "ChatMistralAgent")
+
+Address = Annotated[str | None, Field(repr=False), PlainSerializer(lambda url: url and drop_credentials(url))]
+"""An address, which may hold a user name and a password: what is dumped is logged, traced and kept without them."""
 
 
 def allow_loading() -> None:

@@ -20,28 +20,26 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    field_serializer,
     field_validator,
     model_validator,
 )
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
-from langchain_mistral_agents._plan import Fields
-from langchain_mistral_agents._tools import as_tool
+from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
-from mistral_agents._border.continuation import OnDivergence
-from mistral_agents._border.model_call import ModelSettings
-from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, MODEL_OPTIONS, resolve_options
+from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, resolve_options
 from mistral_agents._border.seals import seal_options
 from mistral_agents._http.concealed import drop_credentials, mask_credentials, masked
 from mistral_agents.client import choose_client, share_client
-from mistral_agents.options import ModelOptions
+from mistral_agents.options import ModelOptions, OnDivergence
 
 _translator.add_translator()
 _serialization.allow_loading()
 
 
+Method = Literal["json_schema", "function_calling", "json_mode"]
+"""How an answer of a given form is asked for."""
 _FIELDS = {"tools": "connectors", "headers": "default_headers"}
 """Options that LangChain's users know as fields by another name."""
 _CLIENT_FIELDS = frozenset(_FIELDS.get(name, name) for name in CLIENT_OPTIONS)
@@ -117,7 +115,7 @@ class AgentSettings(BaseChatModel):
     api_key: SecretStr | Callable[[], Any] | None = Field(
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
-    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
+    base_url: Address = None
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -150,6 +148,10 @@ class AgentSettings(BaseChatModel):
     @field_validator("connectors")
     @classmethod
     def _as_tools(cls, connectors: list[Any]) -> list[Any]:
+        if not connectors:
+            return []
+        from langchain_mistral_agents._tools import as_tool
+
         return [as_tool(tool) for tool in connectors]
 
     @model_validator(mode="after")
@@ -186,6 +188,7 @@ class AgentSettings(BaseChatModel):
     ) -> int:
         """Tokens of messages, with their calls, results and images, and of tools; as `get_num_tokens`."""
         from langchain_mistral_agents._counting import count_messages
+        from langchain_mistral_agents._tools import as_tool
 
         return count_messages(messages, [as_tool(tool) for tool in tools or ()], self.custom_get_token_ids)
 
@@ -213,11 +216,6 @@ class AgentSettings(BaseChatModel):
     def lc_attributes(self) -> dict[str, Any]:
         """What `dumps` keeps beside the arguments."""
         return {"base_url": drop_credentials(self.base_url)} if self.base_url is not None else {}
-
-    @field_serializer("base_url")
-    def _dump_base_url(self, url: str | None) -> str | None:
-        """The address without its user name and password: dumps are logged, traced and kept."""
-        return drop_credentials(url) if url is not None else None
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -296,26 +294,3 @@ class AgentSettings(BaseChatModel):
 
     _resumes: bool = PrivateAttr(default=False)
     """Whether functions of its answers run here, so that the same words said again go on with them."""
-
-    def _fields(self) -> Fields:
-        kept = {k: v for k, v in (self.metadata or {}).items() if not k.startswith("lc_")}
-        settings = ModelSettings(
-            model=self.model,
-            agent_id=self.agent_id,
-            agent_version=self.agent_version,
-            conversation_id=self.conversation_id,
-            instructions=self.instructions,
-            tools=self.connectors,
-            options={name: self.__dict__[name] for name in MODEL_OPTIONS},
-            store=self.store,
-            handoff_execution=self.handoff_execution,
-            metadata=kept,
-            on_divergence=self.on_divergence,
-        )
-        return Fields(
-            settings=settings,
-            base_url=self.mistral.base_url,
-            headers=self.include_response_headers,
-            blocks=self.output_version == "v1",
-            resumes=self._resumes,
-        )

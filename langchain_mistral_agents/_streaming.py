@@ -41,6 +41,7 @@ from mistral_agents._border.events import (
 )
 from mistral_agents._border.stops import AnswerCut
 from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
 from mistral_agents._turn.sources import search_origin
 from mistral_agents.entries import ToolExecution, parse_arguments, parse_entry
 from mistral_agents.turn import Citation, FileRef, SearchHit, Turn, library_citation, reference_citation, search_hits
@@ -325,7 +326,7 @@ class Assembler:
         self._add_block(non_standard(record.entry))
 
     def _take_unknown(self, record: UnknownEvent) -> None:
-        _logger.debug("unknown event %s", record.event.get("type"))
+        _logger.debug("unknown event %s", show_text(str(record.event.get("type")), one_line=True))
         self._unknown.append(record.event)
 
 

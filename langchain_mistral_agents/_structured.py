@@ -21,7 +21,8 @@ from langchain_core.utils.json import parse_partial_json
 from pydantic import BaseModel
 
 from langchain_mistral_agents._chunks import as_chunk
-from langchain_mistral_agents._tools import Method, as_tool
+from langchain_mistral_agents._settings import Method
+from langchain_mistral_agents._tools import as_tool
 from mistral_agents._border.control import is_steering
 from mistral_agents._border.schemas import Form, describe_form, read_json
 from mistral_agents._border.text import mend_growing_json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
@@ -14,9 +14,6 @@ from mistral_agents._border.seals import seal_tool
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
-
-Method = Literal["json_schema", "function_calling", "json_mode"]
-"""How an answer of a given form is asked for."""
 
 
 def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:

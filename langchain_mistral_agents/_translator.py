@@ -7,8 +7,8 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_mistral_agents._answer_chunk import text_block
-from langchain_mistral_agents._blocks import PROVIDER, non_standard
+PROVIDER = "mistral_agents"
+"""The `model_provider` of our messages; the translator that others register as `mistralai` loses citations."""
 
 _KNOWN = frozenset(
     {
@@ -30,6 +30,8 @@ _CALLS = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 
 
 def _make_standard_block(item: object) -> dict[str, Any]:
+    from langchain_mistral_agents._blocks import non_standard
+
     if isinstance(item, str):
         return {"type": "text", "text": item}
     return item if isinstance(item, dict) and item.get("type") in _KNOWN else non_standard(item)
@@ -37,6 +39,8 @@ def _make_standard_block(item: object) -> dict[str, Any]:
 
 def translate_content(message: AIMessage) -> list[Any]:
     """The content as blocks: it already is, but for text given as a string and calls given beside it."""
+    from langchain_mistral_agents._answer_chunk import text_block
+
     if isinstance(message.content, str):
         blocks = [text_block(message.content)] if message.content else []
     else:

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents._errors import as_model_error
 from langchain_mistral_agents._messages_in import make_answer
+from langchain_mistral_agents._turns import plan_request
 from mistral_agents._api.turn_batches import TurnBatch, list_inputs, start_turns
 from mistral_agents._steps import Steps, collect_results
 
@@ -27,7 +28,7 @@ def start_job(
 ) -> Steps[MistralBatchJob]:
     """Start a job, or take up one that runs."""
     given = [model._convert_input(one).to_messages() for one in list_inputs(inputs)]
-    requests = yield from collect_results(model._plan(messages, None, {}) for messages in given)
+    requests = yield from collect_results(plan_request(model, messages, None, {}) for messages in given)
     found = yield from start_turns(model.mistral, [request.turn for request in requests], job_id, options)
     readers = [partial(make_answer, sent=request.sent) for request in requests]
     return MistralBatchJob(model.mistral, found, readers, as_model_error)

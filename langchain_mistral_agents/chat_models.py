@@ -4,49 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
 
-from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
-from langchain_mistral_agents._errors import model_errors
-from langchain_mistral_agents._messages_in import make_answer
-from langchain_mistral_agents._plan import Request, TurnPlan
-from langchain_mistral_agents._settings import AgentSettings, ChatOptions
-from langchain_mistral_agents._tools import Method, as_tool, seal_tools
-from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, foresee_run, trace_runs
-from mistral_agents._api.turn_batches import AsksInBatches
-from mistral_agents._border.forms import (
-    FORM_QUESTION,
-    carrying,
-    find_form,
-    is_finished,
-    join_form,
-    list_tools,
-    takes_two_turns,
-    thinking_options,
-    writing_options,
-)
+from langchain_mistral_agents._settings import AgentSettings, ChatOptions, Method
+from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._border.options import resolve_options
 from mistral_agents._border.seals import seal_headers, seal_options
 from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._json import JsonDict
-from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
-from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
     from langchain_mistral_agents.batching import MistralBatchJob
+    from mistral_agents._steps import Steps
 
 Form = TypeVar("Form")
 
@@ -178,6 +158,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     def bind(  # type: ignore[override]
         self, **kwargs: Unpack[CallOptions]
     ) -> RunnableBinding[LanguageModelInput, AIMessage]:
+        from langchain_mistral_agents._tools import seal_tools
+
         given: JsonDict = {**kwargs}
         if isinstance(given.get("tools"), (list, tuple, Iterator)):
             given["tools"] = seal_tools(given["tools"])
@@ -187,16 +169,10 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object
     ) -> dict[str, Any]:
         """What a call would send, without sending it: the operation and its body."""
+        from langchain_mistral_agents._plan import TurnPlan, read_fields
+
         given = self._convert_input(messages).to_messages()
-        return TurnPlan(self._fields(), given, stop, kwargs).preview().payload
-
-    def _plan(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict) -> Steps[Request]:
-        """Read what must be known first (the agent's tools, where the conversation stands), then plan."""
-        return self._make(TurnPlan(self._fields(), messages, stop, kwargs))
-
-    def _make(self, plan: TurnPlan) -> Steps[Request]:
-        with model_errors(stored=plan.is_stored):
-            return (yield from plan.make(self.mistral))
+        return TurnPlan(read_fields(self), given, stop, kwargs).preview().payload
 
     @override
     def _start_batch(
@@ -216,9 +192,9 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        turn, request = run(self._answer(messages, stop, kwargs))
-        trace_runs(turn, run_manager)
-        return self._make_result(turn, request)
+        from langchain_mistral_agents._turns import generate
+
+        return generate(self, messages, stop, run_manager, kwargs)
 
     @override
     async def _agenerate(
@@ -228,9 +204,9 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> ChatResult:
-        turn, request = await arun(self._answer(messages, stop, kwargs))
-        await atrace_runs(turn, run_manager)
-        return self._make_result(turn, request)
+        from langchain_mistral_agents._turns import agenerate
+
+        return await agenerate(self, messages, stop, run_manager, kwargs)
 
     @override
     def _generate_with_cache(
@@ -257,6 +233,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
     def _follow(self, config: RunnableConfig | None) -> tuple[ChatMistralAgent, RunnableConfig]:
         """The model and the config of a streamed call, whose hosted tools are to be runs below its own."""
+        from langchain_mistral_agents._traces import foresee_run
+
         known, shown = foresee_run(config, self)
         return self if shown is None else self._below(shown), known
 
@@ -270,52 +248,9 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         copied._run = run
         return copied
 
-    def _answer(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonDict
-    ) -> Steps[tuple[Turn, Request]]:
-        """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
-        form = self._find_form(kwargs)
-        if form is None:
-            request = yield from self._plan(messages, stop, kwargs)
-            return (yield from self._send(request)), request
-        thinker = self._without(response_format=None)
-        request = yield from thinker._plan(messages, stop, thinking_options(kwargs))
-        turn = yield from self._send(request)
-        if not is_finished(turn):
-            return turn, request
-        with carrying(turn):
-            said = [*messages, make_answer(turn, request.sent), HumanMessage(FORM_QUESTION)]
-            writer = thinker._without(connectors=[], store=False, conversation_id=None)
-            writing = yield from writer._plan(said, stop, writing_options(kwargs, form))
-            written = yield from self._send(writing)
-        return join_form(turn, written), replace(request, sent=replace(request.sent, draft=turn.text))
-
-    def _find_form(self, kwargs: JsonDict) -> JsonDict | None:
-        """The form of the answer, where it takes a turn of its own; else None."""
-        form = find_form(kwargs, self._completion)
-        if form is None:
-            return None
-        tools = [*self.connectors, *map(as_tool, list_tools(kwargs))]
-        return form if takes_two_turns(form, tools, is_agent=self.agent_id is not None) else None
-
-    def _send(self, request: Request) -> Steps[Turn]:
-        conversations = self.mistral.conversations
-        with model_errors(stored=request.sent.stored):
-            turn: Turn = yield Job(
-                partial(conversations.send, request.turn), partial(conversations.asend, request.turn)
-            )
-        return turn
-
     def _without(self, **changes: object) -> ChatMistralAgent:
         args = {name: value for name, value in self.completion_args.items() if name not in changes}
         return self.model_copy(update={**changes, "completion_args": args})
-
-    def _make_result(self, turn: Turn, request: Request) -> ChatResult:
-        message = make_answer(turn, request.sent)
-        facts = {"finish_reason": message.response_metadata.get("finish_reason")}
-        generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
-        told = {k: v for k, v in message.response_metadata.items() if k in ("model_name", "token_usage")}
-        return ChatResult(generations=[generation], llm_output=told)
 
     @override
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
@@ -334,52 +269,21 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[ChatGenerationChunk]:
-        if self._find_form(kwargs) is not None:
-            turn, request = run(self._answer(messages, stop, kwargs))
-            trace_runs(turn, self._run)
-            yield _tell(as_chunk(make_answer(turn, request.sent)), run_manager)
-            return
-        request = run(self._plan(messages, stop, kwargs))
-        chunks = AnswerChunks(request.sent)
-        with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
-            for _ in stream:
-                message = chunks.feed(stream.records)
-                if message is not None:
-                    yield _tell(message, run_manager)
-                if chunks.is_over:
-                    break
-            turn = stream.turn
-        trace_runs(turn, self._run)
-        for last in chunks.end(turn):
-            yield _tell(last, run_manager)
+        from langchain_mistral_agents._turns import stream_chunks
+
+        return stream_chunks(self, messages, stop, run_manager, kwargs)
 
     @override
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        if self._find_form(kwargs) is not None:
-            turn, request = await arun(self._answer(messages, stop, kwargs))
-            await atrace_runs(turn, self._run)
-            yield await _atell(as_chunk(make_answer(turn, request.sent)), run_manager)
-            return
-        request = await arun(self._plan(messages, stop, kwargs))
-        chunks = AnswerChunks(request.sent)
-        with model_errors(stored=request.sent.stored):
-            async with self.mistral.conversations.aopen(request.turn) as stream:
-                async for _ in stream:
-                    message = chunks.feed(stream.records)
-                    if message is not None:
-                        yield await _atell(message, run_manager)
-                    if chunks.is_over:
-                        break
-                turn = stream.turn
-        await atrace_runs(turn, self._run)
-        for last in chunks.end(turn):
-            yield await _atell(last, run_manager)
+        from langchain_mistral_agents._turns import astream_chunks
+
+        return astream_chunks(self, messages, stop, run_manager, kwargs)
 
     # LangChain's event protocol (v3)
 
@@ -390,58 +294,20 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> Iterator[dict[str, Any]]:
-        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+        from langchain_mistral_agents._turns import stream_events
 
-        if self._find_form(kwargs) is not None:
-            turn, request = run(self._answer(messages, stop, kwargs))
-            trace_runs(turn, run_manager)
-            yield from events_of_message(make_answer(turn, request.sent))
-            return
-        request = run(self._plan(messages, stop, kwargs))
-        protocol = ProtocolEvents(request.sent)
-        with model_errors(stored=request.sent.stored), self.mistral.conversations.open(request.turn) as stream:
-            for _ in stream:
-                chunk, made = protocol.feed(stream.records)
-                if run_manager is not None and chunk is not None:
-                    run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
-                yield from made
-                if protocol.is_over:
-                    break
-            turn = stream.turn
-        trace_runs(turn, run_manager)
-        yield from protocol.end(turn)[1]
+        return stream_events(self, messages, stop, run_manager, kwargs)
 
-    async def _astream_chat_model_events(
+    def _astream_chat_model_events(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: object,
     ) -> AsyncIterator[dict[str, Any]]:
-        from langchain_mistral_agents._events import ProtocolEvents, events_of_message
+        from langchain_mistral_agents._turns import astream_events
 
-        if self._find_form(kwargs) is not None:
-            turn, request = await arun(self._answer(messages, stop, kwargs))
-            await atrace_runs(turn, run_manager)
-            for each in events_of_message(make_answer(turn, request.sent)):
-                yield each
-            return
-        request = await arun(self._plan(messages, stop, kwargs))
-        protocol = ProtocolEvents(request.sent)
-        with model_errors(stored=request.sent.stored):
-            async with self.mistral.conversations.aopen(request.turn) as stream:
-                async for _ in stream:
-                    chunk, made = protocol.feed(stream.records)
-                    if run_manager is not None and chunk is not None:
-                        await run_manager.on_llm_new_token(str(chunk.text), chunk=ChatGenerationChunk(message=chunk))
-                    for each in made:
-                        yield each
-                    if protocol.is_over:
-                        break
-                turn = stream.turn
-        await atrace_runs(turn, run_manager)
-        for each in protocol.end(turn)[1]:
-            yield each
+        return astream_events(self, messages, stop, run_manager, kwargs)
 
     # tools and structured output
 
@@ -462,6 +328,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
             strict: Whether arguments must follow the schema exactly.
             kwargs: Further options of each call, e.g. `response_format`.
         """
+        from langchain_mistral_agents._tools import as_tool
+
         given = read_tools(tools, "bind_tools")
         bound: JsonDict = {"tools": [as_tool(tool, strict=strict) for tool in given], **kwargs}
         if tool_choice is not None:
@@ -530,6 +398,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
             kwargs: Further options of each call.
         """
         from langchain_mistral_agents._structured import bound_options, check_method, form_of, parsed, parser_for
+        from langchain_mistral_agents._tools import as_tool
 
         check_method(schema, method)
         given = read_tools(tools, "with_structured_output") if tools is not None else []
@@ -565,21 +434,6 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
 def _is_kept(kwargs: Mapping[str, Any]) -> bool:
     return bool(kwargs.get("store")) or kwargs.get("conversation_id") is not None
-
-
-def _tell(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-    """The generation of a chunk, shown to handlers of tokens."""
-    chunk = generation_of(message)
-    if run_manager is not None:
-        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk
-
-
-async def _atell(message: AIMessageChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-    chunk = generation_of(message)
-    if run_manager is not None:
-        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk
 
 
 def _read_file_id(block: Mapping[str, Any]) -> str:

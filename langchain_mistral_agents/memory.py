@@ -9,6 +9,7 @@ from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from typing_extensions import Self
 
+from langchain_mistral_agents._serialization import Address
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.sessions import MistralSessionHistory
 from mistral_agents import MistralAgents
@@ -67,7 +68,7 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
     human_prefix: str = "Human"
     ai_prefix: str = "AI"
     api_key: SecretStr | None = Field(default=None, repr=False)
-    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
+    base_url: Address = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _history: MistralConversationHistory = PrivateAttr()

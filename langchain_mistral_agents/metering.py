@@ -8,7 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
-from langchain_mistral_agents._blocks import PROVIDER
+from langchain_mistral_agents._translator import PROVIDER
 from mistral_agents.costs import Meter
 from mistral_agents.usage import Quota, Usage
 

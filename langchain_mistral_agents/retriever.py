@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Required, Self, Unpack, override
 
+from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
 from mistral_agents._json import JsonDict
 from mistral_agents.client import choose_client
@@ -171,7 +172,7 @@ class MistralLibraryRetriever(BaseRetriever):
     on_failed: OnFailed = "warn"
     on_empty: OnEmpty = "empty"
     api_key: SecretStr | None = Field(default=None, repr=False)
-    base_url: str | None = Field(default=None, repr=False)  # it may hold a password
+    base_url: Address = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
     _engine: LibraryEngine = PrivateAttr()

@@ -21,10 +21,12 @@ from langchain_mistral_agents._local_tools import (
     answer_with_text,
     arun_tools,
     as_runnable_tools,
+    check_tools,
     run_tools,
     runnable_here,
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
+from langchain_mistral_agents._serialization import Address
 from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
@@ -32,7 +34,7 @@ from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
 from mistral_agents._api.agents import AgentSetup
-from mistral_agents._api.conversations import HandoffExecution
+from mistral_agents._api.turn_options import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._border.seals import unseal_tool
 from mistral_agents._conversation.lock import Hold, lock_of
@@ -111,7 +113,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     store: bool = True
     conversations: Any = Field(default_factory=InMemoryConversations, exclude=True, repr=False)
     api_key: SecretStr | Callable[[], Any] | None = None
-    base_url: str | None = None
+    base_url: Address = None
     timeout: float = 300.0
     max_retries: int = 2
     retry_stateless: bool = True
@@ -125,6 +127,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def __init__(self, **options: Unpack[RunnableOptions]) -> None:
         super().__init__(**self._resolve(options))
+        check_tools(self.tools)
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -432,8 +435,9 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def _begin_rounds(self, messages: list[BaseMessage], config: RunnableConfig) -> Rounds:
         """The rounds of a call, or the rest of those that a tool of the same call paused before."""
-        thread_id = self._find_thread(config)
-        place = (self._model.mistral.base_url, self._agent_key, thread_id) if thread_id is not None else None
+        named = _read_config(config, "conversation_id")
+        known = named if named is not None else _read_config(config, "thread_id")
+        place = (self._model.mistral.base_url, self._agent_key, known) if known is not None else None
         return PAUSED.take(place, messages)
 
     def _remember(self, answer: AIMessage, config: RunnableConfig) -> Steps[None]:

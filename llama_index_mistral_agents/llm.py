@@ -61,10 +61,9 @@ from llama_index_mistral_agents._traces import (
 from llama_index_mistral_agents._turns import Progress, agive_one, begin, finish, give_one
 from llama_index_mistral_agents.batching import BatchInput, MistralBatchJob, start_job
 from mistral_agents import MistralAgents
+from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._api.model_facts import FACTS
-from mistral_agents._api.turn_batches import AsksInBatches
 from mistral_agents._border.calls import find_call_fault
-from mistral_agents._border.continuation import OnDivergence
 from mistral_agents._border.forms import (
     FORM_QUESTION,
     carrying,
@@ -85,7 +84,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.errors import ConfigurationError
-from mistral_agents.options import CallOptions
+from mistral_agents.options import CallOptions, OnDivergence
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from mistral_agents._printable import show_text
+
 _OURS = frozenset({"mistral_agents", "langchain_mistral_agents", "llama_index_mistral_agents"})
 _FRAMEWORKS = frozenset(
     {
@@ -34,12 +36,12 @@ def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
     once for each such line by default.
 
     Args:
-        text: What is the matter, and what to do about it.
+        text: What is the matter, and what to do about it; control characters of others in it are shown, not sent.
         category: The kind of warning, by which it can be filtered.
     """
     frame = _find_frame()
     warnings.warn_explicit(
-        text,
+        show_text(text),
         category,
         frame.f_code.co_filename,
         frame.f_lineno,

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from mistral_agents._border.control import call_in_thread
+from mistral_agents._border.control import Questions, call_in_thread
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError
@@ -84,7 +84,10 @@ def _parse_decision(call: FunctionCall, answer: object) -> JsonDict:
 
 
 def decide(
-    rules: Rules | None, calls: Sequence[FunctionCall], connectors: Collection[str] = ()
+    rules: Rules | None,
+    calls: Sequence[FunctionCall],
+    connectors: Collection[str] = (),
+    questions: Questions | None = None,
 ) -> list[JsonDict] | None:
     """The service's `tool_confirmations` for all calls; None where a rule is missing, so that the caller decides.
 
@@ -92,38 +95,44 @@ def decide(
         rules: The rules.
         calls: The calls that wait.
         connectors: Names of the conversation's connectors, for rules by a connector's own names.
+        questions: What the exchange asked people.
 
     Raises:
         ConfigurationError: A rule gave something else than allow or deny, or is asynchronous.
     """
     found: list[JsonDict] = []
-    for call in calls:
-        rule = _find_rule(rules, call, connectors) if rules is not None else None
-        if rule is None:
-            return None
-        answer = rule(call) if callable(rule) else rule
-        if inspect.isawaitable(answer):
-            if inspect.iscoroutine(answer):
-                answer.close()
-            raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
-        found.append(_parse_decision(call, answer))
+    with (questions if questions is not None else Questions()).asking():
+        for call in calls:
+            rule = _find_rule(rules, call, connectors) if rules is not None else None
+            if rule is None:
+                return None
+            answer = rule(call) if callable(rule) else rule
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
+            found.append(_parse_decision(call, answer))
     return found
 
 
 async def adecide(
-    rules: Rules | None, calls: Sequence[FunctionCall], connectors: Collection[str] = ()
+    rules: Rules | None,
+    calls: Sequence[FunctionCall],
+    connectors: Collection[str] = (),
+    questions: Questions | None = None,
 ) -> list[JsonDict] | None:
     """As `decide`; rules may be asynchronous, others run in a thread."""
     found: list[JsonDict] = []
-    for call in calls:
-        rule = _find_rule(rules, call, connectors) if rules is not None else None
-        if rule is None:
-            return None
-        answer: Any = rule
-        if callable(rule):
-            answer = await call_in_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
-            answer = await answer if inspect.isawaitable(answer) else answer
-        found.append(_parse_decision(call, answer))
+    with (questions if questions is not None else Questions()).asking():
+        for call in calls:
+            rule = _find_rule(rules, call, connectors) if rules is not None else None
+            if rule is None:
+                return None
+            answer: Any = rule
+            if callable(rule):
+                answer = await call_in_thread(rule, call) if not inspect.iscoroutinefunction(rule) else rule(call)
+                answer = await answer if inspect.isawaitable(answer) else answer
+            found.append(_parse_decision(call, answer))
     return found
 
 

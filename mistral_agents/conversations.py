@@ -19,6 +19,7 @@ from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planned, Planner
 from mistral_agents._api.records import ConversationInfo, Listing, as_record, rows_of
 from mistral_agents._api.recovery import LOST, explain_loss, find_turn, recovered_turn, unknown_outcome
+from mistral_agents._api.turn_options import AppendOptions, RestartOptions, StartOptions
 from mistral_agents._border.continuation import answer_waiting
 from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
@@ -29,6 +30,7 @@ from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
+from mistral_agents._printable import show_text
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._tools.policy import Policy, PolicyBook
 from mistral_agents._turn.replay import turn_events
@@ -92,7 +94,8 @@ def _look_up(
         raise explain_loss(error, lost) from lost
     except MistralAgentsError:
         raise lost from lost.__cause__
-    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, conversation_id)
+    named = show_text(conversation_id, one_line=True)
+    _log.info("A turn was lost (%s) and found again in the history of %s.", type(lost).__name__, named)
     return found
 
 
@@ -363,30 +366,28 @@ class Conversations:
         tools = yield from self._planner.guards.check_tools(Connectors(self._transport), body["tools"])
         planned.call.body = {**body, "tools": tools}
 
-    def start(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
-        """Start a conversation with a text or a list of entries; see `calls.StartOptions`."""
+    def start(self, inputs: Inputs, **options: Unpack[StartOptions]) -> Turn:
+        """Start a conversation with a text or a list of entries; see `StartOptions`."""
         options = conceal_tools(options)
         return self.send(TurnRequest("start", inputs, options))
 
-    async def astart(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> Turn:
+    async def astart(self, inputs: Inputs, **options: Unpack[StartOptions]) -> Turn:
         """As `start`, without blocking."""
         options = conceal_tools(options)
         return await self.asend(TurnRequest("start", inputs, options))
 
-    def start_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> TurnStream:
+    def start_stream(self, inputs: Inputs, **options: Unpack[StartOptions]) -> TurnStream:
         """As `start`, event by event."""
         options = conceal_tools(options)
         return self._stream(TurnRequest("start", inputs, options))
 
-    def astart_stream(self, inputs: Inputs, **options: Unpack[calls.StartOptions]) -> AsyncTurnStream:
+    def astart_stream(self, inputs: Inputs, **options: Unpack[StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
         options = conceal_tools(options)
         return self._astream(TurnRequest("start", inputs, options))
 
-    def append(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
-    ) -> Turn:
-        """Go on with a stored conversation; see `calls.AppendOptions`.
+    def append(self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]) -> Turn:
+        """Go on with a stored conversation; see `AppendOptions`.
 
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
         both; results of open function calls go in as `function.result` entries, all together.
@@ -394,7 +395,7 @@ class Conversations:
         return self.send(_append_request(conversation_id, inputs, options))
 
     async def aappend(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> Turn:
         """As `append`, without blocking."""
         return await self.asend(_append_request(conversation_id, inputs, options))
@@ -423,13 +424,13 @@ class Conversations:
         return recovered_turn(conversation_id, history.entries, after_entry_id, inputs)
 
     def append_stream(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
         return self._stream(_append_request(conversation_id, inputs, options))
 
     def aappend_stream(
-        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[calls.AppendOptions]
+        self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
         return self._astream(_append_request(conversation_id, inputs, options))
@@ -439,11 +440,11 @@ class Conversations:
         conversation_id: str,
         from_entry_id: str,
         inputs: Inputs | None = None,
-        **options: Unpack[calls.RestartOptions],
+        **options: Unpack[RestartOptions],
     ) -> Turn:
         """Branch: keep a stored conversation up to and including an entry, and go on in a new one.
 
-        The returned turn carries the new conversation's id; see `calls.RestartOptions`. Without `inputs` the model
+        The returned turn carries the new conversation's id; see `RestartOptions`. Without `inputs` the model
         answers the entry itself anew; that the service takes this is unverified (probe `restart-without-inputs`).
         """
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
@@ -453,7 +454,7 @@ class Conversations:
         conversation_id: str,
         from_entry_id: str,
         inputs: Inputs | None = None,
-        **options: Unpack[calls.RestartOptions],
+        **options: Unpack[RestartOptions],
     ) -> Turn:
         """As `restart`, without blocking."""
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
@@ -463,7 +464,7 @@ class Conversations:
         conversation_id: str,
         from_entry_id: str,
         inputs: Inputs | None = None,
-        **options: Unpack[calls.RestartOptions],
+        **options: Unpack[RestartOptions],
     ) -> TurnStream:
         """As `restart`, event by event."""
         return self._stream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
@@ -473,7 +474,7 @@ class Conversations:
         conversation_id: str,
         from_entry_id: str,
         inputs: Inputs | None = None,
-        **options: Unpack[calls.RestartOptions],
+        **options: Unpack[RestartOptions],
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
         return self._astream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))

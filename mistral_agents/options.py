@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from mistral_agents._api.conversations import HandoffExecution, StartOptions
+from mistral_agents._api.turn_options import HandoffExecution, StartOptions
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -27,6 +27,8 @@ __all__ = [
 
 ToolChoice: TypeAlias = str | bool | Mapping[str, Any]
 """`auto`, `none`, `any`, `required`, a function's name, or a choice as a dict of any provider."""
+OnDivergence: TypeAlias = Literal["restart", "new", "raise"]
+"""What to do where messages are no continuation of their conversation."""
 
 
 class _Sampling(TypedDict, total=False):
@@ -103,7 +105,7 @@ class ModelOptions(CompletionOptions, _Request, ClientOptions, total=False):
 
     agent_id: str | None
     agent_version: int | str | None
-    on_divergence: Literal["restart", "new", "raise"] | None
+    on_divergence: OnDivergence | None
 
 
 class BoundOptions(_Sampling, _Request, total=False):

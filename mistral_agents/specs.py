@@ -15,6 +15,7 @@ from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import Call
 from mistral_agents._http.concealed import conceal_tools, masked
 from mistral_agents._json import JsonDict, load_json
+from mistral_agents._paths import expand_home
 from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
 
@@ -125,7 +126,7 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
     Raises:
         ConfigurationError: The file can't be read or says something unknown; PyYAML is missing for YAML.
     """
-    file = Path(path)
+    file = expand_home(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

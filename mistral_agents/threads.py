@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Protocol
 
+from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
 __all__ = ["ConversationStore", "InMemoryConversations", "SqliteConversations", "check_owner"]
@@ -124,7 +125,7 @@ class SqliteConversations:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
+        self._path = str(expand_home(path)) if os.fspath(path) else ""
         if self._path in ("", ":memory:"):
             raise ConfigurationError(
                 f"path must name a file, not {self._path!r}.", hint="InMemoryConversations keeps threads in memory."

@@ -72,8 +72,11 @@ def _read(name: str, data: bytes) -> list[str]:
 
 
 def _pdf_start(data: bytes, extension: str) -> int | None:
-    """Where a PDF begins: badly saved downloads have a few other bytes before it."""
-    start = data.find(_PDF_START, 0, _MOST_BEFORE_PDF + len(_PDF_START))
+    """Where a PDF begins: badly saved downloads have other bytes before it, under its own name as many as they like."""
+    if extension == "pdf":
+        start = data.find(_PDF_START)
+    else:
+        start = data.find(_PDF_START, 0, _MOST_BEFORE_PDF + len(_PDF_START))
     if start == 0 or (start > 0 and (extension == "pdf" or b"startxref" in data[-_MOST_BEFORE_PDF:])):
         return start
     return None

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mistral_agents._http.calls import check_ids, json_bytes
 from mistral_agents._json import JsonDict
+from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
 FileContent = str | os.PathLike[str] | bytes | IO[bytes] | tuple[str, bytes | IO[bytes]]
@@ -119,9 +120,10 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
     """A file's name and bytes; an open file is read from where it stands.
 
     Raises:
-        ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name.
+        ConfigurationError: There is no such file, it gives no bytes, or bytes came without a name that is a text.
     """
-    if isinstance(file, tuple):
+    found: object
+    if isinstance(file, tuple) and len(file) > 1:
         found, data = file[0], file[1] if isinstance(file[1], bytes) else _load_bytes(file[1])
     elif isinstance(file, (str, os.PathLike)):
         found, data = _read_path(expand_home(file))
@@ -131,21 +133,23 @@ def named_bytes(file: FileContent, name: str | None = None) -> tuple[str, bytes]
         own = getattr(file, "name", "")  # a number for files opened by descriptor, nothing for BytesIO
         found, data = Path(own).name if isinstance(own, str) else "", _load_bytes(file)
     chosen = name if name is not None else found
+    if isinstance(chosen, os.PathLike):
+        chosen = os.fspath(chosen)
+    if not isinstance(chosen, str):
+        raise ConfigurationError(f"The name of a file must be a text, not {chosen!r}.")
     if not chosen:
         raise ConfigurationError("Bytes need a name: pass name= or a (name, bytes) pair.")
     return chosen, data
-
-
-def expand_home(path: str | os.PathLike[str]) -> Path:
-    """A path whose `~` is the home folder; `~draft.txt` and `~nobody/x` are names like others, as in a shell."""
-    return Path(os.path.expanduser(path))  # Path.expanduser raises where there is no such user
 
 
 def _load_bytes(file: object) -> bytes:
     if isinstance(file, (bytearray, memoryview)):
         return bytes(file)
     read = getattr(file, "read", None)
-    data = read() if callable(read) else None
+    try:
+        data = read() if callable(read) else None
+    except (ValueError, OSError) as error:  # it is closed, say, or open for writing
+        raise ConfigurationError(f"The file can't be read: {error}.") from error
     if not isinstance(data, bytes):
         wanted = "a path, bytes, a file opened for reading bytes (mode 'rb'), or a (name, bytes) pair"
         raise ConfigurationError(f"file must be {wanted}, not {type(file).__name__}.")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
-Started = TypeVar("Started")
 
 
 def list_inputs(inputs: Sequence[Item]) -> list[Item]:
@@ -112,44 +111,3 @@ class TurnBatch(Generic[Answer]):
         if result.error is None:
             return reader(result.turn)
         return self._tell(result.error) if self._tell is not None else result.error
-
-
-class AsksInBatches(Generic[Item, Started]):
-    """What a wing's model offers for many inputs at once; it says itself how they become a job (`_start_batch`)."""
-
-    def _start_batch(self, inputs: Sequence[Item], job_id: str | None, options: Mapping[str, Any]) -> Steps[Started]:
-        raise NotImplementedError
-
-    def batch_job(
-        self,
-        inputs: Sequence[Item],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Started:
-        """Ask all inputs in one batch job of the service, each in a conversation of its own.
-
-        That the service's jobs take conversations is unverified (probe `batch` of `python -m mistral_agents.verify`).
-
-        Args:
-            inputs: What the model takes (`invoke`, `chat`), many times.
-            job_id: A job that was started with the same inputs, perhaps by another process; None starts one.
-            timeout_hours: When the service gives it up, 1 to 168.
-            metadata: Your own keys of the job.
-
-        Raises:
-            ConfigurationError: An input can't be sent so, or goes on with a stored conversation.
-        """
-        return run(self._start_batch(inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))
-
-    async def abatch_job(
-        self,
-        inputs: Sequence[Item],
-        *,
-        job_id: str | None = None,
-        timeout_hours: int | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Started:
-        """As `batch_job`, without blocking."""
-        return await arun(self._start_batch(inputs, job_id, {"timeout_hours": timeout_hours, "metadata": metadata}))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outcome, was_said
 from mistral_agents._border.calls import close_calls, close_history, drop_silent, shorten_ids
@@ -22,12 +22,12 @@ from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest,
 from mistral_agents._json import JsonDict, objects_of
 from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
+from mistral_agents.options import OnDivergence
 from mistral_agents.turn import Turn, open_calls
 
 if TYPE_CHECKING:
     from mistral_agents.history import History
 
-OnDivergence = Literal["restart", "new", "raise"]
 _KEPT = 10_000  # agents of which this process remembers the tools
 _TOOLS_CHANGED = "the tools or instructions changed, and those of a conversation are fixed"
 _NOTHING_SHARED = "the history was edited or trimmed and shares no answer with the conversation"
@@ -411,10 +411,21 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
     return replace(again, undecided=left)
 
 
-def find_paused_turn(history: History, inputs: Inputs | None) -> Turn | None:
-    """The last turn of a history, where it is the answer to these inputs and functions are all that it waits for."""
+def find_paused_turn(
+    history: History, inputs: Inputs | None, *, functions: bool = True, rules: bool = False
+) -> Turn | None:
+    """The last turn of a history, where it is the answer to these inputs and waits only for what is answered here.
+
+    Args:
+        history: The history.
+        inputs: What is said once more.
+        functions: Whether calls of functions are answered here.
+        rules: Whether hosted calls are decided about here.
+    """
     found = find_last_turn(history.conversation_id, history.entries, inputs) if history.open_calls else None
-    return found if found is not None and found.function_calls and not found.pending_confirmations else None
+    if found is None or (found.function_calls and not functions) or (found.pending_confirmations and not rules):
+        return None
+    return found
 
 
 def _find_waiting(position: Position, history: History | None, anchor: Item | None) -> list[FunctionCall]:

@@ -8,15 +8,17 @@ A function may also give such a wish instead of a result: a command to a graph, 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import CancelledError
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, NoReturn, TypeVar
 
 from mistral_agents.errors import ConfigurationError
 
+T = TypeVar("T")
 _STEERING = {
     "langgraph": frozenset({"GraphBubbleUp"}),
     "workflows": frozenset({"WaitingForEvent", "WorkflowCancelledByUser", "WorkflowDone"}),
@@ -73,11 +75,12 @@ def _is_one_of(value: object, kinds: Mapping[str, Collection[str]]) -> bool:
 
 _ANSWERS = "__pregel_scratchpad"
 """Where LangGraph's config holds what people answered to the questions of a node, and counts its questions."""
+_FIELDS = ("resume", "get_null_resume", "interrupt_counter")
 
 
 @dataclass(slots=True)
 class Questions:
-    """What the functions of an exchange asked people, in a graph that they pause for it.
+    """What functions and rules of an exchange asked people, in a graph that they pause for it.
 
     A graph that goes on runs its node again, and the first question of that run gets the first answer. Functions that
     are done are not run again, so their answers are passed over: else a question would get the answer to another one.
@@ -101,14 +104,25 @@ class Questions:
             config: The config of the run; None reads that of the context.
         """
         known = config if config is not None else _read_context()
-        held = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
-        if known is None or held is None or not (held.resume or held.get_null_resume(False) is not None):
+        held: Any = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
+        if known is None or not _has_answers(held):
             self.settled, self.passed = 0, True
             return None
         for _ in range(0 if self.passed else self.settled):
             held.interrupt_counter()
         self.passed = True
         return Inquiry(self, known, held)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While code of the user runs that may ask; at its end all that it asked is answered."""
+        inquiry = self.begin()
+        if inquiry is None:
+            yield
+            return
+        with inquiry.applied():
+            yield
+        inquiry.settle()
 
 
 class Inquiry:
@@ -146,6 +160,14 @@ class Inquiry:
             variable.reset(token)
 
 
+def _has_answers(held: Any) -> bool:
+    """Whether people answered what a node asked; a release of LangGraph that keeps it otherwise tells nothing."""
+    if not is_dataclass(held) or any(not hasattr(held, name) for name in _FIELDS):
+        return False
+    found: Any = held
+    return bool(found.resume) or found.get_null_resume(False) is not None
+
+
 def _find_context() -> Any:
     """Where LangChain keeps the config of a context; None where nobody imported it."""
     return getattr(sys.modules.get("langchain_core.runnables.config"), "var_child_runnable_config", None)
@@ -164,6 +186,20 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
         RuntimeError: It raised `StopIteration`: no future takes one, and who awaits it would wait for ever.
     """
     return await asyncio.to_thread(_keep_iteration_inside, function, *args, **kwargs)
+
+
+def wait_for(value: Awaitable[T]) -> T:
+    """What an asynchronous function of a user gives to a caller that blocks, in a notebook (whose loop runs) too."""
+
+    async def give() -> T:
+        return await value
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(give())
+    with ThreadPoolExecutor(1, thread_name_prefix="mistral-agents-function") as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, give()).result()
 
 
 def _keep_iteration_inside(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

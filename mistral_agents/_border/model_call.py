@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mistral_agents._border.continuation import Continuation, OnDivergence, Say, Target, Wanted
+from mistral_agents._border.continuation import Continuation, Say, Target, Wanted
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.forms import refuse_two_turns
 from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
@@ -22,6 +22,7 @@ from mistral_agents._border.turns import TurnRequest
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps
 from mistral_agents.errors import NotFoundError
+from mistral_agents.options import OnDivergence
 
 if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mistral_agents._border.calls import answer_unrun
 from mistral_agents._http.concealed import without_secrets
 from mistral_agents._json import JsonDict, load_json
+from mistral_agents._paths import expand_home
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
 from mistral_agents.entries import Entry, FunctionCall, Handoff, MessageInput, parse_entries, replayable, user_message
@@ -137,7 +138,7 @@ def write(path: str | os.PathLike[str], content: JsonDict) -> None:
         ConfigurationError: What was read back differs.
         OSError: It can't be written.
     """
-    target = Path(path)
+    target = expand_home(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, ensure_ascii=False, indent=1)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
@@ -156,7 +157,7 @@ def write(path: str | os.PathLike[str], content: JsonDict) -> None:
 
 def write_into(folder: str | os.PathLike[str], content: JsonDict) -> Path:
     """Write a document into a folder, under the name of its conversation, and read it back."""
-    path = Path(folder) / f"{safe_name(str(content['conversation'].get('id')))}.json"
+    path = expand_home(folder) / f"{safe_name(str(content['conversation'].get('id')))}.json"
     write(path, content)
     read(path)
     return path
@@ -168,7 +169,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:
     Raises:
         ConfigurationError: It can't be read, is no such document, or of a later version.
     """
-    data = dict(source) if isinstance(source, Mapping) else _load(Path(source))
+    data = dict(source) if isinstance(source, Mapping) else _load(expand_home(source))
     if data.get("format") != FORMAT:
         raise ConfigurationError(f"This is no exported conversation: its format is {data.get('format')!r}.")
     if not isinstance(data.get("version"), int) or data["version"] > VERSION:

@@ -86,9 +86,15 @@ class RunFunctions:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Ask about hosted tools; the result is a list of confirmations, or None where nobody decides."""
+    """Ask about hosted tools; the result is a list of confirmations, or None where nobody decides.
+
+    Attributes:
+        calls: The calls that wait.
+        questions: What the exchange asked people.
+    """
 
     calls: list[FunctionCall]
+    questions: Questions = field(default_factory=Questions)
 
 
 Action = Send | ReadHistory | RunFunctions | Decide
@@ -121,6 +127,7 @@ class Dialog:
     Attributes:
         conversation_id: None until it is started.
         has_functions: Whether calls are answered here; else they are left to the caller.
+        has_rules: Whether hosted calls that wait are decided about here.
         max_rounds: How often in one exchange functions may be answered before it is given up.
         on_handoff: For handoffs on the client's side: what to say to the next agent; None ends the exchange there.
         last_entry_id: The last entry known, from which a lost answer is found again.
@@ -130,6 +137,7 @@ class Dialog:
 
     conversation_id: str | None = None
     has_functions: bool = False
+    has_rules: bool = False
     max_rounds: int = 20
     on_handoff: Callable[[Handoff], str | None] | None = None
     last_entry_id: str | None = None
@@ -161,7 +169,8 @@ class Dialog:
             entries, found = yield from self._make_sure(asked)
         said = yield from self._pair_inputs(entries)
         if self._is_resumed(asked):
-            yield from self._run_functions([call for call in self._open if not _waits(call)], asked)
+            waiting = [call for call in self._open if _waits(call)]
+            yield from self._answer_calls([call for call in self._open if not _waits(call)], waiting, asked)
             said = []
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
@@ -192,7 +201,7 @@ class Dialog:
         if lost is not None:
             found = self._find_lost(history, lost)
         else:  # the same words once more, whose functions were paused: by another process, say
-            found = find_paused_turn(history, asked) if self.has_functions else None
+            found = find_paused_turn(history, asked, functions=self.has_functions, rules=self.has_rules)
         self.reconcile(history)
         self._lost = None
         return ([] if lost is not None and lost.said else asked), found
@@ -330,17 +339,27 @@ class Dialog:
         self._questions.resume()
         return True
 
-    def _run_functions(self, calls: list[FunctionCall], asked: list[JsonDict]) -> Generator[Action, Any, None]:
+    def _answer_calls(
+        self, calls: list[FunctionCall], pending: list[FunctionCall], asked: list[JsonDict]
+    ) -> Generator[Action, Any, bool]:
+        """Decide about calls that wait and run the functions of others; False where nobody decides."""
+        undecided = [call for call in pending if call.tool_call_id not in self._answers]
         known = {k: answer for k, answer in self._answers.items() if "result" in split_files(answer)[0]}
         action = RunFunctions(calls, known, self._questions)
         try:
-            results = yield action
+            if undecided:
+                decisions = yield Decide(undecided, self._questions)
+                if decisions is None:
+                    return False
+                self._answers.update({decision["tool_call_id"]: decision for decision in decisions})
+            results = (yield action) if calls else []
         except Exception as error:
             if is_steering(error):  # whoever paused the run may say the same again, to go on
                 self._paused = asked
                 self._answers.update(action.results)
             raise
         self._answers.update({split_files(result)[0]["tool_call_id"]: result for result in results})
+        return True
 
     def _answer_turn(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""
@@ -349,14 +368,7 @@ class Dialog:
             return self._follow_handoff(turn)
         if calls and not self.has_functions:
             return [], False
-        if pending:
-            decisions = yield Decide(pending)
-            if decisions is None:
-                return [], False
-            self._answers.update({decision["tool_call_id"]: decision for decision in decisions})
-        if calls:
-            yield from self._run_functions(calls, asked)
-        return [], True
+        return [], (yield from self._answer_calls(calls, pending, asked))
 
     def _follow_handoff(self, turn: Turn) -> tuple[list[JsonDict], bool]:
         last = turn.entries[-1] if turn.entries else None

@@ -55,7 +55,8 @@ class ExchangeSettings:
 
     def new_dialog(self, conversation_id: str | None = None) -> Dialog:
         """The state of a conversation held so."""
-        return Dialog(conversation_id, self.functions is not None, self.max_rounds, self.on_handoff)
+        has_functions, has_rules = self.functions is not None, self.confirm is not None
+        return Dialog(conversation_id, has_functions, has_rules, self.max_rounds, self.on_handoff)
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
@@ -230,8 +231,8 @@ class Exchanges:
             functions = settings.functions if settings.functions is not None else {}
             given = (calls, functions, action.results, action.questions)
             return Job(partial(run_functions, *given), partial(arun_functions, *given))
-        owners = self._connectors()
-        return Job(lambda: decide(settings.confirm, calls, owners), lambda: adecide(settings.confirm, calls, owners))
+        asked = (settings.confirm, calls, self._connectors(), action.questions)
+        return Job(partial(decide, *asked), partial(adecide, *asked))
 
     def _connectors(self) -> list[str]:
         tools = self.start_options.get("tools")

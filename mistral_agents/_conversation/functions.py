@@ -7,7 +7,6 @@ import contextvars
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import Any
 
 from mistral_agents._border.blocks import make_result
@@ -18,7 +17,7 @@ from mistral_agents._border.calls import (
     make_result_entry,
     parse_call_arguments,
 )
-from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering
+from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering, wait_for
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall, function_result
@@ -67,15 +66,11 @@ def _run_function(call: FunctionCall, functions: Functions) -> EntryWithFiles:
         return answer
     try:
         value = functions[call.name](**parse_call_arguments(call.arguments))
-        return _pair_result(call, asyncio.run(_await(value)) if inspect.isawaitable(value) else value)
+        return _pair_result(call, wait_for(value) if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
             raise
         return _pair_failure(call, error)
-
-
-async def _await(value: Any) -> Any:
-    return await value
 
 
 def run_functions(
@@ -101,13 +96,11 @@ def run_functions(
     """
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    inquiry = questions.begin() if questions is not None else None
-    if inquiry is not None or len(missing) < 2:
+    asked = questions if questions is not None else Questions()
+    if len(missing) < 2 or asked.begin() is not None:
         for call in missing:
-            with inquiry.applied() if inquiry is not None else nullcontext():
+            with asked.asking():
                 done[call.tool_call_id] = _run_function(call, functions)
-            if inquiry is not None:
-                inquiry.settle()
     else:
         _run_together(missing, functions, done)
     return [done[call.tool_call_id] for call in calls]
@@ -156,12 +149,11 @@ async def arun_functions(
     """As `run_functions`, on the event loop; functions that block run in threads."""
     done = results if results is not None else {}
     missing = [call for call in calls if call.tool_call_id not in done]
-    inquiry = questions.begin() if questions is not None else None
-    if inquiry is not None:
+    asked = questions if questions is not None else Questions()
+    if asked.begin() is not None:
         for call in missing:
-            with inquiry.applied():
+            with asked.asking():
                 done[call.tool_call_id] = await _arun_function(call, functions)
-            inquiry.settle()
         missing = []
     found = await asyncio.gather(
         *(_arun_function(call, functions) for call in missing), return_exceptions=len(missing) > 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import View, Words
 from mistral_agents._display.html import draw_page
 from mistral_agents._display.talk import view_history
+from mistral_agents._paths import expand_home
 from mistral_agents._turn.media import FileData
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
@@ -46,6 +46,6 @@ def write_page(path: str | os.PathLike[str], page: str) -> None:
     Raises:
         OSError: It can't be written.
     """
-    target = Path(path)
+    target = expand_home(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mistral_agents._display.shown import Shown
+from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
 _MAGIC: tuple[tuple[bytes, int, str, str], ...] = (
@@ -183,7 +184,7 @@ class FileData(Shown):
         Raises:
             ConfigurationError: `folder` is a file, or can't be written to.
         """
-        place = Path(folder)
+        place = expand_home(folder)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_agents._api.arguments import expand_home, given
+from mistral_agents._api.arguments import given
 from mistral_agents._api.records import Records
 from mistral_agents._display.blocks import Table
 from mistral_agents._display.words import shorten, write_table
 from mistral_agents._json import JsonDict, load_json
+from mistral_agents._paths import expand_home
 from mistral_agents._turn.content import as_json_text
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError

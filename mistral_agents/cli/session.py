@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mistral_agents._api.arguments import expand_home
 from mistral_agents._http.concealed import masked
+from mistral_agents._paths import expand_home
 from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import NoKeyError
 from mistral_agents.client import MistralAgents

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePath
 
-from mistral_agents._api.arguments import expand_home
+from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
 _BLOCK = 1 << 20  # bytes read at once

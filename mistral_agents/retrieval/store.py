@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
 
-from mistral_agents._api.arguments import expand_home
+from mistral_agents._paths import expand_home
 from mistral_agents._warnings import warn_user
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.chunking import Chunks, Page

@@ -21,7 +21,7 @@ from mistral_agents_server.readers.formulas import formula_text, raised
 from mistral_agents_server.readers.html import decode_html, html_text
 from mistral_agents_server.readers.mail import is_mail, read_mail
 from mistral_agents_server.readers.numbering import ListNumbers
-from mistral_agents_server.readers.symbols import read_symbols
+from mistral_agents_server.readers.symbols import is_symbol_font, read_symbols
 from mistral_agents_server.readers.xml import attribute_of, child_of, children_of, is_on, name_of, text_value
 
 _MAX_UNPACKED_BYTES = 256 * 1024**2
@@ -490,9 +490,10 @@ class _Document:
 
 def _symbol(element: Element) -> str:
     """A character inserted from a font."""
-    code = attribute_of(element, "char") or ""
-    character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else ""
-    return text if (text := read_symbols(character, attribute_of(element, "font") or "")).isprintable() else ""
+    code, font = attribute_of(element, "char") or "", attribute_of(element, "font") or ""
+    number = int(code, 16) if re.fullmatch("[0-9A-Fa-f]{1,4}", code) else 0
+    text = read_symbols(chr(number | 0xF000 if number < 0x100 and is_symbol_font(font) else number), font)
+    return text if text.isprintable() else ""
 
 
 def _unclosed_fields(body: Element | None) -> frozenset[Element]:
@@ -518,8 +519,14 @@ def _without_breaks(text: str) -> str:
 
 
 def _selected(field_start: Element) -> str:
-    """What is chosen in a list of a form of the old kind, which has no result beside it."""
-    choices = child_of(child_of(field_start, "ffData"), "ddList")
+    """What is chosen in a list or a box of a form of the old kind, which has no result beside it."""
+    data = child_of(field_start, "ffData")
+    box = child_of(data, "checkBox")
+    if box is not None:
+        ticked = child_of(box, "checked")
+        ticked = child_of(box, "default") if ticked is None else ticked
+        return "☒" if ticked is not None and is_on(ticked) else "☐"
+    choices = child_of(data, "ddList")
     entries = [text_value(entry) or "" for entry in children_of(choices, "listEntry")]
     chosen = text_value(child_of(choices, "result")) or text_value(child_of(choices, "default")) or "0"
     return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""

@@ -47,6 +47,9 @@ _KEEPING_STYLE = re.compile(r"white-space\s*:\s*(?:pre|pre-wrap|break-spaces)\s*
 _XHTML = re.compile(r"\A\s*<\?xml\b|\bxmlns\s*=\s*[\"']http://www\.w3\.org/1999/xhtml")
 _EMPTY_ELEMENT = re.compile(r"<([a-zA-Z][\w:.-]*)((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/>")
 _SHOWN_INPUTS = (None, "", "button", "email", "number", "reset", "search", "submit", "tel", "text", "url")
+_OWN_LINE_STYLE = re.compile(
+    r"display\s*:\s*(?:block|flex|flow-root|grid|list-item|table(?:-row)?)\s*(?:;|!|$)", re.IGNORECASE
+)
 _HEADING = re.compile(r"h[1-6]")
 _HIDING_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _ROW_OF_BLOCKS = "table, ul, ol, dl, pre, h1, h2, h3, h4, h5, h6, article, section, blockquote, form"
@@ -273,6 +276,8 @@ class _Writer:
             self._write(_read_formula(node))
         elif tag == "sup":
             self._raised += _is_raised(node)
+        elif _has_own_line(node):
+            self._break(1)
         elif tag in _APART or (tag == "a" and node.prev is not None and node.prev.tag == "a"):
             self._write(" ")
 
@@ -335,6 +340,8 @@ class _Writer:
             self._write(")")
         elif tag == "sup":
             self._raised -= _is_raised(node)
+        elif tag != "-text" and _has_own_line(node):
+            self._break(1)
         elif tag in _APART:
             self._write(" ")
 
@@ -397,6 +404,11 @@ class _Writer:
 
 def _keeps_spaces(node: LexborNode, tag: str) -> bool:
     return tag in _PREFORMATTED or bool(_KEEPING_STYLE.search(node.attributes.get("style") or ""))
+
+
+def _has_own_line(node: LexborNode) -> bool:
+    """Whether an element that usually stands in a line has one of its own, as its own style says."""
+    return bool(_OWN_LINE_STYLE.search(node.attributes.get("style") or ""))
 
 
 def _is_raised(node: LexborNode) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import make_dataclass
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from langgraph.errors import GraphInterrupt, NodeInterrupt, ParentCommand
 from langgraph.types import Command
 from workflows.errors import WorkflowCancelledByUser
 
-from mistral_agents._border.control import is_steering
+from mistral_agents._border.control import Questions, is_steering
 from mistral_agents._conversation.dialog import Dialog, RunFunctions, Send
 from mistral_agents._conversation.functions import arun_functions, run_functions
 from mistral_agents.entries import FunctionCall, parse_entries
@@ -130,3 +131,8 @@ async def test_a_function_that_raises_stop_iteration_ends_on_an_event_loop() -> 
     """No future takes a StopIteration: unguarded, the turn would wait for its thread for ever."""
     [entry] = await asyncio.wait_for(arun_functions(calls("pay"), {"pay": lambda: next(iter(()))}), 20)
     assert "StopIteration" in entry["result"]
+
+
+@pytest.mark.parametrize("held", [None, {"resume": ["yes"]}, object(), make_dataclass("Other", ["answers"])(["yes"])])
+def test_answers_that_a_graph_keeps_in_another_way_are_left_to_it(held: object) -> None:
+    assert Questions().begin({"configurable": {"__pregel_scratchpad": held}}) is None

@@ -20,7 +20,7 @@ from langgraph.types import Command, interrupt
 
 from langchain_mistral_agents import MistralAgentRunnable
 from langchain_mistral_agents._rounds import PAUSED
-from mistral_agents import Conversation
+from mistral_agents import Conversation, WebSearch
 from tests.contract.conftest import World
 from tests.support.scripted import call, calls, say
 
@@ -253,3 +253,62 @@ def test_each_question_gets_its_own_answer(
     assert till.noted == [1]
     assert output["messages"][-1].text.endswith("Done.")
     assert len(world.mind.requests) == len(script)
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", *(["ainvoke", "astream"] if TASKS_HAVE_CONTEXTS else [])])
+@pytest.mark.parametrize("renewed", [False, True], ids=["the same object", "by its id"])
+@pytest.mark.parametrize("word", ["yes", "no"])
+def test_a_rule_may_ask_people_too(way: str, world: World, renewed: bool, word: str) -> None:
+    """What a person says of a hosted tool reaches the service; the turn that asked for it is not paid again."""
+    till: Any = Approvals(0 if renewed else 1)
+    ruled: list[Any] = []
+    kept: list[Conversation] = []
+
+    def rule(waiting: Any) -> bool:
+        ruled.append(interrupt(waiting.name))
+        return bool(ruled[-1] == "yes")
+
+    def talk() -> Conversation:
+        options: Any = {"functions": {"pay": till.pay}, "confirm": rule}
+        if kept and renewed:
+            kept.append(Conversation(world.client, conversation_id=kept[0].conversation_id, **options))
+        elif not kept:
+            tools = [WebSearch(requires_confirmation=True), PAY]
+            kept.append(Conversation(world.client, model="m", tools=tools, **options))
+        return kept[-1]
+
+    go = graph(way, ask_conversation(way, talk))
+    world.mind.script(call("web_search", {"query": "x"}), call("pay", {"amount": 5}), say("Done."))
+    [asked] = go({"messages": "Pay 5."})["__interrupt__"]
+    output = go(Command(resume=word))
+    assert asked.value == "web_search"
+    assert ruled == [word]
+    assert [
+        body["tool_confirmations"][0]["confirmation"] for _, body in world.turns if "tool_confirmations" in body
+    ] == ["allow" if word == "yes" else "deny"]
+    if not renewed:
+        output = go(Command(resume="fine"))
+        assert till.said == {5: ["fine"]}
+    assert output["messages"][-1].text == "Done."
+    assert len(world.mind.requests) == 3
+
+
+def test_a_call_that_names_its_conversation_goes_on_too(world: World) -> None:
+    """The pause of a later turn of a call is remembered by the conversation, where no thread leads to it."""
+    till = Approvals(1)
+    agent = world.client.agents.create(model="m", name="cashier", tools=[PAY, LOG])
+    runnable = MistralAgentRunnable(agent_id=agent.id, client=world.client, tools=[tool(till.pay), tool(till.log)])
+    world.mind.script(say("Hello."))
+    named = runnable.invoke("Hello.").response_metadata["conversation_id"]
+
+    def ask(messages: Any, config: Any) -> Any:
+        own = {**config["configurable"], "conversation_id": named}
+        return runnable.invoke(messages, {**config, "configurable": own})
+
+    go = graph("invoke", ask)
+    world.mind.script(*ONE_BY_ONE)
+    assert go({"messages": "Pay 5."})["__interrupt__"]
+    assert go(Command(resume="yes"))["__interrupt__"]
+    assert go(Command(resume="no"))["messages"][-1].text == "Done."
+    assert till.said == {5: ["yes"], 7: ["no"]}
+    assert len(world.mind.requests) == len(ONE_BY_ONE)

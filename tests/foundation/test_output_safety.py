@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import unicodedata
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,9 @@ from xml.dom import minidom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage
 
+from langchain_mistral_agents import ChatMistralAgent
 from mistral_agents import Conversation
 from mistral_agents._conversation.archive import document, read
 from mistral_agents._printable import show_text
@@ -52,6 +55,23 @@ def test_nothing_shown_commands_a_terminal(name: str) -> None:
     assert harmful(shown) == []
     assert "\u202e" not in shown
     shown.encode()
+
+
+def test_no_warning_and_no_log_record_commands_a_terminal(
+    make_client: Any, wire: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A block of another provider has an odd kind, and the service sends an odd event."""
+    caplog.set_level(logging.DEBUG)
+    started = {"type": "conversation.response.started", "conversation_id": "conv_1"}
+    done = {"type": "conversation.response.done", "usage": {}}
+    lines = [f"data: {json.dumps(event)}\n\n".encode() for event in (started, {"type": EVIL}, done)]
+    wire.answer((200, b"".join(lines)))
+    model = ChatMistralAgent(model="m", client=make_client())
+    with pytest.warns(UserWarning, match="is left out") as warned:
+        list(model.stream([HumanMessage("q"), AIMessage([{"type": EVIL}]), HumanMessage("more")]))
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("mistral_agents")]
+    assert [text for text in logged if "unknown event" in text]
+    assert [harmful(text) for text in (*logged, *(str(one.message) for one in warned)) if harmful(text)] == []
 
 
 @pytest.mark.parametrize("name", ["picture", "diagram"])

@@ -186,6 +186,19 @@ def test_what_can_be_uploaded(
         client.libraries.upload(LIBRARY, text)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="not int"):
         client.libraries.upload(LIBRARY, 3, name="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.libraries.upload(LIBRARY, file)
+    with pytest.raises(ConfigurationError, match="not tuple"):
+        client.libraries.upload(LIBRARY, ("alone.txt",))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [3, b"a.txt", ["a.txt"]])
+def test_a_name_that_is_no_text_is_refused(client: MistralAgents, name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="name of a file must be a text"):
+        client.libraries.upload(LIBRARY, b"x", name=name)
+    with pytest.raises(ConfigurationError, match="name of a file must be a text"):
+        client.files.upload((name, b"x"))
+    assert listed(client) == []
 
 
 async def test_a_folder_is_synced_without_a_framework(client: MistralAgents, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ LATER = (
     "mistral_agents._api.planner",
     "mistral_agents._http.transport",
     "langchain_mistral_agents._structured",
+    "langchain_mistral_agents._turns",
+    "mistral_agents._border.continuation",
+    "mistral_agents.entries",
 )
 """What only a call needs, or one method."""
 

@@ -9,18 +9,20 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.tools import InjectedToolCallId, tool
+from langchain_core.tools import InjectedToolArg, InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.prebuilt import InjectedState, ToolRuntime
 from langgraph.types import Command
 
 from langchain_mistral_agents import MistralAgentRunnable
-from mistral_agents import MistralAgents
+from mistral_agents import Conversation, MistralAgents, WebSearch
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, calls, say
@@ -358,3 +360,88 @@ async def test_the_thread_of_a_left_stream_is_remembered(service: MistralAgents,
         assert agent.conversations.get("async", agent.agent_id) == chunk.response_metadata["conversation_id"]
         break
     await service.aclose()
+
+
+async def fetch(page: int) -> str:
+    """Fetch a page."""
+    await asyncio.sleep(0)
+    return f"page {page}"
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["in a script", "in a notebook"])
+@pytest.mark.parametrize("pages", [[1], [1, 2]], ids=str)
+@pytest.mark.parametrize("way", ["call", "stream", "conversation"])
+def test_asynchronous_functions_run_in_blocking_calls(
+    service: MistralAgents, scripted: ScriptedModel, way: str, pages: list[int], is_async: bool
+) -> None:
+    """As those of MCP servers are; the loop of a notebook runs while its cells call."""
+    scripted.script(calls(*(call("fetch", {"page": page}) for page in pages)), say("Done."))
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="fetcher", tools=[fetch])
+
+    def ask() -> None:
+        if way == "conversation":
+            Conversation(service, agent_id=runnable.agent_id, functions={"fetch": fetch}).append("Go.")
+        elif way == "call":
+            runnable.invoke("Go.")
+        else:
+            list(runnable.stream("Go."))
+
+    async def ask_in_a_loop() -> None:
+        ask()
+
+    if is_async:
+        asyncio.run(ask_in_a_loop())
+    else:
+        ask()
+    told = [message["content"] for message in scripted.requests[-1]["messages"] if message["role"] == "tool"]
+    assert told == [f"page {page}" for page in pages]
+
+
+@tool
+def of_state(a: int, state: Annotated[dict[str, Any], InjectedState]) -> str:
+    """Read a graph's state."""
+    return "read"
+
+
+@tool
+def of_runtime(a: int, runtime: ToolRuntime) -> str:
+    """Read a graph's runtime."""
+    return "read"
+
+
+@tool
+def of_user(a: int, user: Annotated[str, InjectedToolArg]) -> str:
+    """Read what an application injects."""
+    return "read"
+
+
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        ([of_state], "of_state wants state"),
+        ([of_runtime], "of_runtime wants runtime"),
+        ([of_user], "of_user wants user"),
+        ([add, tool(add)], "Two tools are called add"),
+        ([WebSearch()], "not WebSearch"),
+        (["add"], "not str"),
+        ([partial(add, 1)], "without a name"),
+        ([lambda: 1], "is called '<lambda>'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_tools_that_cannot_run_here_are_refused_at_once(tools: list[Any], told: str) -> None:
+    """And not told to the model, call by call, which can do nothing about it."""
+    with pytest.raises(ConfigurationError, match=told):
+        MistralAgentRunnable(agent_id="ag_1", api_key="k", tools=tools)
+
+
+def test_what_is_injected_with_a_default_or_by_a_call_is_no_hindrance() -> None:
+    @tool
+    def note(a: int, call_id: Annotated[str, InjectedToolCallId], state: Annotated[Any, InjectedState] = None) -> str:
+        """Note."""
+        return "noted"
+
+    def bare(a: int) -> int:
+        return a
+
+    assert MistralAgentRunnable(agent_id="ag_1", api_key="k", tools=[note, bare]).tools

@@ -39,6 +39,11 @@ def field(kind: str) -> str:
     return f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>'
 
 
+def tick_box(state: str) -> str:
+    data = f"<w:ffData><w:checkBox>{state.replace('`', chr(34))}</w:checkBox></w:ffData>"
+    return f"<w:r><w:fldChar w:fldCharType='begin'>{data}</w:fldChar></w:r>{field('end')}"
+
+
 def saved(document: docx.document.Document) -> bytes:
     file = io.BytesIO()
     document.save(file)
@@ -89,7 +94,9 @@ TWICE = (
         ("<w:r><w:pict><v:shape><v:textpath string='DRAFT'/></v:shape></w:pict></w:r>", "DRAFT"),
         (f"<w:bdo w:val='rtl'>{run('turned')}</w:bdo>", "turned"),
         (f"{run('10 k')}<w:r><w:sym w:font='Calibri' w:char='03A9'/></w:r>", "10 kΩ"),
-        (f"{run('done ')}<w:r><w:sym w:font='Wingdings' w:char='F0FC'/><w:sym w:char='x'/><w:t>yes</w:t></w:r>", "done yes"),
+        (f"{run('done ')}<w:r><w:sym w:font='Wingdings' w:char='F0FC'/><w:sym w:char='x'/><w:t>yes</w:t></w:r>", "done ✓yes"),
+        (f"{run('File ')}<w:r><w:sym w:font='Wingdings' w:char='F0E0'/></w:r>{run(' Save ')}<w:r><w:sym w:font='Wingdings' w:char='4A'/></w:r>", "File → Save ☺"),
+        (f"{tick_box('<w:default w:val=`0`/><w:checked/>')}{run(' Yes ')}{tick_box('<w:default w:val=`0`/>')}{run(' No ')}{tick_box('<w:default w:val=`1`/>')}{run(' Both')}", "☒ Yes ☐ No ☒ Both"),
     ],
 )  # fmt: skip
 def test_what_word_shows_in_a_paragraph(inner: str, shown: str) -> None:

@@ -82,6 +82,7 @@ def test_a_declaration_of_xml_counts_and_an_unknown_one_does_not() -> None:
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby> <q>so</q>", "漢(かん) “so”"),
         ("<input value=Send type=submit><input type=hidden value=no><textarea> a\n b</textarea>", "Send\n a\n b"),
         ("line<br>two<hr>three", "line\ntwo\n\nthree"),
+        ("a<span style='Display:Block'>b</span><a style='display: flex; color: red'>c</a>d<i>e</i>", "a\nb\nc\nde"),
         ("one<br>\n<br>two<br>three", "one\n\ntwo\nthree"),
         ("<nav><a>Home</a><a>Parts</a></nav><p>a<a>b</a>c", "Home Parts\n\nabc"),
         ("&lt;b&gt; &amp; &copy; &#8364;", "<b> & © €"),
@@ -434,6 +435,12 @@ def test_a_form_without_drawn_fields_is_read_with_its_values() -> None:
 @pytest.mark.parametrize("name", ["a.pdf", "a.txt", "download"])
 def test_a_pdf_behind_other_bytes_is_a_pdf(before: bytes, name: str) -> None:
     assert parse(name, before + pdf("Inside.")) == ["Inside."]
+
+
+def test_a_pdf_by_its_name_may_begin_anywhere() -> None:
+    """Some downloads keep all headers of the reply, cookies too: the file's source is no text of it."""
+    headers = b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: session=%s\r\n" % (b"x" * 300) * 9 + b"\r\n"
+    assert parse("a.PDF", headers + pdf("Inside.")) == ["Inside."]
 
 
 def test_a_text_about_pdf_is_a_text() -> None:

@@ -300,14 +300,29 @@ def test_an_echo_is_hidden_however_it_is_written(secret):
         assert json.loads(hide_echo(echo, body, "")) == {"said": "***", "type": "api-key"}
 
 
-def test_a_model_that_is_dumped_leaves_the_credentials_of_its_address_out():
+def _langchains_holders_of_an_address():
+    from langchain_mistral_agents import (
+        ChatMistralAgent,
+        MistralAgentRunnable,
+        MistralConversationMemory,
+        MistralLibraryRetriever,
+    )
+
+    given = {"api_key": KEY, "base_url": f"https://user:{PASSWORD}@service.test"}
+    yield (model := ChatMistralAgent(model="m", **given)), model.mistral
+    yield (runnable := MistralAgentRunnable(agent_id="ag_1", **given)), runnable.model.mistral
+    yield (memory := MistralConversationMemory(**given)), memory.chat_memory.client
+    yield MistralLibraryRetriever(library_ids="11111111-1111-4111-8111-111111111111", **given), None
+
+
+def test_what_is_shown_or_dumped_leaves_the_credentials_of_its_address_out():
     """Dumps are logged and traced; what is loaded again goes to the same address."""
     from langchain_core.load import dumps
 
-    from langchain_mistral_agents import ChatMistralAgent
-
-    model = ChatMistralAgent(model="m", api_key=KEY, base_url=f"https://user:{PASSWORD}@service.test")
-    for dumped in (dumps(model), str(model.model_dump()), model.model_dump_json()):
-        assert PASSWORD not in dumped
-        assert "https://service.test" in dumped
-    assert model.mistral._clients._credentials.reveal() == f"user:{PASSWORD}"
+    for made, client in _langchains_holders_of_an_address():
+        for text in (repr(made), str(made), dumps(made), str(made.model_dump()), made.model_dump_json()):
+            assert PASSWORD not in text
+            assert KEY not in text
+        assert "https://service.test" in made.model_dump_json()
+        if client is not None:
+            assert client._clients._credentials.reveal() == f"user:{PASSWORD}"
