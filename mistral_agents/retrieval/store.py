@@ -30,6 +30,7 @@ from mistral_agents.retrieval.snapshot import Preparation, Snapshot, StoredText,
 FORMAT, VERSION = "mistral-agents-snapshot", 1
 _UNREADABLE = (
     ValueError,
+    ArithmeticError,
     LookupError,
     TypeError,
     AttributeError,

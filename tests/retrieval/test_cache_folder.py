@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,20 @@ def test_any_damage_to_a_snapshot_is_an_error_that_names_it_or_none(
     except SnapshotError as error:
         told = str(error)
     assert told == "" or (str(tmp_path) in told and "persist_dir" in told)
+
+
+@pytest.mark.parametrize("place", [-1, 99_999_999_999, None])
+def test_a_passage_at_no_place_is_a_damaged_snapshot(
+    words: LibraryService, make_engine: Make, tmp_path: Path, place: int | None
+) -> None:
+    found(make_engine(persist_dir=tmp_path))
+    [path] = tmp_path.glob("*.jsonl")
+    head, *lines = path.read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    rows[0]["chunks"][0][1] = place
+    path.write_text("\n".join([head, *map(json.dumps, rows)]) + "\n")
+    with pytest.raises(SnapshotError, match="can't be read"):
+        found(make_engine(persist_dir=tmp_path))
 
 
 def test_the_home_folder_is_expanded(
