@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -232,7 +232,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
-        async with self._ahold_thread(config):
+        with await self._ahold_thread(config):
             return await arun(self._answer(given, run_manager, config, kwargs))
 
     def _answer(
@@ -338,12 +338,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
         hold: Hold,
     ) -> AsyncGenerator[AIMessageChunk, None]:
-        async with (
-            self._ahold_thread(config, hold),
-            aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks,
-        ):
-            async for chunk in chunks:
-                yield chunk
+        with await self._ahold_thread(config, hold):
+            async with aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def _arun_stream(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, kwargs: dict[str, Any]
@@ -413,14 +411,12 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
             with lock_of(self._model.mistral.base_url, self._agent_key, thread_id).held(hold, self.timeout):
                 yield
 
-    @asynccontextmanager
-    async def _ahold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> AsyncIterator[None]:
+    async def _ahold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> ExitStack:
+        """As `_hold_thread`, without blocking: `with await self._ahold_thread(config):`."""
         thread_id = self._find_thread(config)
         if thread_id is None:
-            yield
-        else:
-            async with lock_of(self._model.mistral.base_url, self._agent_key, thread_id).aheld(hold, self.timeout):
-                yield
+            return ExitStack()
+        return await lock_of(self._model.mistral.base_url, self._agent_key, thread_id).aheld(hold, self.timeout)
 
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]

@@ -146,7 +146,7 @@ class Dialog:
     _open: list[FunctionCall] = field(default_factory=list)
     _answers: Results = field(default_factory=dict)
     _broken_start: bool = False
-    _under_way: bool = False
+    _under_way: object = None
     _lost: _Lost | None = None
     _paused: list[JsonDict] | None = None
     _questions: Questions = field(default_factory=Questions)
@@ -280,7 +280,7 @@ class Dialog:
         confirmations = [split_files(self._answers.get(c.tool_call_id) or denied([c])[0])[0] for c in decided]
         sent = [*self.seed, *results, *said]
         lost = _Lost(asked, sent, self.last_entry_id, bool(confirmations), bool(turns))
-        self._under_way = True
+        mine = self._under_way = object()
         try:
             turn: Turn = yield Send(sent, confirmations)
         except NOT_APPLIED as error:
@@ -289,18 +289,24 @@ class Dialog:
         except BaseException as error:
             if isinstance(error, MistralAgentsError):
                 self._note(error, turns)
-            if self._under_way:
-                self.unsure = self.conversation_id is not None
+            if self._under_way is mine:
+                self.note_left()
                 self._lost = lost if self.unsure and not isinstance(error, GeneratorExit) else None
             raise
         finally:
-            self._under_way = False
+            if self._under_way is mine:
+                self._under_way = None
         self.take(turn)
         self._open = [*left, *self._open]
         if results:
             turns.append(Turn(turn.conversation_id, parse_entries(results)))
         turns.append(turn)
         return turn
+
+    def note_left(self) -> None:
+        """Nobody waits any more for the request that is under way, if there is one: what became of it is not known."""
+        if self._under_way is not None:
+            self.unsure, self._under_way = self.conversation_id is not None, None
 
     def note_begun(self, conversation_id: str | None) -> None:
         """Keep the id of a new conversation as soon as its stream tells it, whatever becomes of the stream."""
@@ -317,7 +323,7 @@ class Dialog:
     def take(self, turn: Turn) -> None:
         """A request is answered; for a stream that is when its end was seen, whatever its reader does then."""
         self.conversation_id = turn.conversation_id if turn.conversation_id is not None else self.conversation_id
-        self._under_way, self._broken_start, self.unsure, self._lost = False, False, False, None
+        self._under_way, self._broken_start, self.unsure, self._lost = None, False, False, None
         self.last_entry_id = turn.last_entry_id if turn.last_entry_id is not None else self.last_entry_id
         if self.conversation_id is not None:
             self.seed = []

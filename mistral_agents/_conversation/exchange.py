@@ -183,6 +183,7 @@ class Exchanges:
 
     async def _astream(self, inputs: Inputs | None, hold: Hold) -> AsyncGenerator[JsonDict, None]:
         with await self.aheld(hold):
+            hold.note_left = self.dialog.note_left
             walk = Walk(self.dialog.exchange(inputs))
             action = walk.begin()
             while action is not None:
@@ -303,17 +304,11 @@ class Exchanges:
             yield
 
     async def aheld(self, hold: Hold | None = None) -> ExitStack:
-        """As `held`, without blocking: `with await exchanges.aheld():`.
-
-        To let go needs no waiting. An asynchronous context made of a generator would: an event loop that ends closes
-        all generators at once, and a stream would find its own context being closed already.
-        """
+        """As `held`, without blocking: `with await exchanges.aheld():`; see `TurnLock.aheld`."""
         mine = hold if hold is not None else Hold()
         with ExitStack() as stack:
-            await self._lock.aacquire(mine, self._patience)
-            stack.callback(self._lock.release, mine)
+            stack.enter_context(await self._lock.aheld(mine, self._patience))
             if self.conversation_id is not None:
                 shared = lock_of(self.client.base_url, self.conversation_id)
-                await shared.aacquire(mine, self._patience)
-                stack.callback(shared.release, mine)
+                stack.enter_context(await shared.aheld(mine, self._patience))
             return stack.pop_all()

@@ -12,8 +12,8 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
@@ -74,11 +74,18 @@ class Hold:
         reader: Who reads it, or who called.
         stream: The stream; None for a call, and once nobody has it any more.
         locks: The locks that it holds.
+        note_left: Told where another turn takes its place before its stream was closed, which its loop does later.
     """
 
     reader: Reader = field(default_factory=current_reader)
     stream: Callable[[], Leavable | None] = lambda: None
     locks: list[TurnLock] = field(default_factory=list)
+    note_left: Callable[[], None] = lambda: None
+
+    def give_way(self) -> None:
+        """Release whatever is held, for another turn."""
+        self.note_left()
+        self.release()
 
     def release(self) -> None:
         """Release whatever is held."""
@@ -126,7 +133,7 @@ class Wait:
         stream = holder.unread_stream(0.0)
         if stream is None and holder.is_orphan:
             if blocking:
-                holder.release()
+                holder.give_way()
         elif stream is None and self._lock.holder is holder:
             raise ConfigurationError(
                 _KNOT,
@@ -277,15 +284,17 @@ class TurnLock:
         finally:
             self.release(mine)
 
-    @asynccontextmanager
-    async def aheld(self, hold: Hold | None = None, patience: float | None = None) -> AsyncIterator[None]:
-        """Hold the lock in an `async with` block."""
+    async def aheld(self, hold: Hold | None = None, patience: float | None = None) -> ExitStack:
+        """As `held`, without blocking: `with await lock.aheld():`.
+
+        To let go needs no waiting. An asynchronous context made of a generator would: an event loop that ends closes
+        all generators at once, and a stream would find its own context being closed already.
+        """
         mine = hold if hold is not None else Hold()
         await self.aacquire(mine, patience)
-        try:
-            yield
-        finally:
-            self.release(mine)
+        with ExitStack() as stack:
+            stack.callback(self.release, mine)
+            return stack.pop_all()
 
 
 _locks: WeakValueDictionary[tuple[str, ...], TurnLock] = WeakValueDictionary()

@@ -106,7 +106,7 @@ class AsyncLeavableStream(AsyncIterator[T]):
         loop, events = self._loop, self._events
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(_close_later, loop, events)
-        self._hold.release()
+        self._hold.give_way()
 
     async def aleave(self) -> None:
         """Close it for its reader."""

@@ -207,6 +207,32 @@ def test_a_stream_left_in_a_closed_loop_holds_nobody_up(
     assert conversation.id is not None
 
 
+def test_a_stream_whose_loop_stands_still_leaves_a_conversation_that_is_read_first(
+    world: tuple[Standin, MistralAgents], scripted: ScriptedModel
+) -> None:
+    """A blocking call in the loop's own thread: the loop closes the stream later, but its turn counts now."""
+    served, client = world
+    scripted.always(say("a longer answer"))
+    other = MistralAgents(api_key="k", base_url=served.base_url)
+    conversation = Conversation(client, model=MODEL)
+    conversation.append("zero")
+    kept: list[Any] = []
+
+    async def leave_and_go_on() -> str:
+        kept.append(conversation.astream("one"))
+        async for event in kept[0]:
+            if event["type"] == "message.output.delta":
+                break
+        while inputs_of(other, conversation.id) != ["zero", "one"]:
+            pass
+        served.faults.drop_after(method="POST")
+        return conversation.append("two").text
+
+    assert asyncio.run(leave_and_go_on()) == "a longer answer"
+    assert inputs_of(other, conversation.id) == ["zero", "one", "two"]
+    assert conversation.append("three").text == "a longer answer"
+
+
 def test_a_stream_that_another_thread_left_is_waited_for_and_then_closed(
     world: tuple[Standin, MistralAgents], scripted: ScriptedModel
 ) -> None:

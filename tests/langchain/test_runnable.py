@@ -328,6 +328,26 @@ def test_many_first_calls_at_once_on_a_thread_make_one_conversation(
     client.close()
 
 
+def test_a_loop_that_ends_while_a_stream_of_a_thread_is_held_tells_of_no_error(
+    service: MistralAgents, scripted: ScriptedModel
+) -> None:
+    """A loop that ends closes all asynchronous generators at once, in any order: so it is tried some times."""
+    scripted.always(say("a longer answer"))
+    agent = MistralAgentRunnable.create_agent(client=service, model="m", name="helper")
+    told: list[Any] = []
+
+    async def leave(kept: list[Any]) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        kept.append(agent.astream("one", thread(str(len(kept)))))
+        async for _ in kept[-1]:
+            break
+
+    kept: list[Any] = []
+    for _ in range(12):
+        asyncio.run(leave(kept))
+    assert told == []
+
+
 async def test_the_thread_of_a_left_stream_is_remembered(service: MistralAgents, scripted: ScriptedModel) -> None:
     scripted.always(say("a longer answer"))
     agent = MistralAgentRunnable(agent_id=service.agents.create(model="m", name="a").id, client=service)
