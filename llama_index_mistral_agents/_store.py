@@ -92,7 +92,7 @@ class StoreEngine(LibraryEngine):
         written = read_signatures(hashes, self.settings.library_ids)
         plan = yield from sync.plan(written, report, key=lambda doc: Signature.of(doc, sync.settings_key).text_key)
         wanted = [*plan.read, *plan.renew]
-        sync.check(report, len(plan.keep) + len(wanted))
+        sync.check(report, len(plan.keep) + len(wanted), plan.listed)
         for document_id in report.deleted:
             yield from self._drop(document_id)
         # Stores such as Qdrant refuse to delete before anything was added.

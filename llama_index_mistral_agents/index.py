@@ -29,7 +29,7 @@ from llama_index_mistral_agents._nodes import TEMPLATES
 from llama_index_mistral_agents.retriever import MistralLibraryRetriever
 from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
-from mistral_agents._api.waiting import WAIT, DocumentOutcome, checked, seconds_of
+from mistral_agents._api.waiting import WAIT, DocumentOutcome, seconds_of
 from mistral_agents._border.text import mend_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
@@ -291,7 +291,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         self, document_ids: Sequence[str] | None, timeout: float, raise_on_error: bool
     ) -> Steps[list[DocumentOutcome]]:
         outcomes = yield from self._documents.wait(document_ids, timeout)
-        return checked(outcomes) if raise_on_error else outcomes
+        return (yield from self._documents.check(outcomes)) if raise_on_error else outcomes
 
     def sync_dir(
         self, folder: str | os.PathLike[str], *, wait: bool | float = False, **options: Unpack[FolderOptions]

@@ -233,7 +233,7 @@ class Libraries:
         if seconds is not None:
             ids = [document["id"]]
             found = self.wait_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
-            checked(found, [document])
+            checked(found, {str(document["id"]): str(document.get("name"))})
             return self.document(library_id, str(document["id"]))
         return document
 
@@ -255,7 +255,7 @@ class Libraries:
         if seconds is not None:
             ids = [document["id"]]
             outcomes = await self.await_until_ready(library_id, ids, timeout=seconds, show_progress=show_progress)
-            checked(outcomes, [document])
+            checked(outcomes, {str(document["id"]): str(document.get("name"))})
             return await self.adocument(library_id, str(document["id"]))
         return document
 

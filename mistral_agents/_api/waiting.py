@@ -53,14 +53,13 @@ def seconds_of(wait: bool | float, name: str = "wait") -> float | None:
     return float(given)
 
 
-def checked(outcomes: list[DocumentOutcome], documents: Iterable[Any] = ()) -> list[DocumentOutcome]:
-    """The outcomes, if all are ready; `documents` are records that tell their names.
+def checked(outcomes: list[DocumentOutcome], names: Mapping[str, str]) -> list[DocumentOutcome]:
+    """The outcomes, if all are ready; `names` says how errors call documents.
 
     Raises:
         DocumentProcessingError: The service could not process some.
         LibraryNotReadyError: Some were not finished in time.
     """
-    names = {str(record["id"]): record.get("name") for record in documents}
     failed = {one.document_id: one.process_status or "failed" for one in outcomes if one.state == "failed"}
     if failed:
         listed = ", ".join(f"{names.get(key, key)} ({reason})" for key, reason in failed.items())

@@ -259,7 +259,16 @@ class Inserter:
             DocumentProcessingError, LibraryNotReadyError: Some failed, or were not processed in time.
         """
         if seconds is not None and ids:
-            checked((yield from self.wait(ids, seconds)))
+            yield from self.check((yield from self.wait(ids, seconds)))
+
+    def check(self, outcomes: list[DocumentOutcome]) -> Steps[list[DocumentOutcome]]:
+        """The outcomes, if all are ready; what is not is called by its file's path, by its own id or by its name.
+
+        Raises:
+            DocumentProcessingError, LibraryNotReadyError: Some failed, or were not processed in time.
+        """
+        listed = {} if all(one.ready for one in outcomes) else (yield from self.list_documents())
+        return checked(outcomes, {key: _call_document(document) for key, document in listed.items()})
 
     def _upload(self, document: SourceDocument) -> Steps[LibraryRecord]:
         name, mark = document.file_name, _make_mark(document.key)
@@ -309,6 +318,11 @@ class Inserter:
             return (yield from self.libraries.writer.delete(self.library_id, document_id))
         except NotFoundError:  # somebody else was faster
             return False
+
+
+def _call_document(document: LibraryDocument) -> str:
+    own = (document.attributes.get(name) for name in (SYNC_PATH, REF_ID))
+    return next((found for found in own if isinstance(found, str)), document.name)
 
 
 def _find_repeated(documents: Sequence[SourceDocument]) -> list[str]:

@@ -53,7 +53,7 @@ class LazyEngine(LibraryEngine):
     def _renewed(self, old: Snapshot | None, report: SyncReport) -> Steps[Snapshot]:
         known = old.texts if old is not None else {}
         plan = yield from self._steps().plan({key: entry.document for key, entry in known.items()}, report)
-        self._steps().check(report, len(plan.keep) + len(plan.renew) + len(plan.read))
+        self._steps().check(report, len(plan.keep) + len(plan.renew) + len(plan.read), plan.listed)
         kept = [known[key] for key in plan.keep]
         snapshot: Snapshot = yield Work(
             lambda: self._snapshot_of([*kept, *(self._entry(document) for document in [*plan.renew, *plan.read])])

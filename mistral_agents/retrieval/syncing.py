@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -47,7 +47,7 @@ class Sync:
         )
         read: dict[str, tuple[LibraryDocument, ReadText]] = {}
         yield from self.read(plan.read, journal, report, lambda document, text: _put(read, document, text))
-        self.check(report, len(plan.keep) + len(plan.renew) + len(read))
+        self.check(report, len(plan.keep) + len(plan.renew) + len(read), plan.listed)
         if old is not None and not report.changed and (self.embedder is None or old.has_vectors):
             report.snapshot_id = old.id
             if self.store is not None and self.store.is_outdated:
@@ -119,7 +119,7 @@ class Sync:
             raise LibraryNotReadyError(message, pending=list(report.pending))
         return plan
 
-    def check(self, report: SyncReport, usable: int) -> None:
+    def check(self, report: SyncReport, usable: int, listed: Listed) -> None:
         """Apply `on_failed` and `on_empty`, and tell which documents are left out.
 
         Raises:
@@ -127,12 +127,12 @@ class Sync:
             LibraryEmptyError: `on_empty="error"`.
         """
         if report.failed and self.settings.on_failed == "error":
-            message = f"The service could not process {len(report.failed)} document(s): {report.failed}."
+            message = f"The service could not process {_sum_failed(report.failed, listed)}."
             raise DocumentProcessingError(message, failed=dict(report.failed))
         for key, reason in {**report.pending, **report.failed}.items():
             self.notify(DocumentSkipped(key, reason))
         if report.failed and self.settings.on_failed == "warn":
-            log.warning("%d document(s) left out, which the service could not process: %s", *_sum_failed(report.failed))
+            log.warning("Left out, which the service could not process: %s", _sum_failed(report.failed, listed))
         if usable == 0 and self.settings.on_empty == "error":
             raise LibraryEmptyError(f"No document to search in {', '.join(self.settings.library_ids)}.")
 
@@ -275,6 +275,8 @@ def _leave_out(key: str, reason: str, report: SyncReport) -> None:
         report.deleted.append(key)
 
 
-def _sum_failed(failed: dict[str, str]) -> tuple[int, str]:
-    shown: Iterable[str] = (f"{key} ({reason})" for key, reason in list(failed.items())[:5])
-    return len(failed), ", ".join(shown)
+def _sum_failed(failed: dict[str, str], listed: Listed) -> str:
+    """How many documents failed, and the first five by name and id."""
+    names = {key: listed[key].name for key in failed if key in listed}
+    shown = [f"{names.get(key, '')} {key} ({reason})".lstrip() for key, reason in list(failed.items())[:5]]
+    return f"{len(failed)} document(s): {', '.join(shown)}{', …' if len(failed) > len(shown) else ''}"

@@ -289,6 +289,17 @@ def test_wait_waits_and_tells_what_failed(index: MistralLibraryIndex, service: L
     service.spoil = spoil
     with pytest.raises(DocumentProcessingError, match=r"bad\.txt"):
         index.upload(("bad.txt", b"bad"), wait=True)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "d.txt").write_text("bad in a folder")
+    with pytest.raises(DocumentProcessingError, match=r": sub/d\.txt \(error\)"):
+        index.sync_dir(tmp_path, wait=True)
+    with pytest.raises(DocumentProcessingError, match=r": no 7 \(error\)"):
+        index.insert(Document(text="bad too", id_="no 7"), wait=True)
+    with pytest.raises(DocumentProcessingError, match=r"bad\.txt \(error\)"):
+        index.wait_until_ready(
+            [key for key, one in index.ref_doc_info.items() if one.metadata["file_name"] == "bad.txt"],
+            raise_on_error=True,
+        )
     for wrong in (0, -1):
         with pytest.raises(ConfigurationError, match="wait"):
             index.upload(("x.txt", b"x"), wait=wrong)

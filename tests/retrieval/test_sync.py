@@ -223,11 +223,11 @@ def test_failed_documents_and_empty_libraries_as_the_settings_say(
     with pytest.raises(LibraryEmptyError):
         make_engine(on_empty="error").refresh()
     key = service.add("bad.pdf", "x", process_status="error")
-    with pytest.raises(DocumentProcessingError) as caught:
+    with pytest.raises(DocumentProcessingError, match=rf"1 document\(s\): bad\.pdf {key} \(error\)") as caught:
         make_engine(on_failed="error").refresh()
     assert caught.value.failed == {key: "error"}
     make_engine(on_failed="warn").refresh()
-    assert key in caplog.text
+    assert f"bad.pdf {key} (error)" in caplog.text
     caplog.clear()
     make_engine(on_failed="skip").refresh()
     assert caplog.text == ""
