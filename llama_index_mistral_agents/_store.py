@@ -123,9 +123,11 @@ class StoreEngine(LibraryEngine):
         self._note_check()
 
     def own_filter(self) -> MetadataFilters:
-        """Only nodes of these libraries: the store may hold other things too."""
+        """Only nodes of these libraries: the store may hold other things too. Not every store knows `IN`."""
         ids = list(self.settings.library_ids)
-        return MetadataFilters(filters=[MetadataFilter(key="library_id", value=ids, operator=FilterOperator.IN)])
+        only = MetadataFilter(key="library_id", value=ids[0], operator=FilterOperator.EQ)
+        several = MetadataFilter(key="library_id", value=ids, operator=FilterOperator.IN)
+        return MetadataFilters(filters=[only if len(ids) == 1 else several])
 
     def _check_failure(self, error: Exception) -> None:
         text = str(error).lower()

@@ -192,20 +192,23 @@ class Conversations:
         if request.found is not None:
             HEADS.settle(self._base_url, request.found)
             return request.found
-        planned = self._planner.plan(request)
-        sent = (planned.call.body or {}).get("inputs")
-        with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
-            try:
-                turn: Turn = yield Job(
-                    lambda: self._perform(request, planned), lambda: self._aperform(request, planned)
-                )
-            except InvalidRequestError as error:
-                return (yield from self._make((yield from self._close_calls(request, error))))
-            except LOST as error:
-                _explain_first(request, error)
-                turn = yield from self._find_lost(request, sent, error)
-        HEADS.settle(self._base_url, turn)
-        return turn
+        try:
+            planned = self._planner.plan(request)
+            sent = (planned.call.body or {}).get("inputs")
+            with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
+                try:
+                    turn: Turn = yield Job(
+                        lambda: self._perform(request, planned), lambda: self._aperform(request, planned)
+                    )
+                except InvalidRequestError as error:
+                    return (yield from self._make((yield from self._close_calls(request, error))))
+                except LOST as error:
+                    _explain_first(request, error)
+                    turn = yield from self._find_lost(request, sent, error)
+            HEADS.settle(self._base_url, turn)
+            return turn
+        finally:
+            HEADS.release(self._base_url, request)
 
     def _find_lost(self, request: TurnRequest, sent: Inputs | None, lost: MistralAgentsError) -> Steps[Turn]:
         """The turn of a lost answer, where it may be looked for.
@@ -275,8 +278,9 @@ class Conversations:
             HEADS.settle(self._base_url, request.found)
             yield FoundTurn(request.found)
             return
-        planned = self._planner.plan(request)
         with ExitStack() as stack:
+            stack.callback(HEADS.release, self._base_url, request)
+            planned = self._planner.plan(request)
             stack.enter_context(self._make_watch(request, planned))
             try:
                 stream = stack.enter_context(self._stream(request, planned))
@@ -297,8 +301,9 @@ class Conversations:
         if request.found is not None:
             HEADS.settle(self._base_url, request.found)
             return FoundTurn(request.found)
-        planned = self._planner.plan(request)
         async with AsyncExitStack() as own:
+            own.callback(HEADS.release, self._base_url, request)
+            planned = self._planner.plan(request)
             own.enter_context(self._make_watch(request, planned))
             try:
                 stream = await own.enter_async_context(self._astream(request, planned))

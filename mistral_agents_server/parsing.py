@@ -23,6 +23,7 @@ _ANYTHING_NAMES = ("", "asp", "aspx", "cgi", "doc", "docx", "jsp", "pdf", "php",
 _HTML_START = re.compile(
     rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
 )
+_XML_START = (b"<?xml", b"\xef\xbb\xbf<?xml")
 _PDF_START = b"%PDF-"
 _MOST_BEFORE_PDF = 1024
 """Bytes that viewers skip before a PDF begins (Adobe's implementation note 13 to the PDF Reference 1.7)."""
@@ -67,7 +68,7 @@ def _read(name: str, data: bytes) -> list[str]:
         return [html_text(decode_html(data))]
     if extension in _MAIL_NAMES or (extension in _ANYTHING_NAMES and is_mail(data)):
         return [read_mail(data)]
-    text = decode(data)
+    text = decode_html(data) if data.lstrip().startswith(_XML_START) else decode(data)
     return (show_escapes(text) if extension in _JSON_NAMES else text).split(PAGE_BREAK)
 
 

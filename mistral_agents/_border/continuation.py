@@ -18,7 +18,7 @@ from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outc
 from mistral_agents._border.calls import close_calls, close_history, drop_silent, shorten_ids
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.options import fit_options
-from mistral_agents._border.turns import HEADS, Attempt, Operation, TurnRequest, attempt_key
+from mistral_agents._border.turns import HEADS, Attempt, Claim, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict, objects_of
 from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
@@ -155,6 +155,7 @@ class Continuation:
         self.anchors = find_anchors(items, wanted.given) if wanted.stored else []
         self.conversation_id = self._find_named()
         known = self.conversation_id is not None
+        self._head = HEADS.peek(wanted.base_url, self.conversation_id) if known else None
         fresh = known and HEADS.get(wanted.base_url, str(self.conversation_id)) is None
         attempted = known and HEADS.attempt(wanted.base_url, str(self.conversation_id)) is not None
         self.was_never_kept = known and HEADS.is_unfinished(wanted.base_url, str(self.conversation_id))
@@ -293,7 +294,13 @@ class Continuation:
         return Position("start", reason=position.reason) if self.wanted.policy == "new" else position
 
     def request(
-        self, target: Target, say: Say, history: History | None = None, info: Mapping[str, Any] | None = None
+        self,
+        target: Target,
+        say: Say,
+        history: History | None = None,
+        info: Mapping[str, Any] | None = None,
+        *,
+        claims: bool = False,
     ) -> TurnRequest:
         """The request.
 
@@ -302,6 +309,7 @@ class Continuation:
             say: Gives inputs and confirmations for a position.
             history: What was read because of `needs_history`.
             info: What was read because of `needs_info`.
+            claims: Whether it will be sent, so that no other turn may go on from the same place.
 
         Raises:
             ConfigurationError: The items can't be sent so, or there is nothing new in them; nothing was sent.
@@ -313,6 +321,25 @@ class Continuation:
             found = self._find_lost(history, *said) or self._find_paused(history, said[0])
             if found is not None:
                 return TurnRequest("append", None, {}, located.conversation_id, found=found)
+        made = self._make_request(located, target, say, history)
+        if not claims or made.operation != "append" or not self.anchors or self.wanted.confirms:
+            return made
+        claim = self._claim(made)
+        if claim is not None:
+            return replace(made, claim=claim)
+        return self._make_request(replace(located, operation="restart", reason=_GONE_ON), target, say, history)
+
+    def _claim(self, made: TurnRequest) -> Claim | None:
+        """The right to go on from an answer; None where another turn does, or did since this one was planned.
+
+        Several turns from one answer at a time (a batch, parallel steps) would hear one another else, so all but the
+        first are branches. Not so decisions about calls that wait: these may be taken one by one.
+        """
+        base_url, key = self.wanted.base_url, made.conversation_id
+        claim = HEADS.claim(base_url, key)
+        return claim if HEADS.peek(base_url, key) in (self._head, made.entry_id) else None
+
+    def _make_request(self, located: Position, target: Target, say: Say, history: History | None) -> TurnRequest:
         position = self._apply_policy(located)
         if self.wanted.confirms and position.operation != "append":
             raise LateConfirmationError(

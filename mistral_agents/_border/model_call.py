@@ -226,4 +226,4 @@ def plan_turn(client: MistralAgents, continuation: Continuation, target: Target,
             continuation = continuation.begin_anew()
     if continuation.needs_info:
         info = yield Job(lambda: conversations.get(key), lambda: conversations.aget(key))
-    return continuation.request(target, say, history, info)
+    return continuation.request(target, say, history, info, claims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
@@ -20,6 +22,10 @@ from mistral_agents.turn import Turn
 
 Operation = Literal["start", "append", "restart"]
 _KEPT = 10_000  # conversations of which this process remembers something
+
+
+class Claim:
+    """Goes on with a conversation from where it stands; as long as it lives, no other turn does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class TurnRequest:
         undecided: The ids of hosted calls that go on waiting for a decision.
         resumes: Whether, in that case, the same words said before are taken for this turn: it was paid, and whoever
             runs its functions can go on.
+        claim: What keeps other turns from going on from the same place.
     """
 
     operation: Operation
@@ -52,6 +59,7 @@ class TurnRequest:
     closes_calls: bool = False
     undecided: tuple[str, ...] = ()
     resumes: bool = False
+    claim: Claim | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", conceal_options(self.options))
@@ -94,6 +102,11 @@ class Heads:
 
     def __init__(self) -> None:
         self._heads: OrderedDict[tuple[str, str], str | Attempt | Unfinished] = OrderedDict()
+        self.renew()
+
+    def renew(self) -> None:
+        """In a forked process: the turns under way are its parent's, and so is who held the lock."""
+        self._claims: WeakValueDictionary[tuple[str, str], Claim] = WeakValueDictionary()
         self._lock = threading.RLock()
 
     def get(self, base_url: str, conversation_id: str) -> str | None:
@@ -120,6 +133,26 @@ class Heads:
                 self._heads[base_url, conversation_id] = known
                 while len(self._heads) > _KEPT:
                     self._heads.popitem(last=False)
+
+    def peek(self, base_url: str, conversation_id: str | None) -> str | Attempt | Unfinished | None:
+        """All that is remembered of a conversation."""
+        return self._heads.get((base_url, str(conversation_id)))
+
+    def claim(self, base_url: str, conversation_id: str | None) -> Claim | None:
+        """The right to go on with a conversation; None where another turn is planned or under way."""
+        with self._lock:
+            if self._claims.get((base_url, str(conversation_id))) is not None:
+                return None
+            claim = self._claims[base_url, str(conversation_id)] = Claim()
+            return claim
+
+    def release(self, base_url: str, request: TurnRequest) -> None:
+        """The turn is over, or was not made."""
+        if request.claim is None:
+            return
+        with self._lock:
+            if self._claims.get((base_url, str(request.conversation_id))) is request.claim:
+                del self._claims[base_url, str(request.conversation_id)]
 
     def settle(self, base_url: str, turn: Turn) -> None:
         """A turn came back: the conversation stands at its last entry."""
@@ -168,3 +201,5 @@ def _was_refused(error: BaseException) -> bool:
 
 
 HEADS = Heads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=HEADS.renew)

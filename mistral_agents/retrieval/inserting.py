@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 NAMES_OF_OURS = INTERNAL | RESERVED | {REF_ID, SYNC_PATH}
 """Attributes that a user can't give: they say where a document comes from."""
 _TEXT_SUFFIXES = (".txt", ".md")
+_LONGEST_NAME = 200
+"""Characters: ids are addresses or whole paths in some readers, and name files here."""
 _ALLOWED = "texts, whole or finite numbers, bools, and lists of one of these kinds"
 Told = Callable[[int, int], None] | None
 log = logging.getLogger("mistral_agents.retrieval")
@@ -96,7 +98,8 @@ class SourceDocument:
         """What its file is called."""
         given = self.metadata.get("file_name")
         name = PurePath(given).name if isinstance(given, str) and given else self.key.replace("/", "_")
-        return name if name.lower().endswith(_TEXT_SUFFIXES) else f"{name}.txt"
+        ending = name[name.rindex(".") :] if name.lower().endswith(_TEXT_SUFFIXES) else ".txt"
+        return f"{name.removesuffix(ending)[:_LONGEST_NAME]}{ending}"
 
 
 def check_documents(documents: Sequence[SourceDocument]) -> None:

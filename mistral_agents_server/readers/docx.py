@@ -206,11 +206,18 @@ class _Story:
         part: the name of its part, whose relations its ids mean.
         fields: for each open field, whether its result has begun; what stands before that is its code.
         aside: blocks that are shown beside the paragraph being read: text boxes and notes.
+        begun: the text of a paragraph whose end was deleted, which the next paragraph goes on with.
     """
 
     part: str
     fields: list[bool] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
+    begun: str = ""
+
+    def take_begun(self) -> list[str]:
+        """The text that waits for a next paragraph, once; nothing where none does."""
+        text, self.begun = self.begun, ""
+        return [text] if text.strip() else []
 
 
 class _Document:
@@ -255,7 +262,7 @@ class _Document:
             if properties is not None:
                 yield from self._section(section, properties, is_first)
                 section, is_first = [], False
-        yield from section
+        yield from [*section, *story.take_begun()]
 
     def _section(self, blocks: list[str], properties: Element, is_first: bool) -> Iterator[str]:
         """A section between its headers and footers; it begins a page unless it is continuous."""
@@ -287,7 +294,8 @@ class _Document:
                 yield text
 
     def _story_blocks(self, elements: Iterable[Element], story: _Story) -> list[str]:
-        return [block for element in elements for block in self._blocks_of(element, story)]
+        blocks = [*story.take_begun(), *(block for element in elements for block in self._blocks_of(element, story))]
+        return [*blocks, *story.take_begun()]
 
     def _blocks_of(self, element: Element, story: _Story) -> list[str]:
         """The blocks of an element that stands between paragraphs."""
@@ -295,9 +303,9 @@ class _Document:
         if name == "p":
             return self._paragraph(element, story)
         if name == "tbl":
-            return self._table(element, story)
+            return [*story.take_begun(), *self._table(element, story)]
         if name == "altChunk":
-            return self._foreign(element, story)
+            return [*story.take_begun(), *self._foreign(element, story)]
         if name == "AlternateContent":
             return self._story_blocks(_chosen(element), story)
         if name in _HIDDEN or name in ("sectPr", "sdtPr", "sdtEndPr", "customXmlPr"):
@@ -308,7 +316,10 @@ class _Document:
         properties = child_of(paragraph, "pPr")
         style = text_value(child_of(properties, "pStyle")) or ""
         is_first, self._has_begun = not self._has_begun, True
-        text = "".join(self._texts(paragraph, story))
+        text = "".join([*story.take_begun(), *self._texts(paragraph, story)])
+        if child_of(child_of(properties, "rPr"), "del") is not None:  # its end was deleted: the next goes on with it
+            story.begun = text
+            return []
         aside, story.aside = story.aside, []
         if text.strip():
             numbers = child_of(properties, "numPr")

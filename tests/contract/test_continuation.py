@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from mistral_agents import DocumentLibrary
+from mistral_agents import DocumentLibrary, MistralAgents
+from mistral_agents._http import sdk
 from mistral_agents.errors import ConfigurationError, DivergenceError, MistralAgentsError, UnknownOutcomeError
 from tests.contract.conftest import World
+from tests.contract.test_edits import Service
 from tests.contract.ways import Way, each_stored_way, each_way
 from tests.support.scripted import call, say
 
@@ -204,3 +208,62 @@ def test_calls_that_someone_left_open_are_closed_with_the_next_turn(way: Way, wo
     assert way.text(way.ask(model, [way.user("Forget it.")])) == "never mind"
     kinds = [entry["type"] for entry in world.turns[-1][1]["inputs"]]
     assert kinds == ["function.result", "message.input"]
+
+
+class Meanwhile(Service):
+    """Does something while the first further turn of a conversation is under way."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__()
+        self.way = way
+        self.jobs: list[Callable[[], Any]] = []
+
+    def ask(self, messages: list[Any]) -> Any:
+        """An answer to messages, by a client of its own."""
+        library = sdk.http()
+
+        async def answer(request: Any) -> Any:
+            return self(request)
+
+        client = MistralAgents(
+            api_key="k",
+            base_url=f"https://{str(self.way).replace(' ', '-').replace('_', '-')}.test",
+            http_client=library.Client(transport=library.MockTransport(self)),
+            async_http_client=library.AsyncClient(transport=library.MockTransport(answer)),
+        )
+        return self.way.ask(self.way.model(client), messages)
+
+    def __call__(self, request: Any) -> Any:
+        if self.jobs and request.method == "POST":
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(self.jobs.pop()).result()
+        return super().__call__(request)
+
+
+@each_stored_way
+def test_turns_from_one_answer_at_a_time_do_not_hear_one_another(way: Way) -> None:
+    """A batch of questions behind one history, or parallel steps of a graph: the first goes on, others are branches."""
+    service = Meanwhile(way)
+    messages = [way.user("Hello.")]
+    messages.append(service.ask(messages))
+    answers: list[Any] = []
+    service.jobs = [lambda: answers.append(service.ask([*messages, way.user("Two?")]))]
+    answers.append(service.ask([*messages, way.user("One?")]))
+    kept = [service.kept[str(way.conversation(answer))] for answer in answers]
+    said = [[entry["content"] for entry in entries if entry["type"] == "message.input"] for entries in kept]
+    assert said == [["Hello.", "Two?"], ["Hello.", "One?"]]
+    last = service.ask([*messages, way.user("One?"), answers[-1], way.user("Three?")])
+    assert way.conversation(last) == way.conversation(answers[-1]) == way.conversation(messages[1])
+
+
+@each_stored_way
+def test_a_turn_that_was_not_made_leaves_its_place_to_the_next(way: Way, world: World) -> None:
+    """The error may be kept by whoever saw it, as notebooks do."""
+    world.mind.script(say("Hi."), say("Yes."))
+    messages = talk(way, world, "Hello.")
+    messages.append(way.user("One?"))
+    with pytest.raises(ConfigurationError) as kept:
+        way.ask(way.model(world.client), messages, headers={"x-tenant": "a\nb"})
+    last = way.ask(way.model(world.client), messages)
+    assert way.conversation(last) == way.conversation(messages[1])
+    assert kept.value

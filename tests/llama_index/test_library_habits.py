@@ -454,6 +454,19 @@ def test_no_library_is_made_for_a_wrong_argument(service: LibraryService, wrong:
     assert service.requests == []
 
 
+@pytest.mark.parametrize(("suffix", "end"), [("", ".txt"), (".MD", ".MD"), (".txt", ".txt"), (".pdf", ".txt")])
+def test_a_file_has_a_short_name_however_long_the_id_is(service: LibraryService, suffix: str, end: str) -> None:
+    """Readers of pages take whole addresses for ids."""
+    long = f"https://example.org/?{'x' * 9000}{suffix}"
+    index = made(service, Document(text="pump", id_=long), Document(text="pump", id_=f"pump{suffix}"))
+    assert sorted(found.node.ref_doc_id for found in index.as_retriever().retrieve("pump")) == [long, f"pump{suffix}"]
+    names = sorted((one["name"] for one in index.client.libraries.documents(index.library_id)), key=len)
+    assert names[0] == (f"pump{suffix}" if suffix == end else f"pump{suffix}{end}")
+    assert len(names[1]) < 255
+    assert names[1].endswith(end)
+    assert index.delete_ref_doc(long)
+
+
 def test_a_document_is_deleted_by_a_text(index: MistralLibraryIndex, service: LibraryService) -> None:
     with pytest.raises(ConfigurationError, match="text of its id"):
         index.delete_ref_doc(None)  # type: ignore[arg-type]

@@ -286,6 +286,23 @@ class Deaf(SimpleVectorStore):
         return super().query(query, **kwargs)
 
 
+class EqualOnly(SimpleVectorStore):
+    """A store that knows equality alone, as several do."""
+
+    def query(self, query: Any, **kwargs: Any) -> Any:
+        if any(one.operator != FilterOperator.EQ for one in query.filters.filters):
+            raise ValueError("Only the operator == is supported in a filter")
+        return super().query(query, **kwargs)
+
+
+def test_one_library_needs_a_store_with_equality_alone(pumps: LibraryService) -> None:
+    options: dict[str, Any] = {"vector_store": EqualOnly(), "docstore": SimpleDocumentStore(), "strategy": "vector"}
+    chosen = MetadataFilters(filters=[MetadataFilter(key="file_name", value="boiler.txt")])
+    common: dict[str, Any] = {"embed_model": Letters(embed_dim=26), "filters": chosen, **options}
+    retriever = MistralLibraryRetriever(LIBRARY, client=pumps.client(), **common)
+    assert files(retriever.retrieve("roses")) == ["boiler.txt"]
+
+
 def test_a_store_that_ignores_filters_is_looked_through(pumps: LibraryService) -> None:
     for number in range(8):
         pumps.add(f"more{number}.txt", f"pump {number}", attributes={"number": number})

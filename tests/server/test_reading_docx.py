@@ -140,6 +140,28 @@ def test_a_row_whose_deletion_is_tracked_is_not_read() -> None:
     assert read(document) == "cell 0 | cell 1"
 
 
+DELETED_END = "<w:pPr><w:rPr><w:del w:id='9' w:author='a'/></w:rPr></w:pPr>"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "shown"),
+    [
+        (f"<w:p>{DELETED_END}{run('KX-')}</w:p><w:p>{run('77')}</w:p><w:p>{run('end')}</w:p>", "KX-77\n\nend"),
+        (f"<w:p>{DELETED_END}{run('a')}</w:p><w:p>{DELETED_END}{run('b')}</w:p><w:p>{run('c')}</w:p>", "abc"),
+        (f"<w:p>{DELETED_END}{run('a')}</w:p><w:tbl><w:tr><w:tc><w:p>{run('b')}</w:p></w:tc></w:tr></w:tbl>", "a\n\nb"),
+        (f"<w:tbl><w:tr><w:tc><w:p>{DELETED_END}{run('a')}</w:p></w:tc></w:tr></w:tbl><w:p>{run('b')}</w:p>", "a\n\nb"),
+        (f"<w:p>{DELETED_END}{run('a')}</w:p><w:sdt><w:sdtContent><w:p>{run('b')}</w:p></w:sdtContent></w:sdt>", "a\n\nb"),
+        (f"<w:p>{run('a')}</w:p><w:p>{DELETED_END}{run('last')}</w:p>", "a\n\nlast"),
+        (f"<w:p>{DELETED_END}<w:del w:id='1'><w:r><w:delText>gone</w:delText></w:r></w:del></w:p><w:p>{run('a')}</w:p>", "a"),
+    ],
+)  # fmt: skip
+def test_a_paragraph_whose_end_was_deleted_goes_on(blocks: str, shown: str) -> None:
+    document = docx.Document()
+    for place, element in enumerate(list(parse_xml(f"<w:body {NAMES}>{blocks}</w:body>"))):
+        document.element.body.insert(place, element)
+    assert read(document) == shown
+
+
 def test_a_layout_of_one_column_keeps_its_blocks() -> None:
     document = docx.Document()
     cell = document.add_table(1, 1).cell(0, 0)

@@ -14,9 +14,10 @@ from .conftest import REPLY, whole
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 CHILD = """
-import asyncio, gc, json, os, sys, warnings
+import asyncio, gc, json, os, sys, threading, warnings
 warnings.simplefilter("ignore")  # forking with threads is what preloaded servers do
 from mistral_agents import MistralAgents
+from mistral_agents._border.turns import HEADS
 from mistral_agents._http import sdk
 url, given = sys.argv[1:]
 library = sdk.http()
@@ -35,6 +36,13 @@ try:
     ask()
     parents = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
     client._clients._opened.lock.acquire()  # as another thread might at this moment
+    claim, held, over = HEADS.claim(url, "conv_1"), threading.Event(), threading.Event()
+    def hold():
+        with HEADS._lock:
+            held.set()
+            over.wait()
+    threading.Thread(target=hold, daemon=True).start()
+    held.wait()
     reader, writer = os.pipe()
     if os.fork() == 0:
         try:
@@ -44,12 +52,14 @@ try:
         client.close()
         gc.collect()
         kept = parents <= set(os.listdir("/proc/self/fd")) if parents else True
+        kept = kept and HEADS.claim(url, "conv_1") is not None
         os.write(writer, json.dumps([*told, kept]).encode())
         os._exit(0)
     os.close(writer)
     print(os.read(reader, 10000).decode())
     os.wait()
     client._clients._opened.lock.release()
+    over.set()
     try:
         print(ask())
     except Exception as error:
