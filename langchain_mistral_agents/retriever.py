@@ -16,6 +16,7 @@ from typing_extensions import Required, Self, Unpack, override
 
 from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
+from mistral_agents._http.concealed import conceal_settings
 from mistral_agents._json import JsonDict
 from mistral_agents.client import choose_client
 from mistral_agents.embeddings import EmbeddingModel
@@ -179,6 +180,7 @@ class MistralLibraryRetriever(BaseRetriever):
     _fusion: Fusion = PrivateAttr(default=EVEN)
 
     def __init__(self, **options: Unpack[RetrieverOptions]) -> None:
+        options = conceal_settings(options)
         super().__init__(**cast("JsonDict", options))
 
     @override
