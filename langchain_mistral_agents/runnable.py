@@ -39,6 +39,7 @@ from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._border.seals import unseal_tool
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._http.concealed import conceal_options, conceal_settings
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._warnings import warn_user
@@ -126,6 +127,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     _model: ChatMistralAgent = PrivateAttr()
 
     def __init__(self, **options: Unpack[RunnableOptions]) -> None:
+        options = conceal_settings(options)
         super().__init__(**self._resolve(options))
         check_tools(self.tools)
 
@@ -215,12 +217,14 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         """Ask the agent; functions are answered until it is done."""
+        kwargs = conceal_options(kwargs)
         return self._call_with_config(self._invoke, input, config, **cast("JsonDict", kwargs))
 
     async def ainvoke(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         """As `invoke`, without blocking."""
+        kwargs = conceal_options(kwargs)
         return await self._acall_with_config(self._ainvoke, input, config, **cast("JsonDict", kwargs))
 
     def _invoke(
@@ -267,6 +271,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
         Each round of functions ends with a chunk whose position is `last`.
         """
+        kwargs = conceal_options(kwargs)
         chunks = self._transform_stream_with_config(iter([input]), self._stream, config, **cast("JsonDict", kwargs))
         yield from cast("Iterator[AIMessageChunk]", chunks)
 
@@ -274,6 +279,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`, without blocking."""
+        kwargs = conceal_options(kwargs)
 
         async def one() -> AsyncIterator[Input]:
             yield input

@@ -24,6 +24,7 @@ from llama_index_mistral_agents._sessions import live_session, register, turns_m
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._border.histories import ConvertedHistory, Unsaved, count_shared
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents._json import JsonDict
 from mistral_agents._warnings import warn_user
 from mistral_agents.client import choose_client
@@ -110,6 +111,7 @@ class MistralConversationMemory(BaseMemory):
         api_key: str | Callable[[], str] | None = None,
         base_url: str | None = None,
     ) -> None:
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         made = choose_client(client, api_key=api_key, base_url=base_url)
         fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)

@@ -15,7 +15,7 @@ from mistral_agents._conversation.functions import Functions, check_functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import check_ids
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -84,7 +84,7 @@ class Conversation(Shown):
         max_rounds: int = 20,
         **options: Unpack[ConversationOptions],
     ) -> None:
-        options = conceal_tools(options)
+        options = conceal_options(options)
         check_functions(functions)
         check_rules(confirm)
         given, per_turn = split_options(options)

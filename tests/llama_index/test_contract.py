@@ -121,6 +121,10 @@ def test_how_many_are_wanted_may_be_changed(make: Make, retrieve: Callable[..., 
     with pytest.raises(ConfigurationError, match="similarity_top_k"):
         retriever.similarity_top_k = 0
     assert retriever.similarity_top_k == 1
+    assert retriever.library_ids == [LIBRARY]
+    for name in ("library_ids", "mode"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(retriever, name, "another")
 
 
 def test_sync_equals_async(make: Make) -> None:
