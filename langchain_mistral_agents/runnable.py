@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
-from typing_extensions import Required, Unpack
+from typing_extensions import Required, Self, Unpack, override
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import (
@@ -50,6 +50,8 @@ Input = str | dict[str, Any] | PromptValue | Sequence[Any]
 
 
 _FIELDS = {"headers": "default_headers"}
+_OWN_FIELDS = frozenset({"max_rounds", "conversations", "name"})
+"""What the runnable itself heeds; its chat model is made anew for everything else."""
 
 
 class RunnableOptions(ClientOptions, total=False):
@@ -148,11 +150,23 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def model_post_init(self, _context: object, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        own = ("tools", "max_rounds", "conversations", "name")
-        names = (name for name in type(self).model_fields if name not in own)
+        names = (name for name in type(self).model_fields if name not in _OWN_FIELDS | {"tools"})
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
         self._model._resumes = bool(self.tools)
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in type(self).model_fields and name not in _OWN_FIELDS:
+            self.model_post_init(None)
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        if update is not None and not _OWN_FIELDS.issuperset(update):
+            copied.model_post_init(None)
+        return copied
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""

@@ -75,6 +75,26 @@ def test_every_form_of_input(agent: MistralAgentRunnable, scripted: ScriptedMode
     assert scripted.requests[0]["messages"][-1]["content"] == "Hello"
 
 
+def test_a_copy_and_a_changed_setting_ask_whom_they_say(
+    agent: MistralAgentRunnable, service: MistralAgents, scripted: ScriptedModel
+) -> None:
+    """A copy for another agent must not be answered by this one."""
+    scripted.always(say("Hi"))
+    made = MistralAgentRunnable.create_agent(client=service, model="other-model", name="other", tools=[add, fail])
+    other = made.agent_id
+
+    def asked(runnable: MistralAgentRunnable) -> str:
+        runnable.invoke("Hello")
+        return str(scripted.requests[-1]["model"])
+
+    assert asked(agent.model_copy(update={"agent_id": other})) == "other-model"
+    assert asked(agent) == "m"
+    inner = agent.model
+    assert agent.model_copy(update={"max_rounds": 3}).model is inner
+    agent.agent_id = other
+    assert asked(agent) == "other-model"
+
+
 def test_a_dict_without_messages_is_refused(agent: MistralAgentRunnable) -> None:
     with pytest.raises(ConfigurationError, match="messages"):
         agent.invoke({"question": "Hello"})
