@@ -272,7 +272,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 )
                 yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
-                return with_turn(rounds.answer, catcher.turn)
+                return with_turn(rounds.show(rounds.answer), catcher.turn)
             with rounds.pausing() as answer:
                 called = (answer, tools, child, rounds.done, rounds.questions)
                 rounds.go_on((yield Job(partial(run_tools, *called), partial(arun_tools, *called))))
@@ -332,7 +332,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 for chunk in self._model.stream(rounds.messages, child, **options):
                     chunks.append(chunk)
                     run(self._remember(chunk, config))  # at once: the reader may leave the stream at any chunk
-                    yield chunk
+                    yield rounds.show(chunk, chunks)
                 rounds.answer = merge_chunks(chunks)
             if not runnable_here(rounds.answer, tools):
                 return
@@ -378,7 +378,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 async for chunk in self._model.astream(rounds.messages, child, **options):
                     chunks.append(chunk)
                     await arun(self._remember(chunk, config))
-                    yield chunk
+                    yield rounds.show(chunk, chunks)
                 rounds.answer = merge_chunks(chunks)
             if not runnable_here(rounds.answer, tools):
                 return

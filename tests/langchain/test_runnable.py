@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, message_chunk_to_message
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import InjectedToolArg, InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -520,3 +520,37 @@ async def test_the_sum_of_a_stream_is_the_last_answer(
     assert summed.usage_metadata == called.usage_metadata
     kept = agent.model.mistral.conversations.get_history(summed.response_metadata["conversation_id"])
     assert summed.response_metadata["last_entry_id"] == kept.last_entry_id
+
+
+@pytest.mark.parametrize("way", ["call", "async call", "stream", "async stream"])
+@pytest.mark.parametrize("config", [None, thread("ada")], ids=["by its answers", "by a thread"])
+async def test_messages_go_on_with_the_conversation_after_functions(
+    agent: MistralAgentRunnable, scripted: ScriptedModel, way: str, config: Any
+) -> None:
+    """Who keeps questions and answers, in a list or a graph, does not see the functions' rounds; the service does."""
+    scripted.script(call("add", {"a": 1, "b": 2}), say("3"), call("add", {"a": 3, "b": 4}), say("7"), say("You too."))
+    messages: list[Any] = []
+    for text in ("1 + 2?", "3 + 4?", "Thanks."):
+        messages.append(HumanMessage(text))
+        if way == "call":
+            messages.append(agent.invoke(messages, config))
+        elif way == "async call":
+            messages.append(await agent.ainvoke(messages, config))
+        elif way == "stream":
+            messages.append(message_chunk_to_message(reduce(operator.add, agent.stream(messages, config))))
+        else:
+            chunks = [chunk async for chunk in agent.astream(messages, config)]
+            messages.append(message_chunk_to_message(reduce(operator.add, chunks)))
+    assert len({each.response_metadata["conversation_id"] for each in messages[1::2]}) == 1
+    heard = [(each["role"], each["content"]) for each in scripted.requests[-1]["messages"] if each["content"]]
+    turns = [
+        ("tool", "3"),
+        ("assistant", "3"),
+        ("user", "3 + 4?"),
+        ("tool", "7"),
+        ("assistant", "7"),
+        ("user", "Thanks."),
+    ]
+    assert heard[-6:] == turns
+    edited = agent.invoke([HumanMessage("2 + 2?"), *messages[1:-1]], config)
+    assert edited.response_metadata["conversation_id"] != messages[1].response_metadata["conversation_id"]
