@@ -104,7 +104,7 @@ class MistralLibraryIndex(BaseManagedIndex):
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        self.library_id = uuid_text("library_id", library_id)
+        self._library_id = uuid_text("library_id", library_id)
         api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self.client = choose_client(client, api_key=api_key, base_url=base_url)
         self._documents = Inserter(self.client.libraries, self.library_id, show_progress)
@@ -116,6 +116,11 @@ class MistralLibraryIndex(BaseManagedIndex):
             callback_manager=callback_manager,
             transformations=[_Unused()],
         )
+
+    @property
+    def library_id(self) -> str:
+        """The library; another index is of another one."""
+        return self._library_id
 
     @classmethod
     def create(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypedDict
 
@@ -14,7 +15,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 from llama_index.core.memory import BaseMemory, BaseMemoryBlock
 from pydantic import ConfigDict, Field, PrivateAttr
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._items import history_digest, with_marks
@@ -115,6 +116,21 @@ class MistralConversationMemory(BaseMemory):
         made = choose_client(client, api_key=api_key, base_url=base_url)
         fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "conversation_id" and value != self.conversation_id:  # nothing known is of the other conversation
+            self._history, self._marks, self._branch_at = ConvertedHistory(self._history.converted), {}, None
+            self._stale, self._under_way, self._round = True, False, None
+        super().__setattr__(name, value)
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(deep=deep)
+        copied._unsaved = copy.deepcopy(self._unsaved)
+        for name, value in (update if update is not None else {}).items():
+            setattr(copied, name, value)
+        return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # The base class only calls the constructor, which would lose what is unsaved.

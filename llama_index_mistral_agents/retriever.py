@@ -149,12 +149,22 @@ class MistralLibraryRetriever(AskedRetriever):
         manager = callback_manager if callback_manager is not None else LlamaSettings.callback_manager
         super().__init__(callback_manager=manager, verbose=verbose)
         self.client = found
-        self.library_ids = list(chosen.library_ids)
-        self.mode = mode
+        self._library_ids = chosen.library_ids
+        self._mode = mode
         self._top_k = chosen.similarity_top_k
         self._on_blank = on_blank
         self.engine: LibraryEngine = engine_for(self.client, chosen)
         self._backend: Backend = backend_for(self.client, self.engine, chosen)
+
+    @property
+    def library_ids(self) -> list[str]:
+        """The libraries; another retriever searches others."""
+        return list(self._library_ids)
+
+    @property
+    def mode(self) -> Mode:
+        """How it searches."""
+        return self._mode
 
     @property
     def similarity_top_k(self) -> int:
