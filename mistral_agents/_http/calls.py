@@ -84,6 +84,18 @@ def check_seconds(name: str, value: Any) -> float:
     return min(float(min(value, LONGEST)), LONGEST)
 
 
+def check_whole_number(name: str, value: object, least: int = 0, most: int | None = None) -> int:
+    """A whole number within bounds.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        bounds = f"from {least}" + (f" to {most}" if most is not None else "")
+        raise ConfigurationError(f"{name} must be a whole number {bounds}, not {value!r}.")
+    return value
+
+
 def check_headers(headers: object) -> ConcealedFields:
     """Headers that HTTP can carry; a value of None is left out.
 
