@@ -9,6 +9,7 @@ A piece of an answer, and the sum of a stream that was left, name only calls who
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, message_chunk_to_message
@@ -49,7 +50,12 @@ class AnswerChunk(AIMessageChunk):
 
 
 def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
-    """What chunks add up to; text before the first blocks becomes the first block."""
+    """What chunks add up to; text before the first blocks becomes the first block.
+
+    Where a further answer follows one that is complete (the stream of a runnable that ran functions), it is the last
+    one, as of a call.
+    """
+    chunks = chunks[_find_last_answer(chunks) :]
     place = next((i for i, chunk in enumerate(chunks) if not isinstance(chunk.content, str)), len(chunks))
     if 0 < place < len(chunks):
         head = _add_alike(chunks[:place])
@@ -61,6 +67,13 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
         if whole.chunk_position == "last":
             _finish_calls(whole, calls)
     return whole
+
+
+def _find_last_answer(chunks: Sequence[AIMessageChunk]) -> int:
+    """Where the last answer among chunks begins."""
+    pairs = enumerate(pairwise(chunks), 1)
+    starts = [i for i, (one, other) in pairs if one.chunk_position == "last" and other.id not in (None, one.id)]
+    return starts[-1] if starts else 0
 
 
 def text_block(text: str) -> JsonDict:

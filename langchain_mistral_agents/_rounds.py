@@ -7,13 +7,16 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
+from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._local_tools import PausedError
 from mistral_agents._border.control import Questions
 
+Shown = TypeVar("Shown", bound=AIMessage)
 Place = tuple[str, str, str]
 """The service, the agent, and the thread or the conversation that a call names."""
 _KEPT = 1_000  # paused calls that this process remembers
@@ -25,7 +28,8 @@ class Rounds:
 
     Attributes:
         place: Where it may be paused; None where a repetition of the call can't be told.
-        key: The digest of what the call was given.
+        key: The digest of what the call was given, where it may be paused.
+        given: What the call was given.
         messages: What the next answer is asked for.
         answer: The last answer, whose functions are not all answered yet.
         done: What functions of that answer gave before another paused the call.
@@ -35,6 +39,7 @@ class Rounds:
 
     place: Place | None
     key: str
+    given: list[BaseMessage]
     messages: list[BaseMessage]
     answer: AIMessage | None = None
     done: dict[str, ToolMessage] = field(default_factory=dict)
@@ -64,6 +69,21 @@ class Rounds:
             self.messages = [*self.messages, self.answer, *results]
         self.answer, self.done = None, {}
 
+    def show(self, answer: Shown, written: Sequence[AIMessageChunk] = ()) -> Shown:
+        """An answer, or the last chunk of one, for the caller, who sees nothing of the rounds before.
+
+        It stands behind what the call was given then: with that digest a further call goes on with its conversation.
+
+        Args:
+            answer: The answer or chunk.
+            written: All chunks of it.
+        """
+        if len(self.messages) == len(self.given) or "history_digest" not in answer.response_metadata:
+            return answer
+        whole = merge_chunks(written) if written else answer
+        told = history_digest([whole], systems=False, start=history_digest(self.given, systems=True))
+        return answer.model_copy(update={"response_metadata": {**answer.response_metadata, "history_digest": told}})
+
 
 class PausedCalls:
     """The calls of this process that a function paused; bounded."""
@@ -84,12 +104,12 @@ class PausedCalls:
     def take(self, place: Place | None, messages: list[BaseMessage]) -> Rounds:
         """The rounds of a call: those that were paused where it is the same call, else new ones."""
         if place is None:
-            return Rounds(None, "", messages)
+            return Rounds(None, "", messages, messages)
         key = history_digest(messages, systems=True)
         with self._lock:
             known = self._calls.pop(place, None)
         if known is None or known.key != key:
-            return Rounds(place, key, messages)
+            return Rounds(place, key, messages, messages)
         known.questions.resume()
         return known
 

@@ -20,6 +20,7 @@ from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._border.options import resolve_options
 from mistral_agents._border.seals import seal_headers, seal_options
 from mistral_agents._border.tool_choices import function_name, read_tools
+from mistral_agents._http.concealed import conceal_options, conceal_settings
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
@@ -101,6 +102,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
     # Here, not in the base: type checkers make a signature of the fields for a class without one of its own.
     def __init__(self, **options: Unpack[ChatOptions]) -> None:
+        options = conceal_settings(options)
         super().__init__(**self._resolve(options))
 
     # Of options, LangChain's own signatures say `**kwargs: object`; these name them, so that an editor completes them.
@@ -109,18 +111,21 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     def invoke(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
+        kwargs = conceal_options(kwargs)
         return super().invoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     async def ainvoke(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
+        kwargs = conceal_options(kwargs)
         return await super().ainvoke(input, config, **_prepare_call(config, kwargs))
 
     @override
     def stream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
+        kwargs = conceal_options(kwargs)
         model, config = self._follow(config)
         return super(ChatMistralAgent, model).stream(input, config, **_prepare_call(config, kwargs))
 
@@ -128,6 +133,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     async def astream(  # type: ignore[override]
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
+        kwargs = conceal_options(kwargs)
         model, config = self._follow(config)
         async for chunk in super(ChatMistralAgent, model).astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
@@ -141,6 +147,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         return_exceptions: bool = False,
         **kwargs: Unpack[CallOptions],
     ) -> list[AIMessage]:
+        kwargs = conceal_options(kwargs)
         return super().batch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
 
     @override
@@ -152,6 +159,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         return_exceptions: bool = False,
         **kwargs: Unpack[CallOptions],
     ) -> list[AIMessage]:
+        kwargs = conceal_options(kwargs)
         return await super().abatch(inputs, config, return_exceptions=return_exceptions, **cast("JsonDict", kwargs))
 
     @override

@@ -18,6 +18,7 @@ from langchain_mistral_agents._history import Converter, begin_ledger
 from mistral_agents import MistralAgents
 from mistral_agents._border.fingerprints import Setup
 from mistral_agents._border.turns import HEADS
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 from mistral_agents.conversations import History
@@ -66,6 +67,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         base_url: str | None = None,
         client: MistralAgents | None = None,
     ) -> None:
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self.client = choose_client(client, api_key=api_key, base_url=base_url)
         self._conversation_id = conversation_id
         self._setup: tuple[str, str] | None = None
@@ -230,7 +232,7 @@ class MistralConversationHistory(BaseChatMessageHistory):
         return made
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._conversation_id!r})"
+        return f"{type(self).__name__}({self.__dict__.get('_conversation_id')!r})"  # None where the constructor failed
 
 
 def _cut_last(messages: list[BaseMessage], limit: int | None) -> list[BaseMessage]:

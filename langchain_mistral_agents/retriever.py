@@ -16,6 +16,7 @@ from typing_extensions import Required, Self, Unpack, override
 
 from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
+from mistral_agents._http.concealed import conceal_settings
 from mistral_agents._json import JsonDict
 from mistral_agents.client import choose_client
 from mistral_agents.embeddings import EmbeddingModel
@@ -179,6 +180,7 @@ class MistralLibraryRetriever(BaseRetriever):
     _fusion: Fusion = PrivateAttr(default=EVEN)
 
     def __init__(self, **options: Unpack[RetrieverOptions]) -> None:
+        options = conceal_settings(options)
         super().__init__(**cast("JsonDict", options))
 
     @override
@@ -192,6 +194,24 @@ class MistralLibraryRetriever(BaseRetriever):
         self, input: str, config: RunnableConfig | None = None, **kwargs: Unpack[SearchOptions]
     ) -> list[Document]:
         return await super().ainvoke(input, config, **kwargs)
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        before = self.__dict__.get(name)
+        super().__setattr__(name, value)
+        if name in type(self).model_fields and name not in _PER_SEARCH:
+            try:
+                self._make_engine()
+            except BaseException:
+                super().__setattr__(name, before)
+                raise
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        if update is not None and not _PER_SEARCH.issuperset(update):
+            copied._make_engine()
+        return copied
 
     @model_validator(mode="before")
     @classmethod
@@ -211,6 +231,11 @@ class MistralLibraryRetriever(BaseRetriever):
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
+        self._make_engine()
+        return self
+
+    def _make_engine(self) -> None:
+        """Check what belongs together, and make what reads and ranks the texts; nothing is read yet."""
         client = choose_client(self.client, api_key=self.api_key, base_url=self.base_url)
         if self.embed_model is not None and self.embeddings is not None:
             raise ConfigurationError("Give embed_model or embeddings, not both.")
@@ -227,7 +252,7 @@ class MistralLibraryRetriever(BaseRetriever):
             vectors_weight=self.vectors_weight,
         )
         settings = Settings(
-            library_ids=tuple(self.library_ids),
+            library_ids=checked_library_ids(self.library_ids),
             splitter=Splitter(self.chunk_size, self.chunk_overlap),
             language=self.language,
             exact_pages=self.exact_pages,
@@ -239,7 +264,6 @@ class MistralLibraryRetriever(BaseRetriever):
         )
         embedder = self._choose_embedder(client)
         self._engine = LibraryEngine(client, settings, embedder=embedder, persist_dir=self.persist_dir)
-        return self
 
     def _choose_embedder(self, client: MistralAgents) -> Embedder | None:
         if self.strategy == "bm25":
@@ -302,6 +326,10 @@ class MistralLibraryRetriever(BaseRetriever):
     async def arefresh_now(self) -> SyncReport:
         """As `refresh_now`, without blocking."""
         return await self._engine.arefresh()
+
+
+_PER_SEARCH = frozenset({"k", "filter", "score_cutoff", "retrieval_mode", "name", "tags", "metadata"})
+"""What may change between two searches of the same texts; with anything else they are read anew."""
 
 
 def _refuse_unknown_options(unknown: Mapping[str, object]) -> None:

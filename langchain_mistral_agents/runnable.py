@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, aclosing, nullcontext
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
-from typing_extensions import Required, Unpack
+from typing_extensions import Required, Self, Unpack, override
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import (
@@ -37,8 +37,9 @@ from mistral_agents._api.agents import AgentSetup
 from mistral_agents._api.turn_options import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
 from mistral_agents._border.seals import unseal_tool
-from mistral_agents._conversation.lock import Hold, lock_of
+from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._http.concealed import conceal_options, conceal_settings
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents._warnings import warn_user
@@ -49,6 +50,8 @@ Input = str | dict[str, Any] | PromptValue | Sequence[Any]
 
 
 _FIELDS = {"headers": "default_headers"}
+_OWN_FIELDS = frozenset({"max_rounds", "conversations", "name"})
+"""What the runnable itself heeds; its chat model is made anew for everything else."""
 
 
 class RunnableOptions(ClientOptions, total=False):
@@ -72,7 +75,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     The conversation is kept by the service. Which one a call goes on with is told by
     `config["configurable"]["conversation_id"]`, or by `"thread_id"` through `conversations`, or by an earlier answer
     among the messages; else the call begins a new one, whose id the answer carries in `response_metadata`. Calls of
-    one thread follow one another within this process.
+    one thread, or of one conversation, follow one another within this process.
 
     The agent's function tools run here, all calls of a turn at once; what a tool raises goes back as its result.
     Calls of functions that are not in `tools` are returned for you to answer.
@@ -126,6 +129,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     _model: ChatMistralAgent = PrivateAttr()
 
     def __init__(self, **options: Unpack[RunnableOptions]) -> None:
+        options = conceal_settings(options)
         super().__init__(**self._resolve(options))
         check_tools(self.tools)
 
@@ -146,11 +150,23 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def model_post_init(self, _context: object, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        own = ("tools", "max_rounds", "conversations", "name")
-        names = (name for name in type(self).model_fields if name not in own)
+        names = (name for name in type(self).model_fields if name not in _OWN_FIELDS | {"tools"})
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
         self._model._resumes = bool(self.tools)
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in type(self).model_fields and name not in _OWN_FIELDS:
+            self.model_post_init(None)
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        if update is not None and not _OWN_FIELDS.issuperset(update):
+            copied.model_post_init(None)
+        return copied
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""
@@ -215,24 +231,26 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         """Ask the agent; functions are answered until it is done."""
+        kwargs = conceal_options(kwargs)
         return self._call_with_config(self._invoke, input, config, **cast("JsonDict", kwargs))
 
     async def ainvoke(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AIMessage:
         """As `invoke`, without blocking."""
+        kwargs = conceal_options(kwargs)
         return await self._acall_with_config(self._ainvoke, input, config, **cast("JsonDict", kwargs))
 
     def _invoke(
         self, given: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
-        with self._hold_thread(config):
+        with self._hold(config, kwargs):
             return run(self._answer(given, run_manager, config, kwargs))
 
     async def _ainvoke(
         self, given: Input, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: object
     ) -> AIMessage:
-        with await self._ahold_thread(config):
+        with await self._ahold(config, kwargs):
             return await arun(self._answer(given, run_manager, config, kwargs))
 
     def _answer(
@@ -254,7 +272,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 )
                 yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
-                return with_turn(rounds.answer, catcher.turn)
+                return with_turn(rounds.show(rounds.answer), catcher.turn)
             with rounds.pausing() as answer:
                 called = (answer, tools, child, rounds.done, rounds.questions)
                 rounds.go_on((yield Job(partial(run_tools, *called), partial(arun_tools, *called))))
@@ -263,7 +281,11 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     def stream(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> Iterator[AIMessageChunk]:
-        """The agent's words as they come. Each round of functions ends with a chunk whose position is `last`."""
+        """The agent's words as they come; all add up to the last answer, as `invoke` gives it.
+
+        Each round of functions ends with a chunk whose position is `last`.
+        """
+        kwargs = conceal_options(kwargs)
         chunks = self._transform_stream_with_config(iter([input]), self._stream, config, **cast("JsonDict", kwargs))
         yield from cast("Iterator[AIMessageChunk]", chunks)
 
@@ -271,6 +293,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`, without blocking."""
+        kwargs = conceal_options(kwargs)
 
         async def one() -> AsyncIterator[Input]:
             yield input
@@ -294,7 +317,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
         hold: Hold,
     ) -> Generator[AIMessageChunk, None, None]:
-        with self._hold_thread(config, hold):
+        with self._hold(config, kwargs, hold):
             yield from self._run_stream(given, run_manager, config, kwargs)
 
     def _run_stream(
@@ -309,7 +332,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 for chunk in self._model.stream(rounds.messages, child, **options):
                     chunks.append(chunk)
                     run(self._remember(chunk, config))  # at once: the reader may leave the stream at any chunk
-                    yield chunk
+                    yield rounds.show(chunk, chunks)
                 rounds.answer = merge_chunks(chunks)
             if not runnable_here(rounds.answer, tools):
                 return
@@ -338,7 +361,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
         hold: Hold,
     ) -> AsyncGenerator[AIMessageChunk, None]:
-        with await self._ahold_thread(config, hold):
+        with await self._ahold(config, kwargs, hold):
             async with aclosing(self._arun_stream(given, run_manager, config, kwargs)) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -355,7 +378,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
                 async for chunk in self._model.astream(rounds.messages, child, **options):
                     chunks.append(chunk)
                     await arun(self._remember(chunk, config))
-                    yield chunk
+                    yield rounds.show(chunk, chunks)
                 rounds.answer = merge_chunks(chunks)
             if not runnable_here(rounds.answer, tools):
                 return
@@ -401,22 +424,24 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         """The thread whose conversation the map tells; None where the call names a conversation, or no thread."""
         return _read_config(config, "thread_id") if _read_config(config, "conversation_id") is None else None
 
-    @contextmanager
-    def _hold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> Iterator[None]:
-        """Hold the thread: its calls follow one another, so that many first ones at once make one conversation."""
-        thread_id = self._find_thread(config)
-        if thread_id is None:
-            yield
-        else:
-            with lock_of(self._model.mistral.base_url, self._agent_key, thread_id).held(hold, self.timeout):
-                yield
+    def _find_lock(self, config: RunnableConfig, kwargs: Mapping[str, Any]) -> TurnLock | None:
+        """What lets the calls of one conversation follow one another, also where many first ones are to make it."""
+        base_url, thread_id = self._model.mistral.base_url, _read_config(config, "thread_id")
+        named = kwargs.get("conversation_id", _read_config(config, "conversation_id"))
+        if named is not None:
+            return lock_of(base_url, str(named))
+        return lock_of(base_url, self._agent_key, thread_id) if thread_id is not None else None
 
-    async def _ahold_thread(self, config: RunnableConfig, hold: Hold | None = None) -> ExitStack:
-        """As `_hold_thread`, without blocking: `with await self._ahold_thread(config):`."""
-        thread_id = self._find_thread(config)
-        if thread_id is None:
-            return ExitStack()
-        return await lock_of(self._model.mistral.base_url, self._agent_key, thread_id).aheld(hold, self.timeout)
+    def _hold(
+        self, config: RunnableConfig, kwargs: Mapping[str, Any], hold: Hold | None = None
+    ) -> AbstractContextManager[object]:
+        lock = self._find_lock(config, kwargs)
+        return lock.held(hold, self.timeout) if lock is not None else nullcontext()
+
+    async def _ahold(self, config: RunnableConfig, kwargs: Mapping[str, Any], hold: Hold | None = None) -> ExitStack:
+        """As `_hold`, without blocking: `with await self._ahold(config, kwargs):`."""
+        lock = self._find_lock(config, kwargs)
+        return await lock.aheld(hold, self.timeout) if lock is not None else ExitStack()
 
     def _begin(
         self, given: Input, config: RunnableConfig, kwargs: dict[str, Any]

@@ -12,6 +12,7 @@ from langchain_mistral_agents._history import begin_ledger
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.threads import ConversationStore
 from mistral_agents import MistralAgents
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
 
@@ -108,6 +109,7 @@ class MistralSessionHistories:
         base_url: str | None = None,
         client: MistralAgents | None = None,
     ) -> None:
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self._client = choose_client(client, api_key=api_key, base_url=base_url)
         self._conversations = conversations
         self._owner = owner

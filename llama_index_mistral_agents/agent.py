@@ -14,7 +14,7 @@ from llama_index.core.tools import AsyncBaseTool, FunctionTool
 from llama_index.core.tools.types import BaseTool
 from llama_index.core.workflow import Context, HumanResponseEvent, Workflow
 from pydantic import BaseModel, Field, PrivateAttr
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import (
     AgentState,
@@ -120,16 +120,18 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
     def __init__(
         self, *, llm: MistralAgentLLM, allow_parallel_tool_calls: bool = True, **kwargs: Unpack[WorkflowOptions]
     ) -> None:
-        if not isinstance(llm, MistralAgentLLM):
-            raise ConfigurationError(_LLM.format(type(llm).__name__))
         _check_names(kwargs)
         tools = kwargs.get("tools")
         if tools:
             kwargs["tools"] = read_local(tools)
-        # Early stopping and `output_cls` ask `self.llm` beside the conversation, so it keeps none.
-        aside = llm.model_copy(update={"store": False, "conversation_id": None})
-        super().__init__(llm=aside, allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
+        super().__init__(llm=_make_aside(llm), allow_parallel_tool_calls=allow_parallel_tool_calls, **kwargs)
         self._turns = llm.model_copy(update={"store": True})
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _make_aside(value) if name == "llm" else value)
+        if name == "llm":
+            self._turns = value.model_copy(update={"store": True})
 
     @classmethod
     def from_existing(
@@ -387,6 +389,17 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
         state.covers(await memory.aget_all())
         await state.save(ctx, self.name)
         return output
+
+
+def _make_aside(llm: object) -> MistralAgentLLM:
+    """The model of early stopping and `output_cls`, which ask beside the conversation, so it keeps none.
+
+    Raises:
+        ConfigurationError: It is of another provider.
+    """
+    if not isinstance(llm, MistralAgentLLM):
+        raise ConfigurationError(_LLM.format(type(llm).__name__))
+    return llm.model_copy(update={"store": False, "conversation_id": None})
 
 
 def _drop_unfinished(agent: Workflow, ctx: Context) -> None:

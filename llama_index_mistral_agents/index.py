@@ -31,6 +31,7 @@ from mistral_agents._api.arguments import FileContent, uuid_text
 from mistral_agents._api.records import Document as LibraryRecord
 from mistral_agents._api.waiting import WAIT, DocumentOutcome, seconds_of
 from mistral_agents._border.text import mend_text
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import MistralAgents, choose_client
@@ -103,7 +104,8 @@ class MistralLibraryIndex(BaseManagedIndex):
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        self.library_id = uuid_text("library_id", library_id)
+        self._library_id = uuid_text("library_id", library_id)
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self.client = choose_client(client, api_key=api_key, base_url=base_url)
         self._documents = Inserter(self.client.libraries, self.library_id, show_progress)
         self._engines: dict[str, LibraryEngine] = {}
@@ -114,6 +116,11 @@ class MistralLibraryIndex(BaseManagedIndex):
             callback_manager=callback_manager,
             transformations=[_Unused()],
         )
+
+    @property
+    def library_id(self) -> str:
+        """The library; another index is of another one."""
+        return self._library_id
 
     @classmethod
     def create(

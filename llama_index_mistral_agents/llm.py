@@ -79,7 +79,7 @@ from mistral_agents._border.model_call import ModelSettings, describe_setup
 from mistral_agents._border.options import CLIENT_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._border.tool_choices import read_tools
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.concealed import masked
+from mistral_agents._http.concealed import conceal_settings, masked
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
@@ -176,6 +176,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
     _watch: Callable[[dict[str, Any]], None] | None = PrivateAttr(default=None)
 
     def __init__(self, model: str | None = None, **options: Unpack[LLMOptions]) -> None:
+        options = conceal_settings(options)
         given: JsonDict = {**options, **({"model": model} if model is not None else {})}
         found = resolve_options(
             given,

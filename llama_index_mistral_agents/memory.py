@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypedDict
 
@@ -14,7 +15,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 from llama_index.core.memory import BaseMemory, BaseMemoryBlock
 from pydantic import ConfigDict, Field, PrivateAttr
-from typing_extensions import Self, Unpack
+from typing_extensions import Self, Unpack, override
 
 from llama_index_mistral_agents._agent_state import dumped, undumped, unmarked
 from llama_index_mistral_agents._items import history_digest, with_marks
@@ -24,6 +25,7 @@ from llama_index_mistral_agents._sessions import live_session, register, turns_m
 from llama_index_mistral_agents.llm import MistralAgentLLM
 from mistral_agents import MistralAgents
 from mistral_agents._border.histories import ConvertedHistory, Unsaved, count_shared
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents._json import JsonDict
 from mistral_agents._warnings import warn_user
 from mistral_agents.client import choose_client
@@ -110,9 +112,25 @@ class MistralConversationMemory(BaseMemory):
         api_key: str | Callable[[], str] | None = None,
         base_url: str | None = None,
     ) -> None:
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         made = choose_client(client, api_key=api_key, base_url=base_url)
         fields: JsonDict = {"conversation_id": conversation_id, "client": made}
         super().__init__(**fields)
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "conversation_id" and value != self.conversation_id:  # nothing known is of the other conversation
+            self._history, self._marks, self._branch_at = ConvertedHistory(self._history.converted), {}, None
+            self._stale, self._under_way, self._round = True, False, None
+        super().__setattr__(name, value)
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(deep=deep)
+        copied._unsaved = copy.deepcopy(self._unsaved)
+        for name, value in (update if update is not None else {}).items():
+            setattr(copied, name, value)
+        return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # The base class only calls the constructor, which would lose what is unsaved.

@@ -11,6 +11,7 @@ from llama_index.core.schema import Document
 
 from llama_index_mistral_agents._nodes import dress
 from mistral_agents._api.arguments import uuid_text
+from mistral_agents._http.concealed import conceal_text, drop_credentials
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.retrieval.documents import LibraryDocument
 
@@ -42,7 +43,9 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         base_url: str | None = None,
         **_: object,  # what LlamaIndex adds when it makes one of its dict
     ) -> None:
-        fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": base_url}
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
+        shown = drop_credentials(base_url) if base_url is not None else None
+        fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": shown}
         super().__init__(**fields)
         self._client = choose_client(client, api_key=api_key, base_url=base_url)
 

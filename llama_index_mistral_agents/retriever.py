@@ -22,6 +22,7 @@ from llama_index_mistral_agents._backend import Backend, RetrievalReport, Retrie
 from llama_index_mistral_agents._build import Choices, Mode, backend_for, engine_for
 from llama_index_mistral_agents._local import Normalise
 from llama_index_mistral_agents.retrieval_events import LibraryRetrievalEvent, dispatcher, failures_announced
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
@@ -143,16 +144,27 @@ class MistralLibraryRetriever(AskedRetriever):
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in _OWN}
         chosen = Choices(library_ids=checked_library_ids(library_ids), **given)
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         found = choose_client(client, api_key=api_key, base_url=base_url)
         manager = callback_manager if callback_manager is not None else LlamaSettings.callback_manager
         super().__init__(callback_manager=manager, verbose=verbose)
         self.client = found
-        self.library_ids = list(chosen.library_ids)
-        self.mode = mode
+        self._library_ids = chosen.library_ids
+        self._mode = mode
         self._top_k = chosen.similarity_top_k
         self._on_blank = on_blank
         self.engine: LibraryEngine = engine_for(self.client, chosen)
         self._backend: Backend = backend_for(self.client, self.engine, chosen)
+
+    @property
+    def library_ids(self) -> list[str]:
+        """The libraries; another retriever searches others."""
+        return list(self._library_ids)
+
+    @property
+    def mode(self) -> Mode:
+        """How it searches."""
+        return self._mode
 
     @property
     def similarity_top_k(self) -> int:

@@ -16,6 +16,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 from llama_index_mistral_agents._filters import filter_of
+from mistral_agents._http.concealed import conceal_text
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.search_indexes import (
@@ -78,6 +79,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             "embedding_name": embedding_name,
         }
         super().__init__(**fields)
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self._client = choose_client(client, api_key=api_key, base_url=base_url)
 
     @classmethod

@@ -16,7 +16,7 @@ from mistral_agents._api.agents import agent_body
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.planner import Planner
 from mistral_agents._api.records import Agent, Listing, Record, as_record, rows_of
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_options
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
@@ -106,13 +106,13 @@ class Agents:
 
     def create(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """Create an agent; see `AgentOptions`. Each call makes a new one: `ensure` finds one by its name first."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         body, policy = self._new(model, name, options)
         return self._make_agent(self._transport.send(calls.create_agent_call(run(self._guard_body(body)))), policy)
 
     async def acreate(self, *, model: str, name: str, **options: Unpack[calls.AgentOptions]) -> Agent:
         """As `create`, without blocking."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         body, policy = self._new(model, name, options)
         return self._make_agent(
             await self._transport.asend(calls.create_agent_call(await arun(self._guard_body(body)))), policy
@@ -143,7 +143,7 @@ class Agents:
 
     def update(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """Change an agent, which makes a new version; where tools or metadata change, the agent is read first."""
-        changes = conceal_tools(changes)
+        changes = conceal_options(changes)
         known = calls.wire_options(changes, calls.AgentChanges, "update")
         body, policy = agent_body(known, self.get(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))
@@ -152,7 +152,7 @@ class Agents:
 
     async def aupdate(self, agent_id: str, **changes: Unpack[calls.AgentChanges]) -> Agent:
         """As `update`, without blocking."""
-        changes = conceal_tools(changes)
+        changes = conceal_options(changes)
         known = calls.wire_options(changes, calls.AgentChanges, "update")
         body, policy = agent_body(known, await self.aget(agent_id) if {"tools", "metadata"} & set(known) else None)
         self._planner.safeguards.check_tools(body.get("tools"))

@@ -28,7 +28,7 @@ from mistral_agents._api.records import Record, as_record
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.text import parse_json
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
-from mistral_agents._http.concealed import conceal_requests
+from mistral_agents._http.concealed import ConcealedBytes, conceal_requests
 from mistral_agents._http.failures import is_failed_turn
 from mistral_agents._http.replies import Reply, failure_in
 from mistral_agents._http.transport import Transport
@@ -182,6 +182,9 @@ def _check_requests(requests: Sequence[Mapping[str, Any]]) -> None:
     check_mappings({"requests": requests}, "requests")
     if not requests:
         raise ConfigurationError("A batch job needs at least one request.")
+    rows = [place for place, body in enumerate(requests) if "body" in body]
+    if rows:
+        raise ConfigurationError(f"requests[{rows[0]}] is a row of a file (custom_id, body); give what is in its body.")
     streamed = [place for place, body in enumerate(requests) if body.get("stream")]
     if streamed:
         raise ConfigurationError(f"requests[{streamed[0]}] asks for a stream; a batch job gives whole replies only.")
@@ -340,7 +343,7 @@ class Batches:
         hours = options.get("timeout_hours", 24)
         if type(hours) is not int or not 1 <= hours <= 168:
             raise ConfigurationError(f"timeout_hours must be a whole number from 1 to 168, not {hours!r}.")
-        part, files = ("batch.jsonl", _write_lines(requests)), self._files
+        part, files = ("batch.jsonl", ConcealedBytes(_write_lines(requests))), self._files
         file = yield Job(lambda: files.upload(part, purpose="batch"), lambda: files.aupload(part, purpose="batch"))
         body = {"input_files": [file["id"]], **options}
         call = _make_batch_call(

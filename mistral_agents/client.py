@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self
 
-from mistral_agents._http.concealed import Concealed, conceal
+from mistral_agents._http.concealed import Concealed, conceal, conceal_fields, conceal_settings
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.security import Safeguards
 
@@ -88,6 +88,7 @@ class MistralAgents:
         # Rebound at once: an error tracker that keeps local variables shall not find them here.
         key, api_key = conceal(api_key), None
         address, base_url = conceal(base_url), None
+        headers = conceal_fields(headers)
         self._clients = Clients(
             api_key=key,
             base_url=address,
@@ -230,6 +231,7 @@ def choose_client(client: MistralAgents | None, **settings: Any) -> MistralAgent
     Raises:
         ConfigurationError: Both were given.
     """
+    settings = conceal_settings(settings)
     given = {name: value for name, value in settings.items() if value is not None}
     if client is None:
         return MistralAgents(api_key=_open_key(given.pop("api_key", None)), **given)

@@ -16,6 +16,7 @@ from mistral_agents._api.connectors import AuthUrlOptions, ConnectorChanges, Con
 from mistral_agents._api.paging import awalk, walk
 from mistral_agents._api.records import Record, as_record, rows_of
 from mistral_agents._http.calls import Call
+from mistral_agents._http.concealed import conceal_fields, conceal_options, conceal_text
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
@@ -231,6 +232,7 @@ class Connectors:
             description: What it is for.
             options: See `ConnectorOptions`.
         """
+        options = conceal_options(options)
         return as_record(
             ConnectorInfo, self._transport.send(calls.create_connector_call(name, server, description, options)).json()
         )
@@ -239,6 +241,7 @@ class Connectors:
         self, *, name: str, server: str, description: str, **options: Unpack[ConnectorOptions]
     ) -> ConnectorInfo:
         """As `create`, without blocking."""
+        options = conceal_options(options)
         return as_record(
             ConnectorInfo,
             (await self._transport.asend(calls.create_connector_call(name, server, description, options))).json(),
@@ -246,10 +249,12 @@ class Connectors:
 
     def update(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
         """Change a connector by its id (a UUID); None leaves a field as it is."""
+        changes = conceal_options(changes)
         return as_record(ConnectorInfo, self._transport.send(calls.update_connector_call(connector_id, changes)).json())
 
     async def aupdate(self, connector_id: str, **changes: Unpack[ConnectorChanges]) -> ConnectorInfo:
         """As `update`, without blocking."""
+        changes = conceal_options(changes)
         return as_record(
             ConnectorInfo, (await self._transport.asend(calls.update_connector_call(connector_id, changes))).json()
         )
@@ -361,6 +366,7 @@ class Connectors:
             title: For people.
             is_default: Whether they are used where none are named; the first ones must be (the service's rule).
         """
+        bearer_token, headers = conceal_text(bearer_token), conceal_fields(headers)
         self._transport.send(
             calls.set_credentials_call(
                 connector, scope, given(name=name, title=title, is_default=is_default), bearer_token, headers
@@ -379,6 +385,7 @@ class Connectors:
         is_default: bool | None = None,
     ) -> None:
         """As `set_credentials`, without blocking."""
+        bearer_token, headers = conceal_text(bearer_token), conceal_fields(headers)
         await self._transport.asend(
             calls.set_credentials_call(
                 connector, scope, given(name=name, title=title, is_default=is_default), bearer_token, headers

@@ -15,7 +15,7 @@ from mistral_agents._conversation.functions import AskNext, Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import check_id, check_ids, check_whole_number
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
@@ -85,7 +85,7 @@ class Conversation(Shown):
         max_rounds: int = 20,
         **options: Unpack[ConversationOptions],
     ) -> None:
-        options = conceal_tools(options)
+        options = conceal_options(options)
         given, per_turn = split_options(options)
         settings = ExchangeSettings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
         check_ids({"conversation_id": conversation_id, **given})

@@ -25,7 +25,7 @@ from mistral_agents._border.events import EventReader, Record
 from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.calls import check_ids
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_options
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
 from mistral_agents._http.transport import Transport
@@ -373,22 +373,22 @@ class Conversations:
 
     def start(self, inputs: Inputs, **options: Unpack[StartOptions]) -> Turn:
         """Start a conversation with a text or a list of entries; see `StartOptions`."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         return self.send(TurnRequest("start", inputs, options))
 
     async def astart(self, inputs: Inputs, **options: Unpack[StartOptions]) -> Turn:
         """As `start`, without blocking."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         return await self.asend(TurnRequest("start", inputs, options))
 
     def start_stream(self, inputs: Inputs, **options: Unpack[StartOptions]) -> TurnStream:
         """As `start`, event by event."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         return self._stream(TurnRequest("start", inputs, options))
 
     def astart_stream(self, inputs: Inputs, **options: Unpack[StartOptions]) -> AsyncTurnStream:
         """As `start_stream`, without blocking; use it with `async with` or `async for`."""
-        options = conceal_tools(options)
+        options = conceal_options(options)
         return self._astream(TurnRequest("start", inputs, options))
 
     def append(self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]) -> Turn:
@@ -397,12 +397,14 @@ class Conversations:
         The tools and instructions of a conversation are fixed at its start. Give `inputs`, `tool_confirmations` or
         both; results of open function calls go in as `function.result` entries, all together.
         """
+        options = conceal_options(options)
         return self.send(_append_request(conversation_id, inputs, options))
 
     async def aappend(
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> Turn:
         """As `append`, without blocking."""
+        options = conceal_options(options)
         return await self.asend(_append_request(conversation_id, inputs, options))
 
     def recover(self, conversation_id: str, after_entry_id: str, inputs: Inputs | None = None) -> Turn:
@@ -432,12 +434,14 @@ class Conversations:
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> TurnStream:
         """As `append`, event by event."""
+        options = conceal_options(options)
         return self._stream(_append_request(conversation_id, inputs, options))
 
     def aappend_stream(
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]
     ) -> AsyncTurnStream:
         """As `append_stream`, without blocking; use it with `async with` or `async for`."""
+        options = conceal_options(options)
         return self._astream(_append_request(conversation_id, inputs, options))
 
     def restart(
@@ -452,6 +456,7 @@ class Conversations:
         The returned turn carries the new conversation's id; see `RestartOptions`. Without `inputs` the model
         answers the entry itself anew; that the service takes this is unverified (probe `restart-without-inputs`).
         """
+        options = conceal_options(options)
         return self.send(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     async def arestart(
@@ -462,6 +467,7 @@ class Conversations:
         **options: Unpack[RestartOptions],
     ) -> Turn:
         """As `restart`, without blocking."""
+        options = conceal_options(options)
         return await self.asend(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def restart_stream(
@@ -472,6 +478,7 @@ class Conversations:
         **options: Unpack[RestartOptions],
     ) -> TurnStream:
         """As `restart`, event by event."""
+        options = conceal_options(options)
         return self._stream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def arestart_stream(
@@ -482,6 +489,7 @@ class Conversations:
         **options: Unpack[RestartOptions],
     ) -> AsyncTurnStream:
         """As `restart_stream`, without blocking; use it with `async with` or `async for`."""
+        options = conceal_options(options)
         return self._astream(TurnRequest("restart", inputs, options, conversation_id, from_entry_id))
 
     def get(self, conversation_id: str) -> ConversationInfo:

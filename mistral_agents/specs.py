@@ -13,7 +13,7 @@ from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import Call
-from mistral_agents._http.concealed import conceal_tools, masked
+from mistral_agents._http.concealed import conceal_options, masked
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._paths import expand_home
 from mistral_agents._printable import show_text
@@ -49,7 +49,7 @@ class AgentSpec:
     metadata: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tools", conceal_tools({"tools": self.tools})["tools"])
+        object.__setattr__(self, "tools", conceal_options({"tools": self.tools})["tools"])
 
     @classmethod
     def of(cls, name: str, spec: AgentSpec | Mapping[str, Any]) -> AgentSpec:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from mistral_agents._api.arguments import flag_text, given, known_options, uuid_text
 from mistral_agents._http.calls import Call, Operation, path_of
+from mistral_agents._http.concealed import conceal_fields
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -205,7 +206,7 @@ def set_credentials_call(
 ) -> Call:
     """New credentials, or a change of those of that name."""
     path = _scoped(connector, scope, "credentials")
-    secrets = given(bearer_token=bearer_token, headers=dict(headers) if headers is not None else None)
+    secrets = given(bearer_token=bearer_token, headers=conceal_fields(headers))
     if len(secrets) > 1:
         raise ConfigurationError("Give bearer_token= or headers=, not both.")
     body = {**facts, "credentials": secrets} if secrets else facts

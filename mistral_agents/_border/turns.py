@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
-from mistral_agents._http.concealed import conceal_tools
+from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict, digest
 from mistral_agents.entries import Inputs
 from mistral_agents.errors import MistralAgentsError, TimeoutExceededError
@@ -62,7 +62,7 @@ class TurnRequest:
     claim: Claim | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", conceal_tools(self.options))
+        object.__setattr__(self, "options", conceal_options(self.options))
 
     @property
     def payload(self) -> JsonDict:

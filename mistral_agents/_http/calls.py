@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mistral_agents._border.text import mend_json
-from mistral_agents._http.concealed import ConcealedFields
+from mistral_agents._http.concealed import ConcealedFields, conceal_fields, conceal_text
 from mistral_agents.errors import ConfigurationError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -96,6 +96,11 @@ def check_whole_number(name: str, value: object, least: int = 0, most: int | Non
     return value
 
 
+def _strip_blanks(value: Any) -> Any:
+    """A header's value without the blanks around it, which are not part of it."""
+    return value.strip(" \t") if isinstance(value, str) else value
+
+
 def check_headers(headers: object) -> ConcealedFields:
     """Headers that HTTP can carry; a value of None is left out.
 
@@ -104,15 +109,15 @@ def check_headers(headers: object) -> ConcealedFields:
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a mapping of names to texts, not {type(headers).__name__}.")
-    wanted = ConcealedFields()
-    for name, value in headers.items():
+    given, wanted = conceal_fields(headers), ConcealedFields()
+    for name in given:
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"headers: {name!r} is no name of a header (letters, digits and hyphens).")
         if name.lower() in _FRAMING:
             raise ConfigurationError(f"headers: {name!r} is written by the HTTP client; leave it out.")
-        if value is None:
+        if given[name] is None:
             continue
-        value = value.strip(" \t") if isinstance(value, str) else value  # blanks around a value are not part of it
+        value = conceal_text(_strip_blanks(given[name]))
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigurationError(
                 f"headers: the value of {name!r} must be a text of printable ASCII characters in one line."

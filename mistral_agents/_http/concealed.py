@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,6 +62,10 @@ class ConcealedText(str):
 
 SECRET_KEYS = frozenset({"authorization", "connection_credentials"})
 """Keys of the service under which credentials stand."""
+_FIELDS = ("headers", "global_headers", "auth_data")
+"""Options that hold credentials: of a call, or of a connector."""
+_SENT_KEYS = SECRET_KEYS | {"credentials", *_FIELDS}
+"""Keys of a request under which credentials stand."""
 _PLAIN_KEYS = frozenset({"type", "name"})
 _SHORTEST = 4  # characters; what is shorter stands everywhere
 
@@ -80,20 +84,58 @@ def without_secrets(value: object) -> Any:
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def conceal_tools(options: Any) -> Any:
-    """Options, or a request's body, whose tools show no credential in any `repr`; the value itself is kept.
+class ConcealedBytes(bytes):
+    """Bytes whose `repr` shows `***`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def conceal_text(value: object) -> Any:
+    """A text that prints as `***`; anything else as it is."""
+    return ConcealedText(value) if isinstance(value, str) else value
+
+
+def conceal_fields(value: object) -> Any:
+    """Headers whose values print as `***`; anything else as it is."""
+    return ConcealedFields(value) if isinstance(value, Mapping) and not isinstance(value, ConcealedFields) else value
+
+
+def conceal_settings(settings: Mapping[str, Any]) -> Any:
+    """Settings of a client whose key, address and headers show in no `repr`; the values themselves are kept."""
+    return {name: _conceal_setting(name, value) for name, value in settings.items()}
+
+
+def _conceal_setting(name: str, value: object) -> Any:
+    if name.endswith("headers"):
+        return conceal_fields(value)
+    return conceal_text(value) if name.endswith("api_key") or (isinstance(value, str) and "@" in value) else value
+
+
+def conceal_options(options: Any) -> Any:
+    """Options, or a request's body, whose tools and headers show no credential in any `repr`; their values are kept.
 
     Builders of ours conceal theirs already; a tool that was written by hand is copied.
     """
-    tools = options.get("tools") if isinstance(options, Mapping) else None
-    if not isinstance(tools, (list, tuple)):
+    if not isinstance(options, Mapping):
         return options
-    return {**options, "tools": [_conceal_tool(tool) for tool in tools]}
+    tools = options.get("tools")
+    if isinstance(tools, (list, tuple)):
+        options = {**options, "tools": [_conceal_tool(tool) for tool in tools]}
+    fields = {name: conceal_fields(options[name]) for name in _FIELDS if options.get(name) is not None}
+    return {**options, **fields} if fields else options
 
 
 def conceal_requests(requests: object) -> Any:
-    """Many bodies, each as `conceal_tools` gives it."""
-    return [conceal_tools(body) for body in requests] if isinstance(requests, (list, tuple)) else requests
+    """Many bodies, each as `conceal_options` gives it, rows of a file that hold one too."""
+    return [_conceal_row(row) for row in requests] if isinstance(requests, (list, tuple)) else requests
+
+
+def _conceal_row(row: object) -> Any:
+    body = conceal_options(row)
+    return {**body, "body": conceal_options(body["body"])} if isinstance(body, Mapping) and "body" in body else body
 
 
 def _conceal_tool(tool: object) -> Any:
@@ -103,17 +145,25 @@ def _conceal_tool(tool: object) -> Any:
     return {**tool, "authorization": ConcealedText(secret)} if isinstance(secret, str) else tool  # type: ignore[dict-item]
 
 
-def hide_echo(content: bytes, body: object, token: str) -> bytes:
+_SECRET_HEADER = re.compile(r"auth|cookie|credential|key|password|secret|token", re.IGNORECASE)
+
+
+def list_tokens(headers: Mapping[str, str]) -> list[str]:
+    """What a request's headers hold that may be a credential."""
+    return [value.rpartition(" ")[2] for name, value in headers.items() if _SECRET_HEADER.search(name)]
+
+
+def hide_echo(content: bytes, body: object, tokens: Iterable[str]) -> bytes:
     """The report of a failure, without the credentials that were sent: a service may show what it refuses."""
-    for secret in _list_sent(body, token):
+    for secret in _list_sent(body, tokens):
         for written in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
             content = content.replace(written.encode("utf-8", "replace"), b"***")
     return content
 
 
-def hide_echo_in(event: dict[str, Any], body: object, token: str) -> None:
+def hide_echo_in(event: dict[str, Any], body: object, tokens: Iterable[str]) -> None:
     """As `hide_echo`, in place: whoever holds an event that tells of a failure holds it without them."""
-    secrets = _list_sent(body, token)
+    secrets = _list_sent(body, tokens)
     event.update({key: _hide_in(value, secrets) for key, value in event.items()})
 
 
@@ -128,15 +178,15 @@ def _hide_in(value: object, secrets: set[str]) -> Any:
     return value
 
 
-def _list_sent(body: object, token: str) -> set[str]:
-    return {one for one in (token.rpartition(" ")[2], *_find_secrets(body)) if len(one) >= _SHORTEST}
+def _list_sent(body: object, tokens: Iterable[str]) -> set[str]:
+    return {one for one in (*tokens, *_find_secrets(body)) if len(one) >= _SHORTEST}
 
 
 def _find_secrets(value: object, *, within: bool = False) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, one in value.items():
             if key != "inputs" and not (within and key in _PLAIN_KEYS):
-                yield from _find_secrets(one, within=within or key in SECRET_KEYS)
+                yield from _find_secrets(one, within=within or key in _SENT_KEYS)
     elif isinstance(value, (list, tuple)):
         for one in value:
             yield from _find_secrets(one, within=within)
@@ -154,7 +204,7 @@ def mask_address(address: object) -> str:
 
     It is refused, so they may have marks in them that end an address.
     """
-    before, at, after = repr(address).rpartition("@")
+    before, at, after = repr(str(address) if isinstance(address, str) else address).rpartition("@")
     opening = _OPENING.match(before)
     text = f"{opening[0] if opening is not None else ''}***@{after}" if at else after
     return _QUERY.sub(lambda found: f"{found[0][0]}***", text)

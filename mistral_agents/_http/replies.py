@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,7 @@ class Reply:
         response: The HTTP library's object.
         what: What was asked for, for error messages.
         conversation_id: The conversation concerned, for errors.
+        hide: Takes out of the response what credentials it repeats, where it is the report of a failure.
     """
 
     status: int
@@ -82,6 +84,7 @@ class Reply:
     response: Any = None
     what: str = "The request"
     conversation_id: str | None = None
+    hide: Callable[[], None] | None = None
     _value: Any = _UNREAD
     _answer: JsonDict | None = None
 
@@ -93,11 +96,22 @@ class Reply:
             MistralAgentsError: It tells a failure.
         """
         if self._value is _UNREAD:
-            value = self._parse()
-            if is_failure(value):
-                raise failure_in(value, self)
-            self._value = value
+            try:
+                self._value = self._read_json()
+            except MistralAgentsError:
+                if self.hide is None:
+                    raise
+        if self._value is _UNREAD and self.hide is not None:  # once more, as a report
+            self.hide()
+            self.hide, self.content = None, self.response.content
+            self._value = self._read_json()
         return self._value
+
+    def _read_json(self) -> Any:
+        value = self._parse()
+        if is_failure(value):
+            raise failure_in(value, self)
+        return value
 
     def answer(self) -> JsonDict:
         """The JSON of a conversation response; a whole stream of events, which some gateways send instead, is read too.

@@ -167,7 +167,7 @@ class _Reading:
             self._whole = value
             self._pending.extend(reply_events(value))
             return
-        content = hide_echo(content, self._call.body, self._token)
+        content = hide_echo(content, self._call.body, self._tokens)
         if isinstance(value, dict):
             self._hide_sent(value)
             error = failure_in(value, self._reply(content), turn=True)
@@ -180,13 +180,13 @@ class _Reading:
         raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
 
     @property
-    def _token(self) -> str:
-        return self._opened.token if self._opened is not None else ""
+    def _tokens(self) -> list[str]:
+        return self._opened.tokens if self._opened is not None else []
 
     def _hide_sent(self, event: JsonDict) -> None:
         """Take out of an event that tells of a failure, and of those not known, what credentials they repeat."""
         for one in (event, *self._fold.unknown):
-            hide_echo_in(one, self._call.body, self._token)
+            hide_echo_in(one, self._call.body, self._tokens)
 
     def _reply(self, content: bytes = b"") -> Reply:
         response = self._opened.response if self._opened is not None else None

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from mistral_agents._http.calls import Call, json_bytes
 from mistral_agents._http.cancelling import run_to_a_safe_end
 from mistral_agents._http.clients import Clients
 from mistral_agents._http.closing import aclose_surely
-from mistral_agents._http.concealed import Concealed, hide_echo, mask_credentials
+from mistral_agents._http.concealed import Concealed, hide_echo, list_tokens, mask_credentials
 from mistral_agents._http.network import Deadline
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import AFTER, Reply, body_or_text, headers_of, holds_answer, reply_of, unreadable
@@ -129,8 +130,7 @@ def _is_enough(call: Call, pieces: list[bytes], error: Exception) -> bool:
 
 def _hide_sent(response: Any, request: Any, call: Call) -> None:
     """Take out of the report of a failure what credentials it repeats; an answer stays as it came."""
-    token = request.headers.get("authorization", "")
-    sdk_layer.keep_content(response, hide_echo(response.content, call.body, token))
+    sdk_layer.keep_content(response, hide_echo(response.content, call.body, list_tokens(request.headers)))
 
 
 def _check_answer(reply: Reply, call: Call) -> None:
@@ -203,9 +203,9 @@ class Opened:
     reply: Reply | None = None
 
     @property
-    def token(self) -> str:
-        """The key that was sent."""
-        return str(self.request.headers.get("authorization", ""))
+    def tokens(self) -> list[str]:
+        """What was sent in headers that may be a credential."""
+        return list_tokens(self.request.headers)
 
 
 def _note_outcome(record: RequestRecord, call: Call, opened: Opened | None, error: MistralAgentsError | None) -> None:
@@ -389,6 +389,7 @@ class Transport:
             _hide_sent(response, request, call)
             reply = reply_of(response, call.what, call.conversation_id)
             _check_answer(reply, call)
+        reply.hide = partial(_hide_sent, response, request, call)
         hooks.end_span(response)
         return reply
 

@@ -232,6 +232,24 @@ def test_names_of_other_retrievers_are_refused_and_ours_named(client: MistralAge
         MistralLibraryRetriever(library_ids=LIBRARY, client=client).invoke("warranty", **wrong)
 
 
+def test_a_copy_and_a_changed_setting_search_what_they_say(service: LibraryService, client: MistralAgents) -> None:
+    """A copy for another tenant's library must not find this one's passages."""
+    service.add("boiler.txt", "The valve of another boiler.", library=OTHER)
+    retriever = MistralLibraryRetriever(library_ids=LIBRARY, client=client)
+    here = retriever.invoke("valve")
+    copied = retriever.model_copy(update={"library_ids": [OTHER]})
+    assert {found.metadata["library_id"] for found in copied.invoke("valve")} == {OTHER}
+    texts = service.texts
+    assert retriever.invoke("valve") == here
+    assert retriever.model_copy(update={"k": 1}).invoke("valve") == here[:1]
+    assert service.texts == texts, "what only a search needs reads nothing anew"
+    with pytest.raises(ConfigurationError, match="klingon"):
+        retriever.language = "klingon"
+    assert retriever.language == "english"
+    retriever.library_ids = [OTHER]
+    assert {found.metadata["library_id"] for found in retriever.invoke("valve")} == {OTHER}
+
+
 def test_a_chain_with_sources_names_the_file(client: MistralAgents) -> None:
     from langchain_classic.chains import RetrievalQAWithSourcesChain
     from langchain_core.language_models import FakeListLLM

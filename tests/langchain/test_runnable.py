@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import operator
 import pickle
 import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, message_chunk_to_message
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import InjectedToolArg, InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -23,6 +24,7 @@ from langgraph.types import Command
 
 from langchain_mistral_agents import MistralAgentRunnable
 from mistral_agents import Conversation, MistralAgents, WebSearch
+from mistral_agents._conversation.lock import lock_of
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from tests.support.running import Standin
 from tests.support.scripted import ScriptedModel, call, calls, say
@@ -71,6 +73,26 @@ def test_every_form_of_input(agent: MistralAgentRunnable, scripted: ScriptedMode
     assert isinstance(answer, AIMessage)
     assert answer.text == "Hi"
     assert scripted.requests[0]["messages"][-1]["content"] == "Hello"
+
+
+def test_a_copy_and_a_changed_setting_ask_whom_they_say(
+    agent: MistralAgentRunnable, service: MistralAgents, scripted: ScriptedModel
+) -> None:
+    """A copy for another agent must not be answered by this one."""
+    scripted.always(say("Hi"))
+    made = MistralAgentRunnable.create_agent(client=service, model="other-model", name="other", tools=[add, fail])
+    other = made.agent_id
+
+    def asked(runnable: MistralAgentRunnable) -> str:
+        runnable.invoke("Hello")
+        return str(scripted.requests[-1]["model"])
+
+    assert asked(agent.model_copy(update={"agent_id": other})) == "other-model"
+    assert asked(agent) == "m"
+    inner = agent.model
+    assert agent.model_copy(update={"max_rounds": 3}).model is inner
+    agent.agent_id = other
+    assert asked(agent) == "other-model"
 
 
 def test_a_dict_without_messages_is_refused(agent: MistralAgentRunnable) -> None:
@@ -445,3 +467,90 @@ def test_what_is_injected_with_a_default_or_by_a_call_is_no_hindrance() -> None:
         return a
 
     assert MistralAgentRunnable(agent_id="ag_1", api_key="k", tools=[note, bare]).tools
+
+
+@pytest.mark.parametrize("how", ["config", "keyword"])
+@pytest.mark.parametrize("way", ["call", "stream"])
+def test_calls_that_name_one_conversation_follow_one_another(
+    service: MistralAgents, scripted: ScriptedModel, way: str, how: str
+) -> None:
+    """Else another would close the functions' calls of the first, whose answer would go into a branch."""
+    held: list[bool] = []
+
+    def look(a: int) -> str:
+        """Look."""
+        held.append(lock_of(service.base_url, named).holder is not None)
+        return "seen"
+
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="looker", tools=[look])
+    scripted.script(say("Hello."), call("look", {"a": 1}), say("It is there."))
+    named = runnable.invoke("Hello.").response_metadata["conversation_id"]
+    config: Any = {"configurable": {"conversation_id": named}} if how == "config" else None
+    options: Any = {"conversation_id": named} if how == "keyword" else {}
+    answer: Any = (
+        runnable.invoke("Look.", config, **options)
+        if way == "call"
+        else reduce(operator.add, runnable.stream("Look.", config, **options))
+    )
+    assert answer.response_metadata["conversation_id"] == named
+    assert held == [True]
+    assert lock_of(service.base_url, named).holder is None
+
+
+@pytest.mark.parametrize("words", ["", "Let me see."])
+@pytest.mark.parametrize("way", ["stream", "astream", "events"])
+async def test_the_sum_of_a_stream_is_the_last_answer(
+    agent: MistralAgentRunnable, scripted: ScriptedModel, way: str, words: str
+) -> None:
+    """As of a call: nothing of the rounds before is mixed into it, in what traces show neither."""
+    asked = say(words, calls=[call("add", {"a": 1, "b": 2})])
+    scripted.script(asked, say("It is 3."))
+    if way == "stream":
+        summed: Any = reduce(operator.add, agent.stream("1 + 2?"))
+    elif way == "astream":
+        summed = reduce(operator.add, [chunk async for chunk in agent.astream("1 + 2?")])
+    else:
+        events = [event async for event in agent.astream_events("1 + 2?", version="v2")]
+        summed = events[-1]["data"]["output"]
+    assert (summed.content, summed.tool_calls) == ("It is 3.", [])
+    scripted.script(asked, say("It is 3."))
+    called = agent.invoke("1 + 2?")
+    for name in ("finish_reason", "agent_id", "model_name"):
+        assert summed.response_metadata[name] == called.response_metadata[name]
+    assert summed.usage_metadata == called.usage_metadata
+    kept = agent.model.mistral.conversations.get_history(summed.response_metadata["conversation_id"])
+    assert summed.response_metadata["last_entry_id"] == kept.last_entry_id
+
+
+@pytest.mark.parametrize("way", ["call", "async call", "stream", "async stream"])
+@pytest.mark.parametrize("config", [None, thread("ada")], ids=["by its answers", "by a thread"])
+async def test_messages_go_on_with_the_conversation_after_functions(
+    agent: MistralAgentRunnable, scripted: ScriptedModel, way: str, config: Any
+) -> None:
+    """Who keeps questions and answers, in a list or a graph, does not see the functions' rounds; the service does."""
+    scripted.script(call("add", {"a": 1, "b": 2}), say("3"), call("add", {"a": 3, "b": 4}), say("7"), say("You too."))
+    messages: list[Any] = []
+    for text in ("1 + 2?", "3 + 4?", "Thanks."):
+        messages.append(HumanMessage(text))
+        if way == "call":
+            messages.append(agent.invoke(messages, config))
+        elif way == "async call":
+            messages.append(await agent.ainvoke(messages, config))
+        elif way == "stream":
+            messages.append(message_chunk_to_message(reduce(operator.add, agent.stream(messages, config))))
+        else:
+            chunks = [chunk async for chunk in agent.astream(messages, config)]
+            messages.append(message_chunk_to_message(reduce(operator.add, chunks)))
+    assert len({each.response_metadata["conversation_id"] for each in messages[1::2]}) == 1
+    heard = [(each["role"], each["content"]) for each in scripted.requests[-1]["messages"] if each["content"]]
+    turns = [
+        ("tool", "3"),
+        ("assistant", "3"),
+        ("user", "3 + 4?"),
+        ("tool", "7"),
+        ("assistant", "7"),
+        ("user", "Thanks."),
+    ]
+    assert heard[-6:] == turns
+    edited = agent.invoke([HumanMessage("2 + 2?"), *messages[1:-1]], config)
+    assert edited.response_metadata["conversation_id"] != messages[1].response_metadata["conversation_id"]

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle
 
-from llama_index_mistral_agents import MistralLibraryRetriever
+from llama_index_mistral_agents import MistralLibraryIndex, MistralLibraryRetriever
 from mistral_agents.errors import ConfigurationError
 from tests.llama_index.conftest import hit, search_run, turn
 from tests.retrieval.service import LIBRARY, LibraryService
@@ -121,6 +122,18 @@ def test_how_many_are_wanted_may_be_changed(make: Make, retrieve: Callable[..., 
     with pytest.raises(ConfigurationError, match="similarity_top_k"):
         retriever.similarity_top_k = 0
     assert retriever.similarity_top_k == 1
+    assert retriever.library_ids == [LIBRARY]
+    for name in ("library_ids", "mode"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(retriever, name, "another")
+
+
+def test_an_index_is_of_one_library(corpus: LibraryService) -> None:
+    """Its uploads and its deletions would go to different ones."""
+    index: Any = MistralLibraryIndex(LIBRARY, client=corpus.client())
+    with pytest.raises(AttributeError, match="library_id"):
+        index.library_id = str(uuid4())
+    assert index.library_id == LIBRARY
 
 
 def test_sync_equals_async(make: Make) -> None:

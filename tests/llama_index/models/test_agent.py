@@ -77,6 +77,18 @@ def test_it_is_a_workflow_agent(make_agent: Any, service: Any) -> None:
     assert service.faults.requests == []
 
 
+async def test_a_model_that_is_set_later_answers(make_agent: Any, llm: Any, service: Any, scripted: Any) -> None:
+    scripted.always(say("Fine."))
+    agent = make_agent()
+    agent.llm = llm.model_copy(update={"model": "another-model"})
+    await run(agent, "one")
+    assert scripted.requests[-1]["model"] == "another-model"
+    assert service.turns[-1][1]["store"] is True
+    assert agent.llm.store is False, "what is asked beside the conversation keeps nothing"
+    with pytest.raises(ConfigurationError, match="FunctionAgent"):
+        agent.llm = MockLLM()
+
+
 def test_hosted_tools_among_the_functions_are_refused_with_their_place(make_agent: Any, service: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"MistralAgentLLM\(tools="):
         make_agent(tools=[WebSearch()])

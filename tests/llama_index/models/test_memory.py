@@ -185,6 +185,27 @@ async def test_set_branches_after_what_is_shared(llm: Any, memory: Any, service:
     assert service.turns[-1][0] == f"/v1/conversations/{memory.conversation_id}"
 
 
+def test_another_conversation_is_another_history(llm: Any, memory: Any, service: Any, scripted: Any) -> None:
+    """A memory that was read, and then is set to or copied for another user's conversation."""
+    scripted.always(say("Fine."))
+    engine = SimpleChatEngine.from_defaults(llm=llm, memory=memory)
+    engine.chat("of Ada")
+    first = memory.conversation_id
+    memory.reset()
+    engine.chat("of Bob")
+    second, bobs = memory.conversation_id, told(memory.get())
+    copied = memory.model_copy(update={"conversation_id": first})
+    assert told(copied.get()) == stored_texts(copied) == [("user", "of Ada"), ("assistant", "Fine.")]
+    assert told(memory.get()) == bobs
+    copied.put(user("more of Ada"))
+    assert told(memory.get()) == bobs, "what waits in the copy waits there alone"
+    memory.conversation_id = first
+    assert told(memory.get()) == stored_texts(memory)
+    engine.chat("on")
+    assert service.turns[-1][0] == f"/v1/conversations/{first}"
+    assert second != first
+
+
 def test_set_of_all_and_more_keeps_the_conversation(llm: Any, memory: Any, service: Any, scripted: Any) -> None:
     scripted.always(say("Fine."))
     engine = SimpleChatEngine.from_defaults(llm=llm, memory=memory)
