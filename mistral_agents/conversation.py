@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
@@ -11,16 +11,16 @@ from typing_extensions import Self, Unpack
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, split_options
-from mistral_agents._conversation.functions import Functions, check_functions
+from mistral_agents._conversation.functions import AskNext, Functions
 from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.calls import check_ids
+from mistral_agents._http.calls import check_id, check_ids, check_whole_number
 from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents.branches import Branch, family
-from mistral_agents.confirmation import Decision, Rules, check_rules, confirm
-from mistral_agents.entries import FunctionCall, Handoff, Inputs
+from mistral_agents.confirmation import Decision, Rules, confirm
+from mistral_agents.entries import FunctionCall, Inputs
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History, Stats
 from mistral_agents.options import ConversationOptions
@@ -54,7 +54,8 @@ class Conversation(Shown):
         confirm: Who decides about hosted tools that wait for confirmation: `allow`, `deny` or a function of the call,
             for all or per function name (`*` for the rest). None leaves them to you: see `confirm_calls`.
         meter: Counts tokens and money, and stops before a limit.
-        on_handoff: With `handoff_execution="client"`: what to say to the next agent, None to stop there.
+        on_handoff: With `handoff_execution="client"`: what to say to the next agent, None to stop there; it may be
+            asynchronous.
         max_rounds: How often in one exchange functions may be answered.
         options: What `start` takes (`model` or `agent_id`, `tools`, ...), and completion options by their own names
             (`temperature`, `seed`, ...); `timeout`, `headers` and `handoff_execution` go with every turn.
@@ -80,20 +81,18 @@ class Conversation(Shown):
         functions: Functions | None = None,
         confirm: Rules | None = None,
         meter: Meter | None = None,
-        on_handoff: Callable[[Handoff], str | None] | None = None,
+        on_handoff: AskNext | None = None,
         max_rounds: int = 20,
         **options: Unpack[ConversationOptions],
     ) -> None:
         options = conceal_options(options)
-        check_functions(functions)
-        check_rules(confirm)
         given, per_turn = split_options(options)
+        settings = ExchangeSettings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
         check_ids({"conversation_id": conversation_id, **given})
         if conversation_id is not None and given:
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
             raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
-        settings = ExchangeSettings(functions, confirm, meter, on_handoff, max_rounds, per_turn)
         dialog = settings.new_dialog(conversation_id)
         dialog.unsure = conversation_id is not None
         self._client = client
@@ -242,9 +241,9 @@ class Conversation(Shown):
         returned. Its metadata names this conversation and the entry (see `tree`).
 
         Args:
-            at: The last entry to keep: its place (negative ones count from the end), its id, or a test of entries, of
-                which the last that passes is taken; None takes the assistant's last message. The seed guide's
-                `entries[0]` is the user's first message: a branch there drops its answer.
+            at: The last entry to keep: its place (negative ones count from the end), its id, itself, or a test of
+                entries, of which the last that passes is taken; None takes the assistant's last message. The seed
+                guide's `entries[0]` is the user's first message: a branch there drops its answer.
 
         Raises:
             ConfigurationError: There is no such entry.
@@ -303,7 +302,7 @@ class Conversation(Shown):
             model: Who writes it; None takes the conversation's own model.
 
         Raises:
-            ConfigurationError: No model is known.
+            ConfigurationError: No model is known, or the one given can't be one.
         """
         return run(self._summarise(model))[0]
 
@@ -312,6 +311,8 @@ class Conversation(Shown):
         return (await arun(self._summarise(model)))[0]
 
     def _summarise(self, model: str | None) -> Steps[tuple[str, History, JsonDict]]:
+        if model is not None:
+            check_id("model", model)
         history = yield self._make_history_job()
         info = yield self._make_info_job()
         options = archive.request_summary(history, info, model)
@@ -331,7 +332,7 @@ class Conversation(Shown):
             model: Who writes the summary; None takes the conversation's own model.
 
         Raises:
-            ConfigurationError: No model is known.
+            ConfigurationError: No model is known, or an argument can't be used; nothing was paid for.
         """
         return run(self._compact(keep, model))
 
@@ -340,6 +341,7 @@ class Conversation(Shown):
         return await arun(self._compact(keep, model))
 
     def _compact(self, keep: int, model: str | None) -> Steps[Self]:
+        check_whole_number("keep", keep)
         summary, history, info = yield from self._summarise(model)
         options = {**archive.start_options(info), **self._exchanges.start_options}
         origin = lineage(self._exchanges.require_id(), history.last_entry_id)

@@ -296,15 +296,31 @@ def parse_entries(data: object) -> list[Entry]:
 
 
 def user_message(content: str | Sequence[Mapping[str, Any]]) -> JsonDict:
-    """A `message.input` of the user."""
-    value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
-    return {"type": "message.input", "role": "user", "content": value}
+    """A `message.input` of the user.
+
+    Raises:
+        ConfigurationError: `content` is neither a text nor a list of chunks.
+    """
+    return {"type": "message.input", "role": "user", "content": _read_chunks(content)}
 
 
 def assistant_message(content: str | Sequence[Mapping[str, Any]]) -> JsonDict:
-    """A `message.output` to replay; without an id, since ids are refused as inputs."""
-    value = content if isinstance(content, str) else [dict(chunk) for chunk in content]
-    return {"type": "message.output", "role": "assistant", "content": value}
+    """A `message.output` to replay; without an id, since ids are refused as inputs.
+
+    Raises:
+        ConfigurationError: `content` is neither a text nor a list of chunks.
+    """
+    return {"type": "message.output", "role": "assistant", "content": _read_chunks(content)}
+
+
+def _read_chunks(content: object) -> str | list[JsonDict]:
+    if isinstance(content, str):
+        return content
+    chunks = list(content) if isinstance(content, Iterable) and not isinstance(content, (bytes, Mapping)) else [None]
+    found = [dict(chunk) for chunk in chunks if isinstance(chunk, Mapping)]
+    if len(found) < len(chunks):
+        raise ConfigurationError(f"content must be a text or a list of chunks (dicts with a `type`), not {content!r}.")
+    return found
 
 
 def function_call(tool_call_id: str, name: str, arguments: str | Mapping[str, Any]) -> JsonDict:

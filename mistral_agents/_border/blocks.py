@@ -12,7 +12,8 @@ import codecs
 import json
 import mimetypes
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, ItemsView, Iterable, KeysView, Sequence, ValuesView
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Literal
@@ -380,11 +381,14 @@ def make_text_result(parts: Iterable[Part]) -> str:
     return content.text.replace(_FOLLOWS, "left out, it can't be sent") if content.chunks else content.text
 
 
+_LISTED = (set, frozenset, deque, range, Generator, map, filter, zip, KeysView, ValuesView, ItemsView)
+
+
 def dump_value(value: object) -> object:
-    """A value as plain data: declared fields as a dict, a set as a list, a member of an enumeration as its value."""
+    """A value as plain data: fields as a dict, a set or what a generator yields as a list, an enumeration's value."""
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, (set, frozenset)):
+    if isinstance(value, _LISTED):
         return list(value)
     if isinstance(value, BaseModel):
         return value.model_dump(warnings=False)

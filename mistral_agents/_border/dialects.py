@@ -64,7 +64,8 @@ def read_value(value: object) -> Iterator[Part]:
 
     Files inside a value are taken out of it, since nobody can read their base64 as words.
     """
-    plain = [dump_value(one) for one in value] if isinstance(value, (list, tuple)) else dump_value(value)
+    plain = dump_value(value)
+    plain = [dump_value(one) for one in plain] if isinstance(plain, (list, tuple)) else plain
     if isinstance(plain, str):
         yield from read_text_result(plain)
     elif isinstance(plain, list) and any(map(_is_content, plain)):

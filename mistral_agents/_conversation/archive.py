@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mistral_agents._border.calls import answer_unrun
 from mistral_agents._http.concealed import without_secrets
 from mistral_agents._json import JsonDict, load_json
-from mistral_agents._paths import expand_home
+from mistral_agents._paths import expand_home, writing
 from mistral_agents._steps import Job, Many, Steps
 from mistral_agents._turn.media import FileData, safe_name
 from mistral_agents.entries import Entry, FunctionCall, Handoff, MessageInput, parse_entries, replayable, user_message
@@ -135,13 +135,17 @@ def write(path: str | os.PathLike[str], content: JsonDict) -> None:
     """Write a document so that there is never half of one, and read it back.
 
     Raises:
-        ConfigurationError: What was read back differs.
-        OSError: It can't be written.
+        ConfigurationError: It can't be written, or what was read back differs.
     """
     target = expand_home(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, ensure_ascii=False, indent=1)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, text)
+
+
+def _replace(target: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -7,7 +7,7 @@ the next request, at the latest with "interrupted", and after a lost reply the h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from mistral_agents._border.calls import (
     split_files,
 )
 from mistral_agents._border.continuation import find_paused_turn
-from mistral_agents._border.control import Questions, is_steering
+from mistral_agents._border.control import Questions, check_pauses, is_steering
 from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
@@ -97,7 +97,18 @@ class Decide:
     questions: Questions = field(default_factory=Questions)
 
 
-Action = Send | ReadHistory | RunFunctions | Decide
+@dataclass(frozen=True, slots=True)
+class FollowHandoff:
+    """Ask what to say to the next agent; the result is a text, or None to stop there.
+
+    Attributes:
+        handoff: Which agent hands over to which.
+    """
+
+    handoff: Handoff
+
+
+Action = Send | ReadHistory | RunFunctions | Decide | FollowHandoff
 Exchange = Generator[Action, Any, Turn]
 
 
@@ -129,7 +140,7 @@ class Dialog:
         has_functions: Whether calls are answered here; else they are left to the caller.
         has_rules: Whether hosted calls that wait are decided about here.
         max_rounds: How often in one exchange functions may be answered before it is given up.
-        on_handoff: For handoffs on the client's side: what to say to the next agent; None ends the exchange there.
+        follows_handoffs: Whether, for handoffs on the client's side, the client says what the next agent is told.
         last_entry_id: The last entry known, from which a lost answer is found again.
         seed: Entries that go before the first input of a conversation that is not started yet.
         unsure: Whether the history must be read before anything is sent: after a lost reply, and when resumed.
@@ -139,7 +150,7 @@ class Dialog:
     has_functions: bool = False
     has_rules: bool = False
     max_rounds: int = 20
-    on_handoff: Callable[[Handoff], str | None] | None = None
+    follows_handoffs: bool = False
     last_entry_id: str | None = None
     seed: list[JsonDict] = field(default_factory=list)
     unsure: bool = False
@@ -172,10 +183,17 @@ class Dialog:
             waiting = [call for call in self._open if _waits(call)]
             yield from self._answer_calls([call for call in self._open if not _waits(call)], waiting, asked)
             said = []
+        elif found is None:
+            here = [call for call in self._open if (self.has_rules if _waits(call) else self.has_functions)]
+            check_pauses([c.tool_call_id for c in here if c.tool_call_id not in self._answers], self.conversation_id)
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None
-            said, ready = yield from self._answer_turn(turn, asked)
+            try:
+                said, ready = yield from self._answer_turn(turn, asked)
+            except MistralAgentsError as error:
+                self._note(error, turns)
+                raise
             if not ready:
                 return merge_turns(turns)
         raise ToolBudgetExceededError(
@@ -365,16 +383,16 @@ class Dialog:
         """Answer what the turn asks for; what to say next, and whether to go on."""
         calls, pending = turn.function_calls, turn.pending_confirmations
         if not calls and not pending:
-            return self._follow_handoff(turn)
+            return (yield from self._follow_handoff(turn))
         if calls and not self.has_functions:
             return [], False
         return [], (yield from self._answer_calls(calls, pending, asked))
 
-    def _follow_handoff(self, turn: Turn) -> tuple[list[JsonDict], bool]:
+    def _follow_handoff(self, turn: Turn) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         last = turn.entries[-1] if turn.entries else None
-        if self.on_handoff is None or not isinstance(last, Handoff):
+        if not self.follows_handoffs or not isinstance(last, Handoff):
             return [], False
-        text = self.on_handoff(last)
+        text = yield FollowHandoff(last)
         return ([], False) if text is None else ([user_message(text)], True)
 
     def reconcile(self, history: History) -> None:

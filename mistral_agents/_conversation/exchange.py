@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +12,24 @@ from mistral_agents._border.events import DONE
 from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
 from mistral_agents._border.tool_choices import choose_tools
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._conversation.dialog import Action, Dialog, Exchange, ReadHistory, RunFunctions, Send
-from mistral_agents._conversation.functions import Functions, arun_functions, run_functions
+from mistral_agents._conversation.dialog import Action, Dialog, Exchange, FollowHandoff, ReadHistory, RunFunctions, Send
+from mistral_agents._conversation.functions import (
+    AskNext,
+    Functions,
+    aask_next,
+    arun_functions,
+    ask_next,
+    check_functions,
+    run_functions,
+)
 from mistral_agents._conversation.lineage import lineage
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
+from mistral_agents._http.calls import check_whole_number
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, arun, run
-from mistral_agents.confirmation import Rules, adecide, decide
-from mistral_agents.entries import Handoff, Inputs, user_message
+from mistral_agents.confirmation import Rules, adecide, check_rules, decide
+from mistral_agents.entries import Inputs, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import EntryCache, History
 from mistral_agents.turn import Turn
@@ -44,19 +53,32 @@ class ExchangeSettings:
         on_handoff: What to say to the next agent.
         max_rounds: How often in one exchange functions may be answered.
         per_turn: Options of every turn.
+
+    Raises:
+        ConfigurationError: One of them can't be used; known before a turn is paid for.
     """
 
     functions: Functions | None = None
     confirm: Rules | None = None
     meter: Meter | None = None
-    on_handoff: Callable[[Handoff], str | None] | None = None
+    on_handoff: AskNext | None = None
     max_rounds: int = 20
     per_turn: JsonDict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_functions(self.functions)
+        check_rules(self.confirm)
+        check_whole_number("max_rounds", self.max_rounds)
+        if self.on_handoff is not None and not callable(self.on_handoff):
+            raise ConfigurationError(f"on_handoff must be a function of the handoff, or None, not {self.on_handoff!r}.")
+        if self.meter is not None and not (hasattr(self.meter, "check") and hasattr(self.meter, "add")):
+            raise ConfigurationError(f"meter must be a Meter, or None, not {self.meter!r}.")
 
     def new_dialog(self, conversation_id: str | None = None) -> Dialog:
         """The state of a conversation held so."""
         has_functions, has_rules = self.functions is not None, self.confirm is not None
-        return Dialog(conversation_id, has_functions, has_rules, self.max_rounds, self.on_handoff)
+        follows = self.on_handoff is not None
+        return Dialog(conversation_id, has_functions, has_rules, self.max_rounds, follows)
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
@@ -226,7 +248,11 @@ class Exchanges:
             return Job(lambda: self.send(request), lambda: self.asend(request))
         if isinstance(action, ReadHistory):
             return Job(self.history, self.ahistory)
-        calls, settings = action.calls, self.settings
+        settings = self.settings
+        if isinstance(action, FollowHandoff):
+            follow: Any = settings.on_handoff
+            return Job(partial(ask_next, follow, action.handoff), partial(aask_next, follow, action.handoff))
+        calls = action.calls
         if isinstance(action, RunFunctions):
             functions = settings.functions if settings.functions is not None else {}
             given = (calls, functions, action.results, action.questions)
@@ -242,8 +268,9 @@ class Exchanges:
         """The turn to make: of the conversation, of a new branch, or the first of a new one."""
         self.check_meter()
         inputs: Any = action.inputs
-        if len(inputs) == 1 and inputs[0] == user_message(inputs[0].get("content", "")):
-            inputs = inputs[0]["content"] if isinstance(inputs[0]["content"], str) else inputs
+        text = inputs[0].get("content") if len(inputs) == 1 else None
+        if isinstance(text, str) and inputs[0] == user_message(text):
+            inputs = text
         per_turn = self.settings.per_turn
         if self.conversation_id is not None:
             options = {**per_turn, "tool_confirmations": action.confirmations or None}

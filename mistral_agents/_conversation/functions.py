@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from mistral_agents._border.blocks import make_result
@@ -20,10 +21,12 @@ from mistral_agents._border.calls import (
 from mistral_agents._border.control import Questions, call_in_thread, check_result, is_steering, wait_for
 from mistral_agents._border.dialects import read_value
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import FunctionCall, function_result
+from mistral_agents.entries import FunctionCall, Handoff, function_result
 from mistral_agents.errors import ConfigurationError
 
 Functions = Mapping[str, Callable[..., Any]]
+AskNext = Callable[[Handoff], "str | None | Awaitable[str | None]"]
+"""What to say to the agent that was handed over to; None to stop there."""
 Results = dict[str, EntryWithFiles]
 """Results by call id, filled as they come: what one call has given is kept though another is stopped."""
 _WORKERS = 8
@@ -35,7 +38,10 @@ def check_functions(functions: object) -> None:
     Raises:
         ConfigurationError: They are no dict of functions by name.
     """
-    if functions is None or (isinstance(functions, Mapping) and all(map(callable, functions.values()))):
+    if functions is None:
+        return
+    named = isinstance(functions, Mapping) and all(isinstance(name, str) for name in functions)
+    if isinstance(functions, Mapping) and named and all(map(callable, functions.values())):
         return
     told = type(functions).__name__ if not isinstance(functions, Mapping) else "a dict that holds something else"
     raise ConfigurationError(f'functions must be a dict of functions by name, such as {{"add": add}}, not {told}.')
@@ -48,6 +54,24 @@ def _pair_result(call: FunctionCall, value: object) -> EntryWithFiles:
 
 def _pair_failure(call: FunctionCall, error: Exception) -> JsonDict:
     return function_result(call.tool_call_id, {"error": f"{type(error).__name__}: {error}"})
+
+
+def _bind_arguments(function: Callable[..., Any], arguments: JsonDict) -> Callable[[], Any]:
+    """The function with its arguments; those that it takes by place only (as many of C's do) are given so."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # one that does not tell
+        return partial(function, **arguments)
+    by_name, placed = dict(arguments), []
+    for parameter in parameters:
+        if parameter.kind is not parameter.POSITIONAL_ONLY or parameter.name not in by_name:
+            break
+        placed.append(by_name.pop(parameter.name))
+    return partial(function, *placed, **by_name)
+
+
+async def _gather(values: AsyncIterable[Any]) -> list[Any]:
+    return [value async for value in values]
 
 
 def _answer_without_running(call: FunctionCall, functions: Functions) -> JsonDict | None:
@@ -65,7 +89,8 @@ def _run_function(call: FunctionCall, functions: Functions) -> EntryWithFiles:
     if answer is not None:
         return answer
     try:
-        value = functions[call.name](**parse_call_arguments(call.arguments))
+        value = _bind_arguments(functions[call.name], parse_call_arguments(call.arguments))()
+        value = _gather(value) if inspect.isasyncgen(value) else value
         return _pair_result(call, wait_for(value) if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
@@ -129,10 +154,11 @@ async def _arun_function(call: FunctionCall, functions: Functions) -> EntryWithF
     if answer is not None:
         return answer
     try:
-        function, arguments = functions[call.name], parse_call_arguments(call.arguments)
+        function = _bind_arguments(functions[call.name], parse_call_arguments(call.arguments))
         if inspect.iscoroutinefunction(function):
-            return _pair_result(call, await function(**arguments))
-        value = await call_in_thread(function, **arguments)
+            return _pair_result(call, await function())
+        value = await call_in_thread(function)
+        value = _gather(value) if inspect.isasyncgen(value) else value
         return _pair_result(call, await value if inspect.isawaitable(value) else value)
     except Exception as error:
         if is_steering(error):
@@ -167,3 +193,25 @@ async def arun_functions(
     if stopped is not None:
         raise stopped
     return [done[call.tool_call_id] for call in calls]
+
+
+def ask_next(follow: AskNext, handoff: Handoff) -> str | None:
+    """What the user's function wants said to the next agent.
+
+    Raises:
+        ConfigurationError: It gave something else than a text or None.
+    """
+    said = follow(handoff)
+    return _check_said(wait_for(said) if inspect.isawaitable(said) else said)
+
+
+async def aask_next(follow: AskNext, handoff: Handoff) -> str | None:
+    """As `ask_next`, on the event loop; a function that blocks runs in a thread."""
+    said: Any = follow(handoff) if inspect.iscoroutinefunction(follow) else await call_in_thread(follow, handoff)
+    return _check_said(await said if inspect.isawaitable(said) else said)
+
+
+def _check_said(said: object) -> str | None:
+    if said is None or (isinstance(said, str) and said.strip()):
+        return said
+    raise ConfigurationError(f"on_handoff must give a text for the next agent, or None to stop there, not {said!r}.")

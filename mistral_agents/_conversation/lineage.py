@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 from mistral_agents.entries import Entry, MessageInput, MessageOutput
 from mistral_agents.errors import ConfigurationError
@@ -11,7 +13,7 @@ from mistral_agents.history import History
 
 PARENT = "mistral_agents_parent"
 FROM_ENTRY = "mistral_agents_from_entry"
-At = int | str | Callable[[Entry], bool] | None
+At = int | str | Entry | Callable[[Entry], bool] | None
 _NOWHERE = "The history holds no entry to branch from: {}."
 
 
@@ -38,21 +40,20 @@ def branch_point(history: History, at: At) -> int:
 
     Args:
         history: The history.
-        at: The entry's place (negative ones count from the end), its id, or a test, of which the last entry that
-            passes is taken; None takes the assistant's last message.
+        at: The entry's place (negative ones count from the end), its id, the entry itself, or a test, of which the
+            last entry that passes is taken; None takes the assistant's last message.
 
     Raises:
-        ConfigurationError: There is no such entry.
+        ConfigurationError: There is no such entry, or `at` names none.
     """
     entries = history.entries
-    if isinstance(at, bool):
-        raise ConfigurationError(f"at must be a place, an id or a test, not {at!r}.")
-    if isinstance(at, int):
-        place = at if at >= 0 else len(entries) + at
+    wanted = _read_place(at)
+    if isinstance(wanted, int):
+        place = wanted if wanted >= 0 else len(entries) + wanted
         if not 0 <= place < len(entries):
-            raise ConfigurationError(_NOWHERE.format(f"it has {len(entries)} entries, not one at {at}"))
+            raise ConfigurationError(_NOWHERE.format(f"it has {len(entries)} entries, not one at {wanted}"))
     else:
-        place = _last(entries, _test(at))
+        place = _last(entries, wanted)
         if place < 0:
             raise ConfigurationError(_NOWHERE.format("no answer yet" if at is None else f"none fits at={at!r}"))
     if entries[place].id is None:
@@ -60,10 +61,19 @@ def branch_point(history: History, at: At) -> int:
     return place
 
 
-def _test(at: str | Callable[[Entry], bool] | None) -> Callable[[Entry], bool]:
+def _read_place(at: object) -> int | Callable[[Entry], bool]:
+    """A place, or a test of entries."""
     if at is None:
         return lambda entry: isinstance(entry, MessageOutput)
-    return at if callable(at) else lambda entry: entry.id == at
+    key = at.id if isinstance(at, Entry) else at
+    if isinstance(key, str):
+        return lambda entry: entry.id == key
+    if callable(at) and not inspect.iscoroutinefunction(at):
+        return at
+    if isinstance(at, bool) or not isinstance(at, SupportsIndex):
+        wanted = "a place (a whole number), an id, an entry that has one, or a blocking function of an entry"
+        raise ConfigurationError(f"at must be {wanted}, not {at!r}.")
+    return operator.index(at)
 
 
 def _last(entries: list[Entry], test: Callable[[Entry], bool]) -> int:

@@ -10,7 +10,7 @@ from mistral_agents._conversation.archive import collect_file_refs
 from mistral_agents._display.blocks import View, Words
 from mistral_agents._display.html import draw_page
 from mistral_agents._display.talk import view_history
-from mistral_agents._paths import expand_home
+from mistral_agents._paths import expand_home, writing
 from mistral_agents._turn.media import FileData
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import History
@@ -44,8 +44,9 @@ def write_page(path: str | os.PathLike[str], page: str) -> None:
     """Write a page; its folder is made.
 
     Raises:
-        OSError: It can't be written.
+        ConfigurationError: It can't be written.
     """
     target = expand_home(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")

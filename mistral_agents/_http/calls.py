@@ -84,6 +84,18 @@ def check_seconds(name: str, value: Any) -> float:
     return min(float(min(value, LONGEST)), LONGEST)
 
 
+def check_whole_number(name: str, value: object, least: int = 0, most: int | None = None) -> int:
+    """A whole number within bounds.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        bounds = f"from {least}" + (f" to {most}" if most is not None else "")
+        raise ConfigurationError(f"{name} must be a whole number {bounds}, not {value!r}.")
+    return value
+
+
 def _strip_blanks(value: Any) -> Any:
     """A header's value without the blanks around it, which are not part of it."""
     return value.strip(" \t") if isinstance(value, str) else value

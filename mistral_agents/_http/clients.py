@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mistral_agents._http import sdk as sdk_layer
-from mistral_agents._http.calls import check_headers, check_seconds
+from mistral_agents._http.calls import check_headers, check_seconds, check_whole_number
 from mistral_agents._http.closing import IdleCloser
 from mistral_agents._http.concealed import (
     Concealed,
@@ -81,12 +81,6 @@ def _is_host(name: str | None) -> bool:
         return False
 
 
-def _check_whole_number(name: str, value: object, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number from {least}, not {value!r}.")
-    return value
-
-
 class _Opened:
     """What one process opened: its SDK clients, and the lock that guards them."""
 
@@ -150,9 +144,9 @@ class Clients:
         self.stream_idle_timeout = check_seconds("stream_idle_timeout", idle) if idle is not None else None
         event = stream_event_timeout
         self.stream_event_timeout = check_seconds("stream_event_timeout", event) if event is not None else EVENT_TIMEOUT
-        self.max_retries = _check_whole_number("max_retries", max_retries) if max_retries is not None else 2
+        self.max_retries = check_whole_number("max_retries", max_retries) if max_retries is not None else 2
         most = max_body_bytes
-        self.max_body_bytes = _check_whole_number("max_body_bytes", most, 1) if most is not None else MAX_BODY_BYTES
+        self.max_body_bytes = check_whole_number("max_body_bytes", most, 1) if most is not None else MAX_BODY_BYTES
         self.headers = check_headers(headers if headers is not None else {})
         self._api_key = key if key is not None or sdk is None else conceal(sdk_layer.sdk_api_key(sdk))
         if address is None and sdk is not None:

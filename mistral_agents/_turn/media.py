@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mistral_agents._display.shown import Shown
-from mistral_agents._paths import expand_home
-from mistral_agents.errors import ConfigurationError
+from mistral_agents._paths import expand_home, writing
 
 _MAGIC: tuple[tuple[bytes, int, str, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "png", "image/png"),
@@ -185,20 +184,17 @@ class FileData(Shown):
             ConfigurationError: `folder` is a file, or can't be written to.
         """
         place = expand_home(folder)
-        try:
+        with writing(place):
             place.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
-            raise ConfigurationError(f"folder {str(place)!r} is a file.") from error
         stem, dot, extension = self.name.rpartition(".") if "." in self.name else (self.name, "", "")
         number = 1
         while True:
             target = place / (self.name if number == 1 else f"{stem}-{number}{dot}{extension}")
-            try:
-                with target.open("xb") as file:
-                    file.write(self.data)
-            except FileExistsError:
-                number += 1
-            except OSError as error:
-                raise ConfigurationError(f"{str(target)!r} can't be written: {error}.") from error
-            else:
-                return target
+            with writing(target):
+                try:
+                    with target.open("xb") as file:
+                        file.write(self.data)
+                except FileExistsError:
+                    number += 1
+                else:
+                    return target

@@ -13,6 +13,7 @@ import typer
 from mistral_agents._api.records import Agent
 from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
+from mistral_agents._paths import expand_home, writing
 from mistral_agents.cli.exits import DIFFERS, OK
 from mistral_agents.cli.session import CommandSession, find_session
 from mistral_agents.errors import ConfigurationError
@@ -194,7 +195,9 @@ def pull(
         raise ConfigurationError(f"There is no agent called {', '.join(lacking)}.")
     data = {"agents": _as_specs(found)}
     if output is not None:
-        output.write_text(_dump(data, as_json=output.suffix == ".json"), encoding="utf-8")
+        target = expand_home(output)
+        with writing(target):
+            target.write_text(_dump(data, as_json=target.suffix == ".json"), encoding="utf-8")
         session.note(f"{len(data['agents'])} agents in {output}")
     if output is None or session.as_json:
         session.emit(data, _dump(data, as_json=False))

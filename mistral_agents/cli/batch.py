@@ -15,7 +15,7 @@ from mistral_agents._api.records import Records
 from mistral_agents._display.blocks import Table
 from mistral_agents._display.words import shorten, write_table
 from mistral_agents._json import JsonDict, load_json
-from mistral_agents._paths import expand_home
+from mistral_agents._paths import expand_home, writing
 from mistral_agents._turn.content import as_json_text
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError
@@ -173,7 +173,9 @@ def _emit_results(session: CommandSession, job: BatchJob, output: Path | None) -
     rows = [_as_row(result) for result in found]
     if output is not None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        expand_home(output).write_text(text, encoding="utf-8")
+        target = expand_home(output)
+        with writing(target):
+            target.write_text(text, encoding="utf-8")
         session.emit({"path": str(output), "results": len(rows)}, str(output))
     else:
         session.emit(rows, _draw(rows))

@@ -58,6 +58,10 @@ class Service:
         """Plan the words of the next answer."""
         self._planned = [self._message(text)]
 
+    def plan(self, entries: list[dict[str, Any]]) -> None:
+        """Plan the entries of the next answer."""
+        self._planned = entries
+
     def answer(self, *contents: Any) -> None:
         """Plan the messages of the next answer by their contents."""
         self._planned = [{**self._message(""), "id": f"msg_{n}", "content": one} for n, one in enumerate(contents)]

@@ -1,0 +1,170 @@
+"""What a user gives by mistake is told by name before anything is sent, and loses nothing that was paid for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_agents import Conversation, MistralAgents
+from mistral_agents._conversation import archive
+from mistral_agents._conversation.functions import arun_functions, run_functions
+from mistral_agents._conversation.lineage import branch_point
+from mistral_agents._display.page import write_page
+from mistral_agents.entries import FunctionCall, assistant_message, parse_entries, parse_entry, user_message
+from mistral_agents.errors import ConfigurationError
+from mistral_agents.files import FileData
+from mistral_agents.history import History
+from tests.border.service import USAGE, Service
+
+HANDOFF = {"type": "agent.handoff", "id": "h", "previous_agent_id": "ag_1", "next_agent_id": "ag_2"}
+ENTRIES = [
+    {"type": "message.input", "id": "m0", "role": "user", "content": "Hi"},
+    {"type": "message.output", "id": "m1", "role": "assistant", "content": "Hello"},
+]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as found:
+        yield found
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[MistralAgents]:
+    with MistralAgents(api_key="k", base_url=service.url, max_retries=0) as found:
+        yield found
+
+
+@pytest.mark.parametrize("rounds", [-1, None, "3", 2.5, True])
+def test_rounds_that_are_no_number_are_refused_before_a_turn_is_paid_for(client: MistralAgents, rounds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="max_rounds must be a whole number from 0"):
+        Conversation(client, model="m", functions={}, max_rounds=rounds)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("meter", "m"), ("on_handoff", "go on"), ("functions", {1: len}), ("functions", [len])]
+)
+def test_what_a_conversation_is_held_with_is_looked_at_first(client: MistralAgents, name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be"):
+        Conversation(client, model="m", **{name: value})
+
+
+async def follow_later(handoff: Any) -> str:
+    return "Go on."
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize("follow", [follow_later, lambda handoff: "Go on."], ids=["async", "plain"])
+def test_what_to_say_to_the_next_agent_may_be_asynchronous(
+    service: Service, client: MistralAgents, follow: Any, *, blocking: bool
+) -> None:
+    service.plan([HANDOFF])
+    talk = Conversation(client, agent_id="ag_1", handoff_execution="client", on_handoff=follow)
+    turn = talk.append("Hi") if blocking else asyncio.run(talk.aappend("Hi"))
+    assert turn.text == "ok"
+    assert service.bodies[1]["inputs"] == "Go on."
+
+
+@pytest.mark.parametrize("said", [3, "", ["x"]])
+def test_a_wrong_word_to_the_next_agent_keeps_the_paid_turn(service: Service, client: MistralAgents, said: Any) -> None:
+    service.plan([HANDOFF])
+    talk = Conversation(client, agent_id="ag_1", handoff_execution="client", on_handoff=lambda _: said)
+    with pytest.raises(ConfigurationError, match="on_handoff must give a text") as caught:
+        talk.append("Hi")
+    assert caught.value.turn is not None
+    assert caught.value.turn.usage.total_tokens == USAGE["total_tokens"]
+
+
+@pytest.mark.parametrize("options", [{"keep": "2"}, {"keep": -1}, {"keep": 1.5}, {"model": ""}, {"model": b"m"}])
+def test_a_conversation_is_not_summarised_for_a_wrong_argument(
+    service: Service, client: MistralAgents, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} must be"):
+        Conversation(client, "conv_1").compact(**options)
+    assert service.paths == []
+
+
+def test_a_branch_begins_at_an_entry_itself() -> None:
+    history = History("conv_1", parse_entries(ENTRIES))
+    assert branch_point(history, history.entries[0]) == 0
+
+
+async def pick_later(entry: Any) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("at", [1.0, [0], b"m1", True, pick_later, parse_entry({"type": "message.output"})])
+def test_what_names_no_entry_is_told_as_such(at: Any) -> None:
+    with pytest.raises(ConfigurationError, match="at must be a place"):
+        branch_point(History("conv_1", parse_entries(ENTRIES)), at)
+
+
+@pytest.mark.parametrize("content", [None, 3, b"x", {"type": "text", "text": "x"}, ["x"]])
+@pytest.mark.parametrize("make", [user_message, assistant_message])
+def test_content_that_is_none_is_told_as_such(make: Callable[[Any], Any], content: Any) -> None:
+    with pytest.raises(ConfigurationError, match="content must be a text or a list of chunks"):
+        make(content)
+
+
+WRITERS: dict[str, Callable[[Any], object]] = {
+    "saved": lambda path: FileData.of("a.txt", b"x").save(path),
+    "exported": lambda path: archive.write(path, {"a": 1}),
+    "page": lambda path: write_page(path, "<p>page"),
+}
+
+
+@pytest.mark.parametrize("use", [*WRITERS.values(), archive.read], ids=[*WRITERS, "read"])
+@pytest.mark.parametrize("path", [None, b"x", 3, "a\0b", "a\ud800"], ids=repr)
+def test_what_is_no_path_is_told_as_such(use: Callable[[Any], object], path: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"must be a text or a Path|is no path"):
+        use(path)
+
+
+@pytest.mark.parametrize("use", WRITERS.values(), ids=WRITERS)
+def test_a_place_that_can_not_be_written_to_is_named(tmp_path: Path, use: Callable[[Any], object]) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(ConfigurationError, match=r"(can't be written|is a file)"):
+            use(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def pick(first: int, second: int = 1, /, *, third: int = 2) -> list[int]:
+    return [first, second, third]
+
+
+def count(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+async def count_later(most: int) -> AsyncIterator[int]:
+    for number in range(most):
+        yield number
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("function", "arguments", "result"),
+    [
+        (pick, {"first": 5}, "[5, 1, 2]"),
+        (pick, {"third": 7, "second": 6, "first": 5}, "[5, 6, 7]"),
+        (math.sqrt, {"x": 9}, "3.0"),
+        (count, {"most": 3}, "[0, 1, 2]"),
+        (count_later, {"most": 3}, "[0, 1, 2]"),
+        (lambda: {"a": 1}.values(), {}, "[1]"),
+    ],
+)
+def test_functions_of_every_form_run(
+    function: Callable[..., Any], arguments: dict[str, Any], result: str, *, blocking: bool
+) -> None:
+    entry = {"type": "function.call", "tool_call_id": "c", "name": "f", "arguments": json.dumps(arguments)}
+    calls = [call for call in parse_entries([entry]) if isinstance(call, FunctionCall)]
+    functions = {"f": function}
+    found: Any = run_functions(calls, functions) if blocking else asyncio.run(arun_functions(calls, functions))
+    assert found[0]["result"] == result
