@@ -9,14 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
 
-from mistral_agents._http.concealed import drop_credentials
+from mistral_agents._http.concealed import conceal_fields, conceal_text, drop_credentials
 
 PATH = ("langchain_mistral_agents", "chat_models", "ChatMistralAgent")
 
-Address = Annotated[str | None, Field(repr=False), PlainSerializer(lambda url: url and drop_credentials(url))]
+Address = Annotated[
+    str | None,
+    Field(repr=False),
+    AfterValidator(lambda url: conceal_text(url) if url and "@" in url else url),
+    PlainSerializer(lambda url: url and drop_credentials(url)),
+]
 """An address, which may hold a user name and a password: what is dumped is logged, traced and kept without them."""
+
+Headers = Annotated[dict[str, str] | None, Field(exclude=True, repr=False), AfterValidator(conceal_fields)]
+"""Headers of every request, which may hold keys: they are never dumped, and print without their values."""
 
 
 def allow_loading() -> None:

@@ -26,7 +26,7 @@ from pydantic import (
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
-from langchain_mistral_agents._serialization import Address
+from langchain_mistral_agents._serialization import Address, Headers
 from mistral_agents import MistralAgents
 from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, resolve_options
 from mistral_agents._border.seals import seal_options
@@ -116,7 +116,7 @@ class AgentSettings(BaseChatModel):
         default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
     )
     base_url: Address = None
-    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    default_headers: Headers = None
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
     streaming: bool = False

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import ensure_config, patch_config
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
@@ -26,7 +26,7 @@ from langchain_mistral_agents._local_tools import (
     runnable_here,
 )
 from langchain_mistral_agents._rounds import PAUSED, Rounds
-from langchain_mistral_agents._serialization import Address
+from langchain_mistral_agents._serialization import Address, Headers
 from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool
 from langchain_mistral_agents._traces import TurnCatcher, with_turn
@@ -36,7 +36,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._api.agents import AgentSetup
 from mistral_agents._api.turn_options import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
-from mistral_agents._border.seals import unseal_tool
+from mistral_agents._border.seals import seal_options, unseal_tool
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._http.concealed import conceal_options, conceal_settings
@@ -120,7 +120,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     timeout: float = 300.0
     max_retries: int = 2
     retry_stateless: bool = True
-    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    default_headers: Headers = None
     http_client: Any = Field(default=None, exclude=True, repr=False)
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
     guardrails: list[dict[str, Any]] | None = None
@@ -226,6 +226,10 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
         return cls(agent_id=agent["id"], name=name, tools=_keep_local(tools), client=client)
 
     # running
+
+    def bind(self, **kwargs: Any) -> Runnable[Input, AIMessage]:
+        """As LangChain's own; headers and credentials that are bound are shown in no trace."""
+        return super().bind(**seal_options(kwargs))
 
     def invoke(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]

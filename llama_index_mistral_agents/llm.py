@@ -79,7 +79,7 @@ from mistral_agents._border.model_call import ModelSettings, describe_setup
 from mistral_agents._border.options import CLIENT_OPTIONS, MODEL_OPTIONS, resolve_options
 from mistral_agents._border.tool_choices import read_tools
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.concealed import conceal_settings, masked
+from mistral_agents._http.concealed import conceal_settings, conceal_tool, masked
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
 from mistral_agents.client import choose_client
@@ -189,7 +189,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
             raise ConfigurationError(_BOTH)
         own = {name: found.pop(name) for name in CLIENT_OPTIONS if name in found}
         found["client"] = choose_client(found.get("client"), **own)
-        found["tools"] = [check_hosted(tool) for tool in found.get("tools", ())]
+        found["tools"] = [conceal_tool(check_hosted(tool)) for tool in found.get("tools", ())]
         if "metadata" in found:
             found["conversation_metadata"] = dict(found.pop("metadata"))
         facts = FACTS.get(found.get("model", ""))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outcome, was_said
 from mistral_agents._border.calls import close_calls, close_history, drop_silent, shorten_ids
+from mistral_agents._border.control import check_pauses
 from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Claim, Operation, TurnRequest, attempt_key
@@ -381,6 +382,8 @@ class Continuation:
         anchor = self.items[position.first - 1] if position.first > 0 else None
         calls = _find_waiting(position, history, anchor)
         skipped = anchor.mark.skipped if anchor is not None and anchor.mark is not None else ()
+        if self.wanted.resumes:
+            check_pauses(_list_unanswered(calls, inputs), self.conversation_id)
         inputs, confirmations, undecided = close_calls(calls, inputs, confirmations, skipped)
         held = None if self._is_blind(position, history) else {call.tool_call_id for call in calls}
         return close_history(inputs, held=held), confirmations, undecided
@@ -429,6 +432,8 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
         return replace(request, found=found)
     said = [user_message(request.inputs)] if isinstance(request.inputs, str) else request.inputs or []
     decisions = request.options.get("tool_confirmations") or []
+    if request.resumes:
+        check_pauses(_list_unanswered(history.open_calls, said), history.conversation_id)
     inputs, confirmations, undecided = close_calls(history.open_calls, said, decisions)
     if len(inputs) + len(confirmations) == len(said) + len(decisions):
         return None
@@ -436,6 +441,12 @@ def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None
     left = tuple(call.tool_call_id for call in undecided)
     again = replace(request, inputs=inputs, options=options, entry_id=history.last_entry_id, closes_calls=False)
     return replace(again, undecided=left)
+
+
+def _list_unanswered(calls: Sequence[FunctionCall], inputs: Sequence[JsonDict]) -> list[str]:
+    """The ids of functions' calls that inputs do not answer."""
+    given = {entry.get("tool_call_id") for entry in inputs}
+    return [call.tool_call_id for call in calls if not call.needs_confirmation and call.tool_call_id not in given]
 
 
 def find_paused_turn(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, NoReturn, TypeVar
 
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, PendingCallsError
 
 T = TypeVar("T")
 _STEERING = {
@@ -158,6 +158,25 @@ class Inquiry:
             yield
         finally:
             variable.reset(token)
+
+
+def check_pauses(call_ids: Sequence[str], conversation_id: str | None) -> None:
+    """Refuse to close calls while the answer waits that a person gave to one of them, and say the words anew.
+
+    Whatever asked people next would be given that answer, or those to earlier questions.
+
+    Raises:
+        PendingCallsError: A graph goes on with such an answer.
+    """
+    held = ((_read_context() or {}).get("configurable") or {}).get(_ANSWERS) if call_ids else None
+    if held is not None and _has_answers(held) and held.get_null_resume(False) is not None:
+        raise PendingCallsError(
+            f"These calls wait for what a person answered: {', '.join(call_ids)}. Which question that was is known "
+            "only where they were run.",
+            call_ids=list(call_ids),
+            conversation_id=conversation_id,
+            hint="Go on in that process, or say something else there, which closes the calls.",
+        )
 
 
 def _has_answers(held: Any) -> bool:

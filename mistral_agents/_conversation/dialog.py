@@ -22,7 +22,7 @@ from mistral_agents._border.calls import (
     split_files,
 )
 from mistral_agents._border.continuation import find_paused_turn
-from mistral_agents._border.control import Questions, is_steering
+from mistral_agents._border.control import Questions, check_pauses, is_steering
 from mistral_agents._conversation.functions import Results
 from mistral_agents._json import JsonDict
 from mistral_agents.confirmation import denied
@@ -183,6 +183,9 @@ class Dialog:
             waiting = [call for call in self._open if _waits(call)]
             yield from self._answer_calls([call for call in self._open if not _waits(call)], waiting, asked)
             said = []
+        elif found is None:
+            here = [call for call in self._open if (self.has_rules if _waits(call) else self.has_functions)]
+            check_pauses([c.tool_call_id for c in here if c.tool_call_id not in self._answers], self.conversation_id)
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None

@@ -123,7 +123,7 @@ def conceal_options(options: Any) -> Any:
         return options
     tools = options.get("tools")
     if isinstance(tools, (list, tuple)):
-        options = {**options, "tools": [_conceal_tool(tool) for tool in tools]}
+        options = {**options, "tools": [conceal_tool(tool) for tool in tools]}
     fields = {name: conceal_fields(options[name]) for name in _FIELDS if options.get(name) is not None}
     return {**options, **fields} if fields else options
 
@@ -138,7 +138,8 @@ def _conceal_row(row: object) -> Any:
     return {**body, "body": conceal_options(body["body"])} if isinstance(body, Mapping) and "body" in body else body
 
 
-def _conceal_tool(tool: object) -> Any:
+def conceal_tool(tool: object) -> Any:
+    """A tool whose credential, if it has one, shows in no `repr`; anything else as it is."""
     secret = tool.get("authorization") if type(tool) is dict else None
     if isinstance(secret, Mapping):
         return {**tool, "authorization": ConcealedFields(secret)}  # type: ignore[dict-item]

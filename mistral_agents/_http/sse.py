@@ -18,6 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 _FIELDS = frozenset({b"data", b"event", b"id", b"retry"})
 _MARKUP = (b"{", b"[", b"<")
 """What stands in a damaged line of an event, or in a page, and not in a field that a later standard may define."""
+_DOCUMENT = frozenset({b"{", b"[", b"<", b""})
 _END_OF_CHAT = b"[DONE]"
 """What chat-completion streams end with; gateways add it to others."""
 
@@ -67,6 +68,12 @@ class EventDecoder:
     def stray(self) -> bytes:
         """What came that is no line of a stream of events: a page, or a whole reply."""
         return b"\n".join(self._stray)
+
+    @property
+    def is_document(self) -> bool:
+        """Whether what came begins as JSON or a page does (with blanks, perhaps), and not as a stream of events."""
+        pieces = self._stray or self._held
+        return bool(pieces and pieces[0]) and pieces[0].lstrip()[:1] in _DOCUMENT
 
     def read_lines(self) -> list[JsonDict]:
         """The stray lines as events, where each is a JSON object that says its type; else none."""

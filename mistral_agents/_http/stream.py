@@ -87,7 +87,7 @@ class _Reading:
         self._record = RequestRecord(call.method, call.path)
         self._over = False
         self._has_begun = False
-        self._last_event = 0.0
+        self._asked = self._last_event = 0.0
         self.headers: dict[str, str] = {}
         self.records: Sequence[Record] = ()
 
@@ -134,13 +134,18 @@ class _Reading:
         """Decode the next bytes.
 
         Raises:
-            TimeoutExceededError: Only comments, or parts of an event, have come for too long.
+            TimeoutExceededError: Only comments, or parts of an event, have come for too long, or parts of a whole reply
+                for as long as a call may take.
         """
         events = self._decoder.feed(chunk)
         now = time.monotonic()
         if events:
             self._last_event = now
             self._pending.extend(events)
+            return
+        if not self._has_begun and self._decoder.is_document:  # a whole reply, which has as long as that of a call
+            if now - self._asked > self._transport.seconds_of(self._call):
+                raise self._add_facts(self._transport.make_expired_error(self._call))
         elif now - self._last_event > self._transport.clients.stream_event_timeout:
             seconds = self._transport.clients.stream_event_timeout
             message = (
@@ -349,7 +354,8 @@ class TurnStream(_Reading):
         TurnFailedError: The service told of a failure.
         ResponseFormatError: The reply is no stream of events, and no conversation response either.
         ToolBudgetExceededError: A limit of the policy was passed; `.turn` holds what arrived.
-        TimeoutExceededError: It did not begin within `timeout` seconds, no bytes came for `stream_idle_timeout` (else
+        TimeoutExceededError: It did not begin within `timeout` seconds, a whole reply was sent instead and was not
+            there by then, no bytes came for `stream_idle_timeout` (else
             `timeout`) seconds, or no event for `stream_event_timeout` seconds.
     """
 
@@ -412,6 +418,7 @@ class TurnStream(_Reading):
         if self._opened is None and self._whole is None and not self._over:
             if self._before is not None:
                 self._before()
+            self._asked = time.monotonic()
             opened = self._transport.open(self._call, stream=True)
             self._begin(opened)
             arriving = opened.response.iter_bytes()
@@ -528,6 +535,7 @@ class AsyncTurnStream(_Reading):
             keeper = keeper_of()
             await keeper.enter()
             try:
+                self._asked = time.monotonic()
                 opened = await self._transport.aopen(self._call, stream=True)
             except BaseException:
                 keeper.leave()

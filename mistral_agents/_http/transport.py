@@ -65,7 +65,7 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
         response=reply.response,
         conversation_id=call.conversation_id,
     )
-    if call.once and isinstance(error, ServerFailureError):
+    if call.once and isinstance(error, (ServerFailureError, TimeoutExceededError)):
         error.hint = _advise_once(call)
     return error
 
@@ -289,10 +289,11 @@ class Transport:
         if not sdk_layer.is_transport_error(error):
             raise error
         if deadline.expired and not sdk_layer.never_arrived(error) and not sdk_layer.is_status_error(error):
-            return self._make_expired_error(call)
+            return self.make_expired_error(call)
         return transport_error(call, error, place if place is not None else self.clients.base_url)
 
-    def _make_expired_error(self, call: Call) -> TimeoutExceededError:
+    def make_expired_error(self, call: Call) -> TimeoutExceededError:
+        """The error for a reply that was not whole within `timeout`."""
         message = (
             f"{call.what}: no whole answer from {self.clients.base_url} within {self.seconds_of(call):g} s (timeout)."
         )
@@ -412,7 +413,7 @@ class Transport:
         if size > self.clients.max_body_bytes:
             raise too_large(call.what, self.clients.max_body_bytes, response, call.conversation_id)
         if deadline.expired:
-            raise self._make_expired_error(call)
+            raise self.make_expired_error(call)
         return size
 
     async def aopen(self, call: Call, *, stream: bool) -> Opened:
@@ -442,7 +443,7 @@ class Transport:
         # A little longer than the waits of the HTTP library, which know better what was waited for.
         with move_on_after(max(deadline.left, 0.0) + _SLACK):
             return await self._atry(sdk, call, deadline, stream)
-        return None, self._make_expired_error(call)
+        return None, self.make_expired_error(call)
 
     async def _atry(
         self, sdk: Any, call: Call, deadline: Deadline, stream: bool
@@ -462,7 +463,7 @@ class Transport:
             return None, self._translate(hooks, other if other is not None else raised, call, client, deadline)
         except BaseException:
             if deadline.expired:
-                hooks.fail_span(self._make_expired_error(call))
+                hooks.fail_span(self.make_expired_error(call))
             else:
                 hooks.leave_span(call.conversation_id)
             raise

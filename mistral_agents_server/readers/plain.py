@@ -63,29 +63,26 @@ def decode(data: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _require_text(data.decode(encoding, "replace"))
-    return _require_text(_decode_unmarked(data))
-
-
-def _decode_unmarked(data: bytes) -> str:
     kept = data.replace(b"\0", b"").rstrip(_END_OF_DOS)
     if data.count(0) > len(data) * _FEW_NULS and not _is_narrow(data, kept):
-        return data.decode(_wide_encoding(data), "replace")
+        return _require_text(data.decode(_wide_encoding(data), "replace"))
     text = _join_halves(kept).decode("utf-8", "replace")
+    damaged = text.count("\ufffd") - kept.count("\ufffd".encode())  # the others were lost before
     if text.isascii() and any(mark in kept for mark in _SHIFTED):
-        return kept.decode("iso2022_jp", "replace")
-    if _was_utf8(text, certain=True) and not text.isascii():
-        return _mend_lines(kept, text)
+        return _require_text(kept.decode("iso2022_jp", "replace"))
+    if _was_utf8(text, damaged, certain=True) and not text.isascii():
+        return _require_text(_mend_lines(kept, text), may_be_damaged=True)
     if (
         _CONTROLS.search(kept if text.isascii() else data.rstrip(_END_OF_DOS))
         and (wide := _wide_text(data)) is not None
     ):
         return wide
     if text.isascii():
-        return text
+        return _require_text(text)
     encoding, confidence = _guess_encoding(kept)
-    if _was_utf8(text) and confidence < _LEAST_CERTAIN:
-        return _mend_lines(kept, text)
-    return kept.decode(encoding, "replace")
+    if _was_utf8(text, damaged) and confidence < _LEAST_CERTAIN:
+        return _require_text(_mend_lines(kept, text), may_be_damaged=True)
+    return _require_text(kept.decode(encoding, "replace"))
 
 
 def _is_narrow(data: bytes, kept: bytes) -> bool:
@@ -112,14 +109,14 @@ def _join_halves(data: bytes) -> bytes:
     return _HALVES.sub(join, data)
 
 
-def _was_utf8(text: str, certain: bool = False) -> bool:
+def _was_utf8(text: str, damaged: int, certain: bool = False) -> bool:
     """Whether text decoded as UTF-8 was UTF-8, damaged or not: legacy encodings hardly ever form valid sequences.
 
     Args:
         text: with U+FFFD for what could not be decoded.
+        damaged: how much that was.
         certain: whether only a few in many may be damaged.
     """
-    damaged = text.count("\ufffd")
     if damaged == 0:
         return True
     whole = sum(1 for character in text if character > "\x7f") - damaged
@@ -235,8 +232,10 @@ def show_escapes(text: str) -> str:
     return _ESCAPED.sub(show, text)
 
 
-def _require_text(text: str) -> str:
+def _require_text(text: str, *, may_be_damaged: bool = False) -> str:
+    """The text, unless much of it is none; of UTF-8 the letters that were lost, here or before, are no sign of that."""
     text = _COLOUR.sub("", text.lstrip("\ufeff"))
-    if len(_NO_TEXT.findall(text)) > max(1, len(text) * _MOST_NO_TEXT):
+    lost = text.count("\ufffd") if may_be_damaged else 0
+    if len(_NO_TEXT.findall(text)) - lost > max(1, len(text) * _MOST_NO_TEXT):
         raise UnreadableError("it is a binary file of an unknown kind")
     return text

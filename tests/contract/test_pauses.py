@@ -21,6 +21,7 @@ from langgraph.types import Command, interrupt
 from langchain_mistral_agents import MistralAgentRunnable
 from langchain_mistral_agents._rounds import PAUSED
 from mistral_agents import Conversation, WebSearch
+from mistral_agents.errors import PendingCallsError
 from tests.contract.conftest import World
 from tests.support.scripted import call, calls, say
 
@@ -312,3 +313,35 @@ def test_a_call_that_names_its_conversation_goes_on_too(world: World) -> None:
     assert go(Command(resume="no"))["messages"][-1].text == "Done."
     assert till.said == {5: ["yes"], 7: ["no"]}
     assert len(world.mind.requests) == len(ONE_BY_ONE)
+
+
+@each_call
+@pytest.mark.parametrize("surface", ["runnable", "conversation"])
+def test_an_answer_is_given_to_no_other_question_elsewhere(way: str, surface: str, world: World) -> None:
+    """Another process does not know the pause of a later turn: it refuses, and new words close the call."""
+    if way.startswith("a") and not TASKS_HAVE_CONTEXTS:
+        pytest.skip("Python 3.10 hands no context to tasks")
+    till: Any = Approvals(1)
+    kept: list[str] = []
+
+    def talk() -> Conversation:
+        known: Any = {"conversation_id": kept[0]} if kept else {"model": "m", "tools": [PAY, LOG]}
+        made = Conversation(world.client, functions={"pay": till.pay, "log": till.log}, **known)
+        talks.append(made)
+        return made
+
+    talks: list[Conversation] = []
+    ask = ask_runnable(way, world, till) if surface == "runnable" else ask_conversation(way, talk)
+    go = graph(way, ask)
+    world.mind.script(call("pay", {"amount": 5}), call("pay", {"amount": 7}), say("Never."))
+    assert go({"messages": "Pay 5."})["__interrupt__"]
+    kept += [str(each.conversation_id) for each in talks]
+    assert go(Command(resume="yes"))["__interrupt__"]
+    world.forget()
+    PAUSED.__init__()  # type: ignore[misc]
+    with pytest.raises(PendingCallsError, match="a person answered"):
+        go(Command(resume="no"))
+    assert till.said == {5: ["yes"]}
+    assert len(world.mind.requests) == 2
+    if surface == "runnable":
+        assert go({"messages": "Never mind."})["messages"][-1].text == "Never."

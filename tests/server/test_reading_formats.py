@@ -249,6 +249,18 @@ def test_lines_of_an_older_encoding_in_utf8_are_read(line: str, older: str) -> N
     assert parse("a.txt", whole * 5 + b"Done \xf0\x9f\x98") == [f"{line}\n" * 5 + "Done \ufffd"], "half an emoji"
 
 
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("Größe \ufffdfür\ufffd Übung".encode().replace(b"\xef\xbf\xbd", b"\x93"), "Größe \ufffdfür\ufffd Übung"),
+        ("Gr\ufffd\ufffde f\ufffdr \ufffdbung".encode(), "Gr\ufffd\ufffde f\ufffdr \ufffdbung"),
+    ],
+    ids=["damaged here", "damaged before"],
+)
+def test_a_short_text_with_some_damaged_letters_is_no_binary_file(data: bytes, shown: str) -> None:
+    assert parse("a.txt", data) == [shown]
+
+
 def test_emoji_that_are_written_in_halves_are_whole() -> None:
     assert parse("a.txt", b"Gr\xc3\xb6\xc3\x9fe \xed\xa0\xbd\xed\xb8\x80 ok \xed\xa0\xbd") == ["Größe 😀 ok \ufffd"]
 

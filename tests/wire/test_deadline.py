@@ -14,13 +14,14 @@ from mistral_agents.errors import RateLimitedError, TimeoutExceededError
 from .conftest import CHUNKED, DONE, STARTED, WAYS, chunk, delta, sse, take_turn, whole
 
 
-def drip(head):
+def drip(head, piece=None):
     """Bytes of a reply that never ends, until the client leaves."""
+    more = piece if piece is not None else chunk(b" ") if head.endswith(b"\r\n\r\n") else b"a"
 
     def answer(connection, _):
         connection.sendall(head)
         for _ in range(2000):
-            connection.sendall(b"a" if not head.endswith(b"\r\n\r\n") else chunk(b" "))
+            connection.sendall(more)
             threading.Event().wait(0.01)
 
     return answer
@@ -40,6 +41,28 @@ def test_a_stream_that_does_not_begin_ends_with_the_deadline(serve, way):
     server = serve(drip(b"HTTP/1.1 200 OK\r\nx-slow: "))
     with pytest.raises(TimeoutExceededError, match=r"0\.2 s"):
         take_turn(MistralAgents(api_key="k", base_url=server.url, timeout=0.2, stream_idle_timeout=60), way)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize("beginning", [b"", b'{"object":', b"<html>\n"], ids=["blanks", "JSON", "page"])
+def test_a_whole_reply_that_drips_in_instead_of_a_stream_ends_with_the_deadline(serve, way, beginning):
+    server = serve(drip(CHUNKED + (chunk(beginning) if beginning else b""), chunk(b" ")))
+    with pytest.raises(TimeoutExceededError, match=r"0\.2 s"):
+        take_turn(MistralAgents(api_key="k", base_url=server.url, timeout=0.2), way)
+    assert server.seen == ["POST /v1/conversations"]
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_comments_before_the_first_event_are_a_stream(serve, way):
+    def answer(connection, _):
+        connection.sendall(CHUNKED)
+        for _ in range(30):
+            threading.Event().wait(0.02)
+            connection.sendall(chunk(b": wait\n\n"))
+        connection.sendall(chunk(sse(STARTED, delta("a"), DONE)) + b"0\r\n\r\n")
+
+    server = serve(answer)
+    assert take_turn(MistralAgents(api_key="k", base_url=server.url, timeout=0.4), way).text == "a"
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])

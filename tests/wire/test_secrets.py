@@ -459,3 +459,28 @@ def test_the_requests_of_a_batch_job_are_in_no_local_variable_as_a_file(make_cli
     with pytest.raises(ConfigurationError, match="row of a file") as refused:
         make_client(max_retries=0).batches.create([{"custom_id": "0", "body": body}])
     assert PASSWORD not in locals_of(refused.value)
+
+
+def test_the_fields_of_a_model_show_no_credential():
+    """`vars(model)`, as debuggers print it; the values are there all the same."""
+    from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable, MistralLibraryRetriever
+    from llama_index_mistral_agents import MistralAgentLLM
+
+    address = f"https://user:{PASSWORD}@service.test"
+    own = {"base_url": address, "headers": {"x": PASSWORD}}
+    chat, runnable = ChatMistralAgent(model="m", **own), MistralAgentRunnable(agent_id="ag_1", **own)
+    retriever = MistralLibraryRetriever(library_ids=LIBRARY, base_url=address)
+    llm = MistralAgentLLM("m", client=MistralAgents(api_key="k"), tools=[BY_HAND])
+    for model in (chat, runnable, retriever, llm, copy.deepcopy(runnable), pickle.loads(pickle.dumps(chat))):
+        assert PASSWORD not in repr(vars(model))
+    assert (chat.base_url, chat.default_headers) == (address, {"x": PASSWORD})
+    assert llm.tools == [BY_HAND]
+
+
+def test_headers_that_are_bound_to_a_runnable_are_sent_and_never_shown(make_client, wire):
+    from langchain_mistral_agents import MistralAgentRunnable
+
+    bound = MistralAgentRunnable(agent_id="ag_1", client=make_client()).bind(headers={"x-api-key": PASSWORD})
+    assert PASSWORD not in repr(bound)
+    bound.invoke("hello")
+    assert wire.requests[-1].headers["x-api-key"] == PASSWORD
