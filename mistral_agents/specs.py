@@ -77,9 +77,7 @@ class AgentSpec:
             ConfigurationError: A field is not known, the model is missing, or it is a specification of another name.
         """
         if not isinstance(spec, (AgentSpec, Mapping)):
-            raise ConfigurationError(
-                f"agent {name}: its specification must be an AgentSpec or a mapping, not {spec!r}."
-            )
+            raise ConfigurationError(f"agent {name}: give an AgentSpec or a mapping of its fields, not {spec!r}.")
         other = spec.name if isinstance(spec, AgentSpec) else spec.get("name", name)
         if other != name:
             raise ConfigurationError(f"agent {name}: its specification has the name {other!r}; give one name.")
