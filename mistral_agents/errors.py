@@ -159,7 +159,7 @@ class ConnectionFailedError(MistralAgentsError):
 
 
 class TimeoutExceededError(MistralAgentsError):
-    """No answer within the time allowed (seconds)."""
+    """No answer within the time allowed (seconds); or a 408, with which a proxy says the same."""
 
 
 class StreamInterruptedError(MistralAgentsError):
@@ -299,6 +299,7 @@ _BY_STATUS: dict[int, type[MistralAgentsError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    408: TimeoutExceededError,
     409: ConflictError,
     429: RateLimitedError,
 }

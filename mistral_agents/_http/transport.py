@@ -65,7 +65,7 @@ def status_error(call: Call, reply: Reply) -> MistralAgentsError:
         response=reply.response,
         conversation_id=call.conversation_id,
     )
-    if call.once and isinstance(error, ServerFailureError):
+    if call.once and isinstance(error, (ServerFailureError, TimeoutExceededError)):
         error.hint = _advise_once(call)
     return error
 

@@ -43,9 +43,10 @@ IN_BAND = [
     (200, b'{"conversation_id":"conv_2","outputs":[],"detail":"the upstream died"}'),
 ]
 """Failures of a gateway, told with a good status after the service had answered."""
+FAILURES = [(503, b"upstream connect error"), (408, b"stream timeout"), *IN_BAND, "ReadTimeout", "RemoteProtocolError"]
 
 
-@pytest.mark.parametrize("failure", [(503, b"upstream connect error"), *IN_BAND, "ReadTimeout", "RemoteProtocolError"])
+@pytest.mark.parametrize("failure", FAILURES)
 def test_an_answer_the_service_kept_is_found(make_client, wire, failure, caplog):
     caplog.set_level("INFO", "mistral_agents")
     lost = getattr(_sdk.http(), failure)("told") if isinstance(failure, str) else failure

@@ -50,6 +50,7 @@ def both(client, call, *args, **kwargs):
         ("ConnectTimeout", ConnectionFailedError, 3),
         (DOWN, ServerFailureError, 1),
         ((500, {"object": "Error", "message": "boom", "code": 3000}), ServerFailureError, 1),
+        ((408, b"stream timeout"), TimeoutExceededError, 1),
         ("ReadTimeout", TimeoutExceededError, 1),
         ("ReadError", UnknownOutcomeError, 1),
         ("RemoteProtocolError", UnknownOutcomeError, 1),
@@ -66,7 +67,7 @@ def test_a_turn_is_sent_again_only_when_it_surely_did_not_arrive(make_client, wi
         assert caught.value.conversation_id == "conv_9"
 
 
-@pytest.mark.parametrize("failure", [BUSY, DOWN, "ReadTimeout", "ReadError", "ConnectError"])
+@pytest.mark.parametrize("failure", [BUSY, DOWN, (408, b"stream timeout"), "ReadTimeout", "ReadError", "ConnectError"])
 def test_reading_is_sent_again_after_any_passing_failure(make_client, wire, waits, failure):
     for call in both(make_client(max_retries=1), "get", "conv_9"):
         wire.requests.clear()
