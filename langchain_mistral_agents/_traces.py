@@ -59,17 +59,24 @@ def with_turn(message: AIMessage, turn: Turn | None) -> AIMessage:
 
 
 class TurnCatcher(BaseCallbackHandler):
-    """Takes the turn out of the chat model's run."""
+    """Takes the turns out of the chat model's runs."""
 
     def __init__(self) -> None:
-        self.turn: Turn | None = None
+        self._turns: list[Turn] = []
+
+    @property
+    def turn(self) -> Turn | None:
+        """All turns as one; None before the first."""
+        from mistral_agents._conversation.dialog import merge_turns
+
+        return merge_turns(self._turns) if self._turns else None
 
     def on_llm_end(self, response: LLMResult, **_: object) -> None:
-        """Keep the turn of the last answer."""
+        """Keep the turn of an answer."""
         for generations in response.generations:
             for generation in generations:
-                if isinstance(generation, TurnGeneration):
-                    self.turn = generation.turn
+                if isinstance(generation, TurnGeneration) and generation.turn is not None:
+                    self._turns.append(generation.turn)
 
     def beside(self, callbacks: BaseCallbackManager) -> BaseCallbackManager:
         """The callbacks and this one."""

@@ -266,13 +266,14 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     ) -> Steps[AIMessage]:
         messages, options, tools = yield from self._begin(given, config, kwargs)
         catcher, model = TurnCatcher(), self._model
-        child = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
+        child = patch_config(config, callbacks=run_manager.get_child())
+        watched = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
         rounds = self._begin_rounds(messages, config)
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 asked = rounds.messages
                 rounds.answer = yield Job(
-                    partial(model.invoke, asked, child, **options), partial(model.ainvoke, asked, child, **options)
+                    partial(model.invoke, asked, watched, **options), partial(model.ainvoke, asked, watched, **options)
                 )
                 yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):

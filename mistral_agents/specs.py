@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mistral_agents._api import agents as calls
-from mistral_agents._api.agents import agent_body
+from mistral_agents._api.agents import agent_body, check_setup
 from mistral_agents._display.shown import Shown
-from mistral_agents._http.calls import Call
+from mistral_agents._http.calls import Call, check_id, check_mappings
 from mistral_agents._http.concealed import conceal_options, masked
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._paths import expand_home
@@ -20,6 +20,11 @@ from mistral_agents._printable import show_text
 from mistral_agents.errors import ConfigurationError
 
 Action = Literal["create", "update", "keep"]
+
+
+def _keep_rows(rows: Any) -> Any:
+    """What can be read once only, as a list: a plan reads it more often."""
+    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, (Sequence, Mapping)) else rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,9 @@ class AgentSpec:
         handoffs: Agents it may hand over to: names of other specifications, or ids.
         guardrails: As the service takes them.
         metadata: Only the keys given are compared.
+
+    Raises:
+        ConfigurationError: A field is of the wrong kind, or the name or model is missing.
     """
 
     name: str
@@ -49,15 +57,30 @@ class AgentSpec:
     metadata: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        for key in ("tools", "handoffs", "guardrails"):
+            object.__setattr__(self, key, _keep_rows(getattr(self, key)))
         object.__setattr__(self, "tools", conceal_options({"tools": self.tools})["tools"])
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        try:
+            check_id("name", self.name)
+            check_id("model", self.model)
+            check_setup(given)
+            check_mappings(given, "tools")
+        except ConfigurationError as error:
+            raise ConfigurationError(f"agent {self.name}: {error.message}") from None
 
     @classmethod
     def of(cls, name: str, spec: AgentSpec | Mapping[str, Any]) -> AgentSpec:
         """A specification from a mapping of its fields.
 
         Raises:
-            ConfigurationError: A field is not known, or the model is missing.
+            ConfigurationError: A field is not known, the model is missing, or it is a specification of another name.
         """
+        if not isinstance(spec, (AgentSpec, Mapping)):
+            raise ConfigurationError(f"agent {name}: give an AgentSpec or a mapping of its fields, not {spec!r}.")
+        other = spec.name if isinstance(spec, AgentSpec) else spec.get("name", name)
+        if other != name:
+            raise ConfigurationError(f"agent {name}: its specification has the name {other!r}; give one name.")
         if isinstance(spec, AgentSpec):
             return spec
         known = {f.name for f in fields(cls)}
@@ -128,7 +151,7 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
     """
     file = expand_home(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise ConfigurationError(f"{file} can't be read: {why}.") from error
@@ -153,19 +176,47 @@ def _parse_text(file: Path, text: str) -> Any:
     except ImportError as error:
         raise ConfigurationError("YAML specifications need PyYAML: pip install pyyaml") from error
     try:
+        _check_names(file, yaml.compose(text, yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is no YAML: {error}.") from error
+    except RecursionError:
+        raise ConfigurationError(f"{file} is nested too deeply.") from None
+
+
+def _check_names(file: Path, node: Any) -> None:
+    """Refuse a mapping that has a name twice, of which YAML would keep the last only: of two agents, say."""
+    rows = getattr(node, "value", None)
+    if not isinstance(rows, list):
+        return
+    pairs = [row for row in rows if isinstance(row, tuple)]
+    names = [key.value for key, _ in pairs if isinstance(key.value, str) and key.value != "<<"]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise ConfigurationError(f"{file} has {twice!r} twice; give it once.")
+    for row in rows:
+        _check_names(file, row[1] if isinstance(row, tuple) else row)
+
+
+def _read_specs(specs: object) -> list[AgentSpec]:
+    given = list(specs) if isinstance(specs, Iterable) and not isinstance(specs, (str, bytes, Mapping)) else [specs]
+    found = [spec for spec in given if isinstance(spec, AgentSpec)]
+    if len(found) < len(given) or given == [specs]:
+        raise ConfigurationError(
+            f"specs must be a list of AgentSpec, not {specs!r}.",
+            hint="AgentSpec.of(name, fields) makes one of a mapping, load_specs(path) those of a file.",
+        )
+    return found
 
 
 def in_order(specs: Iterable[AgentSpec]) -> list[AgentSpec]:
     """Specifications so that an agent comes after those it hands over to, where there is no circle.
 
     Raises:
-        ConfigurationError: A name is given twice.
+        ConfigurationError: A name is given twice, or something else than specifications.
     """
     by_name: dict[str, AgentSpec] = {}
-    for spec in specs:
+    for spec in _read_specs(specs):
         if spec.name in by_name:
             raise ConfigurationError(f"There are two specifications of {spec.name}.")
         by_name[spec.name] = spec

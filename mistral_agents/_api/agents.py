@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from mistral_agents._api.arguments import flag_text, known_options, mapping_text, texts_of
-from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, path_of
+from mistral_agents._http.calls import Call, Operation, check_ids, check_mapping, check_mappings, check_texts, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools
@@ -94,18 +94,30 @@ class AgentChanges(AgentOptions, total=False):
     deployment_chat: bool | None
 
 
+def check_setup(options: Mapping[str, Any]) -> None:
+    """Check what an agent shall have, before anything is compared or sent.
+
+    Raises:
+        ConfigurationError: A field is of the wrong kind.
+    """
+    check_ids(options)
+    check_mappings(options, "guardrails")
+    check_texts(options, "instructions", "description", "version_message", "name")
+    for name in ("completion_args", "metadata"):
+        check_mapping(name, options.get(name))
+
+
 def wire_options(options: Mapping[str, Any], known: type[Any], what: str) -> JsonDict:
     """The options that are not None.
 
     Raises:
-        ConfigurationError: One is not known.
+        ConfigurationError: One is not known, or of the wrong kind.
     """
     unknown = sorted(set(options) - set(known.__annotations__) - set(AgentOptions.__annotations__))
     if unknown:
         names = ", ".join(sorted({*known.__annotations__, *AgentOptions.__annotations__}))
         raise ConfigurationError(f"{what} takes no {', '.join(unknown)}; it takes {names}.")
-    check_ids(options)
-    check_mappings(options, "guardrails")
+    check_setup(options)
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -16,7 +16,7 @@ from mistral_agents._api import conversations as calls
 from mistral_agents._api.agents import get_agent_call
 from mistral_agents._api.records import Agent, as_record
 from mistral_agents._border.turns import TurnRequest
-from mistral_agents._http.calls import Call, check_id, check_ids
+from mistral_agents._http.calls import Call, check_id, check_ids, check_mapping
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
@@ -96,6 +96,7 @@ class Planner:
         if request.operation == "append":
             return Planned(calls.append_call(conversation_id, inputs, options), policy)
         given = options.get("metadata")
+        check_mapping("metadata", given)
         ready = {**options, "metadata": {**given, **policy.to_metadata()}} if given is not None else options
         return Planned(calls.restart_call(conversation_id, request.entry_id, inputs, ready), policy)
 
@@ -162,6 +163,7 @@ def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pol
         text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
         warn_user(f"{text} Add them to the agent's own instructions (client.agents.update).", TranslationWarning)
     if done.policy:
+        check_mapping("metadata", options.get("metadata"))
         ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
     return ready, done.policy
 

@@ -192,7 +192,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:
 
 def _load(path: Path) -> JsonDict:
     try:
-        data = load_json(path.read_text(encoding="utf-8"))
+        data = load_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} can't be read as an exported conversation: {error}.") from error
     if not isinstance(data, dict):

@@ -168,6 +168,28 @@ def check_mappings(options: Mapping[str, Any], *names: str) -> None:
             raise ConfigurationError(f"{name} must be a list of mappings, not {value!r}.")
 
 
+def check_mapping(name: str, value: object) -> None:
+    """Check what must be an object; None is not given.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping of names to values, not {value!r}.")
+
+
+def check_texts(options: Mapping[str, Any], *names: str) -> None:
+    """Check the options that hold a text; None is not given.
+
+    Raises:
+        ConfigurationError: One of them is something else.
+    """
+    for name in names:
+        value = options.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name} must be a text, not {value!r}.")
+
+
 @dataclass(slots=True)
 class Call:
     """One request.

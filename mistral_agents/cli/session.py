@@ -126,7 +126,7 @@ def read_key(path: Path) -> str:
         ConfigurationError: It can't be read, or holds no key.
     """
     try:
-        key = expand_home(path).read_text(encoding="utf-8").strip()
+        key = expand_home(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(f"--api-key-file {path} can't be read: {why}.") from error
@@ -142,7 +142,7 @@ def read_prices(path: Path) -> Prices:
         ConfigurationError: The file can't be read, or is none.
     """
     try:
-        data = json.loads(expand_home(path).read_text(encoding="utf-8"))
+        data = json.loads(expand_home(path).read_text(encoding="utf-8-sig"))
         tokens = {str(name): (float(read), float(written)) for name, (read, written) in data["tokens"].items()}
         calls = {str(name): float(price) for name, price in data.get("calls", {}).items()}
         return Prices(tokens, calls, str(data.get("currency", "USD")))

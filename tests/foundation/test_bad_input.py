@@ -16,6 +16,7 @@ from mistral_agents._conversation import archive
 from mistral_agents._conversation.functions import arun_functions, run_functions
 from mistral_agents._conversation.lineage import branch_point
 from mistral_agents._display.page import write_page
+from mistral_agents.cli.session import read_key, read_prices
 from mistral_agents.entries import FunctionCall, assistant_message, parse_entries, parse_entry, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.files import FileData
@@ -133,6 +134,17 @@ def test_a_place_that_can_not_be_written_to_is_named(tmp_path: Path, use: Callab
         with pytest.raises(ConfigurationError, match=r"(can't be written|is a file)"):
             use(path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_files_of_an_editor_that_marks_its_encoding_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("key-1\n", encoding="utf-8-sig")
+    assert read_key(path) == "key-1"
+    path.write_text('{"tokens": {"*": [0.4, 2.0]}}', encoding="utf-8-sig")
+    assert read_prices(path).tokens == {"*": (0.4, 2.0)}
+    export = {"format": archive.FORMAT, "version": archive.VERSION, "conversation": {"id": "c"}, "entries": []}
+    path.write_text(json.dumps(export), encoding="utf-8-sig")
+    assert archive.read(path).conversation_id == "c"
 
 
 def pick(first: int, second: int = 1, /, *, third: int = 2) -> list[int]:

@@ -160,6 +160,13 @@ async def test_a_team_is_applied_with_handoffs_in_a_circle(own: Any, tmp_path: P
         ("a.yaml", "agents: {a: 3}", "agent a must be a mapping"),
         ("a.yaml", "agents: {a: {model: m, colour: red}}", "agent a: unknown colour; known are"),
         ("a.json", '{"agents": {"a": {}}}', "agent a: give its model"),
+        ("a.yaml", "agents: {a: {model: m}, a: {model: n}}", "has 'a' twice"),
+        ("a.yaml", "agents: {a: {model: m, handoffs: coder}}", "agent a: handoffs must be a list of ids"),
+        ("a.yaml", "agents: {a: {model: m, tools: web_search}}", "agent a: tools must be a list of mappings"),
+        ("a.yaml", "agents: {a: {model: m, tools: [web_search]}}", "agent a: tools must be a list of mappings"),
+        ("a.yaml", "agents: {a: {model: m, instructions: [be kind]}}", "agent a: instructions must be a text"),
+        ("a.yaml", "agents: {a: {model: m, completion_args: 3}}", "agent a: completion_args must be a mapping"),
+        ("a.yaml", "agents: {a: {model: m, metadata: " + "[" * 3000 + "]" * 3000 + "}}", "is nested too deeply"),
     ],
 )
 def test_wrong_specifications_are_refused_by_name(tmp_path: Path, name: str, text: str, words: str) -> None:
@@ -176,3 +183,55 @@ def test_specifications_are_ordered_and_unique() -> None:
     assert [spec.name for spec in in_order([one, two])] == ["two", "one"]
     with pytest.raises(ConfigurationError, match="two specifications of one"):
         in_order([one, one])
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_file_of_an_editor_that_marks_its_encoding_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"agents.{suffix}"
+    path.write_text('{"agents": {"a": {"model": "m"}}}', encoding="utf-8-sig")
+    assert [spec.name for spec in load_specs(path)] == ["a"]
+
+
+def test_one_specification_of_a_file_may_stand_for_two_agents(tmp_path: Path) -> None:
+    path = tmp_path / "agents.yaml"
+    path.write_text("agents:\n  a: &one {model: m}\n  b: *one\n  c: {<<: *one, description: d}\n")
+    assert [(spec.name, spec.model) for spec in load_specs(path)] == [("a", "m"), ("b", "m"), ("c", "m")]
+
+
+def test_what_is_given_once_is_read_as_often_as_needed() -> None:
+    handoffs: Any = (name for name in ["b"])
+    tools: Any = (tool for tool in [{"type": "web_search"}])
+    spec = AgentSpec("a", "m", handoffs=handoffs, tools=tools)
+    assert [each.name for each in in_order([spec, AgentSpec("b", "m")])] == ["b", "a"]
+    assert spec.options({"b": "ag_2"}) == spec.options({"b": "ag_2"})
+    assert spec.options({"b": "ag_2"})["handoffs"] == ["ag_2"]
+    assert spec.options({})["tools"] == [{"type": "web_search"}]
+
+
+@pytest.mark.parametrize(
+    "specs", [None, 3, "a", AgentSpec("a", "m"), {"a": {"model": "m"}}, [{"name": "a", "model": "m"}], [None]]
+)
+def test_what_is_no_list_of_specifications_is_told_as_such(specs: Any) -> None:
+    with pytest.raises(ConfigurationError, match="specs must be a list of AgentSpec"):
+        in_order(specs)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (AgentSpec("other", "m"), "has the name 'other'"),
+        ({"name": "other", "model": "m"}, "has the name 'other'"),
+        (None, "give an AgentSpec or a mapping"),
+        ("m", "give an AgentSpec or a mapping"),
+    ],
+)
+def test_an_agent_is_ensured_by_one_name(spec: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        AgentSpec.of("mine", spec)
+
+
+@pytest.mark.parametrize("name", ["name", "model"])
+@pytest.mark.parametrize("value", [None, "", 3])
+def test_an_agent_has_a_name_and_a_model(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be a non-empty text"):
+        AgentSpec(**{"name": "a", "model": "m", name: value})

@@ -22,7 +22,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.prebuilt import InjectedState, ToolRuntime
 from langgraph.types import Command
 
-from langchain_mistral_agents import MistralAgentRunnable
+from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
 from mistral_agents import Conversation, MistralAgents, WebSearch
 from mistral_agents._conversation.lock import lock_of
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
@@ -257,6 +257,24 @@ def test_the_turn_is_at_hand(agent: MistralAgentRunnable, scripted: ScriptedMode
     answer: Any = agent.invoke("Hello")
     assert answer.turn.text == "Hi"
     assert answer.turn.conversation_id == answer.response_metadata["conversation_id"]
+
+
+@pytest.mark.parametrize("way", ["call", "async call"])
+async def test_the_turn_is_that_of_the_whole_call(service: MistralAgents, scripted: ScriptedModel, way: str) -> None:
+    """With what came before the functions, and without what models said that these asked themselves."""
+    other = ChatMistralAgent(model="m", client=service)
+
+    def consult(question: str) -> str:
+        """Ask another model."""
+        return str(other.invoke(question).text)
+
+    runnable = MistralAgentRunnable.create_agent(client=service, model="m", name="asker", tools=[consult])
+    asked = say("Let me ask.", calls=[call("consult", {"question": "1 + 2?"})])
+    scripted.script(asked, say("Between us: 3."), say("It is 3."))
+    answer: Any = runnable.invoke("1 + 2?") if way == "call" else await runnable.ainvoke("1 + 2?")
+    assert answer.text == "It is 3."
+    assert [message.text for message in answer.turn.messages] == ["Let me ask.", "It is 3."]
+    assert answer.turn.usage.completion_tokens == 2 * answer.usage_metadata["output_tokens"]
 
 
 def test_the_turn_does_not_disturb_checkpoints_and_comparisons(
