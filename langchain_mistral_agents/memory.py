@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
 from langchain_core.runnables import Runnable
@@ -24,6 +25,7 @@ except ImportError as error:
     ) from error
 
 _OWNER = "memory"
+_ANOTHER = "Make another memory, or one by model_copy(update=...), and its own memory.recording(model)."
 
 
 class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore]
@@ -71,6 +73,9 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
     base_url: Address = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
+    _read_later: ClassVar[frozenset[str]] = frozenset(
+        {"memory_key", "input_key", "output_key", "return_messages", "human_prefix", "ai_prefix"}
+    )
     _history: MistralConversationHistory = PrivateAttr()
 
     @model_validator(mode="after")
@@ -85,6 +90,19 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
             made = MistralSessionHistory(self.session_id, self.conversations, _OWNER, client=client)
         self._history = made
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; of another conversation, where the update says so."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update is not None and not self._read_later.issuperset(update):
+            copied._prepare()  # type: ignore[operator]
+        return copied
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in type(self).model_fields and name not in self._read_later:
+            why = "the models that record into this memory would go on telling it of its old conversation"
+            raise ConfigurationError(f"{name} of a memory can't be changed: {why}.", hint=_ANOTHER)
+        super().__setattr__(name, value)
 
     @property
     def chat_memory(self) -> MistralConversationHistory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, ClassVar, TypedDict, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Required, Self, Unpack, override
 
+from langchain_mistral_agents._remaking import Remaking
 from langchain_mistral_agents._serialization import Address
 from mistral_agents import MistralAgents
 from mistral_agents._http.concealed import conceal_settings
@@ -103,7 +104,7 @@ class RetrieverOptions(TypedDict, total=False):
     metadata: dict[str, Any] | None
 
 
-class MistralLibraryRetriever(BaseRetriever):
+class MistralLibraryRetriever(Remaking, BaseRetriever):
     """Finds passages of one or several document libraries, ranked in this process.
 
     The libraries' texts are copied here when first needed, and again when they changed; the service is not asked to
@@ -176,6 +177,9 @@ class MistralLibraryRetriever(BaseRetriever):
     base_url: Address = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
 
+    _read_later: ClassVar[frozenset[str]] = frozenset(
+        {"k", "filter", "score_cutoff", "retrieval_mode", "name", "tags", "metadata"}
+    )
     _engine: LibraryEngine = PrivateAttr()
     _fusion: Fusion = PrivateAttr(default=EVEN)
 
@@ -195,24 +199,6 @@ class MistralLibraryRetriever(BaseRetriever):
     ) -> list[Document]:
         return await super().ainvoke(input, config, **kwargs)
 
-    @override
-    def __setattr__(self, name: str, value: object) -> None:
-        before = self.__dict__.get(name)
-        super().__setattr__(name, value)
-        if name in type(self).model_fields and name not in _PER_SEARCH:
-            try:
-                self._make_engine()
-            except BaseException:
-                super().__setattr__(name, before)
-                raise
-
-    @override
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        copied = super().model_copy(update=update, deep=deep)
-        if update is not None and not _PER_SEARCH.issuperset(update):
-            copied._make_engine()
-        return copied
-
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown(cls, given: object) -> object:
@@ -231,10 +217,11 @@ class MistralLibraryRetriever(BaseRetriever):
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
-        self._make_engine()
+        self._remake()
         return self
 
-    def _make_engine(self) -> None:
+    @override
+    def _remake(self) -> None:
         """Check what belongs together, and make what reads and ranks the texts; nothing is read yet."""
         client = choose_client(self.client, api_key=self.api_key, base_url=self.base_url)
         if self.embed_model is not None and self.embeddings is not None:
@@ -326,10 +313,6 @@ class MistralLibraryRetriever(BaseRetriever):
     async def arefresh_now(self) -> SyncReport:
         """As `refresh_now`, without blocking."""
         return await self._engine.arefresh()
-
-
-_PER_SEARCH = frozenset({"k", "filter", "score_cutoff", "retrieval_mode", "name", "tags", "metadata"})
-"""What may change between two searches of the same texts; with anything else they are read anew."""
 
 
 def _refuse_unknown_options(unknown: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing, nullcontext
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializa
 from langchain_core.runnables.config import ensure_config, patch_config
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
-from typing_extensions import Required, Self, Unpack, override
+from typing_extensions import Required, Unpack, override
 
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._local_tools import (
@@ -25,6 +25,7 @@ from langchain_mistral_agents._local_tools import (
     run_tools,
     runnable_here,
 )
+from langchain_mistral_agents._remaking import Remaking
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._serialization import Address, Headers
 from langchain_mistral_agents._settings import check_client
@@ -50,8 +51,6 @@ Input = str | dict[str, Any] | PromptValue | Sequence[Any]
 
 
 _FIELDS = {"headers": "default_headers"}
-_OWN_FIELDS = frozenset({"max_rounds", "conversations", "name"})
-"""What the runnable itself heeds; its chat model is made anew for everything else."""
 
 
 class RunnableOptions(ClientOptions, total=False):
@@ -69,7 +68,7 @@ class RunnableOptions(ClientOptions, total=False):
     name: str | None
 
 
-class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
+class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
     """An agent on Mistral's servers: text, a dict, messages or a prompt in, an `AIMessage` out.
 
     The conversation is kept by the service. Which one a call goes on with is told by
@@ -126,6 +125,7 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
     guardrails: list[dict[str, Any]] | None = None
     handoff_execution: Literal["server", "client"] | None = None
     client: MistralAgents | None = Field(default=None, exclude=True, repr=False)
+    _read_later: ClassVar[frozenset[str]] = frozenset({"max_rounds", "conversations", "name"})
     _model: ChatMistralAgent = PrivateAttr()
 
     def __init__(self, **options: Unpack[RunnableOptions]) -> None:
@@ -150,23 +150,14 @@ class MistralAgentRunnable(RunnableSerializable[Any, AIMessage]):
 
     def model_post_init(self, _context: object, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = (name for name in type(self).model_fields if name not in _OWN_FIELDS | {"tools"})
+        names = (name for name in type(self).model_fields if name not in self._read_later | {"tools"})
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
         self._model._resumes = bool(self.tools)
 
     @override
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name in type(self).model_fields and name not in _OWN_FIELDS:
-            self.model_post_init(None)
-
-    @override
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        copied = super().model_copy(update=update, deep=deep)
-        if update is not None and not _OWN_FIELDS.issuperset(update):
-            copied.model_post_init(None)
-        return copied
+    def _remake(self) -> None:
+        self.model_post_init(None)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The name of its runs: the agent's, where it is known (`name=`, `create_agent`), else its id."""

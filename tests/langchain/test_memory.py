@@ -67,6 +67,25 @@ def stored(client: MistralAgents, conversation_id: str | None) -> list[str]:
     return [entry.type for entry in client.conversations.get_history(conversation_id).entries]
 
 
+def test_another_conversation_takes_another_memory(
+    client: MistralAgents, model: ChatMistralAgent, memory: MistralConversationMemory
+) -> None:
+    """What records into a memory would mix two users' conversations; a copy is a memory of its own."""
+    chain(model, memory).invoke({"input": "of Ada"})
+    first, kept = memory.chat_memory.conversation_id, memory.load_memory_variables({})
+    other = MistralConversationMemory(client=client)
+    chain(model, other).invoke({"input": "of Bob"})
+    copied = memory.model_copy(update={"conversation_id": other.chat_memory.conversation_id})
+    assert copied.load_memory_variables({}) == other.load_memory_variables({})
+    for name in ("conversation_id", "session_id"):
+        with pytest.raises(ConfigurationError, match=f"{name} of a memory can't be changed"):
+            setattr(memory, name, other.chat_memory.conversation_id)
+    assert memory.chat_memory.conversation_id == first
+    assert memory.load_memory_variables({}) == kept
+    memory.memory_key = "past"
+    assert memory.load_memory_variables({}) == {"past": kept["history"]}
+
+
 def test_a_classic_chain_sends_only_what_is_new_and_stores_it_once(
     service: Standin, client: MistralAgents, model: ChatMistralAgent, memory: MistralConversationMemory
 ) -> None:
