@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -152,6 +153,40 @@ def test_cassettes_keep_no_key_and_no_person():
     assert b"0af1" not in kept["body"]["string"]
     assert b"sig=FILTERED" in kept["body"]["string"]
     assert b"kept" in kept["body"]["string"]
+
+
+TOOL = {"type": "connector", "connector_id": "gmail", "authorization": {"type": "oauth2-token", "value": "canary"}}
+SCHEMA = {"type": "object", "properties": {"password": {"type": "string"}, "headers": {"type": "object"}}}
+SENT = {
+    "a tool": {"inputs": "kept", "tools": [TOOL]},
+    "credentials": {"name": "kept", "credentials": {"bearer_token": "canary"}},
+    "headers": {"name": "kept", "headers": {"x": "canary"}, "auth_data": {"client_secret": "canary"}},
+}
+
+
+@pytest.mark.parametrize("body", SENT.values(), ids=SENT.keys())
+def test_cassettes_keep_no_credential_of_a_connector(body):
+    settings = cassette_settings("http://127.0.0.1:9")
+    sent = json.dumps(body).encode()
+    for written in (
+        sent,
+        json.dumps(body, indent=1).encode(),
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n" + sent + b"\n\r\n--x--",
+    ):
+        request = SimpleNamespace(uri="http://127.0.0.1:9/v1/x?sig=canary", headers={}, body=written)
+        kept = settings["before_record_request"](request)
+        assert b"canary" not in kept.body
+        assert b"kept" in kept.body
+        assert kept.uri == "https://api.mistral.ai/v1/x?sig=FILTERED"
+    told = settings["before_record_response"]({"headers": {}, "body": {"string": sent}})
+    assert b"canary" not in told["body"]["string"]
+
+
+def test_a_request_without_credentials_is_recorded_as_it_was_sent():
+    sent = json.dumps({"inputs": "hello", "tools": [{"type": "function", "parameters": SCHEMA}]}, indent=1).encode()
+    for body in (sent, None, b"\x00\xff"):
+        request = SimpleNamespace(uri="https://api.mistral.ai/v1/x", headers={}, body=body)
+        assert cassette_settings()["before_record_request"](request).body == body
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
