@@ -15,7 +15,7 @@ from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
 from mistral_agents._api.planner import Planner
-from mistral_agents._api.records import Agent, Listing, Record, as_record, rows_of
+from mistral_agents._api.records import Agent, Listing, Record, Records, as_record, rows_of
 from mistral_agents._http.concealed import conceal_options
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
@@ -302,14 +302,14 @@ class Agents:
         """As `switch_version`, without blocking."""
         return self._learn_policy((await self._transport.asend(calls.switch_version_call(agent_id, version))).json())
 
-    def aliases(self, agent_id: str) -> builtins.list[Alias]:
+    def aliases(self, agent_id: str) -> Records[Alias]:
         """The names given to versions of an agent."""
-        return [Alias(row) for row in rows_of(self._transport.send(calls.aliases_call(agent_id)).json(), "data")]
+        return Records(map(Alias, rows_of(self._transport.send(calls.aliases_call(agent_id)).json(), "data")))
 
-    async def aaliases(self, agent_id: str) -> builtins.list[Alias]:
+    async def aaliases(self, agent_id: str) -> Records[Alias]:
         """As `aliases`, without blocking."""
         reply = await self._transport.asend(calls.aliases_call(agent_id))
-        return [Alias(row) for row in rows_of(reply.json(), "data")]
+        return Records(map(Alias, rows_of(reply.json(), "data")))
 
     def set_alias(self, agent_id: str, alias: str, version: int) -> Alias:
         """Name a version, for `agent_version=`; an alias that exists is moved."""

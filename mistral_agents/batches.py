@@ -24,7 +24,7 @@ from typing_extensions import Unpack
 from mistral_agents._api.arguments import flag_text, given, known_options, mapping_text, texts_of, time_text
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.planner import Planner
-from mistral_agents._api.records import Record, as_record
+from mistral_agents._api.records import Listing, Record, as_record
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.text import parse_json
 from mistral_agents._http.calls import Call, Operation, check_ids, check_mappings, json_bytes, path_of
@@ -376,9 +376,9 @@ class Batches:
         """As `get`, without blocking."""
         return as_record(BatchJob, (await self._transport.asend(_get_job(job_id))).json())
 
-    def list(self, **filters: Unpack[JobFilters]) -> Iterator[BatchJob]:
+    def list(self, **filters: Unpack[JobFilters]) -> Listing[BatchJob]:
         """The jobs of this key, newest first; all of them, or by `JobFilters`."""
-        return map(BatchJob, walk(self._transport.send, _page(filters), by_number, "data"))
+        return Listing(map(BatchJob, walk(self._transport.send, _page(filters), by_number, "data")))
 
     async def alist(self, **filters: Unpack[JobFilters]) -> AsyncIterator[BatchJob]:
         """As `list`, without blocking."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from mistral_agents._api import connectors as calls
 from mistral_agents._api.arguments import given
 from mistral_agents._api.connectors import AuthUrlOptions, ConnectorChanges, ConnectorOptions, Scope
 from mistral_agents._api.paging import awalk, walk
-from mistral_agents._api.records import Record, as_record, rows_of
+from mistral_agents._api.records import Listing, Record, Records, as_record, rows_of
 from mistral_agents._http.calls import Call
 from mistral_agents._http.concealed import conceal_fields, conceal_options, conceal_text
 from mistral_agents._http.replies import Reply
@@ -152,10 +151,11 @@ class Connectors:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self, *, page_size: int = 100) -> Iterator[ConnectorInfo]:
+    def list(self, *, page_size: int = 100) -> Listing[ConnectorInfo]:
         """All connectors this key can see (`page_size` is 1 to 1000)."""
         call = calls.list_connectors_call(page_size)
-        return map(ConnectorInfo, walk(self._transport.send, call, calls.by_cursor, "items", most=calls.MOST))
+        rows = walk(self._transport.send, call, calls.by_cursor, "items", most=calls.MOST)
+        return Listing(map(ConnectorInfo, rows))
 
     async def alist(self, *, page_size: int = 100) -> AsyncIterator[ConnectorInfo]:
         """As `list`, without blocking."""
@@ -173,7 +173,7 @@ class Connectors:
 
     def tools(
         self, connector: str, *, page_size: int = 100, credentials: str | None = None, refresh: bool | None = None
-    ) -> builtins.list[ConnectorTool]:
+    ) -> Records[ConnectorTool]:
         """The tools of a connector.
 
         Args:
@@ -187,15 +187,15 @@ class Connectors:
         """
         call = calls.tools_call(connector, page_size, credentials, refresh)
         rows = walk(self._transport.send, call, calls.by_page, "items", "data", most=calls.MOST)
-        return [ConnectorTool(row) for row in rows]
+        return Records(ConnectorTool(row) for row in rows)
 
     async def atools(
         self, connector: str, *, page_size: int = 100, credentials: str | None = None, refresh: bool | None = None
-    ) -> builtins.list[ConnectorTool]:
+    ) -> Records[ConnectorTool]:
         """As `tools`, without blocking."""
         call = calls.tools_call(connector, page_size, credentials, refresh)
         rows = awalk(self._transport.asend, call, calls.by_page, "items", "data", most=calls.MOST)
-        return [ConnectorTool(row) async for row in rows]
+        return Records([ConnectorTool(row) async for row in rows])
 
     def call(
         self, connector: str, tool: str, arguments: Mapping[str, Any] | None = None, *, credentials: str | None = None
@@ -304,15 +304,15 @@ class Connectors:
 
     # authorization -----------------------------------------------------------------------------------------------
 
-    def auth_methods(self, connector: str) -> builtins.list[AuthMethod]:
+    def auth_methods(self, connector: str) -> Records[AuthMethod]:
         """How a connector can be authorized."""
-        return [AuthMethod(row) for row in rows_of(self._transport.send(calls.auth_methods_call(connector)).json())]
+        reply = self._transport.send(calls.auth_methods_call(connector))
+        return Records(map(AuthMethod, rows_of(reply.json())))
 
-    async def aauth_methods(self, connector: str) -> builtins.list[AuthMethod]:
+    async def aauth_methods(self, connector: str) -> Records[AuthMethod]:
         """As `auth_methods`, without blocking."""
-        return [
-            AuthMethod(row) for row in rows_of((await self._transport.asend(calls.auth_methods_call(connector))).json())
-        ]
+        reply = await self._transport.asend(calls.auth_methods_call(connector))
+        return Records(map(AuthMethod, rows_of(reply.json())))
 
     def auth_url(self, connector: str, **options: Unpack[AuthUrlOptions]) -> AuthUrl:
         """Where a user authorizes a connector (OAuth); see `AuthUrlOptions`. `connector` is an id or a name."""
@@ -324,25 +324,17 @@ class Connectors:
 
     def credentials(
         self, connector: str, scope: Scope = "user", *, auth_type: str | None = None
-    ) -> builtins.list[Credentials]:
+    ) -> Records[Credentials]:
         """The stored credentials of a connector in a scope; the service does not show their secrets."""
-        return [
-            Credentials(row)
-            for row in rows_of(
-                self._transport.send(calls.credentials_call(connector, scope, auth_type)).json(), "credentials"
-            )
-        ]
+        reply = self._transport.send(calls.credentials_call(connector, scope, auth_type))
+        return Records(map(Credentials, rows_of(reply.json(), "credentials")))
 
     async def acredentials(
         self, connector: str, scope: Scope = "user", *, auth_type: str | None = None
-    ) -> builtins.list[Credentials]:
+    ) -> Records[Credentials]:
         """As `credentials`, without blocking."""
-        return [
-            Credentials(row)
-            for row in rows_of(
-                (await self._transport.asend(calls.credentials_call(connector, scope, auth_type))).json(), "credentials"
-            )
-        ]
+        reply = await self._transport.asend(calls.credentials_call(connector, scope, auth_type))
+        return Records(map(Credentials, rows_of(reply.json(), "credentials")))
 
     def set_credentials(
         self,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mistral_agents._http.calls import Call, Operation, check_id
+from mistral_agents._http.calls import Call, Operation, check_id, check_whole_number
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict, count_of
@@ -117,13 +117,16 @@ class Embeddings:
 
 
 def _check_texts(inputs: str | Sequence[str], model: str, output_dimension: int | None) -> list[str]:
+    given: object = inputs
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise ConfigurationError(f"inputs must be a text or a list of texts, not {given!r}.")
     texts: list[Any] = [inputs] if isinstance(inputs, str) else list(inputs)
     for place, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ConfigurationError(f"inputs must be texts that are not blank; number {place} is {text!r}.")
     check_id("model", model)
-    if output_dimension is not None and (type(output_dimension) is not int or output_dimension < 1):
-        raise ConfigurationError(f"output_dimension must be a whole number from 1, or None, not {output_dimension!r}.")
+    if output_dimension is not None:
+        check_whole_number("output_dimension", output_dimension, 1)
     return texts
 
 

@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from mistral_agents._api.arguments import FileContent, file_part, known_options, texts_of
 from mistral_agents._api.paging import awalk, by_number, walk
 from mistral_agents._api.records import FileInfo, Listing, as_record
-from mistral_agents._http.calls import Call, Operation, path_of
+from mistral_agents._http.calls import Call, Operation, check_texts, check_whole_number, path_of
 from mistral_agents._http.links import LinkReader
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
@@ -40,8 +40,7 @@ def _download(file_id: str) -> Call:
 
 
 def _read_signed_url(file_id: str, hours: int) -> Call:
-    if not 1 <= hours <= 168:
-        raise ConfigurationError(f"hours must be 1 to 168, not {hours}.")
+    check_whole_number("hours", hours, 1, 168)
     return _make_file("GET", file_id, "get_signed_url", "Reading the file's link", "/url", params={"expiry": hours})
 
 
@@ -93,8 +92,8 @@ class FileFilters(TypedDict, total=False):
 def _upload(file: FileContent, options: Mapping[str, Any]) -> Call:
     known = known_options(options, UploadOptions, "upload")
     part = file_part(file, known.pop("name", None))
-    if type(known.get("expiry", 1)) is not int or known.get("expiry", 1) < 1:
-        raise ConfigurationError(f"expiry must be a whole number from 1, not {known['expiry']!r}.")
+    check_whole_number("expiry", known.get("expiry", 1), 1)
+    check_texts(known, "purpose", "visibility")
     parts: dict[str, Any] = {"file": part}
     parts.update((name, (None, str(value))) for name, value in known.items())
     operation = Operation("files_api_routes_upload_file", _TAG)
@@ -135,7 +134,12 @@ def _make_ref(file: FileRef | str) -> FileRef:
 def _list_refs(files: FileSource) -> Iterable[FileRef | str]:
     if isinstance(files, (FileRef, str)):
         return [files]
-    return files.files if isinstance(files, Turn) else files
+    if isinstance(files, Turn):
+        return files.files
+    given: object = files
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise ConfigurationError(f"files must be a Turn, a file of one, an id, or a list of these, not {given!r}.")
+    return files
 
 
 def _check_file(file: FileData, source: FileSource) -> FileData:

@@ -19,7 +19,7 @@ from mistral_agents._api.arguments import FileContent, named_bytes, uuid_text
 from mistral_agents._api.changes import ChangeLog
 from mistral_agents._api.libraries import DocumentFilters, Level, OwnerType, ShareWith
 from mistral_agents._api.paging import awalk, by_number, by_token, walk
-from mistral_agents._api.records import Document, Library, Listing, Record, as_record, rows_of, state_of
+from mistral_agents._api.records import Document, Library, Listing, Record, Records, as_record, rows_of, state_of
 from mistral_agents._api.shared_files import SharedFile, split_id
 from mistral_agents._api.waiting import DocumentOutcome, Waiting, checked, seconds_of
 from mistral_agents._api.writing import Writer, plain_upload
@@ -517,12 +517,12 @@ class Libraries:
         body = calls.share_body(share_with, share_with_type, level)
         await self._transport.asend(calls.share_library_call("DELETE", library_id, "delete", body))
 
-    def list_accesses(self, library_id: str) -> builtins.list[Sharing]:
+    def list_accesses(self, library_id: str) -> Records[Sharing]:
         """Who may use a library."""
         rows = rows_of(self._transport.send(calls.share_library_call("GET", library_id, "list")).json(), "data")
-        return [Sharing(row) for row in rows]
+        return Records(map(Sharing, rows))
 
-    async def alist_accesses(self, library_id: str) -> builtins.list[Sharing]:
+    async def alist_accesses(self, library_id: str) -> Records[Sharing]:
         """As `list_accesses`, without blocking."""
         reply = await self._transport.asend(calls.share_library_call("GET", library_id, "list"))
-        return [Sharing(row) for row in rows_of(reply.json(), "data")]
+        return Records(map(Sharing, rows_of(reply.json(), "data")))

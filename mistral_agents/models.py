@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
 from datetime import datetime
 from urllib.parse import quote
 
 from mistral_agents._api.model_facts import ModelFacts, facts_of_card
 from mistral_agents._api.planner import ModelDeprecationWarning, ModelNotes
-from mistral_agents._api.records import Record, as_record, rows_of
+from mistral_agents._api.records import Record, Records, as_record, rows_of
 from mistral_agents._http.calls import Call, Operation, check_id
 from mistral_agents._http.replies import Reply
 from mistral_agents._http.transport import Transport
@@ -104,14 +103,14 @@ class Models:
         self._notes.keep(info)
         return info
 
-    def _take_all(self, reply: Reply) -> builtins.list[ModelInfo]:
-        return [self._take(row) for row in rows_of(reply.json(), "data")]
+    def _take_all(self, reply: Reply) -> Records[ModelInfo]:
+        return Records(self._take(row) for row in rows_of(reply.json(), "data"))
 
-    def list(self) -> builtins.list[ModelInfo]:
+    def list(self) -> Records[ModelInfo]:
         """All models that this key can use."""
         return self._take_all(self._transport.send(_list_models()))
 
-    async def alist(self) -> builtins.list[ModelInfo]:
+    async def alist(self) -> Records[ModelInfo]:
         """As `list`, without blocking."""
         return self._take_all(await self._transport.asend(_list_models()))
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from mistral_agents._api.arguments import flag_text, known_options, mapping_text, texts_of
-from mistral_agents._http.calls import Call, Operation, check_ids, check_mapping, check_mappings, check_texts, path_of
+from mistral_agents._http.calls import (
+    Call,
+    Operation,
+    check_id,
+    check_ids,
+    check_mapping,
+    check_mappings,
+    check_texts,
+    check_whole_number,
+    path_of,
+)
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._tools.translate import translate_tools
@@ -138,8 +148,17 @@ def create_agent_call(body: JsonDict) -> Call:
     return _make_agent_call("Creating the agent", "POST", "/v1/agents", "create", body=body, once=True)
 
 
+def _check_version(name: str, version: object) -> None:
+    if isinstance(version, str):
+        check_id(name, version)
+    else:
+        check_whole_number(name, version)
+
+
 def get_agent_call(agent_id: str, agent_version: int | str | None = None) -> Call:
     """One agent, at a version or alias."""
+    if agent_version is not None:
+        _check_version("agent_version", agent_version)
     params = {"agent_version": agent_version}
     return _make_agent_call("Reading the agent", "GET", _fill_path(agent_id), "get", params=params)
 
@@ -205,12 +224,14 @@ def versions_call(agent_id: str, page_size: int) -> Call:
 
 def version_call(agent_id: str, version: int | str) -> Call:
     """An agent at a version."""
+    _check_version("version", version)
     path = path_of(_ONE + "/versions/{version}", agent_id=agent_id, version=str(version))
     return _make_agent_call("Reading the agent's version", "GET", path, "get_version")
 
 
 def switch_version_call(agent_id: str, version: int) -> Call:
     """Which version an agent's id stands for."""
+    check_whole_number("version", version)
     params = {"version": version}
     return _make_agent_call(
         "Switching the agent's version", "PATCH", _fill_path(agent_id, "/version"), "update_version", params=params
@@ -226,6 +247,8 @@ def aliases_call(agent_id: str) -> Call:
 
 def set_alias_call(agent_id: str, alias: str, version: int) -> Call:
     """A name for a version."""
+    check_id("alias", alias)
+    check_whole_number("version", version)
     params = {"alias": alias, "version": version}
     return _make_agent_call(
         "Setting the alias", "PUT", _fill_path(agent_id, "/aliases"), "create_or_update_alias", params=params
@@ -234,6 +257,7 @@ def set_alias_call(agent_id: str, alias: str, version: int) -> Call:
 
 def delete_alias_call(agent_id: str, alias: str) -> Call:
     """Deleting an alias."""
+    check_id("alias", alias)
     return _make_agent_call(
         "Deleting the alias", "DELETE", _fill_path(agent_id, "/aliases"), "delete_alias", params={"alias": alias}
     )

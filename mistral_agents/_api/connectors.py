@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
 from mistral_agents._api.arguments import flag_text, given, known_options, uuid_text
-from mistral_agents._http.calls import Call, Operation, path_of
+from mistral_agents._http.calls import Call, Operation, check_id, check_mapping, path_of
 from mistral_agents._http.concealed import conceal_fields
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -93,6 +93,7 @@ def tools_call(connector: str, page_size: int, credentials: str | None = None, r
 def run_call(connector: str, tool: str, arguments: Mapping[str, Any], credentials: str | None) -> Call:
     """Running a tool."""
     path = path_of(_ONE + "/tools/{tool}/call", connector=connector, tool=tool)
+    check_mapping("arguments", arguments)
     body, params = {"arguments": dict(arguments)}, {"credentials_name": credentials}
     return _make_connector_call(
         f"Calling {tool} of {connector}", "POST", path, "call_tool", body=body, params=params, once=True
@@ -126,8 +127,7 @@ def create_connector_call(name: str, server: str, description: str, options: Map
     """A new connector."""
     needed = {"name": name, "server": server, "description": description}
     for key, value in needed.items():
-        if not value.strip():
-            raise ConfigurationError(f"{key} must be a non-empty text, not {value!r}.")
+        check_id(key, value)
     body = {**needed, **known_options(options, ConnectorOptions, "create")}
     return _make_connector_call("Creating the connector", "POST", "/v1/connectors", "create", body=body, once=True)
 
@@ -206,6 +206,8 @@ def set_credentials_call(
 ) -> Call:
     """New credentials, or a change of those of that name."""
     path = _scoped(connector, scope, "credentials")
+    if headers is not None and not isinstance(conceal_fields(headers), Mapping):
+        raise ConfigurationError(f"headers must be a mapping of names to texts, not {type(headers).__name__}.")
     secrets = given(bearer_token=bearer_token, headers=conceal_fields(headers))
     if len(secrets) > 1:
         raise ConfigurationError("Give bearer_token= or headers=, not both.")

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 
 from mistral_agents._api.arguments import flag_text, given, known_options, media_type_of, time_text, uuid_text
 from mistral_agents._api.shared_files import split_id
-from mistral_agents._http.calls import Call, Operation, path_of
+from mistral_agents._http.calls import Call, Operation, check_mapping, check_whole_number, path_of
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -36,8 +36,8 @@ def create_library_call(
     text: object = name
     if not isinstance(text, str) or not text.strip():
         raise ConfigurationError(f"name must not be empty, but a text, not {text!r}.")
-    if chunk_size is not None and not 256 <= chunk_size <= 32768:
-        raise ConfigurationError(f"chunk_size must be 256 to 32768 characters, not {chunk_size}.")
+    if chunk_size is not None:
+        check_whole_number("chunk_size", chunk_size, 256, 32768)
     body = given(name=name, description=description, chunk_size=chunk_size, owner_type=owner_type)
     operation = Operation("libraries_create_v1", _TAG)
     return Call("Creating the library", "POST", "/v1/libraries", operation, body=body, once=True)
@@ -95,7 +95,7 @@ class DocumentFilters(TypedDict, total=False):
 def documents_call(library_id: str, filters: Mapping[str, Any]) -> Call:
     """The first page of a library's documents."""
     known = known_options(filters, DocumentFilters, "documents")
-    known.pop("attributes", None)
+    check_mapping("attributes", known.pop("attributes", None))
     if known.get("sort_order", "asc") not in ("asc", "desc"):
         raise ConfigurationError(f"sort_order must be 'asc' or 'desc', not {known['sort_order']!r}.")
     params = {"page_size": 100, "page": 0, **known}
@@ -144,8 +144,8 @@ def status_call(library_id: str, document_id: str) -> Call:
 def text_call(library_id: str, document_id: str, page_start: int | None, page_end: int | None) -> Call:
     """A document's text."""
     for name, page in (("page_start", page_start), ("page_end", page_end)):
-        if page is not None and page < 0:
-            raise ConfigurationError(f"{name} must not be negative.")
+        if page is not None:
+            check_whole_number(name, page)
     params = {"page_start": page_start, "page_end": page_end}
     what, suffix = "Reading the document's text", "/text_content"
     return _make_document_call("GET", library_id, document_id, "get_text_content", what, suffix, params=params)

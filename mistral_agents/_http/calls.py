@@ -190,6 +190,15 @@ def check_texts(options: Mapping[str, Any], *names: str) -> None:
             raise ConfigurationError(f"{name} must be a text, not {value!r}.")
 
 
+def _check_parameter(name: str, value: object) -> None:
+    """Refuse a parameter that a query would hold as Python writes it: `b'x'`, `nan`, `<object ...>`."""
+    if name == "page_size":
+        check_whole_number(name, value, 1)
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+    if not (value is None or isinstance(value, str) or is_list or type(value) is int):
+        raise ConfigurationError(f"{name} must be a text or a whole number, not {value!r}.")
+
+
 @dataclass(slots=True)
 class Call:
     """One request.
@@ -211,7 +220,7 @@ class Call:
         advice: What to do where nobody knows whether it was carried out; None for what that is as a rule.
 
     Raises:
-        ConfigurationError: `timeout` or `headers` can't be used.
+        ConfigurationError: `timeout`, `headers` or a parameter can't be used.
     """
 
     what: str
@@ -234,3 +243,5 @@ class Call:
             self.timeout = check_seconds("timeout", self.timeout)
         if self.headers is not None:
             self.headers = check_headers(self.headers)
+        for name, value in self.params.items():
+            _check_parameter(name, value)

@@ -7,20 +7,25 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mistral_agents import Conversation, MistralAgents
+from mistral_agents._api.planner import ModelNotes
+from mistral_agents._api.records import Listing
 from mistral_agents._conversation import archive
 from mistral_agents._conversation.functions import arun_functions, run_functions
 from mistral_agents._conversation.lineage import branch_point
 from mistral_agents._display.page import write_page
+from mistral_agents._http.replies import Reply
 from mistral_agents.cli.session import read_key, read_prices
 from mistral_agents.entries import FunctionCall, assistant_message, parse_entries, parse_entry, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.files import FileData
 from mistral_agents.history import History
+from mistral_agents.models import Models
 from tests.border.service import USAGE, Service
 
 HANDOFF = {"type": "agent.handoff", "id": "h", "previous_agent_id": "ag_1", "next_agent_id": "ag_2"}
@@ -147,6 +152,43 @@ def test_files_of_an_editor_that_marks_its_encoding_are_read(tmp_path: Path) -> 
     assert archive.read(path).conversation_id == "c"
 
 
+LIBRARY = "01a07bff-b1ed-70bd-b7d4-34b652c070bb"
+ASKED: dict[str, Callable[[MistralAgents, Any], object]] = {
+    "version": lambda client, value: client.agents.switch_version("ag_1", value),
+    "version of an alias": lambda client, value: client.agents.set_alias("ag_1", "a", value),
+    "version read": lambda client, value: client.agents.get_version("ag_1", value),
+    "alias": lambda client, value: client.agents.delete_alias("ag_1", value),
+    "hours": lambda client, value: client.files.signed_url(LIBRARY, hours=value),
+    "page_start": lambda client, value: client.libraries.text(LIBRARY, LIBRARY, page_start=value or b""),
+    "chunk_size": lambda client, value: client.libraries.create("a", chunk_size=value or b""),
+    "page_size": lambda client, value: list(client.agents.list(page_size=value or b"")),
+    "page_size of versions": lambda client, value: list(client.agents.versions("ag_1", page_size=value)),
+    "page_size of conversations": lambda client, value: list(client.conversations.list(page_size=value)),
+    "page_size of tools": lambda client, value: client.connectors.tools("c", page_size=value),
+    "search": lambda client, value: list(client.libraries.list(search=value or b"")),
+    "search of documents": lambda client, value: list(client.libraries.documents(LIBRARY, search=value or b"")),
+    "purpose": lambda client, value: client.files.upload(("a.txt", b"x"), purpose=value or b""),
+    "attributes": lambda client, value: list(client.libraries.documents(LIBRARY, attributes=value or b"")),
+    "metadata": lambda client, value: client.agents.create(model="m", name="a", metadata=value or b""),
+    "metadata of a branch": lambda client, value: client.conversations.restart("c", "m", "x", metadata=value or b""),
+    "name": lambda client, value: client.connectors.create(name=value, server="https://example.org", description="d"),
+    "arguments": lambda client, value: client.connectors.call("c", "t", value or b"x"),
+    "headers": lambda client, value: client.connectors.set_credentials("c", "n", headers=value or b"x"),
+    "inputs": lambda client, value: client.embeddings.create(value),
+    "files": lambda client, value: client.files.save(value, "folder"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("value", [None, b"x", object(), 1.5], ids=["none", "bytes", "object", "float"])
+def test_what_can_not_be_asked_is_refused_by_name(
+    service: Service, client: MistralAgents, name: str, value: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\b{name.split()[0]} must be"):
+        ASKED[name](client, value)
+    assert service.paths == []
+
+
 def pick(first: int, second: int = 1, /, *, third: int = 2) -> list[int]:
     return [first, second, third]
 
@@ -180,3 +222,11 @@ def test_functions_of_every_form_run(
     functions = {"f": function}
     found: Any = run_functions(calls, functions) if blocking else asyncio.run(arun_functions(calls, functions))
     assert found[0]["result"] == result
+
+
+def test_every_list_is_a_table(client: MistralAgents) -> None:
+    lists: list[Any] = [client.connectors.list(), client.batches.list(), client.agents.list(), client.files.list()]
+    assert all(isinstance(each, Listing) for each in lists)
+    pd = pytest.importorskip("pandas")
+    transport: Any = SimpleNamespace(send=lambda call: Reply(200, {}, b'{"data": [{"id": "m"}]}'))
+    assert Models(transport, ModelNotes()).list().to_dataframe().equals(pd.DataFrame([{"id": "m"}]))

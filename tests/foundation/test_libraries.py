@@ -49,7 +49,7 @@ def test_a_library_is_created_with_what_was_given(make_client: Make, wire: Wire)
 
 @pytest.mark.parametrize("size", [255, 32769])
 def test_a_chunk_size_out_of_range_is_refused(make_client: Make, wire: Wire, size: int) -> None:
-    with pytest.raises(ConfigurationError, match="chunk_size must be 256 to 32768"):
+    with pytest.raises(ConfigurationError, match="chunk_size must be a whole number from 256 to 32768"):
         make_client().libraries.create("facts", chunk_size=size)
     assert wire.requests == []
 
@@ -270,7 +270,7 @@ async def test_the_other_calls_of_files(make_client: Make, wire: Wire, tmp_path:
     wire.answer((200, {"url": "https://files.test/x"}))
     assert await files.asigned_url(OTHER, hours=2) == "https://files.test/x"
     assert wire.requests[-1].url.params["expiry"] == "2"
-    with pytest.raises(ConfigurationError, match="hours must be 1 to 168"):
+    with pytest.raises(ConfigurationError, match="hours must be a whole number from 1 to 168"):
         files.signed_url(OTHER, hours=0)
     wire.answer((200, {"data": [{"id": OTHER}], "total": 1}))
     assert [file.id for file in files.list()] == [OTHER]
