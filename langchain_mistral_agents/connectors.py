@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from typing import Any
+
 from langchain_core.tools import StructuredTool, ToolException
 
 from mistral_agents import MistralAgents
@@ -33,13 +36,13 @@ async def aload_connector_tools(connector: str, *, client: MistralAgents | None 
 def _make_connector_tool(client: MistralAgents, connector: str, tool: ConnectorTool) -> StructuredTool:
     name = str(tool["name"])
 
-    def run(**arguments: object) -> tuple[str, ConnectorResult]:
+    def run(**arguments: object) -> tuple[Any, ConnectorResult]:
         try:
             return _split_result(client.connectors.call(connector, name, arguments))
         except ConnectorToolError as error:
             raise ToolException(str(error)) from error
 
-    async def arun(**arguments: object) -> tuple[str, ConnectorResult]:
+    async def arun(**arguments: object) -> tuple[Any, ConnectorResult]:
         try:
             return _split_result(await client.connectors.acall(connector, name, arguments))
         except ConnectorToolError as error:
@@ -57,5 +60,10 @@ def _make_connector_tool(client: MistralAgents, connector: str, tool: ConnectorT
     )
 
 
-def _split_result(result: ConnectorResult) -> tuple[str, ConnectorResult]:
-    return result.text, result
+def _split_result(result: ConnectorResult) -> tuple[str | list[str | dict[str, Any]], ConnectorResult]:
+    """What the model is told, and the artifact: the text, or blocks where there are pictures."""
+    pictures: list[str | dict[str, Any]] = [
+        {"type": "image", "base64": b64encode(data).decode(), "mime_type": kind} for kind, data in result.images
+    ]
+    words: list[str | dict[str, Any]] = [{"type": "text", "text": result.text}] if result.text else []
+    return [*words, *pictures] if pictures else result.text, result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from llama_index.core.base.llms.types import ImageBlock, TextBlock
 from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
 
 from mistral_agents import MistralAgents
@@ -80,4 +81,7 @@ class MistralConnectorTool(AsyncBaseTool):
     def _make_output(self, arguments: dict[str, Any], result: ConnectorResult | ConnectorToolError) -> ToolOutput:
         failed = isinstance(result, ConnectorToolError)
         text = str(result) if isinstance(result, ConnectorToolError) else result.text
-        return ToolOutput(content=text, tool_name=self._name, raw_input=arguments, raw_output=result, is_error=failed)
+        pictures = [] if isinstance(result, ConnectorToolError) else result.images
+        blocks: list[Any] = [TextBlock(text=text)] if text or not pictures else []
+        blocks += [ImageBlock(image=data, image_mimetype=kind) for kind, data in pictures]
+        return ToolOutput(blocks=blocks, tool_name=self._name, raw_input=arguments, raw_output=result, is_error=failed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -120,8 +122,44 @@ class ConnectorResult:
 
     @property
     def text(self) -> str:
-        """The text items, joined by line breaks."""
-        return "\n".join(text for item in self.content if (text := chunk_text(item)))
+        """The texts, resources with a text and links, joined by line breaks; without any, `structured` as JSON."""
+        texts = [text for item in self.content if (text := _read_text(item))]
+        if texts or self.structured is None:
+            return "\n".join(texts)
+        return json.dumps(self.structured, ensure_ascii=False)
+
+    @property
+    def structured(self) -> JsonDict | None:
+        """The result as an object, where the tool gave one."""
+        found = (place.get("structuredContent") for place in _list_places(self.raw, self.metadata))
+        return next((one for one in found if isinstance(one, dict)), None)
+
+    @property
+    def images(self) -> list[tuple[str, bytes]]:
+        """The pictures: media type and bytes of each; what is damaged is left out."""
+        return [found for item in self.content if (found := _read_image(item)) is not None]
+
+
+def _read_text(item: JsonDict) -> str:
+    if item.get("type") == "resource_link":
+        return ": ".join(str(item[name]) for name in ("name", "uri") if item.get(name))
+    resource = item.get("resource")
+    return chunk_text({"text": resource.get("text")}) if isinstance(resource, dict) else chunk_text(item)
+
+
+def _read_image(item: JsonDict) -> tuple[str, bytes] | None:
+    data, kind = item.get("data"), item.get("mimeType")
+    if item.get("type") != "image" or not isinstance(data, str):
+        return None
+    try:
+        return kind if isinstance(kind, str) else "image/png", base64.b64decode(data, validate=True)
+    except ValueError:
+        return None
+
+
+def _list_places(raw: JsonDict, metadata: JsonDict) -> list[JsonDict]:
+    """Where the service puts what MCP has beside the content."""
+    return [place for place in (raw, metadata, metadata.get("mcp_meta")) if isinstance(place, dict)]
 
 
 def _read_tool_result(call: Call, reply: Reply) -> ConnectorResult:
@@ -131,8 +169,7 @@ def _read_tool_result(call: Call, reply: Reply) -> ConnectorResult:
     metadata = data.get("metadata")
     told = metadata if isinstance(metadata, dict) else {}
     result = ConnectorResult(rows_of(data, "content"), told, data)
-    nested = told.get("mcp_meta")
-    if any(isinstance(place, dict) and place.get("isError") is True for place in (data, told, nested)):
+    if any(place.get("isError") is True for place in _list_places(data, told)):
         raise ConnectorToolError(f"{call.what} failed: {result.text or 'no message'}", body=data)
     return result
 

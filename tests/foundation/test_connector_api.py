@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +109,28 @@ async def test_a_tool_is_called_with_its_arguments(make_client: Make, wire: Wire
     assert wire.requests[-1].url.params["credentials_name"] == "mine"
     assert (await connectors.acall("gh", "search")).text == "one\ntwo"
     assert wire.bodies[-1] == {"arguments": {}}
+
+
+PICTURE = {"type": "image", "data": base64.b64encode(b"\x89PNG").decode(), "mimeType": "image/png"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "pictures"),
+    [
+        ({"content": [{"type": "resource", "resource": {"uri": "a", "text": "inside"}}]}, "inside", []),
+        ({"content": [{"type": "resource_link", "name": "manual", "uri": "https://x"}]}, "manual: https://x", []),
+        ({"content": [], "metadata": {"mcp_meta": {"structuredContent": {"ö": 1}}}}, '{"ö": 1}', []),
+        ({"content": [], "metadata": {"structuredContent": {}}}, "{}", []),
+        ({"content": [{"type": "text", "text": "one"}], "metadata": {"structuredContent": {"a": 1}}}, "one", []),
+        ({"content": [PICTURE], "metadata": None}, "", [("image/png", b"\x89PNG")]),
+        ({"content": [{**PICTURE, "data": "…"}, {**PICTURE, "mimeType": None}]}, "", [("image/png", b"\x89PNG")]),
+    ],
+)
+def test_what_a_tool_gave_is_not_lost(make_client: Make, wire: Wire, reply: Any, text: str, pictures: Any) -> None:
+    """MCP's tools may give resources, links, pictures and an object instead of a text."""
+    wire.answer((200, reply))
+    result = make_client().connectors.call("gh", "search")
+    assert (result.text, result.images) == (text, pictures)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_mistral_agents import ChatMistralAgent, MistralMeterHandler, aload_connector_tools, load_connector_tools
 from mistral_agents import WebSearch
+from mistral_agents.connector_api import ConnectorResult, Connectors
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from tests.support.connectors import WEATHER
 from tests.support.docs import python_blocks
@@ -24,6 +26,17 @@ async def test_a_connectors_tools_are_langchain_tools(meteo):
         assert await tool.ainvoke({"city": "Paris"}) == "sun in Paris"
         answer = tool.invoke({"type": "tool_call", "id": "abc", "name": "weather", "args": {"city": "Rome"}})
         assert answer.artifact.text == "sun in Rome"
+
+
+def test_pictures_of_a_tool_are_blocks(meteo, monkeypatch):
+    data = b64encode(b"\x89PNG").decode()
+    picture = {"type": "image", "data": data, "mimeType": "image/png"}
+    found = ConnectorResult([{"type": "text", "text": "a map"}, picture])
+    monkeypatch.setattr(Connectors, "call", lambda *_, **__: found)
+    (tool,) = load_connector_tools("meteo", client=meteo)
+    shown = [{"type": "text", "text": "a map"}, {"type": "image", "base64": data, "mime_type": "image/png"}]
+    answer = tool.invoke({"type": "tool_call", "id": "abc", "name": "weather", "args": {"city": "Rome"}})
+    assert (answer.content, answer.artifact) == (shown, found)
 
 
 def test_any_model_can_call_it(meteo, standin):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from llama_index_instrumentation import get_dispatcher
 
 from llama_index_mistral_agents import MistralAgentLLM, MistralMeterHandler, aload_connector_tools, load_connector_tools
+from mistral_agents.connector_api import ConnectorResult, Connectors
 from mistral_agents.costs import Meter
 from tests.support.connectors import WEATHER
 
@@ -17,6 +20,17 @@ async def test_a_connectors_tools_are_llama_index_tools(meteo):
         assert described["parameters"]["properties"] == WEATHER["properties"]
         assert tool.call(city="Rome").content == "sun in Rome"
         assert (await tool.acall(city="Paris")).content == "sun in Paris"
+
+
+def test_pictures_of_a_tool_are_blocks(meteo, monkeypatch):
+    picture = {"type": "image", "data": b64encode(b"\x89PNG").decode(), "mimeType": "image/png"}
+    found = ConnectorResult([{"type": "text", "text": "a map"}, picture])
+    monkeypatch.setattr(Connectors, "call", lambda *_, **__: found)
+    (tool,) = load_connector_tools("meteo", client=meteo)
+    output = tool.call(city="Rome")
+    assert [type(block).__name__ for block in output.blocks] == ["TextBlock", "ImageBlock"]
+    assert output.content == "a map"
+    assert output.blocks[1].resolve_image().read() == b"\x89PNG"
 
 
 def test_a_function_calling_llm_is_offered_it(meteo, standin):
