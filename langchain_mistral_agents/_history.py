@@ -52,6 +52,7 @@ class Converter(ConvertedHistory[BaseMessage]):
             if message is None:
                 turn = Turn(conversation_id, list(group))
                 message = make_answer(turn, Sent(stored=True, prefix=before, setup=setup, model=None))
+                message.response_metadata["held"] = True  # it was read from the service: see `Mark`
             return message, history_digest([message], systems=True, start=before)
 
         return self.read(entries, (conversation_id, setup), make)

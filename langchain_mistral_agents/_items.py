@@ -52,6 +52,7 @@ def mark_of(message: BaseMessage) -> Mark | None:
         continues=facts.get("continues"),
         skipped=facts.get("skipped_calls") or (),
         waiting=[call["tool_call_id"] for call in list_pending(message)],
+        held=facts.get("held") is True,
     )
 
 

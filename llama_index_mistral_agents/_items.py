@@ -48,6 +48,7 @@ def mark_of(message: ChatMessage) -> Mark | None:
         branch=kwargs.get("branch") is True,
         skipped=kwargs.get("skipped_calls") or (),
         waiting=[call["id"] for call in list_pending(message)],
+        held="memory" in kwargs,
     )
 
 

@@ -39,13 +39,13 @@ class Meter(Shown):
     Args:
         prices: Your price table; without one `cost` stays 0.
         max_tokens: Tokens of all kinds over the whole run.
-        max_cost: Money, in the price table's currency.
+        max_cost: Money, in the price table's currency; it needs one.
         max_calls: Calls per connector, by the keys of `usage.connectors`.
         keep_free: Per quota (its name in the headers, such as `web-search`): how many of it to leave unused. Quotas
             are known from the last call that reported them; streams report none.
 
     Raises:
-        ConfigurationError: A limit is no number from 0, or the prices are none.
+        ConfigurationError: A limit is no number from 0, the prices are none, or money is limited without prices.
     """
 
     def __init__(
@@ -64,6 +64,10 @@ class Meter(Shown):
         if prices is not None and not isinstance(prices, Prices):
             raise ConfigurationError(f"prices must be Prices(...), not {type(prices).__name__}.")
         self.prices = prices if prices is not None else Prices()
+        if max_cost is not None and not (self.prices.tokens or self.prices.calls):
+            raise ConfigurationError(
+                f"max_cost={max_cost!r} can't be honoured: without prices= every turn costs nothing."
+            )
         self._max_tokens = max_tokens
         self._max_cost = max_cost
         self._max_calls = dict(max_calls) if max_calls is not None else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +40,24 @@ class Safeguards:
             conversation that is appended to keeps the tools it was started with.
         redact: Takes each text of an input (messages, function results) and returns what may be sent. What the model
             searches for is not seen here; let a search wait for confirmation to see it.
+
+    Raises:
+        ConfigurationError: One of them is of the wrong kind, and would guard something else than was meant.
     """
 
     allowed_library_ids: Collection[str] | None = None
     redact: Callable[[str], str] | None = None
+
+    def __post_init__(self) -> None:
+        given: object = self.allowed_library_ids
+        if given is not None:
+            ids = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else [None]
+            if not all(isinstance(one, str) for one in ids):
+                raise ConfigurationError(f"allowed_library_ids must be a list of ids, or None for all, not {given!r}.")
+            object.__setattr__(self, "allowed_library_ids", tuple(ids))
+        hook: object = self.redact
+        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
+            raise ConfigurationError(f"redact must be a blocking function of a text, or None, not {hook!r}.")
 
     def check_tools(self, tools: Iterable[Mapping[str, Any]] | None, whose: str = "tools") -> None:
         """Compare the libraries of tools with the allow-list.

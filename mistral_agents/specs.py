@@ -13,7 +13,7 @@ from mistral_agents._api import agents as calls
 from mistral_agents._api.agents import agent_body, check_setup
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import Call, check_id, check_mappings
-from mistral_agents._http.concealed import conceal_options, masked
+from mistral_agents._http.concealed import MASK, conceal_options, conceal_tool, masked
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._paths import expand_home
 from mistral_agents._printable import show_text
@@ -279,6 +279,31 @@ def _find(name: str) -> Ask:
     return Ask(calls.list_agents_call({"name": name}), rows=True)
 
 
+def _fill_masks(name: str, options: JsonDict, found: Mapping[str, Any] | None) -> JsonDict:
+    """The options with the credentials that `agents pull` writes as `***`: those that the agent has stay.
+
+    Raises:
+        ConfigurationError: The agent has none for that connector.
+    """
+    tools = options.get("tools")
+    if tools is None or all(tool.get("authorization") != MASK for tool in tools):
+        return options
+    rows = [row for row in (found or {}).get("tools") or () if isinstance(row, Mapping)]
+    kept = {row.get("connector_id"): row["authorization"] for row in rows if row.get("authorization")}
+    filled: list[Mapping[str, Any]] = []
+    for tool in tools:
+        connector = tool.get("connector_id")
+        if tool.get("authorization") != MASK:
+            filled.append(tool)
+        elif connector in kept:
+            filled.append(conceal_tool({**tool, "authorization": kept[connector]}))
+        else:
+            raise ConfigurationError(
+                f"agent {name}: the authorization of {connector} is masked ({MASK}) and there is none to keep: give it."
+            )
+    return {**options, "tools": filled}
+
+
 def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
     """What to send for an agent that is there, and which of it differs; metadata of others is kept."""
     if "metadata" in options:
@@ -296,12 +321,12 @@ def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any,
     options = spec.options(ids)
     found = _find_oldest((yield _find(spec.name)), spec.name)
     if found is None:
-        made = yield Ask(calls.create_agent_call(agent_body(options)[0]))
+        made = yield Ask(calls.create_agent_call(agent_body(_fill_masks(spec.name, options, None))[0]))
         found = _find_oldest((yield _find(spec.name)), spec.name)
         if found is None or found["id"] == made["id"]:
             return dict(made)
         yield Ask(calls.delete_agent_call(made["id"]))
-    body, changed = _find_changes(options, found)
+    body, changed = _find_changes(_fill_masks(spec.name, options, found), found)
     if not changed:
         return found
     return dict((yield Ask(calls.update_agent_call(found["id"], {key: body[key] for key in changed}))))
@@ -312,7 +337,7 @@ def plan_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, C
     options = spec.options(ids)
     found = _find_oldest((yield _find(spec.name)), spec.name)
     if found is None:
-        body, _ = agent_body(options)
+        body, _ = agent_body(_fill_masks(spec.name, options, None))
         return Change(spec.name, "create", None, {key: (None, value) for key, value in body.items() if key != "name"})
-    _, changed = _find_changes(options, found)
+    _, changed = _find_changes(_fill_masks(spec.name, options, found), found)
     return Change(spec.name, "update" if changed else "keep", found["id"], changed)

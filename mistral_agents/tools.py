@@ -7,7 +7,7 @@ Everything in this package that takes `tools` translates them, so a builder can 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mistral_agents._http.concealed import ConcealedFields, masked
@@ -169,9 +169,11 @@ class DocumentLibrary(HostedTool):
         similarity_threshold: float | None = None,
         **options: Any,
     ) -> None:
-        ids = [library_ids] if isinstance(library_ids, str) else list(library_ids)
+        ids: Any = [library_ids] if isinstance(library_ids, str) else library_ids
+        if not isinstance(ids, Iterable) or isinstance(ids, (bytes, Mapping)):
+            raise ConfigurationError(f"library_ids must be a library's id or a list of ids, not {library_ids!r}.")
         config = {"max_documents": max_documents, "similarity_threshold": similarity_threshold}
-        super().__init__("document_library", {"library_ids": ids}, config=config, **options)
+        super().__init__("document_library", {"library_ids": list(ids)}, config=config, **options)
 
 
 class Connector(HostedTool):

@@ -325,6 +325,8 @@ class Continuation:
         made = self._make_request(located, target, say, history)
         if not claims or made.operation != "append" or not self.anchors or self.wanted.confirms:
             return made
+        if self._mark(self.anchors[-1]).held:
+            return made
         claim = self._claim(made)
         if claim is not None:
             return replace(made, claim=claim)

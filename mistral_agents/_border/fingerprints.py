@@ -113,6 +113,8 @@ class Mark:
         branch: Whether the next turn must branch, since what follows was cut off.
         skipped: The ids of its calls that were left out, since one at a time was asked for.
         waiting: The ids of hosted calls that wait for a decision after it.
+        held: Whether it was read from the service (a history, a memory), which tells of one conversation for all who
+            use it: what they say at the same time goes into that.
     """
 
     conversation_id: str
@@ -124,6 +126,7 @@ class Mark:
     branch: bool = False
     skipped: Sequence[str] = ()
     waiting: Sequence[str] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

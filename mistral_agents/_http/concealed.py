@@ -70,10 +70,14 @@ _PLAIN_KEYS = frozenset({"type", "name"})
 _SHORTEST = 4  # characters; what is shorter stands everywhere
 
 
+MASK = "***"
+"""What is written in place of a credential."""
+
+
 def masked(value: object) -> Any:
     """A copy for people to read: what stands under a key that holds secrets is replaced by `***`."""
     if isinstance(value, dict):
-        return {key: "***" if key in SECRET_KEYS and item else masked(item) for key, item in value.items()}
+        return {key: MASK if key in SECRET_KEYS and item else masked(item) for key, item in value.items()}
     return [masked(item) for item in value] if isinstance(value, list) else value
 
 

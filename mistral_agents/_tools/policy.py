@@ -9,6 +9,7 @@ and `append` find it without a request. Another process meets it when it reads t
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -30,7 +31,7 @@ def _check_limit(name: str, value: object, least: float, most: float | None = No
     wanted = "a whole number" if whole else "a number"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ConfigurationError(f"{name} must be {wanted}, not {value!r}.")
-    if value < least or (most is not None and value > most):
+    if not least <= value < math.inf or (most is not None and value > most):
         limits = f"from {least}" if most is None else f"{least} to {most}"
         raise ConfigurationError(f"{name} must be {wanted} {limits}, not {value!r}.")
 

@@ -99,7 +99,12 @@ def search(
 
     session = find_session(context)
     settings = Settings(checked_library_ids(_find_id(session, library)), language=language, refresh="on_start")
-    hits = LibraryEngine(session.client, settings).search(Query(question, top_k))
+    engine = LibraryEngine(session.client, settings)
+    pending = engine.refresh().pending
+    hits = engine.search(Query(question, top_k))
+    if pending:
+        told = f"{len(pending)} document(s) are still being processed and were not searched"
+        session.note(f"{told}: mistral-agents libraries status {library} --wait")
     session.emit([{"score": hit.score, "text": hit.text, **hit.metadata} for hit in hits], hits)
 
 

@@ -16,6 +16,7 @@ from mistral_agents.cli import app as app_module
 from mistral_agents.cli.app import app, hoist_options
 from mistral_agents.cli.exits import UnsureError, as_unsure, exit_code
 from mistral_agents.cli.session import CommandSession
+from mistral_agents.retrieval.engine import LibraryEngine
 
 SPECS = {"agents": {"cli tides": {"model": "mistral-small-latest", "instructions": "Be brief."}, "cli desk": {"model": "mistral-small-latest", "handoffs": ["cli tides"]}}}  # fmt: skip
 
@@ -161,6 +162,21 @@ def test_a_library_from_a_folder(cli, data, tmp_path):
     assert data("libraries", "delete", key) == {"would_delete": [key]}
     data("libraries", "delete", key, "--yes")
     cli("libraries", "status", key, code=4)
+
+
+def test_a_search_says_what_it_could_not_see_yet(cli, data, monkeypatch):
+    key = data("libraries", "create", "half read")["id"]
+    refresh = LibraryEngine.refresh
+
+    def find_one_unread(engine):
+        report = refresh(engine)
+        report.pending["document"] = "Running"
+        return report
+
+    monkeypatch.setattr(LibraryEngine, "refresh", find_one_unread)
+    told = cli("libraries", "search", key, "anything", "--json")
+    assert json.loads(told.stdout) == []
+    assert "1 document(s) are still being processed and were not searched" in told.stderr
 
 
 def test_ends_have_their_numbers(cli, monkeypatch, standin_factory):

@@ -218,20 +218,23 @@ class Meanwhile(Service):
         self.way = way
         self.jobs: list[Callable[[], Any]] = []
 
-    def ask(self, messages: list[Any]) -> Any:
-        """An answer to messages, by a client of its own."""
+    def make_client(self) -> MistralAgents:
+        """A client that it answers."""
         library = sdk.http()
 
         async def answer(request: Any) -> Any:
             return self(request)
 
-        client = MistralAgents(
+        return MistralAgents(
             api_key="k",
             base_url=f"https://{str(self.way).replace(' ', '-').replace('_', '-')}.test",
             http_client=library.Client(transport=library.MockTransport(self)),
             async_http_client=library.AsyncClient(transport=library.MockTransport(answer)),
         )
-        return self.way.ask(self.way.model(client), messages)
+
+    def ask(self, messages: list[Any]) -> Any:
+        """An answer to messages, by a client of its own."""
+        return self.way.ask(self.way.model(self.make_client()), messages)
 
     def __call__(self, request: Any) -> Any:
         if self.jobs and request.method == "POST":
@@ -254,6 +257,27 @@ def test_turns_from_one_answer_at_a_time_do_not_hear_one_another(way: Way) -> No
     assert said == [["Hello.", "Two?"], ["Hello.", "One?"]]
     last = service.ask([*messages, way.user("One?"), answers[-1], way.user("Three?")])
     assert way.conversation(last) == way.conversation(answers[-1]) == way.conversation(messages[1])
+
+
+@each_stored_way
+def test_turns_of_one_history_of_the_service_all_go_into_it(way: Way) -> None:
+    """A session's history is one conversation for all who use it at the same time; none of them forgets another."""
+    service = Meanwhile(way)
+    named = str(way.conversation(service.ask([way.user("Hello.")])))
+    if way.wing == "langchain":
+        from langchain_mistral_agents import MistralConversationHistory
+
+        held: list[Any] = MistralConversationHistory(named, client=service.make_client()).messages
+    else:
+        from llama_index_mistral_agents import MistralConversationMemory
+
+        held = MistralConversationMemory(conversation_id=named, client=service.make_client()).get_all()
+    answers: list[Any] = []
+    service.jobs = [lambda: answers.append(service.ask([*held, way.user("Two?")]))]
+    answers.append(service.ask([*held, way.user("One?")]))
+    assert [way.conversation(answer) for answer in answers] == [named, named]
+    said = [entry["content"] for entry in service.kept[named] if entry["type"] == "message.input"]
+    assert said == ["Hello.", "Two?", "One?"]
 
 
 @each_stored_way

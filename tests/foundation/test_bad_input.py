@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from mistral_agents import Conversation, MistralAgents
+from mistral_agents import (
+    CodeInterpreter,
+    Conversation,
+    DocumentLibrary,
+    MistralAgents,
+    Safeguards,
+    translate_tools,
+)
 from mistral_agents._api.planner import ModelNotes
 from mistral_agents._api.records import Listing
 from mistral_agents._conversation import archive
@@ -222,6 +229,31 @@ def test_functions_of_every_form_run(
     functions = {"f": function}
     found: Any = run_functions(calls, functions) if blocking else asyncio.run(arun_functions(calls, functions))
     assert found[0]["result"] == result
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Safeguards(allowed_library_ids=LIBRARY), "allowed_library_ids must be a list of ids"),
+        (lambda: Safeguards(allowed_library_ids=3), "allowed_library_ids must be a list of ids"),  # type: ignore[arg-type]
+        (lambda: Safeguards(allowed_library_ids=[3]), "allowed_library_ids must be a list of ids"),  # type: ignore[list-item]
+        (lambda: Safeguards(redact="x"), "redact must be a blocking function"),  # type: ignore[arg-type]
+        (lambda: Safeguards(redact=pick_later), "redact must be a blocking function"),  # type: ignore[arg-type]
+        (lambda: DocumentLibrary(None), "library_ids must be a library's id or a list of ids"),  # type: ignore[arg-type]
+        (lambda: translate_tools([CodeInterpreter(timeout=math.nan)]), "must be a number from 0.001"),
+        (lambda: translate_tools([CodeInterpreter(timeout=math.inf)]), "must be a number from 0.001"),
+    ],
+)
+def test_what_guards_nothing_is_refused(make: Callable[[], object], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        make()
+
+
+def test_an_allow_list_may_be_read_once_only() -> None:
+    ids: Any = (key for key in [LIBRARY])
+    safeguards = Safeguards(allowed_library_ids=ids)
+    for _ in range(2):
+        safeguards.check_tools([DocumentLibrary(LIBRARY)])
 
 
 def test_every_list_is_a_table(client: MistralAgents) -> None:

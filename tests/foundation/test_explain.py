@@ -116,6 +116,8 @@ def test_sources_become_footnotes() -> None:
         ({"max_tokens": "many"}, "max_tokens='many'"),
         ({"max_tokens": -1}, "max_tokens=-1"),
         ({"max_cost": "1"}, "max_cost='1'"),
+        ({"max_cost": 1}, "max_cost=1 can't be honoured: without prices="),
+        ({"max_cost": 1, "prices": Prices()}, "max_cost=1 can't be honoured: without prices="),
         ({"max_calls": 5}, "max_calls=5"),
         ({"max_calls": {"web_search": "x"}}, "max_calls="),
         ({"keep_free": ["web-search"]}, "keep_free="),

@@ -59,6 +59,25 @@ def test_ensure_creates_once_and_changes_only_what_differs(own: Any) -> None:
     assert not client._planner.book.of_agent(agent.id)
 
 
+def test_a_credential_that_a_pulled_file_masks_stays_as_it_is(own: Any) -> None:
+    client, served = own
+    secret = {"type": "oauth2-token", "value": "canary"}
+    mail = {"type": "connector", "connector_id": "mail", "authorization": secret}
+    client.agents.ensure("helper", {"model": MODEL, "tools": [mail]})
+    pulled = {"model": MODEL, "tools": [{**mail, "authorization": "***"}]}
+    assert client.agents.plan([AgentSpec.of("helper", pulled)]).nothing_to_do
+    client.agents.ensure("helper", pulled)
+    assert writes(served) == ["POST"]
+    more = client.agents.ensure("helper", {**pulled, "tools": [*pulled["tools"], WebSearch()]})
+    assert more.tools[0]["authorization"] == secret
+    other = {"model": MODEL, "tools": [{"type": "connector", "connector_id": "calendar", "authorization": "***"}]}
+    for name in ("helper", "new"):
+        with pytest.raises(ConfigurationError, match="calendar is masked"):
+            client.agents.ensure(name, other)
+        with pytest.raises(ConfigurationError, match="calendar is masked"):
+            client.agents.plan([AgentSpec.of(name, other)])
+
+
 async def test_ensure_without_blocking_and_a_plan_before(own: Any) -> None:
     client, _ = own
     spec = AgentSpec.of("helper", SPEC)
