@@ -113,7 +113,8 @@ class AgentSettings(BaseChatModel):
     max_retries: int = 2
     retry_stateless: bool = True
     api_key: SecretStr | Callable[[], Any] | None = Field(
-        default_factory=secret_from_env("MISTRAL_API_KEY", default=None)
+        default_factory=secret_from_env("MISTRAL_API_KEY", default=None),
+        repr=False,  # it may be set as a plain text
     )
     base_url: Address = None
     default_headers: Headers = None

@@ -114,7 +114,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
     max_rounds: int = 10
     store: bool = True
     conversations: Any = Field(default_factory=InMemoryConversations, exclude=True, repr=False)
-    api_key: SecretStr | Callable[[], Any] | None = None
+    api_key: SecretStr | Callable[[], Any] | None = Field(default=None, repr=False)  # it may be set as a plain text
     base_url: Address = None
     timeout: float = 300.0
     max_retries: int = 2

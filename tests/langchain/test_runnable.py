@@ -75,6 +75,14 @@ def test_every_form_of_input(agent: MistralAgentRunnable, scripted: ScriptedMode
     assert scripted.requests[0]["messages"][-1]["content"] == "Hello"
 
 
+@pytest.mark.parametrize("kind", [MistralAgentRunnable, ChatMistralAgent])
+def test_a_key_that_is_set_later_is_not_shown(kind: Any) -> None:
+    made = kind(agent_id="ag_1", api_key="first-key")
+    made.api_key = "second-key"
+    for one in (made, made.model_copy(update={"api_key": "third-key"})):
+        assert "-key" not in f"{one!r} {one}"
+
+
 def test_a_copy_and_a_changed_setting_ask_whom_they_say(
     agent: MistralAgentRunnable, service: MistralAgents, scripted: ScriptedModel
 ) -> None:
