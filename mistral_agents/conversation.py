@@ -175,8 +175,11 @@ class Conversation(Shown):
         `append` with inputs denies them.
 
         Raises:
-            ConfigurationError: A decision is neither True or False nor `allow` or `deny`.
+            ConfigurationError: A decision is neither True or False nor `allow` or `deny`, or about no call that waits
+                (of a conversation that is resumed, the next `append` says so).
         """
+        if not isinstance(decisions, Mapping):
+            raise ConfigurationError(f"decisions must be a mapping of call ids to decisions, not {decisions!r}.")
         told = {key: confirm(key, answer, f"The decision about {key}") for key, answer in decisions.items()}
         self._exchanges.dialog.keep(told)
         return self

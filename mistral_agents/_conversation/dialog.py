@@ -7,7 +7,7 @@ the next request, at the latest with "interrupted", and after a lost reply the h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,6 +216,10 @@ class Dialog:
                 raise
             self._forget_start()
             return asked, None
+        if self.last_entry_id is None:  # resumed, and decided about before anything was known
+            decisions, self._answers = self._answers, {}
+            _check_decided(decisions, history.open_calls)
+            self._answers = decisions
         if lost is not None:
             found = self._find_lost(history, lost)
         else:  # the same words once more, whose functions were paused: by another process, say
@@ -264,9 +268,15 @@ class Dialog:
                 self._answers[entry["tool_call_id"]] = entry
         return [e for e in entries if e.get("type") != "function.result" or e.get("tool_call_id") not in known]
 
-    def keep(self, answers: dict[str, JsonDict]) -> None:
-        """Keep answers to open calls for the next request, by call id."""
-        self._answers.update(answers)
+    def keep(self, decisions: dict[str, JsonDict]) -> None:
+        """Keep decisions about open calls for the next request, by call id.
+
+        Raises:
+            ConfigurationError: One is about no call that waits; of a conversation that is resumed, that is known later.
+        """
+        if not self.unsure:
+            _check_decided(decisions, self._open)
+        self._answers.update(decisions)
 
     def leave_open(self, calls: list[FunctionCall]) -> None:
         """Begin with open calls, which the first request answers."""
@@ -413,6 +423,17 @@ def _read_entries(inputs: Inputs | None) -> list[JsonDict]:
 
 def _waits(call: FunctionCall) -> bool:
     return call.needs_confirmation
+
+
+def _check_decided(decisions: Collection[str], calls: Sequence[FunctionCall]) -> None:
+    """Refuse decisions about no call that waits: a misspelt id would deny the call that was meant, in silence."""
+    waiting = [call.tool_call_id for call in calls]
+    foreign = [key for key in decisions if key not in waiting]
+    if foreign:
+        told = ", ".join(waiting) or "none"
+        raise ConfigurationError(
+            f"No call {', '.join(map(repr, foreign))} waits for a decision; those that wait: {told}."
+        )
 
 
 def merge_turns(turns: Sequence[Turn]) -> Turn:

@@ -23,11 +23,13 @@ from mistral_agents import (
 from mistral_agents._api.planner import ModelNotes
 from mistral_agents._api.records import Listing
 from mistral_agents._conversation import archive
+from mistral_agents._conversation.dialog import Dialog, ReadHistory, Send
 from mistral_agents._conversation.functions import arun_functions, run_functions
 from mistral_agents._conversation.lineage import branch_point
 from mistral_agents._display.page import write_page
 from mistral_agents._http.replies import Reply
 from mistral_agents.cli.session import read_key, read_prices
+from mistral_agents.confirmation import confirm
 from mistral_agents.entries import FunctionCall, assistant_message, parse_entries, parse_entry, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.files import FileData
@@ -262,3 +264,36 @@ def test_every_list_is_a_table(client: MistralAgents) -> None:
     pd = pytest.importorskip("pandas")
     transport: Any = SimpleNamespace(send=lambda call: Reply(200, {}, b'{"data": [{"id": "m"}]}'))
     assert Models(transport, ModelNotes()).list().to_dataframe().equals(pd.DataFrame([{"id": "m"}]))
+
+
+def wait(*call_ids: str) -> list[dict[str, Any]]:
+    call = {"type": "function.call", "name": "mail_send", "arguments": "{}", "confirmation_status": "pending"}
+    return [{**call, "id": f"fc_{key}", "tool_call_id": key} for key in call_ids]
+
+
+def test_a_decision_about_no_call_denies_nothing(service: Service, client: MistralAgents) -> None:
+    service.plan(wait("call-1", "call-2"))
+    talk = Conversation(client, model="m")
+    talk.append("Send it.")
+    with pytest.raises(ConfigurationError, match=r"No call 'call-3' waits .* those that wait: call-1, call-2"):
+        talk.confirm_calls({"call-1": True, "call-3": True})
+    with pytest.raises(ConfigurationError, match="decisions must be a mapping"):
+        talk.confirm_calls(["call-1"])  # type: ignore[arg-type]
+    talk.confirm_calls({"call-1": True, "call-2": True}).append()
+    told = service.bodies[-1]["tool_confirmations"]
+    assert [each["confirmation"] for each in told] == ["allow", "allow"]
+
+
+def test_a_decision_about_no_call_of_a_resumed_conversation_is_told_before_anything_is_sent() -> None:
+    dialog = Dialog("conv_1", unsure=True)
+    dialog.keep({"call-3": confirm("call-3", True, "It")})
+    exchange = dialog.exchange(None)
+    assert isinstance(next(exchange), ReadHistory)
+    with pytest.raises(ConfigurationError, match="No call 'call-3' waits"):
+        exchange.send(History("conv_1", parse_entries(wait("call-1"))))
+    dialog.keep({"call-1": confirm("call-1", True, "It")})
+    again = dialog.exchange(None)
+    assert isinstance(next(again), ReadHistory)
+    sent = again.send(History("conv_1", parse_entries(wait("call-1"))))
+    assert isinstance(sent, Send)
+    assert [each["confirmation"] for each in sent.confirmations] == ["allow"]
