@@ -22,6 +22,7 @@ from mistral_agents._border.seals import seal_headers, seal_options
 from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._http.concealed import conceal_options, conceal_settings
 from mistral_agents._json import JsonDict
+from mistral_agents._lazy import load_modules
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 
@@ -104,6 +105,7 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     def __init__(self, **options: Unpack[ChatOptions]) -> None:
         options = conceal_settings(options)
         super().__init__(**self._resolve(options))
+        load_modules("langchain_mistral_agents._turns", "mistral_agents.conversations")
 
     # Of options, LangChain's own signatures say `**kwargs: object`; these name them, so that an editor completes them.
 

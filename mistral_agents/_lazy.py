@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
+def load_modules(*names: str) -> None:
+    """Load modules now that are needed later, so that processes forked from this one share them."""
+    for name in names:
+        import_module(name)
+
+
 def offer_names(
     package: str, homes: Mapping[str, str], extras: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:

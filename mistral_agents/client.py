@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from typing_extensions import Self
 
 from mistral_agents._http.concealed import Concealed, conceal, conceal_fields, conceal_settings
+from mistral_agents._lazy import load_modules
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.security import Safeguards
 
@@ -85,6 +86,7 @@ class MistralAgents:
         from mistral_agents._http.transport import Transport
         from mistral_agents._tools.policy import PolicyBook
 
+        load_modules("mistral_agents.conversations")
         # Rebound at once: an error tracker that keeps local variables shall not find them here.
         key, api_key = conceal(api_key), None
         address, base_url = conceal(base_url), None

@@ -16,17 +16,15 @@ HEAVY = (
     "llama_index_mistral_agents",
 )
 
-LATER = (
-    "mistral_agents.conversations",
-    "mistral_agents.batches",
-    "mistral_agents._api.planner",
-    "mistral_agents._http.transport",
-    "langchain_mistral_agents._structured",
+FOR_TURNS = ("mistral_agents.conversations", "mistral_agents._api.planner", "mistral_agents._http.transport")
+FOR_OTHERS = ("mistral_agents.batches", "mistral_agents.libraries")
+EARLY = (
+    *FOR_TURNS,
+    *FOR_OTHERS,
     "langchain_mistral_agents._turns",
     "mistral_agents._border.continuation",
     "mistral_agents.entries",
 )
-"""What only a call needs, or one method."""
 
 
 @pytest.mark.parametrize(
@@ -44,13 +42,19 @@ def test_nothing_heavy_is_loaded(statement: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_a_call_needs_is_loaded_with_the_first_call() -> None:
-    code = f"from langchain_mistral_agents import ChatMistralAgent\nimport sys\nprint([m for m in {LATER!r} if m in sys.modules])"
-    code += (
-        f"\nChatMistralAgent(model='m').mistral.conversations\nprint([m for m in {LATER[2:4]!r} if m in sys.modules])"
-    )
+def test_what_a_call_needs_is_loaded_with_the_first_model() -> None:
+    """Processes that are forked from there on share it; the SDK waits for the first call."""
+    code = "from langchain_mistral_agents import ChatMistralAgent\nimport sys\nChatMistralAgent(model='m')\n"
+    code += f"print([m for m in {('langchain_mistral_agents._turns', *FOR_TURNS)!r} if m not in sys.modules])\n"
+    code += f"print([m for m in {(*FOR_OTHERS, 'mistralai')!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", str(list(LATER[2:4]))]
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_the_import_loads_nothing_that_only_turns_need() -> None:
+    code = f"from langchain_mistral_agents import ChatMistralAgent\nimport sys\nprint([m for m in {EARLY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_package_alone_loads_nothing() -> None:

@@ -376,3 +376,11 @@ def test_what_to_look_at_where_no_connection_is_made(make_client, wire, environm
 def test_a_host_that_no_library_can_write_is_a_wrong_setting(way):
     with pytest.raises(ConfigurationError):
         take_turn(MistralAgents(api_key="k", base_url="http://\u2764\ufe0f\u200d.test"), way)
+
+
+def test_what_a_turn_needs_is_loaded_with_the_client() -> None:
+    """Processes that are forked from there on share it; the SDK waits for the first call."""
+    code = "import sys; from mistral_agents import MistralAgents; MistralAgents(api_key='k'); "
+    code += "print('mistral_agents.conversations' in sys.modules, 'mistralai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
