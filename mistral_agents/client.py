@@ -106,6 +106,8 @@ class MistralAgents:
         )
         self._transport = Transport(self._clients)
         given = safeguards if safeguards is not None else Safeguards()
+        if not isinstance(given, Safeguards):
+            raise ConfigurationError(f"safeguards must be Safeguards(...), or None, not {type(given).__name__}.")
         self._planner = Planner(PolicyBook(), given, retry_stateless=retry_stateless)
 
     # Rooms are loaded when they are first used: importing a wing shall not take what only a call needs.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Protocol
 
+from mistral_agents._http.calls import check_whole_number
 from mistral_agents._paths import expand_home
 from mistral_agents.errors import ConfigurationError
 
@@ -48,7 +49,7 @@ class InMemoryConversations:
     """Keeps the threads of this process, the latest `limit` of them."""
 
     def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
+        self._limit = check_whole_number("limit", limit)
         self._threads: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -121,21 +122,25 @@ class SqliteConversations:
         path: The file; it is made when first needed.
 
     Raises:
-        ConfigurationError: The path names no file: each access opens it anew, so nothing in memory would last.
+        ConfigurationError: The path names no file: each access opens it anew, so nothing in memory would last. Methods
+            raise it where the file can't be used, and says why.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = str(expand_home(path)) if os.fspath(path) else ""
-        if self._path in ("", ":memory:"):
+        self._path = str(expand_home(path))
+        if self._path in (".", ":memory:"):
             raise ConfigurationError(
                 f"path must name a file, not {self._path!r}.", hint="InMemoryConversations keeps threads in memory."
             )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
-            connection.execute(_TABLE)
-            yield connection
+        try:
+            with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
+                connection.execute(_TABLE)
+                yield connection
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise ConfigurationError(f"The threads' file {self._path!r} can't be used: {error}.") from error
 
     def get(self, thread_id: str, agent: str) -> str | None:
         """The thread's conversation; None for a new thread.

@@ -35,6 +35,7 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.files import FileData
 from mistral_agents.history import History
 from mistral_agents.models import Models
+from mistral_agents.threads import InMemoryConversations, SqliteConversations
 from tests.border.service import USAGE, Service
 
 HANDOFF = {"type": "agent.handoff", "id": "h", "previous_agent_id": "ag_1", "next_agent_id": "ag_2"}
@@ -297,3 +298,25 @@ def test_a_decision_about_no_call_of_a_resumed_conversation_is_told_before_anyth
     sent = again.send(History("conv_1", parse_entries(wait("call-1"))))
     assert isinstance(sent, Send)
     assert [each["confirmation"] for each in sent.confirmations] == ["allow"]
+
+
+def test_a_file_of_threads_that_can_not_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_text("no database" * 100)
+    for path in (tmp_path, tmp_path / "absent" / "threads.db", tmp_path / "broken.db"):
+        with pytest.raises(ConfigurationError, match=r"threads' file .* can't be used"):
+            SqliteConversations(path).get("thread", "agent")
+    threads = SqliteConversations(tmp_path / "threads.db")
+    for thread in ("half \ud83d", ["a list"]):
+        with pytest.raises(ConfigurationError, match=r"threads' file .* can't be used"):
+            threads.set(thread, "agent", "conv_1")  # type: ignore[arg-type]
+
+
+def test_stores_and_safeguards_of_another_kind_are_refused_where_they_are_given() -> None:
+    for limit in (-1, "5", None):
+        with pytest.raises(ConfigurationError, match="limit must be a whole number from 0"):
+            InMemoryConversations(limit)  # type: ignore[arg-type]
+    for path in (None, ""):
+        with pytest.raises(ConfigurationError, match=r"path must"):
+            SqliteConversations(path)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="safeguards must be Safeguards"):
+        MistralAgents(api_key="k", safeguards={"allowed_library_ids": []})  # type: ignore[arg-type]
