@@ -17,6 +17,8 @@ from mistral_agents.retrieval.snapshot import Hit, StoredText, Unit
 
 TEMPLATES = ("text_template", "metadata_template", "metadata_separator")
 """How LlamaIndex's documents and nodes write a text with its metadata."""
+_OF_0_14_0 = {"metadata_separator": "metadata_seperator"}
+"""The name that its text nodes had then."""
 
 
 def node_of(stored: StoredText, place: int) -> TextNode:
@@ -40,8 +42,9 @@ def dress(node: BaseNode, document: LibraryDocument) -> None:
     node.excluded_llm_metadata_keys = document.list_hidden(HIDDEN_FROM_MODEL)
     node.excluded_embed_metadata_keys = document.list_hidden(HIDDEN_FROM_EMBEDDING)
     for name, text in document.templates.items():
-        if name in TEMPLATES:
-            setattr(node, name, text)
+        for field in (name, _OF_0_14_0.get(name)) if name in TEMPLATES else ():
+            if field in type(node).model_fields:
+                setattr(node, field, text)
 
 
 def store_node_of(stored: StoredText, place: int, *, is_flat: bool) -> TextNode:
