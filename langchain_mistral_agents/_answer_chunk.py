@@ -55,7 +55,7 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
     Where a further answer follows one that is complete (the stream of a runnable that ran functions), it is the last
     one, as of a call.
     """
-    chunks = chunks[_find_last_answer(chunks) :]
+    chunks = chunks[_find_last_start(chunks) :]
     place = next((i for i, chunk in enumerate(chunks) if not isinstance(chunk.content, str)), len(chunks))
     if 0 < place < len(chunks):
         head = _add_alike(chunks[:place])
@@ -69,7 +69,7 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
     return whole
 
 
-def _find_last_answer(chunks: Sequence[AIMessageChunk]) -> int:
+def _find_last_start(chunks: Sequence[AIMessageChunk]) -> int:
     """Where the last answer among chunks begins."""
     pairs = enumerate(pairwise(chunks), 1)
     starts = [i for i, (one, other) in pairs if one.chunk_position == "last" and other.id not in (None, one.id)]

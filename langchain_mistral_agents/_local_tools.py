@@ -36,7 +36,7 @@ def as_runnable_tools(tools: Sequence[Any]) -> dict[str, BaseTool]:
     return made
 
 
-def check_tools(tools: Sequence[Any]) -> None:
+def check_local_tools(tools: Sequence[Any]) -> None:
     """Look whether all tools can be run, before the first call of one fails.
 
     Raises:

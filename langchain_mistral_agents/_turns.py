@@ -60,7 +60,7 @@ def _find_form(model: ChatMistralAgent, options: JsonDict) -> JsonDict | None:
     return form if takes_two_turns(form, tools, is_agent=model.agent_id is not None) else None
 
 
-def _ask(
+def _take_turns(
     model: ChatMistralAgent, messages: list[BaseMessage], stop: list[str] | None, options: JsonDict
 ) -> Steps[tuple[Turn, Request]]:
     """Make the turn of a call, or the two turns of an answer in a given form with hosted tools."""
@@ -99,7 +99,7 @@ def generate(
     options: JsonDict,
 ) -> ChatResult:
     """The answer of a call; its hosted tools are shown as runs."""
-    turn, request = run(_ask(model, messages, stop, options))
+    turn, request = run(_take_turns(model, messages, stop, options))
     trace_runs(turn, run_manager)
     return _make_result(turn, request)
 
@@ -112,7 +112,7 @@ async def agenerate(
     options: JsonDict,
 ) -> ChatResult:
     """As `generate`, without blocking."""
-    turn, request = await arun(_ask(model, messages, stop, options))
+    turn, request = await arun(_take_turns(model, messages, stop, options))
     await atrace_runs(turn, run_manager)
     return _make_result(turn, request)
 
@@ -137,7 +137,7 @@ def stream_chunks(
 ) -> Iterator[ChatGenerationChunk]:
     """The chunks of an answer as they come; the last ones say what only its end tells."""
     if _find_form(model, options) is not None:
-        turn, request = run(_ask(model, messages, stop, options))
+        turn, request = run(_take_turns(model, messages, stop, options))
         trace_runs(turn, model._run)
         yield _tell(as_chunk(make_answer(turn, request.sent)), run_manager)
         return
@@ -165,7 +165,7 @@ async def astream_chunks(
 ) -> AsyncIterator[ChatGenerationChunk]:
     """As `stream_chunks`, without blocking."""
     if _find_form(model, options) is not None:
-        turn, request = await arun(_ask(model, messages, stop, options))
+        turn, request = await arun(_take_turns(model, messages, stop, options))
         await atrace_runs(turn, model._run)
         yield await _atell(as_chunk(make_answer(turn, request.sent)), run_manager)
         return
@@ -212,7 +212,7 @@ def stream_events(
 ) -> Iterator[JsonDict]:
     """The protocol's events of an answer as it comes."""
     if _find_form(model, options) is not None:
-        turn, request = run(_ask(model, messages, stop, options))
+        turn, request = run(_take_turns(model, messages, stop, options))
         trace_runs(turn, run_manager)
         yield from events_of_message(make_answer(turn, request.sent))
         return
@@ -240,7 +240,7 @@ async def astream_events(
 ) -> AsyncIterator[dict[str, Any]]:
     """As `stream_events`, without blocking."""
     if _find_form(model, options) is not None:
-        turn, request = await arun(_ask(model, messages, stop, options))
+        turn, request = await arun(_take_turns(model, messages, stop, options))
         await atrace_runs(turn, run_manager)
         for each in events_of_message(make_answer(turn, request.sent)):
             yield each

@@ -21,7 +21,7 @@ from langchain_mistral_agents._local_tools import (
     answer_with_text,
     arun_tools,
     as_runnable_tools,
-    check_tools,
+    check_local_tools,
     run_tools,
     runnable_here,
 )
@@ -131,7 +131,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
     def __init__(self, **options: Unpack[RunnableOptions]) -> None:
         options = conceal_settings(options)
         super().__init__(**self._resolve(options))
-        check_tools(self.tools)
+        check_local_tools(self.tools)
 
     @classmethod
     def _resolve(cls, given: Mapping[str, Any]) -> dict[str, Any]:

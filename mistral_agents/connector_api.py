@@ -123,7 +123,7 @@ class ConnectorResult:
     @property
     def text(self) -> str:
         """The texts, resources with a text and links, joined by line breaks; without any, `structured` as JSON."""
-        texts = [text for item in self.content if (text := _read_text(item))]
+        texts = [text for item in self.content if (text := _read_words(item))]
         if texts or self.structured is None:
             return "\n".join(texts)
         return json.dumps(self.structured, ensure_ascii=False)
@@ -137,17 +137,17 @@ class ConnectorResult:
     @property
     def images(self) -> list[tuple[str, bytes]]:
         """The pictures: media type and bytes of each; what is damaged is left out."""
-        return [found for item in self.content if (found := _read_image(item)) is not None]
+        return [found for item in self.content if (found := _read_picture(item)) is not None]
 
 
-def _read_text(item: JsonDict) -> str:
+def _read_words(item: JsonDict) -> str:
     if item.get("type") == "resource_link":
         return ": ".join(str(item[name]) for name in ("name", "uri") if item.get(name))
     resource = item.get("resource")
     return chunk_text({"text": resource.get("text")}) if isinstance(resource, dict) else chunk_text(item)
 
 
-def _read_image(item: JsonDict) -> tuple[str, bytes] | None:
+def _read_picture(item: JsonDict) -> tuple[str, bytes] | None:
     data, kind = item.get("data"), item.get("mimeType")
     if item.get("type") != "image" or not isinstance(data, str):
         return None

@@ -103,7 +103,7 @@ class Questions:
         Args:
             config: The config of the run; None reads that of the context.
         """
-        known = config if config is not None else _read_context()
+        known = config if config is not None else _read_run_config()
         held: Any = known.get("configurable", {}).get(_ANSWERS) if known is not None else None
         if known is None or not _has_answers(held):
             self.settled, self.passed = 0, True
@@ -168,7 +168,7 @@ def check_pauses(call_ids: Sequence[str], conversation_id: str | None) -> None:
     Raises:
         PendingCallsError: A graph goes on with such an answer.
     """
-    held = ((_read_context() or {}).get("configurable") or {}).get(_ANSWERS) if call_ids else None
+    held = ((_read_run_config() or {}).get("configurable") or {}).get(_ANSWERS) if call_ids else None
     if held is not None and _has_answers(held) and held.get_null_resume(False) is not None:
         raise PendingCallsError(
             f"These calls wait for what a person answered: {', '.join(call_ids)}. Which question that was is known "
@@ -192,7 +192,7 @@ def _find_context() -> Any:
     return getattr(sys.modules.get("langchain_core.runnables.config"), "var_child_runnable_config", None)
 
 
-def _read_context() -> Mapping[str, Any] | None:
+def _read_run_config() -> Mapping[str, Any] | None:
     variable = _find_context()
     found: Mapping[str, Any] | None = variable.get() if variable is not None else None
     return found
