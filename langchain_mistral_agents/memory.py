@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
-from typing_extensions import Self
+from typing_extensions import Self, override
 
+from langchain_mistral_agents._remaking import Remaking
 from langchain_mistral_agents._serialization import Address
 from langchain_mistral_agents.history import MistralConversationHistory
 from langchain_mistral_agents.sessions import MistralSessionHistory
@@ -28,7 +28,7 @@ _OWNER = "memory"
 _ANOTHER = "Make another memory, or one by model_copy(update=...), and its own memory.recording(model)."
 
 
-class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore]
+class MistralConversationMemory(Remaking, BaseMemory):  # type: ignore[misc, unused-ignore]
     """The memory of a classic chain, kept by the service as a conversation.
 
     Give the chain `memory.recording(model)` with `ChatMistralAgent(store=True)` as its model, and a prompt with a
@@ -91,13 +91,11 @@ class MistralConversationMemory(BaseMemory):  # type: ignore[misc, unused-ignore
         self._history = made
         return self
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; of another conversation, where the update says so."""
-        copied = super().model_copy(update=update, deep=deep)
-        if update is not None and not self._read_later.issuperset(update):
-            copied._prepare()  # type: ignore[operator]
-        return copied
+    @override
+    def _remake(self) -> None:
+        self._prepare()  # type: ignore[operator]
 
+    @override
     def __setattr__(self, name: str, value: object) -> None:
         if name in type(self).model_fields and name not in self._read_later:
             why = "the models that record into this memory would go on telling it of its old conversation"
