@@ -26,6 +26,7 @@ from pydantic import (
 from typing_extensions import Self, override
 
 from langchain_mistral_agents import _serialization, _translator
+from langchain_mistral_agents._remaking import Remaking
 from langchain_mistral_agents._serialization import Address, Headers
 from mistral_agents import MistralAgents
 from mistral_agents._border.options import CLIENT_OPTIONS, COMPLETION_OPTIONS, resolve_options
@@ -83,7 +84,7 @@ class ChatOptions(ModelOptions, total=False):
     profile: ModelProfile | None
 
 
-class AgentSettings(BaseChatModel):
+class AgentSettings(Remaking, BaseChatModel):
     """What `ChatMistralAgent` is set up with; see there."""
 
     # The checks of forty fields are built when the first model is made, not at import. An error shows no input: the key
@@ -172,6 +173,11 @@ class AgentSettings(BaseChatModel):
     def _set_mistral_agents_version(self) -> Self:
         self._add_version("mistral-agents", version("mistral-agents"))
         return self
+
+    @override
+    def _remake(self) -> None:
+        """LangChain keeps what it wrote of a model, by which caches know it and traces show it."""
+        self.__dict__.pop("_serialized", None)
 
     @override
     def get_num_tokens(self, text: str) -> int:

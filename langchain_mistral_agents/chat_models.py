@@ -249,8 +249,13 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         return self if shown is None else self._below(shown), known
 
     def _place(self, kwargs: Mapping[str, Any], run_manager: BaseRunManager | None) -> ChatMistralAgent:
-        model = self._without(cache=False) if _is_kept(kwargs) else self
+        model = self._without(cache=False) if self._keeps(kwargs) else self
         return model if run_manager is None or not run_manager.handlers else model._below(run_manager)
+
+    def _keeps(self, kwargs: Mapping[str, Any]) -> bool:
+        """Whether the service keeps the turn of a call; the model's own settings may be those of a copy."""
+        stored, named = kwargs.get("store"), kwargs.get("conversation_id")
+        return bool(self.store if stored is None else stored) or (named or self.conversation_id) is not None
 
     def _below(self, run: BaseRunManager) -> ChatMistralAgent:
         """A model of one call, whose streams show their hosted tools below this run."""
@@ -440,10 +445,6 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     async def afetch_file(self, block: Mapping[str, Any]) -> bytes:
         """As `fetch_file`, without blocking."""
         return bytes(await self.mistral.files.adownload(_read_file_id(block)))
-
-
-def _is_kept(kwargs: Mapping[str, Any]) -> bool:
-    return bool(kwargs.get("store")) or kwargs.get("conversation_id") is not None
 
 
 def _read_file_id(block: Mapping[str, Any]) -> str:

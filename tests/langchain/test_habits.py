@@ -90,13 +90,16 @@ async def test_the_global_cache_is_honoured(prepared: Make, wire: Wire) -> None:
         set_llm_cache(None)
 
 
-@pytest.mark.parametrize("way", ["field", "invoke", "ainvoke", "bind"])
+@pytest.mark.parametrize("way", ["field", "copy", "set", "invoke", "ainvoke", "bind"])
 async def test_a_kept_turn_is_never_taken_from_a_cache(prepared: Make, wire: Wire, way: str) -> None:
     wire.answer(*[text_reply(word) for word in ("one", "two")])
     set_llm_cache(InMemoryCache())
     try:
         model: Any = prepared(store=True) if way == "field" else prepared()
         model = model.bind(store=True) if way == "bind" else model
+        model = model.model_copy(update={"store": True}) if way == "copy" else model
+        if way == "set":
+            model.store = True
         options: Any = {"store": True} if way in ("invoke", "ainvoke") else {}
         found = [
             await model.ainvoke("q", **options) if way == "ainvoke" else model.invoke("q", **options) for _ in "ab"
@@ -104,6 +107,20 @@ async def test_a_kept_turn_is_never_taken_from_a_cache(prepared: Make, wire: Wir
     finally:
         set_llm_cache(None)
     assert [answer.text for answer in found] == ["one", "two"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("instructions", "Be brief."), ("temperature", 0.5), ("model", "other")])
+def test_a_changed_model_takes_no_answer_of_the_first(prepared: Make, wire: Wire, name: str, value: Any) -> None:
+    wire.answer(*[text_reply(word) for word in ("one", "two")])
+    set_llm_cache(InMemoryCache())
+    try:
+        model = prepared()
+        first, copied = model.invoke("q").text, model.model_copy(update={name: value}).invoke("q").text
+        again = model.invoke("q").text
+        setattr(model, name, value)
+        assert (first, copied, again, model.invoke("q").text) == ("one", "two", "one", "two")
+    finally:
+        set_llm_cache(None)
 
 
 KEYS: dict[str, Any] = {
