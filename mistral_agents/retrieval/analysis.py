@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 10
+VERSION = 11
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -42,6 +42,10 @@ _SOFT_BREAK = re.compile(r"\u00ad[ \t]*\r?\n[ \t]*")
 """Where a word was cut at a line's end, and says so."""
 _GROUPS = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[ '][0-9]{3})+(?!\w)")
 """A number whose thousands stand apart, by a space or, in Switzerland, an apostrophe."""
+_INITIALS = r"(?<!\w)([A-Z]) & (?=[A-Z](?!\w))"
+"""`R & D` is `R&D`."""
+_IBAN = r"(?<!\w)[A-Z]{2}[0-9]{2}(?: [0-9A-Z]{4}){2,7}(?: [0-9A-Z]{1,3})?(?!\w)"
+"""A bank account's number as it is printed; elsewhere it has no spaces."""
 _RAISED = re.compile(r"(?<=[0-9])(?=[⁰¹²³⁴-⁹¼-¾⅐-⅞])")
 """Where a number ends and that of a note, a power or a fraction begins."""
 _POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
@@ -55,14 +59,15 @@ _NUKTA = "\u093c"
 """The point below a letter of Devanagari, which is often left out."""
 _SUBSCRIBED_IOTA = "\u0345"
 _STROKES = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "œ": "oe", "æ": "ae", "ı": "i", "ə": "e"}
+    {"ł": "l", "ø": "o", "ґ": "г", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "œ": "oe", "æ": "ae", "ı": "i", "ə": "e"}
     | {"ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ە": "ه", "ہ": "ه"}
     | {"ൺ": "ണ്", "ൻ": "ന്", "ർ": "ര്", "ൽ": "ല്", "ൾ": "ള്", "ൿ": "ക്"}  # as Malayalam was written before 2008
 )
 """Letters that are typed as these where a keyboard lacks them, and that Unicode does not take apart."""
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
-_WITH_UMLAUTS = frozenset({"english", "german", "danish", "norwegian", "none"})
-"""Languages in whose texts `Mueller` and `Müller` are one name, as `Aarhus` and `Århus`; elsewhere they are not."""
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "đ": "dj"})
+_WITH_UMLAUTS = frozenset({"english", "german", "danish", "norwegian", "serbian", "none"})
+"""Languages in whose texts `Mueller` and `Müller` are one name, as `Aarhus` and `Århus`, `Djokovic` and `Đoković`;
+elsewhere they are not."""
 _ARABIC_PREFIX = re.compile("(?:[وف]?[بك]?ال(?!له$)|[وف]?لل)(?=[ء-ي]{2,}$)|و(?=[ء-ي]{3,}$)")
 """And, in, as, the, to: which Arabic writes with the word. The lengths are those of Larkey et al. (2007, light10)."""
 _HEBREW_PREFIX = re.compile("ו?(?:[משכ]ה|כש|[הבל])(?=[א-ת]{3,}$)|ו?[משכ](?=[א-ת]{4,}$)|ו(?=[א-ת]{3,}$)")
@@ -72,6 +77,7 @@ COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
 _LONGEST_JOINED = 40  # characters; longer joined names are addresses and paths, found by their parts
 _MOST_PARTS = 6
+_LEAST_PART = 3  # characters, on average: words have more, the letters and numbers of a hash or an id fewer
 
 
 LANGUAGES = (
@@ -99,6 +105,8 @@ class _Patterns:
     token: Any
     written: Any
     grouped: Any
+    initials: Any
+    account: Any
     cut: Any
     silent: Any
     part: Any
@@ -117,10 +125,13 @@ def _compile_patterns() -> _Patterns:
     return _Patterns(
         token=compile_(rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|{picture}"),
         written=compile_(
-            rf"(?<![\w.,])\p{{Nd}}{{1,3}}(?:[ '’\u00a0\u2009\u202f]\p{{Nd}}{{3}})+(?!\w)|{seen}"
+            rf"(?<![\w.,])\p{{Nd}}{{1,3}}(?:[ '’\u00a0\u2009\u202f]\p{{Nd}}{{3}})+(?!\w)"
+            rf"|(?<!\w)[A-Z](?: & [A-Z])+(?!\w)|{_IBAN}|{seen}"
             rf"(?:(?:[{_JOINTS}’‘´`′]|(?<=\p{{N}})[,٬٫](?=\p{{N}})|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}})){seen})*"
             rf"(?:\+\+|#)?|{picture}"
         ),
+        initials=compile_(_INITIALS),
+        account=compile_(_IBAN),
         grouped=compile_("[0-9][ '][0-9]{3}"),  # which no text of words has: far faster than `_GROUPS`
         # an apostrophe within a Cyrillic word (but О'Брайен's), marks of Hebrew abbreviations and foreign sounds
         silent=compile_(
@@ -160,6 +171,7 @@ class Analyzer:
 
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
     - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
+    - A hash, a key or an id (of many letters and numbers in turn) is asked for as a whole, or by what its hyphens part.
     - A pictograph (an emoji) is a word of its own.
     - A number is one with its thousands apart (`5,000`, `5 000`, `5'000`) or not, and in the digits of any script; the
       raised number of a note is not part of it.
@@ -239,6 +251,10 @@ def _find_tokens(text: str) -> list[str]:
         text = _compile_patterns().silent.sub("", text)
     if _compile_patterns().grouped.search(text) is not None:
         text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
+    if _compile_patterns().account.search(text) is not None:
+        text = _compile_patterns().account.sub(lambda found: found[0].replace(" ", "-"), text)
+    if " & " in text:
+        text = _compile_patterns().initials.sub(r"\1&", text)
     if "\n" in text:
         text = _compile_patterns().cut.sub("-", text)
     found: list[str] = _compile_patterns().token.findall(text)
@@ -329,9 +345,20 @@ def _analyse_name(language: str, name: str) -> _Token:
     together = len(pieces) == 1
     by_parts = _ask_parts([one.asked[0] for one in found], together)
     by_parts += _ask_parts([one.asked[0] for one in runs], together) if runs else ()
-    if len(parts) > _MOST_PARTS or len(wholes[0]) > _LONGEST_JOINED:
+    is_mixed = any(not piece.isalpha() and not piece.isdigit() for piece in pieces)
+    if len(parts) > _MOST_PARTS and is_mixed and sum(map(len, parts)) < _LEAST_PART * len(parts):
+        return _add_pieces(language, pieces, _Token((*terms, *wholes), (by_whole,)))
+    if (len(parts) > _MOST_PARTS and not is_mixed) or len(wholes[0]) > _LONGEST_JOINED:
         return _Token(tuple(terms), (by_parts,))
     return _Token((*terms, *wholes), ((*by_whole, *by_parts),))
+
+
+def _add_pieces(language: str, pieces: list[str], code: _Token) -> _Token:
+    """A hash, a key or an id is asked for by what its joints part, too, not by letters and numbers that all have."""
+    words = [_analyse_word(language, piece) for piece in pieces]
+    others = (term for one in words for term in one.terms if term not in code.terms)
+    by_pieces = _ask_parts([one.asked[0] for one in words], together=False)
+    return _Token((*code.terms, *others), ((*code.asked[0], *by_pieces),))
 
 
 def _join_letters(pieces: list[str]) -> list[str]:

@@ -102,6 +102,12 @@ def test_another_word_does_not(text: str, question: str) -> None:
     assert not found("english", text, question)
 
 
+def test_a_code_is_found_by_what_its_hyphens_part_and_by_its_words() -> None:
+    key = "backup-9f3c-1a2b-77d0-4e5f.tar"
+    for question in (key, "backups", "9F3C", "1a2b"):
+        assert found("english", f"See {key}, please", question)
+
+
 def test_a_question_of_stop_words_alone_is_searched_all_the_same() -> None:
     assert asked("english", "to be or not to be") == {COMMON + word for word in ("to", "be", "or", "not")}
     assert asked("english", "to be a pilot") == {"pilot"}
@@ -261,6 +267,13 @@ def test_an_invisible_mark_within_a_word_does_not_cut_it(mark: str) -> None:
         ("english", "W.H.O.", "WHO"),
         ("english", "I.T. department", "IT department"),
         ("english", "iPhone15", "iphone 15"),
+        ("english", "R&D", "R & D"),
+        ("none", "Đoković", "Djokovic"),
+        ("serbian", "Đoković", "Djokovic"),
+        ("none", "ґанок", "ганок"),
+        ("english", "GB29NWBK60161331926819", "GB29 NWBK 6016 1331 9268 19"),
+        ("german", "DE89370400440532013000", "DE89 3704 0044 0532 0130 00"),
+        ("english", "5e7c91aa-04b2-4d1f-8e3a-77c0d2f1ab96", "5E7C91AA04B24D1F8E3A77C0D2F1AB96"),
     ],
 )
 def test_each_of_two_spellings_finds_the_other(language: str, one: str, other: str) -> None:
@@ -302,6 +315,8 @@ def test_a_word_is_found_behind_an_elision(language: str, text: str, question: s
         ("french", "Qu'elle", "quelle"),
         ("english", "We'll", "well"),
         ("none", "l'homme", "lhomme"),
+        ("english", "a1b2c3d4e5f6a7, b7c6d5e4f3a2b1", "a7b6c5d4e3f2a1"),
+        ("english", "5e7c91aa-04b2-4d1f-8e3a-77c0d2f1ab96", "91ee5c7a-b204-f14d-3a8e-96c0d2f1ab77"),
     ],
 )
 def test_a_part_of_a_word_does_not_find_it(language: str, text: str, question: str) -> None:
@@ -322,6 +337,8 @@ def test_a_part_of_a_word_does_not_find_it(language: str, text: str, question: s
         ("english", "I ❤ it", "❤", ["❤"]),
         ("french", "soit 1\u202f000 euros", "1000", ["1\u202f000"]),
         ("english", "a Bosch™ drill", "bosch", ["Bosch™"]),
+        ("english", "our R & D budget", "R&D", ["R & D"]),
+        ("english", "to GB29 NWBK 6016 1331 9268 19.", "GB29NWBK60161331926819", ["GB29 NWBK 6016 1331 9268 19"]),
     ],
 )
 def test_words_found_are_marked_as_they_are_written(language: str, text: str, question: str, marked: list[str]) -> None:
