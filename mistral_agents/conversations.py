@@ -203,7 +203,6 @@ class Conversations:
                 except InvalidRequestError as error:
                     return (yield from self._make((yield from self._close_calls(request, error))))
                 except LOST as error:
-                    _explain_first(request, error)
                     turn = yield from self._find_lost(request, sent, error)
             HEADS.settle(self._base_url, turn)
             return turn
@@ -218,6 +217,8 @@ class Conversations:
         """
         if isinstance(lost.found, Turn):
             return lost.found
+        if isinstance(lost, LOST):
+            _explain_first(request, lost)
         if not isinstance(lost, LOST) or request.operation != "append" or request.entry_id is None:
             raise lost
         return (yield from _look_up(self._transport, request, sent, lost))
@@ -319,11 +320,7 @@ class Conversations:
     def _make_watch(self, request: TurnRequest, planned: Planned) -> Iterator[None]:
         sent = (planned.call.body or {}).get("inputs")
         with HEADS.under_way(self._base_url, request, sent, self._patience(request)):
-            try:
-                yield
-            except LOST as error:
-                _explain_first(request, error)
-                raise
+            yield
 
     def _keep_policy(self, turn: Turn, policy: Policy) -> Turn:
         self._planner.book.set_conversation(turn.conversation_id, policy)

@@ -140,7 +140,8 @@ class Reply:
             if value is not None:
                 return value
             told = f"answered {self.status} with something that is no JSON: {_quote_content(self.content)}"
-            raise ResponseFormatError(f"{self.what}: the service {told}", **self.facts()) from error
+            hint = AFTER if turn else None
+            raise ResponseFormatError(f"{self.what}: the service {told}", hint=hint, **self.facts()) from error
 
     def _read_events(self) -> JsonDict | None:
         """The reply that events add up to; None where they are none, or cut."""

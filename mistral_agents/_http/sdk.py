@@ -25,6 +25,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
@@ -40,6 +41,8 @@ _NEVER_ARRIVED = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedP
 _log = logging.getLogger("mistral_agents")
 _SPAN = "_tracing_span"
 """Where the SDK's tracing hook keeps the span of a request (`mistralai.client._hooks.tracing`)."""
+_STATUS = "http.response.status_code"
+_CONVERSATION = "gen_ai.conversation.id"
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "content-type"})
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _PROXY_RULES = (*_PROXIES, "NO_PROXY")
@@ -291,6 +294,7 @@ class HookChain:
         self._context = self._make_context(sdk, operation) if self._hooks is not None else None
         self._request: Any = None
         self._tracing: Any = None
+        self._span: Any = None
 
     @staticmethod
     def _make_context(sdk: Any, operation: Operation) -> Any:
@@ -313,11 +317,16 @@ class HookChain:
             return request
         waits = request.extensions.get("timeout")
         context = _make_contexts()[1](self._context)
-        for hook in self._hooks.before_request_hooks:
-            request = self._run_before(hook, context, request)
+        try:
+            for hook in self._hooks.before_request_hooks:
+                request = self._run_before(hook, context, request)
+        except BaseException as error:
+            self._take_span(request)
+            self.fail_span(error)
+            raise
         if waits is not None:
             request.extensions.setdefault("timeout", waits)
-        self._note_span(request)
+        self._take_span(request)
         return request
 
     async def arun_before(self, request: object) -> Any:
@@ -338,9 +347,11 @@ class HookChain:
             raise made
         return made
 
-    def _note_span(self, request: Any) -> None:
+    def _take_span(self, request: Any) -> None:
+        """Keep the span here: the SDK, while it sends, ends one that it finds with the HTTP library's bare error."""
         self._request = request
-        if request.extensions.get(_SPAN) is not None:
+        self._span = request.extensions.pop(_SPAN, None)
+        if self._span is not None:
             kind = _make_contexts()[4]
             self._tracing = next((hook for hook in self._hooks.after_success_hooks if isinstance(hook, kind)), None)
 
@@ -402,37 +413,26 @@ class HookChain:
         """Whether there is an open span that waits for its end."""
         return self._tracing is not None
 
-    def end_span(self, response: object) -> None:
-        """The request did what was asked; `response` was read to its end."""
+    def end_span(self, response: Any, reply: JsonDict | None = None) -> None:
+        """The request did what was asked; of a turn, `reply` is what a call got, or what a stream adds up to."""
         tracing, self._tracing = self._tracing, None
-        if tracing is not None:
-            self._run_after(tracing, _make_contexts()[2](self._context), response)
-
-    def end_stream_span(self, response: Any, reply: JsonDict) -> None:
-        """A stream came to its end; `reply` is what a call would have got."""
-        if self.traced:
-            self.end_span(self._stand_in(response.status_code, response.headers, reply))
+        if tracing is None:
+            return
+        content = _write_json(_complete_times(reply)) if reply is not None else response.content
+        told = content if content.startswith(b"{") else b""  # a file is nothing to read
+        self._run_after(tracing, _make_contexts()[2](self._context), self._stand_in(response, told))
 
     def fail_span(self, error: BaseException, response: Any = None, reply: JsonDict | None = None) -> None:
         """The request failed; what is known of the reply goes along."""
         tracing, self._tracing = self._tracing, None
         if tracing is None:
             return
-        span = self._request.extensions.get(_SPAN)
-        if span is not None and isinstance(error, MistralAgentsError):
-            facts = {"error.type": type(error).__name__, "gen_ai.conversation.id": error.conversation_id}
-            for name, value in facts.items():
-                if value is not None:
-                    span.set_attribute(name, value)
-        usage = reply.get("usage") if reply is not None else None
-        if span is not None and isinstance(usage, dict):
-            for name, key in _USAGE.items():
-                if isinstance(usage.get(key), int):
-                    span.set_attribute(name, usage[key])
-        status = response.status_code if response is not None else 0
+        for name, value in _failure_facts(error, response, reply).items():
+            if value is not None:
+                self._span.set_attribute(name, value)
         body = error.body if isinstance(error, MistralAgentsError) and isinstance(error.body, dict) else None
         told = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-        stand_in = self._stand_in(status, None, body)
+        stand_in = self._stand_in(response, _write_json(body) if body is not None else b"")
         try:
             tracing.after_error(_make_contexts()[3](self._context), stand_in, told)
         except Exception:  # noqa: BLE001 - a span is never worth an answer
@@ -441,14 +441,52 @@ class HookChain:
     def leave_span(self, conversation_id: str | None) -> None:
         """The caller left a stream before its end: neither good nor failed."""
         tracing, self._tracing = self._tracing, None
-        span = self._request.extensions.get(_SPAN) if tracing is not None else None
-        if span is not None:
+        if tracing is not None:
             if conversation_id is not None:
-                span.set_attribute("gen_ai.conversation.id", conversation_id)
-            span.end()
+                self._span.set_attribute(_CONVERSATION, conversation_id)
+            self._span.end()
 
-    def _stand_in(self, status: int, headers: Any, reply: JsonDict | None) -> Any:
-        """A closed response for the tracing hook, which reads its body; none of the real one's encodings apply."""
-        kept = {key: value for key, value in headers.items() if key.lower() not in _FRAMING} if headers else {}
-        content = json.dumps(reply, default=str).encode("utf-8", "replace") if reply is not None else b""
+    def _stand_in(self, response: Any, content: bytes) -> Any:
+        """A closed response for the tracing hook, which finds its span there and reads its body.
+
+        None of the real one's encodings apply.
+        """
+        headers = response.headers if response is not None else {}
+        kept = {key: value for key, value in headers.items() if key.lower() not in _FRAMING}
+        status = response.status_code if response is not None else 0
+        self._request.extensions[_SPAN] = self._span
         return http().Response(status, headers=kept, content=content, request=self._request)
+
+
+def _failure_facts(error: BaseException, response: Any, reply: JsonDict | None) -> JsonDict:
+    """What the span of a failure tells beside its status; None is not known."""
+    usage = reply.get("usage") if reply is not None else None
+    counts = usage if isinstance(usage, dict) else {}
+    facts = {name: counts[key] for name, key in _USAGE.items() if isinstance(counts.get(key), int)}
+    facts[_STATUS] = response.status_code if response is not None else None
+    if isinstance(error, MistralAgentsError):
+        facts |= {"error.type": type(error).__name__, _CONVERSATION: error.conversation_id}
+    return facts
+
+
+def _write_json(value: object) -> bytes:
+    """JSON for the tracing hook, of whatever there is."""
+    return json.dumps(value, default=str).encode("utf-8", "replace")
+
+
+def _complete_times(reply: JsonDict) -> JsonDict:
+    """A reply whose entries say when they began and ended; the tracing hook gives up at the first that does not."""
+    outputs = reply.get("outputs")
+    entries = [one for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+    now = datetime.now(timezone.utc).isoformat()
+    for place, entry in enumerate(entries):
+        began, ended = map(_read_time, (entry.get("created_at"), entry.get("completed_at")))
+        entries[place] = {**entry, "created_at": began or ended or now, "completed_at": ended or now}
+    return {**reply, "outputs": entries}
+
+
+def _read_time(value: object) -> str | None:
+    try:
+        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).isoformat()
+    except ValueError:
+        return None

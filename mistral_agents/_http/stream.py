@@ -242,7 +242,7 @@ class _Reading:
         if self._has_hole:
             self._take_stray()
         if self._opened is not None and self._opened.hooks.traced:
-            self._opened.hooks.end_stream_span(self._opened.response, self.turn.raw)
+            self._opened.hooks.end_span(self._opened.response, self.turn.raw)
 
     def _make_damaged_error(self) -> StreamInterruptedError:
         count = f"{self._decoder.damaged} of them unreadable"

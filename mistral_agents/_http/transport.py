@@ -391,7 +391,7 @@ class Transport:
             reply = reply_of(response, call.what, call.conversation_id)
             _check_answer(reply, call)
         reply.hide = partial(_hide_sent, response, request, call)
-        hooks.end_span(response)
+        hooks.end_span(response, reply.answer() if call.turn else None)
         return reply
 
     def read_body(self, response: Any, call: Call, deadline: Deadline) -> bytes:

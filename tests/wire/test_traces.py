@@ -103,6 +103,68 @@ def test_the_span_of_a_failed_turn_is_an_error(make_client, wire, spans, way, ba
     assert run(spans, make_client(max_retries=0), way).status.status_code.name == "ERROR"
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("raised", ["ConnectError", "ReadError"])
+def test_the_span_of_a_lost_connection_names_the_error_that_is_raised(make_client, wire, spans, way, raised):
+    wire.answer(getattr(sdk.http(), raised)("gone"))
+    span = run(spans, make_client(max_retries=0), way)
+    kind = {"ConnectError": "ConnectionFailedError", "ReadError": "UnknownOutcomeError"}[raised]
+    assert span.attributes["error.type"] == kind
+    assert [event.attributes["exception.type"] for event in span.events] == [f"mistral_agents.errors.{kind}"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_span_of_a_refusal_in_a_form_of_its_own_has_its_status(make_client, wire, spans, way):
+    wire.answer((502, b"<html>bad gateway</html>"))
+    assert run(spans, make_client(max_retries=0), way).attributes["http.response.status_code"] == 502
+
+
+class Refuser:
+    """A hook of a user that lets nothing out."""
+
+    def before_request(self, *_):
+        raise ValueError("not today")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_span_ends_where_a_hook_of_the_user_stops_the_request(make_client, spans, monkeypatch, way):
+    made = sdk.make_sdk
+
+    def make_with_hook(**settings):
+        client = made(**settings)
+        client.sdk_configuration.__dict__["_hooks"].register_before_request_hook(Refuser())
+        return client
+
+    monkeypatch.setattr(sdk, "make_sdk", make_with_hook)
+    with contextlib.suppress(ValueError):
+        run(spans, make_client(), way)
+    (span,) = spans.get_finished_spans()
+    assert (span.status.status_code.name, span.status.description) == ("ERROR", "not today")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_span_has_the_answer_below_it_whatever_its_times(make_client, wire, spans, caplog, way):
+    answer_well(wire, way)
+    run(spans, make_client(), way)
+    assert "chat" in [span.name for span in spans.get_finished_spans()]
+    assert "Failed to enrich" not in caplog.text
+
+
+def test_a_file_that_is_read_is_nothing_to_a_span(make_client, wire, spans, caplog):
+    from mistralai.extra.observability import set_tracer_provider
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    wire.answer((200, b"\x89PNG"))
+    client = make_client()
+    set_tracer_provider(client.sdk, provider)
+    assert client.files.read("file-1").data == b"\x89PNG"
+    assert [span.status.status_code.name for span in spans.get_finished_spans()] == ["OK"]
+    assert "Failed to enrich" not in caplog.text
+
+
 @pytest.mark.parametrize("way", ["stream", "astream"])
 def test_the_span_of_a_stream_that_breaks_off_is_an_error_with_its_conversation(make_client, wire, spans, way):
     wire.answer((200, sse(STARTED, delta("h"))))

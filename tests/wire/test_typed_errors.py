@@ -285,3 +285,23 @@ def test_an_agent_that_is_no_object_is_a_typed_error(make_client, wire, prefix, 
     agents = make_client().agents
     with pytest.raises(ResponseFormatError, match="no Agent object"):
         finish(getattr(agents, f"{prefix}ensure")("n", {"model": "m"}))
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("body", [b"<html>", b": wait\n\n", b'{"object": "error", "message": "no"}'])
+def test_a_lost_first_turn_sends_nobody_to_a_history(make_client, wire, way, body):
+    """Streams said that the history of the conversation is to be read, whose id nobody knows."""
+    wire.answer((200, body))
+    with pytest.raises(MistralAgentsError) as caught:
+        take_turn(make_client(max_retries=0), way)
+    assert caught.value.conversation_id is None
+    assert "no history can tell" in caught.value.hint
+
+
+@pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
+def test_a_page_for_an_answer_says_where_the_answer_may_be(make_client, wire, prefix):
+    wire.answer((200, b"<html>"))
+    conversations = make_client(max_retries=0).conversations
+    with pytest.raises(ResponseFormatError) as caught:
+        finish(getattr(conversations, f"{prefix}append")("conv_1", "hello"))
+    assert "read the conversation's history" in caught.value.hint
