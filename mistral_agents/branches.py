@@ -50,18 +50,23 @@ class Branch(Shown):
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Branch]]:
         """This branch and all below it, each with its depth."""
-        yield depth, self
-        for child in self.children:
-            yield from child.walk(depth + 1)
+        waiting = [(depth, self)]
+        while waiting:
+            place, branch = waiting.pop()
+            yield place, branch
+            waiting.extend((place + 1, child) for child in reversed(branch.children))
 
     def __str__(self) -> str:
-        return "\n".join(self._write_lines("", ""))
+        return "\n".join(self._write_lines())
 
-    def _write_lines(self, first: str, rest: str) -> Iterator[str]:
-        yield first + self.label
-        for child in self.children:
-            last = child is self.children[-1]
-            yield from child._write_lines(rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+    def _write_lines(self) -> Iterator[str]:
+        waiting = [("", "", self)]
+        while waiting:
+            first, rest, branch = waiting.pop()
+            yield first + branch.label
+            for child in reversed(branch.children):
+                last = child is branch.children[-1]
+                waiting.append((rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), child))
 
     def to_svg(self) -> str:
         """The tree as an SVG drawing."""
@@ -104,17 +109,26 @@ def family(conversation_id: str, infos: Iterable[Mapping[str, Any]]) -> Branch:
     while (above := parent_of(known.get(root, {}))) is not None and above not in seen:
         root = above
         seen.add(above)
-    return _grow(root, known, below, set())
+    return _grow(root, known, below)
 
 
-def _grow(found: str, known: Mapping[str, Mapping[str, Any]], below: dict[str, list[str]], seen: set[str]) -> Branch:
-    seen.add(found)
+def _grow(root: str, known: Mapping[str, Mapping[str, Any]], below: Mapping[str, list[str]]) -> Branch:
+    top = _make_branch(root, known)
+    waiting, seen = [top], {root}
+    for branch in waiting:
+        fresh = [child for child in below.get(branch.conversation_id, []) if child not in seen]
+        seen.update(fresh)
+        branch.children = [_make_branch(child, known) for child in fresh]
+        waiting.extend(branch.children)
+    return top
+
+
+def _make_branch(found: str, known: Mapping[str, Mapping[str, Any]]) -> Branch:
     info = known.get(found)
     metadata = info.get("metadata") if info is not None else None
     told = metadata if isinstance(metadata, Mapping) else {}
     name = info.get("name") if info is not None else None
-    children = [_grow(child, known, below, seen) for child in below.get(found, []) if child not in seen]
-    return Branch(found, str(name or told.get("title") or ""), told.get(FROM_ENTRY), info is None, children)
+    return Branch(found, str(name or told.get("title") or ""), told.get(FROM_ENTRY), info is None)
 
 
 @dataclass(frozen=True, slots=True)

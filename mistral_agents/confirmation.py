@@ -32,6 +32,14 @@ def check_rules(rules: object) -> None:
             raise ConfigurationError(f"A confirmation rule must be allow, deny or a function, not {rule!r}.")
 
 
+def hangs_on_owner(rules: Rules | None, call: FunctionCall, connectors: Collection[str]) -> bool:
+    """Whether a rule would allow a call by its connector's own name, of a connector that is not among those known."""
+    if not isinstance(rules, Mapping) or call.name in rules:
+        return False
+    allowing = [name for name, rule in rules.items() if rule in ("allow", True) and call.name.endswith(f"_{name}")]
+    return any(call.name.removesuffix(f"_{name}") not in connectors for name in allowing)
+
+
 def _find_rule(rules: Rules, call: FunctionCall, connectors: Collection[str]) -> Rule | None:
     if not isinstance(rules, Mapping):
         return rules

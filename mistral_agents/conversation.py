@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mistral_agents.client import MistralAgents
     from mistral_agents.costs import Meter
 
+_OF_BRANCHES = ("agent_version", "metadata", "guardrails")
+"""What a branch is given anew: without it the service takes the agent's current version, say."""
 _FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
 
@@ -251,17 +253,20 @@ class Conversation(Shown):
         Raises:
             ConfigurationError: There is no such entry.
         """
-        return self._make_branch(self.history(), at)
+        return run(self._branch(at))
 
     async def abranch(self, at: At = None) -> Self:
         """As `branch`, without blocking."""
-        return self._make_branch(await self.ahistory(), at)
+        return await arun(self._branch(at))
 
-    def _make_branch(self, history: History, at: At) -> Self:
+    def _branch(self, at: At) -> Steps[Self]:
+        history = yield self._make_history_job()
         place = branch_point(history, at)
         own = self._exchanges.start_options
+        if not own:  # of a conversation that is resumed only the service knows
+            own = archive.start_options((yield self._make_info_job()))
         origin = (self._exchanges.require_id(), str(history.entries[place].id))
-        child = self._make_child({name: own[name] for name in ("metadata", "guardrails") if name in own}, origin)
+        child = self._make_child({name: own[name] for name in _OF_BRANCHES if name in own}, origin)
         child._exchanges.dialog.leave_open(open_calls(history.entries[: place + 1]))
         return child
 

@@ -248,8 +248,10 @@ class ConversationsApi:
         new.body |= {
             name: value
             for name, value in wire(body).items()
-            if name in ("metadata", "guardrails", "agent_version") and value is not None
+            if name in ("metadata", "guardrails") and value is not None
         }
+        if source.agent_id is not None:
+            new.body["agent_version"] = body.agent_version  # by the description, else the agent's current one
         inputs = input_entries(body.inputs)
         check_results(history, inputs)
         plan = self._plan(new, history, inputs, body)

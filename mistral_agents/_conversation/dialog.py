@@ -8,7 +8,7 @@ the next request, at the latest with "interrupted", and after a lost reply the h
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mistral_agents._api.recovery import find_turn, was_said
@@ -180,12 +180,13 @@ class Dialog:
             entries, found = yield from self._make_sure(asked)
         said = yield from self._pair_inputs(entries)
         if self._is_resumed(asked):
-            waiting = [call for call in self._open if _waits(call)]
-            yield from self._answer_calls([call for call in self._open if not _waits(call)], waiting, asked)
+            yield from self._answer_calls(*self._sort_open(), asked)
             said = []
         elif found is None:
             here = [call for call in self._open if (self.has_rules if _waits(call) else self.has_functions)]
             check_pauses([c.tool_call_id for c in here if c.tool_call_id not in self._answers], self.conversation_id)
+            if self.has_rules and not said:  # a rule decides where nothing else is said, which would deny
+                yield from self._answer_calls([], self._sort_open()[1], asked)
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None
@@ -260,8 +261,18 @@ class Dialog:
         self.reconcile((yield ReadHistory()))
         return close_history(self._take_results(said))
 
+    def _sort_open(self) -> tuple[list[FunctionCall], list[FunctionCall]]:
+        """The open calls of functions that are run here, and those that wait for a decision."""
+        functions = [call for call in self._open if self.has_functions and not _waits(call)]
+        return functions, [call for call in self._open if _waits(call)]
+
     def _take_results(self, entries: list[JsonDict]) -> list[JsonDict]:
-        """The entries but for results of open calls, which are put where they belong."""
+        """The entries but for results of open calls, which are put where they belong.
+
+        Raises:
+            PendingCallsError: A result is that of a call that waits for a decision.
+        """
+        _refuse_results(entries, [call.tool_call_id for call in self._open if _waits(call)])
         known = {call.tool_call_id for call in self._open}
         for entry in entries:
             if entry.get("type") == "function.result" and entry.get("tool_call_id") in known:
@@ -326,6 +337,7 @@ class Dialog:
                 self._under_way = None
         self.take(turn)
         self._open = [*left, *self._open]
+        turns[:] = [_note_decisions(earlier, confirmations) for earlier in turns]
         if results:
             turns.append(Turn(turn.conversation_id, parse_entries(results)))
         turns.append(turn)
@@ -370,16 +382,16 @@ class Dialog:
     def _answer_calls(
         self, calls: list[FunctionCall], pending: list[FunctionCall], asked: list[JsonDict]
     ) -> Generator[Action, Any, bool]:
-        """Decide about calls that wait and run the functions of others; False where nobody decides."""
+        """Decide about calls that wait and run the functions of others; False where nobody decides.
+
+        What the functions give is kept then, and goes out with the decision.
+        """
         undecided = [call for call in pending if call.tool_call_id not in self._answers]
         known = {k: answer for k, answer in self._answers.items() if "result" in split_files(answer)[0]}
         action = RunFunctions(calls, known, self._questions)
         try:
-            if undecided:
-                decisions = yield Decide(undecided, self._questions)
-                if decisions is None:
-                    return False
-                self._answers.update({decision["tool_call_id"]: decision for decision in decisions})
+            decisions = (yield Decide(undecided, self._questions)) if undecided else []
+            self._answers.update({decision["tool_call_id"]: decision for decision in decisions or []})
             results = (yield action) if calls else []
         except Exception as error:
             if is_steering(error):  # whoever paused the run may say the same again, to go on
@@ -387,7 +399,7 @@ class Dialog:
                 self._answers.update(action.results)
             raise
         self._answers.update({split_files(result)[0]["tool_call_id"]: result for result in results})
-        return True
+        return decisions is not None
 
     def _answer_turn(self, turn: Turn, asked: list[JsonDict]) -> Generator[Action, Any, tuple[list[JsonDict], bool]]:
         """Answer what the turn asks for; what to say next, and whether to go on."""
@@ -427,13 +439,40 @@ def _waits(call: FunctionCall) -> bool:
 
 def _check_decided(decisions: Collection[str], calls: Sequence[FunctionCall]) -> None:
     """Refuse decisions about no call that waits: a misspelt id would deny the call that was meant, in silence."""
-    waiting = [call.tool_call_id for call in calls]
+    waiting = [call.tool_call_id for call in calls if _waits(call)]
     foreign = [key for key in decisions if key not in waiting]
     if foreign:
         told = ", ".join(waiting) or "none"
         raise ConfigurationError(
             f"No call {', '.join(map(repr, foreign))} waits for a decision; those that wait: {told}."
         )
+
+
+def _refuse_results(entries: Sequence[JsonDict], waiting: Collection[str]) -> None:
+    """Refuse results of hosted calls, which the service runs once they are allowed."""
+    given = [str(e.get("tool_call_id")) for e in entries if e.get("type") == "function.result"]
+    foreign = [call_id for call_id in given if call_id in waiting]
+    if foreign:
+        raise PendingCallsError(
+            f"These calls wait for a decision, and take no result: {', '.join(foreign)}.",
+            call_ids=foreign,
+            hint="Allow or deny each of them: confirm_calls({call_id: True}).",
+        )
+
+
+_DECIDED = {"allow": "allowed", "deny": "denied"}
+
+
+def _note_decisions(turn: Turn, confirmations: Sequence[JsonDict]) -> Turn:
+    """An earlier turn of an exchange, in which the calls that are decided now wait no longer; as histories tell it."""
+    told = {str(one["tool_call_id"]): _DECIDED[one["confirmation"]] for one in confirmations}
+    entries: list[Entry] = [
+        replace(entry, confirmation_status=status, raw={**entry.raw, "confirmation_status": status})
+        if isinstance(entry, FunctionCall) and entry.needs_confirmation and (status := told.get(entry.tool_call_id))
+        else entry
+        for entry in turn.entries
+    ]
+    return replace(turn, entries=entries)
 
 
 def merge_turns(turns: Sequence[Turn]) -> Turn:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mistral_agents._border.control import Questions
 from mistral_agents._border.events import DONE
 from mistral_agents._border.options import check_agent_options, resolve_options, take_completion
 from mistral_agents._border.tool_choices import choose_tools
@@ -24,12 +25,13 @@ from mistral_agents._conversation.functions import (
 )
 from mistral_agents._conversation.lineage import lineage
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
+from mistral_agents._conversation.owners import Owners
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._http.calls import check_whole_number
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk, arun, run
-from mistral_agents.confirmation import Rules, adecide, check_rules, decide
-from mistral_agents.entries import Inputs, user_message
+from mistral_agents.confirmation import Rules, adecide, check_rules, decide, hangs_on_owner
+from mistral_agents.entries import FunctionCall, Inputs, user_message
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.history import EntryCache, History
 from mistral_agents.turn import Turn
@@ -135,6 +137,7 @@ class Exchanges:
         self.cache = EntryCache()
         self.usage = Usage()
         self.last_turn: Turn | None = None
+        self._owners = Owners(client, start_options)
         self._lock = TurnLock()
 
     @property
@@ -257,16 +260,22 @@ class Exchanges:
             functions = settings.functions if settings.functions is not None else {}
             given = (calls, functions, action.results, action.questions)
             return Job(partial(run_functions, *given), partial(arun_functions, *given))
-        asked = (settings.confirm, calls, self._connectors(), action.questions)
-        return Job(partial(decide, *asked), partial(adecide, *asked))
+        return Job(
+            lambda: run(self._decide(calls, action.questions)), lambda: arun(self._decide(calls, action.questions))
+        )
 
-    def _connectors(self) -> list[str]:
-        tools = self.start_options.get("tools")
-        return [str(tool.get("connector_id")) for tool in tools if tool.get("type") == "connector"] if tools else []
+    def _decide(self, calls: list[FunctionCall], questions: Questions) -> Steps[list[JsonDict] | None]:
+        rules, owners = self.settings.confirm, self._owners.told()
+        if any(hangs_on_owner(rules, call, owners) for call in calls):
+            owners |= yield from self._owners.read(self.require_id(), calls)
+        asked = (rules, calls, owners, questions)
+        decisions: list[JsonDict] | None = yield Job(partial(decide, *asked), partial(adecide, *asked))
+        return decisions
 
     def _request(self, action: Send) -> TurnRequest:
         """The turn to make: of the conversation, of a new branch, or the first of a new one."""
-        self.check_meter()
+        if action.found is None:  # an answer that is there already was paid for
+            self.check_meter()
         inputs: Any = action.inputs
         text = inputs[0].get("content") if len(inputs) == 1 else None
         if isinstance(text, str) and inputs[0] == user_message(text):
@@ -279,6 +288,7 @@ class Exchanges:
         if self.origin is not None:
             own = self.start_options
             options = {
+                "agent_version": own.get("agent_version"),
                 "guardrails": own.get("guardrails"),
                 "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
             }

@@ -62,6 +62,16 @@ def test_a_circle_of_parents_ends():
     assert [branch.conversation_id for _, branch in family("a", [one, other]).walk()] == ["b", "a"]
 
 
+def test_a_tree_may_be_as_deep_as_it_likes():
+    """A conversation that is compacted each day is a chain of hundreds; Python's stack was its limit."""
+    infos = [{"id": "c0"}]
+    infos += [{"id": f"c{n}", "metadata": {"mistral_agents_parent": f"c{n - 1}"}} for n in range(1, 1500)]
+    tree = family("c700", infos)
+    assert [depth for depth, _ in tree.walk()] == [*range(1500)]
+    assert str(tree).splitlines()[-1].endswith("└─ c1499")
+    assert "c1499" in tree.to_svg()
+
+
 async def test_branches_are_compared(client):
     _, sql, nosql, _ = family_of_four(client)
     found = compare(sql, nosql)

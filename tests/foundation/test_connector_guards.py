@@ -169,6 +169,62 @@ def test_a_decision_may_be_told_in_words_and_others_are_refused(talker: MistralA
     assert (turn.text, [run.result for run in turn.tool_executions]) == ("done", ["sun in Rome"])
 
 
+KINDS = ("started", "started by id", "branch", "resumed", "branch of a resumed one", "compacted", "agent")
+
+
+def find_talk(talker: MistralAgents, scripted: ScriptedModel, kind: str) -> Conversation:
+    """A conversation with a connector whose tool is allowed by its own name."""
+    confirm: Any = {"weather": "allow", "*": "deny"}
+    guarded = [Connector("meteo", requires_confirmation=["weather"])]
+    if kind == "agent":
+        agent = talker.agents.create(model="m", name="clerk", tools=guarded)
+        return Conversation(talker, agent_id=agent.id, confirm=confirm)
+    if kind == "started by id":
+        key = talker.connectors.get("meteo")["id"]
+        return Conversation(talker, model="m", tools=[{**guarded[0], "connector_id": key}], confirm=confirm)
+    talk = Conversation(talker, model="m", tools=guarded, confirm=confirm)
+    if kind == "started":
+        return talk
+    scripted.script(say("hello"), say("a summary"))
+    talk.append("hello")
+    if kind == "branch":
+        return talk.branch()
+    if kind == "compacted":
+        return talk.compact()
+    resumed = Conversation(talker, talk.id, confirm=confirm)
+    return resumed if kind == "resumed" else resumed.branch()
+
+
+@pytest.mark.parametrize("way", ["call", "stream", "acall"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_rule_by_a_connectors_own_name_holds_in_every_conversation(
+    talker: MistralAgents, scripted: ScriptedModel, kind: str, way: str
+) -> None:
+    talk = find_talk(talker, scripted, kind)
+    scripted.script(call("meteo_weather", {"city": "Rome"}), say("sunny"))
+    if way == "stream":
+        assert list(talk.stream("q"))
+        turn = talk.last_turn
+    else:
+        turn = talk.append("q") if way == "call" else await talk.aappend("q")
+    assert turn is not None
+    assert (turn.text, [run.result for run in turn.tool_executions]) == ("sunny", ["sun in Rome"])
+    assert turn.pending_confirmations == [], "what was decided on the way waits no longer"
+    [asked] = [entry for entry in turn.entries if isinstance(entry, FunctionCall)]
+    assert asked.confirmation_status == "allowed"
+
+
+def test_connectors_that_can_not_be_read_leave_the_decision_to_the_caller(
+    served: Any, talker: MistralAgents, scripted: ScriptedModel
+) -> None:
+    agent = talker.agents.create(model="m", name="clerk", tools=[Connector("meteo", requires_confirmation=["weather"])])
+    talk = Conversation(talker, agent_id=agent.id, confirm={"weather": "allow"})
+    scripted.script(call("meteo_weather", {"city": "Rome"}), say("sunny"))
+    served.faults.answer(500, {"message": "no"}, method="GET", path="/agents")
+    [waiting] = talk.append("q").pending_confirmations
+    assert talk.confirm_calls({waiting.tool_call_id: True}).append().text == "sunny"
+
+
 def test_what_can_not_decide_or_run_is_refused_before_a_turn_is_paid(client: MistralAgents) -> None:
     wrong: list[tuple[Any, str]] = [
         ({"confirm": "approve"}, "not 'approve'"),

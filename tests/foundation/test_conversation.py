@@ -17,7 +17,14 @@ from mistral_agents import CodeInterpreter, MistralAgents
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from mistral_agents.entries import function_result
-from mistral_agents.errors import ConfigurationError, NotFoundError, ToolBudgetExceededError, UnknownOutcomeError
+from mistral_agents.errors import (
+    ConfigurationError,
+    MistralAgentsError,
+    NotFoundError,
+    PendingCallsError,
+    ToolBudgetExceededError,
+    UnknownOutcomeError,
+)
 from tests.conftest import API_KEY
 from tests.support.scripted import ScriptedModel, call, calls, say
 
@@ -394,6 +401,82 @@ def test_a_rule_must_decide(talker: MistralAgents, scripted: ScriptedModel) -> N
     assert conversation.append("then not").text == "ok"
 
 
+TWO_KINDS = calls(call("weather", {"city": "Rome"}), call("code_interpreter", {"code": "print(6 * 7)"}))
+
+
+def mixed(talker: MistralAgents, **options: Any) -> Conversation:
+    """A conversation whose model may call a function and a hosted tool that waits, both in one answer."""
+    return Conversation(
+        talker, model=MODEL, tools=[tool("weather"), CodeInterpreter(requires_confirmation=True)], **options
+    )
+
+
+@pytest.mark.parametrize("way", ["call", "stream", "acall"])
+async def test_functions_run_though_a_call_beside_them_waits_for_the_caller(
+    talker: MistralAgents, scripted: ScriptedModel, way: str
+) -> None:
+    """Their results go out with the decision; the model was told that they were interrupted."""
+    ran: list[str] = []
+
+    def weather(city: str) -> str:
+        ran.append(city)
+        return f"sun in {city}"
+
+    scripted.script(TWO_KINDS, say("done"))
+    talk = mixed(talker, functions={"weather": weather})
+    if way == "stream":
+        list(talk.stream("go"))
+    else:
+        _ = talk.append("go") if way == "call" else await talk.aappend("go")
+    assert talk.last_turn is not None
+    [waiting] = talk.last_turn.pending_confirmations
+    turn = talk.confirm_calls({waiting.tool_call_id: True}).append()
+    assert (turn.text, [run.output for run in turn.code_runs]) == ("done", ["42\n"])
+    assert (ran, results(talk)) == (["Rome"], ["sun in Rome"])
+
+
+@pytest.mark.parametrize("rule", ["allow", "deny"])
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_rules_decide_where_the_caller_answers_the_functions_beside(
+    talker: MistralAgents, scripted: ScriptedModel, rule: str, blocking: bool
+) -> None:
+    scripted.script(TWO_KINDS, say("done"))
+    talk = mixed(talker, confirm=rule)
+    [asked] = talk.append("go").function_calls
+    said = [function_result(asked.tool_call_id, "sun")]
+    turn = talk.append(said) if blocking else await talk.aappend(said)
+    assert (turn.text, len(turn.code_runs)) == ("done", int(rule == "allow"))
+    assert results(talk) == ["sun"]
+
+
+def test_rules_decide_in_a_conversation_that_is_resumed_without_a_word(
+    talker: MistralAgents, scripted: ScriptedModel
+) -> None:
+    scripted.script(call("code_interpreter", {"code": "print(6 * 7)"}), say("done"))
+    left = mixed(talker)
+    left.append("go")
+    turn = Conversation(talker, left.id, confirm="allow").append()
+    assert (turn.text, [run.output for run in turn.code_runs]) == ("done", ["42\n"])
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_decisions_and_results_are_not_taken_for_one_another(
+    talker: MistralAgents, scripted: ScriptedModel, resumed: bool
+) -> None:
+    scripted.script(TWO_KINDS, say("done"))
+    talk = mixed(talker)
+    turn = talk.append("go")
+    [asked], [waiting] = turn.function_calls, turn.pending_confirmations
+    talk = Conversation(talker, talk.id) if resumed else talk
+    with pytest.raises(ConfigurationError, match=f"those that wait: {waiting.tool_call_id}"):
+        talk.confirm_calls({asked.tool_call_id: True}).append()
+    with pytest.raises(PendingCallsError, match="wait for a decision") as caught:
+        talk.append([function_result(waiting.tool_call_id, "42")])
+    assert caught.value.call_ids == [waiting.tool_call_id]
+    said = [function_result(asked.tool_call_id, "sun")]
+    assert talk.confirm_calls({waiting.tool_call_id: True}).append(said).text == "done"
+
+
 # handoffs, meters ---------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +511,26 @@ def test_a_meter_adds_up_and_stops_before_a_limit(talker: MistralAgents, scripte
     assert str(meter).startswith("2 turns, 36 tokens")
 
 
+def test_an_answer_that_is_there_already_is_given_though_a_shared_meter_is_full(
+    served: Any, talker: MistralAgents, scripted: ScriptedModel
+) -> None:
+    scripted.always(say("Ada."))
+    meter = Meter(max_tokens=50)
+    talk = Conversation(talker, model=MODEL, meter=meter)
+    talk.append("I am Ada.")
+    served.faults.drop_after(method="POST", path="/v1/conversations/")
+    served.faults.answer(500, {"message": "no"}, method="GET", path="/history")
+    with pytest.raises(MistralAgentsError):
+        talk.append("Who am I?")
+    Conversation(talker, model=MODEL, meter=meter).append("one")
+    Conversation(talker, model=MODEL, meter=meter).append("two")
+    with pytest.raises(BudgetExceededError):
+        meter.check()
+    assert talk.append("Who am I?").text == "Ada."
+    with pytest.raises(BudgetExceededError):
+        talk.append("And now?")
+
+
 # branches, compaction, histories ------------------------------------------------------------------------------------
 
 
@@ -456,6 +559,25 @@ async def test_branches_begin_where_asked_and_name_their_parent(talker: MistralA
         with pytest.raises(ConfigurationError):
             conversation.branch(at=wrong)
     await talker.aclose()
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+async def test_a_branch_goes_on_with_its_conversations_version_of_the_agent(
+    talker: MistralAgents, scripted: ScriptedModel, resumed: bool
+) -> None:
+    scripted.always(say("ok"))
+    agent = talker.agents.create(model=MODEL, name="clerk", instructions="Be brief.")
+    talker.agents.update(agent.id, instructions="Be rude.")
+    talk = Conversation(talker, agent_id=agent.id, agent_version=0, metadata={"user": "ada"})
+    talk.append("hello")
+    parent = Conversation(talker, talk.id) if resumed else talk
+    for branch in (parent.branch(), await parent.abranch()):
+        branch.append("hello")
+        info = talker.conversations.get(str(branch.id))
+        assert (info.agent_version, info.metadata["user"]) == (0, "ada")
+        assert scripted.requests[-1]["messages"][0]["content"] == "Be brief."
+    plain = talker.conversations.restart(str(talk.id), str(talk.history().last_entry_id), "hello")
+    assert talker.conversations.get(str(plain.conversation_id)).agent_version is None, "the service's own rule"
 
 
 def test_a_branch_from_the_middle_of_a_call_answers_it(talker: MistralAgents, scripted: ScriptedModel) -> None:
