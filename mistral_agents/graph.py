@@ -9,6 +9,7 @@ from typing import Any
 
 from mistral_agents._display.shown import Shown
 from mistral_agents._printable import show_text
+from mistral_agents.errors import ConfigurationError
 from mistral_agents.specs import AgentSpec
 
 _CHAR, _GAP, _ROW, _BOX = 7.5, 56, 56, 28  # pixels
@@ -29,9 +30,13 @@ class HandoffGraph(Shown):
 
     @classmethod
     def of(cls, agents: Iterable[AgentSpec | Mapping[str, Any]]) -> HandoffGraph:
-        """The graph of specifications, or of agents as the service sends them."""
+        """The graph of specifications, or of agents as the service sends them.
+
+        Raises:
+            ConfigurationError: It is no list of them.
+        """
         graph = cls()
-        for agent in agents:
+        for agent in _read_agents(agents):
             if isinstance(agent, AgentSpec):
                 key, label, handoffs = agent.name, agent.name, agent.handoffs
             else:
@@ -90,6 +95,17 @@ class HandoffGraph(Shown):
             line = f"{label} → {', '.join(others)}" if others else label
             lines.append(show_text(line, one_line=True))
         return "\n".join(lines)
+
+
+def _read_agents(agents: object) -> list[AgentSpec | Mapping[str, Any]]:
+    is_list = isinstance(agents, Iterable) and not isinstance(agents, Mapping)
+    rows: list[Any] = [*agents] if is_list else [None]  # type: ignore[misc]
+    if not all(isinstance(row, (AgentSpec, Mapping)) for row in rows):
+        raise ConfigurationError(
+            f"agents must be a list of AgentSpec or agents, not {type(agents).__name__}.",
+            hint="Of what agents.apply gives take .values().",
+        )
+    return rows
 
 
 def _draw_box(x: float, y: float, width: float, label: str) -> str:

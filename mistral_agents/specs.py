@@ -22,6 +22,12 @@ from mistral_agents.errors import ConfigurationError
 Action = Literal["create", "update", "keep"]
 
 
+def _check_keys(name: str, value: Mapping[Any, Any] | None) -> None:
+    odd = next((key for key in value if not isinstance(key, str)), None) if value is not None else None
+    if odd is not None:
+        raise ConfigurationError(f"{name} has the name {odd!r}, which is no text; write it in quotes.")
+
+
 def _keep_rows(rows: Any) -> Any:
     """What can be read once only, as a list: a plan reads it more often."""
     return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, (Sequence, Mapping)) else rows
@@ -37,10 +43,10 @@ class AgentSpec:
         instructions: System prompt; hints of the tools are added.
         tools: Tools, builders or in the guide's vocabulary.
         description: What it is for.
-        completion_args: Only the keys given are compared.
+        completion_args: Only the keys given are compared and changed; one of None is emptied.
         handoffs: Agents it may hand over to: names of other specifications, or ids.
         guardrails: As the service takes them.
-        metadata: Only the keys given are compared.
+        metadata: Only the keys given are compared and changed.
 
     Raises:
         ConfigurationError: A field is of the wrong kind, or the name or model is missing.
@@ -66,6 +72,8 @@ class AgentSpec:
             check_id("model", self.model)
             check_setup(given)
             check_mappings(given, "tools")
+            for key in ("completion_args", "metadata"):
+                _check_keys(key, given[key])
         except ConfigurationError as error:
             raise ConfigurationError(f"agent {self.name}: {error.message}") from None
 
@@ -84,7 +92,7 @@ class AgentSpec:
         if isinstance(spec, AgentSpec):
             return spec
         known = {f.name for f in fields(cls)}
-        unknown = sorted(set(spec) - known)
+        unknown = sorted(str(key) for key in spec if key not in known)
         if unknown:
             raise ConfigurationError(
                 f"agent {name}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}."
@@ -160,6 +168,8 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
     if not isinstance(agents, dict) or not agents:
         raise ConfigurationError(f"{file} has no mapping `agents:` of names to fields.")
     for name, spec in agents.items():
+        if not isinstance(name, (str, int)) or isinstance(name, bool):
+            raise ConfigurationError(f"{file}: the name {name!r} of an agent is no text; write it in quotes.")
         if not isinstance(spec, Mapping):
             raise ConfigurationError(f"{file}: agent {name} must be a mapping of fields.")
     return [AgentSpec.of(str(name), spec) for name, spec in agents.items()]
@@ -168,32 +178,49 @@ def load_specs(path: str | os.PathLike[str]) -> list[AgentSpec]:
 def _parse_text(file: Path, text: str) -> Any:
     if file.suffix.lower() == ".json":
         try:
-            return load_json(text)
+            data = load_json(text)
+            json.loads(text, object_pairs_hook=lambda pairs: _check_once(file, [name for name, _ in pairs]))
         except ValueError as error:
             raise ConfigurationError(f"{file} is no JSON: {error}.") from error
+        return data
     try:
         import yaml
     except ImportError as error:
         raise ConfigurationError("YAML specifications need PyYAML: pip install pyyaml") from error
     try:
         _check_names(file, yaml.compose(text, yaml.SafeLoader))
-        return yaml.safe_load(text)
+        return yaml.load(text, _without_dates(yaml.SafeLoader))  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is no YAML: {error}.") from error
     except RecursionError:
         raise ConfigurationError(f"{file} is nested too deeply.") from None
 
 
+def _without_dates(loader: Any) -> Any:
+    """A loader that takes a date for the text it is: the service, and JSON files, know none."""
+
+    class TextLoader(loader):  # type: ignore[misc]
+        yaml_implicit_resolvers = {  # noqa: RUF012 - the name and the kind are PyYAML's
+            first: [(tag, pattern) for tag, pattern in rows if not tag.endswith(":timestamp")]
+            for first, rows in loader.yaml_implicit_resolvers.items()
+        }
+
+    return TextLoader
+
+
+def _check_once(file: Path, names: Sequence[str]) -> None:
+    """Refuse a mapping that has a name twice, of which a reader would keep the last only: of two agents, say."""
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise ConfigurationError(f"{file} has {twice!r} twice; give it once.")
+
+
 def _check_names(file: Path, node: Any) -> None:
-    """Refuse a mapping that has a name twice, of which YAML would keep the last only: of two agents, say."""
     rows = getattr(node, "value", None)
     if not isinstance(rows, list):
         return
     pairs = [row for row in rows if isinstance(row, tuple)]
-    names = [key.value for key, _ in pairs if isinstance(key.value, str) and key.value != "<<"]
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
-        raise ConfigurationError(f"{file} has {twice!r} twice; give it once.")
+    _check_once(file, [key.value for key, _ in pairs if isinstance(key.value, str) and key.value != "<<"])
     for row in rows:
         _check_names(file, row[1] if isinstance(row, tuple) else row)
 
@@ -242,17 +269,11 @@ def in_order(specs: Iterable[AgentSpec]) -> list[AgentSpec]:
 
 def differences(wanted: Mapping[str, Any], agent: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Per field that differs: what the agent has, and what is wanted."""
-    return {
-        key: (agent.get(key), value)
-        for key, value in wanted.items()
-        if not _are_equal(value, agent.get(key), partly=key == "completion_args")
-    }
+    return {key: (agent.get(key), value) for key, value in wanted.items() if not _are_equal(value, agent.get(key))}
 
 
-def _are_equal(wanted: object, found: object, *, partly: bool = False) -> bool:
+def _are_equal(wanted: object, found: object) -> bool:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        if partly:
-            return all(_are_equal(value, found.get(key)) for key, value in wanted.items())
         names = {key for one in (wanted, found) for key, value in one.items() if value is not None}
         return all(_are_equal(wanted.get(key), found.get(key)) for key in names)
     if isinstance(wanted, (list, tuple)) and isinstance(found, (list, tuple)):
@@ -305,11 +326,15 @@ def _fill_masks(name: str, options: JsonDict, found: Mapping[str, Any] | None) -
 
 
 def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict, dict[str, tuple[Any, Any]]]:
-    """What to send for an agent that is there, and which of it differs; metadata of others is kept."""
-    if "metadata" in options:
-        options = {**options, "metadata": {**(found.get("metadata") or {}), **options["metadata"]}}
+    """What to send for an agent that is there, and which of it differs; what others keep in a mapping stays."""
+    both = [key for key in ("completion_args", "metadata") if key in options]
+    options = {**options, **{key: _merge(found.get(key), options[key]) for key in both}}
     body, _ = agent_body(options, found)
     return body, differences(body, found)
+
+
+def _merge(found: Mapping[str, Any] | None, given: Mapping[str, Any]) -> JsonDict:
+    return {**{key: value for key, value in (found or {}).items() if value is not None}, **given}
 
 
 def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Mapping[str, Any]]:

@@ -7,6 +7,7 @@ is known under its own name and its aliases; None always means that it was not g
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -69,6 +70,11 @@ def _check_number(value: object) -> str | None:
     return None if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number is wanted"
 
 
+def _check_finite(value: object) -> str | None:
+    good = _check_number(value) is None and -math.inf < value < math.inf  # type: ignore[operator]
+    return None if good else "a number is wanted"
+
+
 def _check_count(value: object) -> str | None:
     good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return None if good else "a whole number from 0 is wanted"
@@ -117,14 +123,14 @@ def _check_policy(value: object) -> str | None:
 
 
 TABLE: tuple[Option, ...] = (
-    _sampling("temperature", "Sampling temperature.", fault=_check_number),
-    _sampling("top_p", "Share of the probable words that are sampled from.", fault=_check_number),
+    _sampling("temperature", "Sampling temperature.", fault=_check_finite),
+    _sampling("top_p", "Share of the probable words that are sampled from.", fault=_check_finite),
     _sampling(
         "max_tokens", "Longest answer, in tokens.", "max_completion_tokens", "max_output_tokens", fault=_check_count
     ),
     _sampling("random_seed", "For answers that can be repeated.", "seed", fault=_check_count),
-    _sampling("presence_penalty", "Against words that came already.", fault=_check_number),
-    _sampling("frequency_penalty", "Against words that came often.", fault=_check_number),
+    _sampling("presence_penalty", "Against words that came already.", fault=_check_finite),
+    _sampling("frequency_penalty", "Against words that came often.", fault=_check_finite),
     _sampling(
         "stop",
         "Texts that end the answer. Beside `agent_id` both wings cut the answer themselves; `Conversation` refuses it "

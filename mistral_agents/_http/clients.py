@@ -148,6 +148,7 @@ class Clients:
         most = max_body_bytes
         self.max_body_bytes = check_whole_number("max_body_bytes", most, 1) if most is not None else MAX_BODY_BYTES
         self.headers = check_headers(headers if headers is not None else {})
+        _check_sdk(sdk)
         self._api_key = key if key is not None or sdk is None else conceal(sdk_layer.sdk_api_key(sdk))
         if address is None and sdk is not None:
             address = conceal(sdk_layer.sdk_base_url(sdk))
@@ -318,6 +319,13 @@ class Clients:
         if sdk is not None and self._async_http_client is None:
             await sdk.sdk_configuration.async_client.aclose()
         self.close()
+
+
+def _check_sdk(sdk: object) -> None:
+    if sdk is not None and (isinstance(sdk, type) or not hasattr(sdk, "sdk_configuration")):
+        raise ConfigurationError(
+            f"sdk must be a client such as mistralai.client.Mistral(...), not {type(sdk).__name__}."
+        )
 
 
 def _check_http_client(name: str, client: object, closes: str) -> object:

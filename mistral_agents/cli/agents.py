@@ -15,7 +15,7 @@ from mistral_agents._http.concealed import masked
 from mistral_agents._json import JsonDict
 from mistral_agents._paths import expand_home, writing
 from mistral_agents.cli.exits import DIFFERS, OK
-from mistral_agents.cli.session import CommandSession, find_session
+from mistral_agents.cli.session import CommandSession, find_agent_id, find_session
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.graph import HandoffGraph
 from mistral_agents.specs import AgentSpec, Plan, load_specs
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 _SET = "agent_set"
 """The metadata that names the set an agent was applied with; only such agents are ever pruned."""
 File = Annotated[Path, typer.Argument(help="A YAML or JSON file: a mapping `agents:` of names to fields.")]
-Key = Annotated[str, typer.Argument(help="The agent's id.")]
+Key = Annotated[str, typer.Argument(help="The agent's id, or its name where only one has it.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
 Set = Annotated[str | None, typer.Option("--set", help="Mark the agents as of this set, which --prune needs.")]
 
@@ -116,7 +116,7 @@ def show_agent(
 ) -> None:
     """Show an agent."""
     session = find_session(context)
-    found = session.client.agents.get(agent, agent_version=version)
+    found = session.client.agents.get(find_agent_id(session, agent), agent_version=version)
     session.emit(found, found)
 
 
@@ -124,7 +124,7 @@ def show_agent(
 def versions(context: typer.Context, agent: Key) -> None:
     """List an agent's versions."""
     session = find_session(context)
-    found = session.client.agents.versions(agent).all()
+    found = session.client.agents.versions(find_agent_id(session, agent)).all()
     session.emit(list(found), found)
 
 
@@ -140,6 +140,7 @@ def alias(
     """List, set or delete names of an agent's versions."""
     session = find_session(context)
     agents = session.client.agents
+    agent = find_agent_id(session, agent)
     if name is None:
         found = agents.aliases(agent)
         session.emit(found, "\n".join(f"{row.get('alias')}  {row.get('version')}" for row in found) or "no alias")
@@ -170,11 +171,14 @@ def graph(
 
 @app.command(name="delete")
 def delete_agents(
-    context: typer.Context, agents: Annotated[list[str], typer.Argument(help="Ids.")], yes: Yes = False
+    context: typer.Context,
+    agents: Annotated[list[str], typer.Argument(help="Ids, or names of one each.")],
+    yes: Yes = False,
 ) -> None:
     """Delete agents."""
     session = find_session(context)
-    rows = [session.client.agents.get(key) for key in agents]
+    keys = dict.fromkeys(find_agent_id(session, agent) for agent in agents)
+    rows = [session.client.agents.get(key) for key in keys]
     if session.agrees((f"delete {row.get('name')} ({row['id']})" for row in rows), yes):
         for row in rows:
             session.client.agents.delete(row["id"])

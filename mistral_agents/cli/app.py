@@ -85,16 +85,19 @@ app.add_typer(batch.app, name="batch", help="Batch jobs: many requests at anothe
 app.command()(chat)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(context: typer.Context, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mistral-agents {__version__}")
+        as_json = bool(context.params.get("as_json"))
+        CommandSession(as_json).emit({"version": __version__}, f"mistral-agents {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def start(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Data as JSON on stdout; all else goes to stderr.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", is_eager=True, help="Data as JSON on stdout; all else goes to stderr.")
+    ] = False,
     key_file: Annotated[Path | None, typer.Option("--api-key-file", help="A file with the key.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The service's address, without /v1.")] = None,
     prices: Annotated[

@@ -19,7 +19,7 @@ from mistral_agents._paths import expand_home, writing
 from mistral_agents._turn.content import as_json_text
 from mistral_agents.batches import BatchFailedError, BatchJob, BatchResult, Endpoint
 from mistral_agents.cli.exits import PartlyFailedError
-from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
+from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_agent_id, find_session
 from mistral_agents.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True)
@@ -82,7 +82,7 @@ def submit(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A request's body (JSON) or a message in each line; - is the input.")],
     model: Annotated[str | None, typer.Option(help=f"The model (default: {DEFAULT_MODEL}).")] = None,
-    agent: Annotated[str | None, typer.Option(help="An agent's id, instead of a model.")] = None,
+    agent: Annotated[str | None, typer.Option(help="An agent's id or name, instead of a model.")] = None,
     endpoint: Annotated[str, typer.Option(help="conversations, chat or embeddings.")] = "conversations",
     hours: Annotated[int | None, typer.Option(help="When the service gives it up.", min=1, max=168)] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the end and write the results.")] = False,
@@ -98,6 +98,7 @@ def submit(
     requests = list(read_requests(_read_file_lines(file), path))
     if not requests:
         raise ConfigurationError(f"There is no request in {file}.")
+    agent = find_agent_id(session, agent) if agent is not None else None
     if model is None and agent is None:
         model, requests = _choose_models(requests)
     job = session.client.batches.create(

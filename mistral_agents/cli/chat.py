@@ -13,7 +13,7 @@ from mistral_agents._display.words import write_price, write_usage
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text
 from mistral_agents.cli.exits import as_unsure
-from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_session
+from mistral_agents.cli.session import DEFAULT_MODEL, CommandSession, find_agent_id, find_session
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import Meter
 from mistral_agents.entries import chunk_text, content_chunks
@@ -27,7 +27,7 @@ def chat(
     context: typer.Context,
     message: Annotated[str | None, typer.Argument(help="What to say; without it, lines are read.")] = None,
     model: Annotated[str | None, typer.Option(help=f"The model (default: {DEFAULT_MODEL}).")] = None,
-    agent: Annotated[str | None, typer.Option(help="An agent's id.")] = None,
+    agent: Annotated[str | None, typer.Option(help="An agent's id or name.")] = None,
     conversation: Annotated[str | None, typer.Option(help="A conversation's id, to go on with it.")] = None,
     tool: Annotated[list[str] | None, typer.Option(help="A hosted tool, such as web_search (repeatable).")] = None,
     instructions: Annotated[str | None, typer.Option(help="The system prompt of a new conversation.")] = None,
@@ -38,9 +38,11 @@ def chat(
     if agent is not None and (model is not None or conversation is not None):
         other = "--model" if model is not None else "--conversation"
         raise ConfigurationError(f"--agent and {other} can't be given together: {_BRINGS[other]}.")
-    options: JsonDict = {} if conversation is not None else {"model": model} if agent is None else {"agent_id": agent}
-    if conversation is None and agent is None and model is None:
-        options["model"] = DEFAULT_MODEL
+    options: JsonDict = {}
+    if agent is not None:
+        options["agent_id"] = find_agent_id(session, agent)
+    elif conversation is None:
+        options["model"] = model if model is not None else DEFAULT_MODEL
     if tool:
         options["tools"] = [{"type": name} for name in tool]
     if instructions is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,13 +16,14 @@ from mistral_agents._json import JsonDict
 from mistral_agents.branches import Branch
 from mistral_agents.cleanup import cleanup
 from mistral_agents.cli.exits import PartlyFailedError, as_unsure
-from mistral_agents.cli.session import CommandSession, find_session
+from mistral_agents.cli.session import CommandSession, find_agent_id, find_session
 from mistral_agents.conversation import Conversation
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.options import ConversationOptions
 from mistral_agents.turn import Turn
 
 app = typer.Typer(no_args_is_help=True)
+_PLACE = re.compile("-?[0-9]+")
 Key = Annotated[str, typer.Argument(help="The conversation's id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
 Archive = Annotated[Path | None, typer.Option(help="A folder for exports, written and read back before deleting.")]
@@ -30,12 +32,13 @@ Archive = Annotated[Path | None, typer.Option(help="A folder for exports, writte
 @app.command(name="list")
 def list_conversations(
     context: typer.Context,
-    agent: Annotated[str | None, typer.Option(help="Only those started with this agent.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only those started with this agent (id or name).")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
 ) -> None:
     """List the conversations of this key."""
     session = find_session(context)
-    found = Records(islice(session.client.conversations.list(agent_id=agent), limit))
+    agent_id = find_agent_id(session, agent) if agent is not None else None
+    found = Records(islice(session.client.conversations.list(agent_id=agent_id), limit))
     session.emit(list(found), found)
 
 
@@ -107,7 +110,7 @@ def branch(
 ) -> None:
     """Go on from an earlier entry, in a conversation of its own."""
     session = find_session(context)
-    place = int(at) if at is not None and at.lstrip("-").isdigit() else at
+    place = int(at) if at is not None and _PLACE.fullmatch(at) else at
     _say(session, Conversation(session.client, conversation).branch(place), message)
 
 
@@ -155,7 +158,7 @@ def delete_conversations(
     """Delete conversations."""
     session = find_session(context)
     client = session.client.conversations
-    rows = [client.get(key) for key in conversations]
+    rows = [client.get(key) for key in dict.fromkeys(conversations)]
     if session.agrees((f"delete {row.conversation_id} {row.get('name') or ''}" for row in rows), yes):
         for row in rows:
             if archive_to is not None:
@@ -169,7 +172,7 @@ def delete_conversations(
 def clean(
     context: typer.Context,
     older_than: Annotated[int, typer.Option(help="Days since the last change.", min=0)],
-    agent: Annotated[str | None, typer.Option(help="Only those started with this agent.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only those started with this agent (id or name).")] = None,
     archive_to: Archive = None,
     yes: Yes = False,
 ) -> None:
@@ -179,7 +182,7 @@ def clean(
     report = cleanup(
         session.client,
         older_than=age,
-        agent_id=agent,
+        agent_id=find_agent_id(session, agent) if agent is not None else None,
         archive_to=archive_to,
         dry_run=not yes,
         show_progress=session.shows_progress,

@@ -161,3 +161,17 @@ def find_session(context: typer.Context) -> CommandSession:
     """The session of a command."""
     found = context.find_object(CommandSession)
     return found if found is not None else CommandSession()
+
+
+def find_agent_id(session: CommandSession, agent: str) -> str:
+    """The id of an agent that is named by id or name; what no agent is called so is taken for an id.
+
+    Raises:
+        ConfigurationError: Several have that name.
+    """
+    if agent.startswith(("ag_", "ag:")):
+        return agent
+    found = [row["id"] for row in session.client.agents.list(name=agent) if row.get("name") == agent]
+    if len(found) > 1:
+        raise ConfigurationError(f"{len(found)} agents are called {agent!r}: give the id ({', '.join(found)}).")
+    return str(found[0]) if found else agent

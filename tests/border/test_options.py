@@ -53,6 +53,15 @@ def test_the_types_name_what_the_table_takes(kind: str, where: Any) -> None:
     assert hints - of_wings <= known
 
 
+@pytest.mark.parametrize("name", ["temperature", "top_p", "presence_penalty", "frequency_penalty"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_does_not_know_is_refused_by_name(name: str, value: float) -> None:
+    """It was refused too, when it was written, but as "the request cannot be written"."""
+    for where in ("constructor", "call", "conversation"):
+        with pytest.raises(ConfigurationError, match=f"{name}=-?(nan|inf) can't be honoured: a number is wanted"):
+            resolved(where, **{name: value})
+
+
 def test_aliases_are_one_option() -> None:
     found = resolved(
         "constructor", seed=1, model_name="m", api_base="http://a", max_completion_tokens=5, request_timeout=3

@@ -86,6 +86,23 @@ def test_agents_from_a_file_to_the_service_and_back(cli, data, tmp_path):
     cli("agents", "show", ids["cli tides"], code=4)
 
 
+def test_agents_are_named_by_name_where_one_has_it(cli, data, client):
+    made = [
+        client.agents.create(model="mistral-small-latest", name=name).id for name in ("cli one", "cli two", "cli two")
+    ]
+    assert data("agents", "show", "cli one")["id"] == made[0]
+    assert [row["version"] for row in data("agents", "versions", "cli one")] == [0]
+    cli("agents", "alias", "cli one", "live", "0")
+    assert "live  0" in cli("agents", "alias", made[0]).stdout
+    assert data("chat", "hi", "--agent", "cli one")["outputs"][0]["agent_id"] == made[0]
+    assert [row["agent_id"] for row in data("conversations", "list", "--agent", "cli one")] == [made[0]]
+    assert len(data("conversations", "clean", "--older-than", "0", "--agent", "cli one")["rows"]) == 1
+    assert data("batch", "submit", "-", "--agent", "cli one", given="hi")["agent_id"] == made[0]
+    assert "2 agents are called 'cli two'" in cli("agents", "show", "cli two", code=2).stderr
+    cli("agents", "show", "cli three", code=4)
+    assert data("agents", "delete", "cli one", made[0], made[1], made[2], "--yes")["deleted"] == made
+
+
 def test_a_talk_and_what_can_be_done_with_it(cli, data, client, tmp_path):
     said = data("chat", "My name is Ada.")
     key = said["conversation_id"]
@@ -129,6 +146,17 @@ def test_open_calls_are_repaired(cli, data, client):
     cli("conversations", "repair", key, "--yes")
     assert data("conversations", "repair", key)["open_calls"] == []
     client.conversations.delete(key)
+
+
+def test_what_stands_twice_is_deleted_once_and_no_place_is_an_id(cli, data, client):
+    turn = client.conversations.start("hello", model="mistral-small-latest")
+    for at in ("--5", "²", "5", "msg_nowhere"):
+        assert (
+            "no entry to branch from"
+            in cli("conversations", "branch", turn.conversation_id, "x", f"--at={at}", code=2).stderr
+        )
+    gone = data("conversations", "delete", turn.conversation_id, turn.conversation_id, "--yes")
+    assert gone["deleted"] == [turn.conversation_id]
 
 
 def test_old_conversations_are_cleaned(cli, data, client):
@@ -258,6 +286,11 @@ def test_options_of_all_commands_stand_anywhere():
     ]
     assert hoist_options(["chat", "--", "--json"]) == ["chat", "--", "--json"]
     assert hoist_options(["-q", "serve", "--api-key-file", "f"]) == ["-q", "serve", "--api-key-file", "f"]
+
+
+def test_the_version_as_json(cli, data):
+    assert list(data("--version")) == ["version"]
+    assert json.loads(cli("--version", "--json").stdout) == data("--version")
 
 
 def test_version_and_help(cli):

@@ -29,6 +29,12 @@ def test_both_are_refused_by_name() -> None:
         choose_client(MistralAgents(api_key="k"), timeout=3.0, api_key="other")
 
 
+@pytest.mark.parametrize("sdk", [3, "x", MistralAgents, object()])
+def test_what_is_no_sdk_is_told_as_such(sdk: Any) -> None:
+    with pytest.raises(ConfigurationError, match="sdk must be a client such as mistralai"):
+        MistralAgents(sdk=sdk)
+
+
 def _takers() -> list[Any]:
     from langchain_mistral_agents import MistralConversationHistory as ChatHistory
     from langchain_mistral_agents import MistralSessionHistories

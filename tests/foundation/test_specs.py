@@ -51,7 +51,7 @@ def test_ensure_creates_once_and_changes_only_what_differs(own: Any) -> None:
     assert client._planner.book.of_agent(agent.id) == Policy(tool_runs={"code_interpreter": 2})
     changed = client.agents.ensure("helper", {**SPEC, "completion_args": {"temperature": 0.9}})
     assert (changed.id, changed.version, changed.completion_args["temperature"]) == (agent.id, 1, 0.9)
-    assert served.faults.requests[-1].json == {"completion_args": {"temperature": 0.9}}
+    assert served.faults.requests[-1].json == {"completion_args": {"temperature": 0.9, "tool_choice": "auto"}}
     fewer = client.agents.ensure("helper", {**SPEC, "tools": [WebSearch()], "instructions": "Be long."})
     assert [tool["type"] for tool in fewer.tools] == ["web_search"]
     assert fewer.instructions == "Be long."
@@ -185,6 +185,11 @@ async def test_a_team_is_applied_with_handoffs_in_a_circle(own: Any, tmp_path: P
         ("a.yaml", "agents: {a: {model: m, tools: [web_search]}}", "agent a: tools must be a list of mappings"),
         ("a.yaml", "agents: {a: {model: m, instructions: [be kind]}}", "agent a: instructions must be a text"),
         ("a.yaml", "agents: {a: {model: m, completion_args: 3}}", "agent a: completion_args must be a mapping"),
+        ("a.json", '{"agents": {"a": {"model": "m"}, "a": {"model": "n"}}}', "has 'a' twice"),
+        ("a.yaml", "agents: {a: {model: m, 1: 2, colour: red}}", "agent a: unknown 1, colour; known are"),
+        ("a.yaml", "agents: {a: {model: m, metadata: {7: seven}}}", "agent a: metadata has the name 7"),
+        ("a.yaml", "agents: {no: {model: m}}", "the name False of an agent is no text"),
+        ("a.yaml", "agents: {1.10: {model: m}}", "the name 1.1 of an agent is no text"),
         ("a.yaml", "agents: {a: {model: m, metadata: " + "[" * 3000 + "]" * 3000 + "}}", "is nested too deeply"),
     ],
 )
@@ -195,6 +200,35 @@ def test_wrong_specifications_are_refused_by_name(tmp_path: Path, name: str, tex
         load_specs(path)
     with pytest.raises(ConfigurationError, match="can't be read"):
         load_specs(tmp_path / "absent.yaml")
+
+
+def test_a_date_in_a_file_is_the_text_it_is(own: Any, tmp_path: Path) -> None:
+    client, _ = own
+    path = tmp_path / "a.yaml"
+    path.write_text("agents: {17: {model: m, metadata: {since: 2026-01-02, at: 2026-01-02T03:04:05Z}}}")
+    specs = load_specs(path)
+    assert specs[0].metadata == {"since": "2026-01-02", "at": "2026-01-02T03:04:05Z"}
+    assert client.agents.apply(specs)["17"].metadata["since"] == "2026-01-02"
+    assert client.agents.plan(specs).nothing_to_do
+
+
+def test_completion_options_that_others_set_stay(own: Any) -> None:
+    client, _ = own
+    agent = client.agents.create(model=MODEL, name="a", completion_args={"temperature": 0.2, "max_tokens": 100})
+    spec = AgentSpec("a", MODEL, completion_args={"temperature": 0.5})
+    assert "max_tokens" in str(client.agents.plan([spec]))
+    client.agents.apply([spec])
+    held = client.agents.get(agent.id).completion_args
+    assert (held["temperature"], held["max_tokens"]) == (0.5, 100)
+    client.agents.apply([AgentSpec("a", MODEL, completion_args={"max_tokens": None})])
+    held = client.agents.get(agent.id).completion_args
+    assert (held["temperature"], held["max_tokens"]) == (0.5, None)
+
+
+@pytest.mark.parametrize("agents", [None, AgentSpec("a", "m"), {"a": {"id": "ag_1", "name": "a"}}, ["a"], "a"])
+def test_a_graph_is_one_of_agents(agents: Any) -> None:
+    with pytest.raises(ConfigurationError, match="agents must be a list of AgentSpec or agents"):
+        HandoffGraph.of(agents)
 
 
 def test_specifications_are_ordered_and_unique() -> None:
@@ -242,6 +276,7 @@ def test_what_is_no_list_of_specifications_is_told_as_such(specs: Any) -> None:
         ({"name": "other", "model": "m"}, "has the name 'other'"),
         (None, "give an AgentSpec or a mapping"),
         ("m", "give an AgentSpec or a mapping"),
+        ({"model": "m", 1: 2}, "unknown 1; known are"),
     ],
 )
 def test_an_agent_is_ensured_by_one_name(spec: Any, words: str) -> None:
