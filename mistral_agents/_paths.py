@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mistral_agents.errors import ConfigurationError
@@ -27,6 +27,18 @@ def expand_home(path: str | os.PathLike[str]) -> Path:
     if not usable:
         raise ConfigurationError(f"{named!r} is no path: it holds a character that no file's name can have.")
     return Path(os.path.expanduser(named))  # Path.expanduser raises where there is no such user
+
+
+def as_folder(folder: object, name: str) -> Path:
+    """As `expand_home`, of the folder that an option names.
+
+    Raises:
+        ConfigurationError: It is no path, or empty, which would be the folder of the process.
+    """
+    if isinstance(folder, (str, os.PathLike)) and str(folder).strip():
+        with suppress(ConfigurationError):
+            return expand_home(folder)
+    raise ConfigurationError(f"{name} must be the path of a folder, not {folder!r}.")
 
 
 @contextmanager

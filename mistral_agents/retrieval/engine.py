@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from mistral_agents._api.records import state_of
+from mistral_agents._paths import as_folder
 from mistral_agents._steps import Job, Steps, Work, arun, run
 from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError, NotFoundError
@@ -68,7 +69,9 @@ class LibraryEngine:
         self.client = client
         self.settings = settings
         self.embedder = embedder
-        self.persist_dir = _check_folder(persist_dir)
+        if persist_dir is not None:
+            as_folder(persist_dir, "persist_dir")
+        self.persist_dir = persist_dir
         self._notify = notify
         self._clock = clock
         self._flight: SingleFlight[SyncReport] = SingleFlight()
@@ -307,12 +310,3 @@ def warn_of_unknown_fields(filter_: Filter | None, snapshot: Snapshot) -> None:
         text = f"No document has {', '.join(map(repr, unknown))}, which the filter asks for."
         known = ", ".join(sorted(snapshot.fields))
         warn_user(f"{text} Known fields: {known}. Mend the filter, or give the documents this field.")
-
-
-def _check_folder(folder: object) -> str | os.PathLike[str] | None:
-    """Refuse what names no folder; an empty text would be the folder of the process."""
-    if folder is None or (isinstance(folder, os.PathLike) and "\0" not in str(folder)):
-        return folder
-    if isinstance(folder, str) and folder.strip() and "\0" not in folder:
-        return folder
-    raise ConfigurationError(f"persist_dir must be the path of a folder, or None to keep nothing, not {folder!r}.")

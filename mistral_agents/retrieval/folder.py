@@ -17,13 +17,14 @@ from mistral_agents._api.records import Document
 from mistral_agents._api.shared_files import Row
 from mistral_agents._api.writing import Upload
 from mistral_agents._display.shown import Shown
+from mistral_agents._paths import as_folder
 from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Job, Many, Steps, Work, arun, run
 from mistral_agents.errors import ConfigurationError, InvalidRequestError, NotFoundError
 from mistral_agents.retrieval.documents import SYNC_HASH as HASH
 from mistral_agents.retrieval.documents import SYNC_PATH as PATH
 from mistral_agents.retrieval.documents import SYNC_SOURCE as SOURCE
-from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles, as_folder
+from mistral_agents.retrieval.folder_files import FolderContents, FolderFiles
 from mistral_agents.retrieval.folder_plan import (
     Attributes,
     FolderPlan,
@@ -358,7 +359,7 @@ def plan_sync(libraries: LibraryApi, library_id: str, folder: object, options: F
     for name in options:
         if name not in known:
             raise ConfigurationError(f"A folder sync knows no {name!r}: known are {', '.join(sorted(known))}.")
-    return FolderSync(libraries, library_id, as_folder(folder), **options)
+    return FolderSync(libraries, library_id, as_folder(folder, "folder"), **options)
 
 
 def _job_of(steps: Callable[[], Steps[Any]]) -> Job:

@@ -22,20 +22,6 @@ _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNWRITABLE = "its name holds bytes that are no text (UTF-8), so no document can bear it; rename the file"
 
 
-def as_folder(folder: object) -> Path:
-    """A path that a user gave for a folder.
-
-    Raises:
-        ConfigurationError: It is no path, or empty, which would be the folder of the process.
-    """
-    if isinstance(folder, (str, os.PathLike)) and str(folder).strip() and "\0" not in str(folder):
-        try:
-            return Path(folder)
-        except TypeError:  # a path of bytes
-            pass
-    raise ConfigurationError(f"folder must be the path of a folder, not {folder!r}.")
-
-
 @dataclass(slots=True)
 class FolderContents:
     """What a folder holds. Paths are relative to it, with `/`.

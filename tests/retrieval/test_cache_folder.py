@@ -44,7 +44,7 @@ def test_a_place_that_can_be_no_folder_is_named_once(
     assert (tmp_path / "taken").read_text() == "x"
 
 
-@pytest.mark.parametrize("folder", ["", " ", "a\0b", Path("a\0b"), 3, b"folder"], ids=repr)
+@pytest.mark.parametrize("folder", ["", " ", "a\0b", Path("a\0b"), "a\ud800", 3, b"folder"], ids=repr)
 def test_what_names_no_folder_is_refused_before_anything_is_read(
     words: LibraryService, make_engine: Make, folder: object
 ) -> None:
