@@ -7,6 +7,7 @@ import re
 from unicodedata import category, name
 
 from mistral_agents_server.readers import UnreadableError
+from mistral_agents_server.readers.encodings import guess_encoding
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -18,22 +19,15 @@ _BYTE_ORDER_MARKS = (
 _NO_TEXT = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f\ufffd\ufffe\uffff\ud800-\udfff]")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ESCAPED = re.compile(r"\\\\|(?:\\u[0-9a-fA-F]{4})+")
-_SHIFTED = (b"\x1b$B", b"\x1b$@")
-"""How Japanese begins in ISO-2022-JP, whose bytes are those of ASCII."""
-_LEAST_WIDE = 4
+_SHIFTED = {
+    **dict.fromkeys((b"\x1b$B", b"\x1b$@", b"\x1b$(D", b"\x1b(I"), "iso2022_jp_ext"),
+    b"\x1b$)C": "iso2022_kr",
+}
+"""How Japanese and Korean begin where their bytes are those of ASCII."""
+_LEAST_WIDE = 3
 _MANY = 10
 _MOST_NO_TEXT = 0.02
 _FEW_NULS = 0.02
-_LEAST_CONFIDENCE = 0.06
-"""Below it chardet's guesses of short texts are wrong more often than "Windows-1252" is."""
-
-_GUESSED_BYTES = 65536
-_LEAST_OLD = 24
-"""Bytes: encodings of DOS and of ISO are taken for one of Windows, and the other way round, where there are fewer."""
-_LATIN = ("iso8859-1", "iso8859-15")
-"""Western texts in these are read as Windows-1252, which browsers take them for."""
-_LAST_LATIN = "\u02ff"
-_NO_OLD_TEXT = re.compile("[\x80-\x9f]")
 _END_OF_DOS = b"\x1a"
 _HALVES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
 _PART_OF_UTF8 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
@@ -45,9 +39,6 @@ _READABLE = re.compile(rb"[\t\n\r -/1-~]")
 """What most bytes of texts are that are no UTF-16; there the letters of Japanese have the byte `0`."""
 _MOST = 0.75
 _FIRST_SIGN = "\u2000"
-_SIGN_IN_WORD = re.compile(
-    r"(?<=[^\W\d_])[\ufffd\u00a1-\u00a9\u00ab-\u00b3\u00b6\u00b8\u00b9\u00bb-\u00bf†‡‰‹›“”„‚ˆ˜™€]+(?=[^\W\d_])"
-)
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -68,18 +59,16 @@ def decode(data: bytes) -> str:
         return _require_text(data.decode(_wide_encoding(data), "replace"))
     text = _join_halves(kept).decode("utf-8", "replace")
     damaged = text.count("\ufffd") - kept.count("\ufffd".encode())  # the others were lost before
-    if text.isascii() and any(mark in kept for mark in _SHIFTED):
-        return _require_text(kept.decode("iso2022_jp", "replace"))
+    if text.isascii() and (shifted := [encoding for mark, encoding in _SHIFTED.items() if mark in kept]):
+        return _require_text(kept.decode(shifted[0], "replace"))
     if _was_utf8(text, damaged, certain=True) and not text.isascii():
         return _require_text(_mend_lines(kept, text), may_be_damaged=True)
-    if (
-        _CONTROLS.search(kept if text.isascii() else data.rstrip(_END_OF_DOS))
-        and (wide := _wide_text(data)) is not None
-    ):
+    has_controls = _CONTROLS.search(kept if text.isascii() else data.rstrip(_END_OF_DOS)) is not None
+    if (has_controls or _has_kana(data)) and (wide := _wide_text(data)) is not None:
         return wide
     if text.isascii():
         return _require_text(text)
-    encoding, confidence = _guess_encoding(kept)
+    encoding, confidence = guess_encoding(kept)
     if _was_utf8(text, damaged) and confidence < _LEAST_CERTAIN:
         return _require_text(_mend_lines(kept, text), may_be_damaged=True)
     return _require_text(kept.decode(encoding, "replace"))
@@ -131,7 +120,7 @@ def _mend_lines(data: bytes, text: str) -> str:
     older = {number for number, line in enumerate(lines) if _is_older(line, is_last=number == len(lines) - 1)}
     if not older:
         return text
-    encoding, _ = _guess_encoding(b"\n".join(lines[number] for number in sorted(older)))
+    encoding, _ = guess_encoding(b"\n".join(lines[number] for number in sorted(older)))
     return "\n".join(
         line.decode(encoding if number in older else "utf-8", "replace") for number, line in enumerate(lines)
     )
@@ -154,7 +143,8 @@ def _wide_encoding(data: bytes) -> str:
     costs = {"utf-16-le": zeros[0] + zeros[2], "utf-16-be": zeros[1] + zeros[3]}
     if sum(zeros) <= len(data) // 4:
         sample = data[:_SAMPLED_BYTES]
-        return min(costs, key=lambda order: (_count_scripts(sample.decode(order, "replace")), costs[order]))
+        kana = {"utf-16-le": -data[1::2].count(b"0"), "utf-16-be": -data[::2].count(b"0")}
+        return min(costs, key=lambda one: (_count_scripts(sample.decode(one, "replace")), costs[one], kana[one]))
     return min(costs, key=lambda order: costs[order])
 
 
@@ -162,6 +152,12 @@ def _count_scripts(text: str) -> int:
     """Of how many scripts the letters and signs are; what is no character at all counts as a script of its own."""
     kinds = {character: category(character)[0] for character in {*text} if character not in "\n\r\t\f\v"}
     return len({name(one, one).split(" ", 1)[0] for one, kind in kinds.items() if kind in "LMSC"})
+
+
+def _has_kana(data: bytes) -> bool:
+    """Whether half of the characters of UTF-16 would be of U+3000: the letters of Japanese, which need no controls."""
+    halves = (data[place::2].count(b"0") for place in (0, 1))
+    return not data.isascii() and max(halves) * 4 >= len(data)
 
 
 def _wide_text(data: bytes) -> str | None:
@@ -179,44 +175,6 @@ def _wide_text(data: bytes) -> str | None:
     if data.isascii():
         return text if sum(c < _FIRST_SIGN for c in text) > len(text) * _MOST else None
     return text if len(_READABLE.findall(data)) < len(data) * _MOST else None
-
-
-def _guess_encoding(data: bytes) -> tuple[str, float]:
-    """The encoding that bytes look like, and how certain that is."""
-    import chardet
-
-    eras, sample = chardet.EncodingEra, data[:_GUESSED_BYTES]
-    guess = chardet.detect(sample, encoding_era=eras.MODERN_WEB)
-    older = chardet.detect(sample, encoding_era=eras.MODERN_WEB | eras.LEGACY_ISO | eras.DOS)
-    if (
-        len(data) >= _LEAST_OLD
-        and older["confidence"] > guess["confidence"]
-        and older["encoding"] not in (None, *_LATIN)
-        and _is_likely(sample.decode(older["encoding"], "replace"))
-    ):
-        guess = older
-    if guess["encoding"] is not None and guess["confidence"] >= _LEAST_CONFIDENCE:
-        return guess["encoding"], guess["confidence"]
-    if _SIGN_IN_WORD.search(sample.decode("cp1252", "replace")):  # as no Western text has them
-        for encoding, confidence in ((one["encoding"], one["confidence"]) for one in (guess, older)):
-            if encoding is not None and _has_words(sample.decode(encoding, "replace")):
-                return encoding, confidence
-    return "cp1252", guess["confidence"]
-
-
-def _has_words(text: str) -> bool:
-    """Whether a text in one of the older encodings has nothing but letters in its words."""
-    return "\ufffd" not in text and _is_likely(text) and not _SIGN_IN_WORD.search(text)
-
-
-def _is_likely(text: str) -> bool:
-    """Whether a text in one of the older encodings has no controls, and its other letters are more than the Latin ones.
-
-    Quotation marks and signs of a Western text are letters of Greek, Hebrew or Cyrillic in others, but few.
-    """
-    letters = list(filter(str.isalpha, text))
-    others = sum(letter > _LAST_LATIN for letter in letters)
-    return _NO_OLD_TEXT.search(text) is None and (others == 0 or others > len(letters) - others)
 
 
 def show_escapes(text: str) -> str:

@@ -203,6 +203,25 @@ def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text
         ("cp866", "Закройте впускной клапан перед ремонтом."),
         ("cp850", "Der Fluß führt Hochwasser, die Brücke über die Mühle ist gesperrt."),
         ("iso2022_jp", "安全規則 is read"),
+        ("iso2022_jp_ext", "ﾎﾟﾝﾌﾟ is read"),
+        ("iso2022_kr", "안전 규칙 is read"),
+        ("cp1252", "La qualità è più alta e la velocità è già sufficiente."),
+        ("cp1252", "Ça y est, le garçon a déjà mangé l'œuf à la coque."),
+        ("cp1252", "Où étiez-vous hier soir ? J'ai reçu votre lettre."),
+        ("cp1252", "He paid €5 for it, £3 for that."),
+        ("cp1252", "Keep it below 25 °C ± 2 °C, 1 µm × 3"),
+        ("cp850", "Según el médico, la operación salió bien."),
+        ("cp850", "Luk ventilen før vedligeholdelse, og kontrollér oliestanden."),
+        ("mac_roman", "Le café est fermé à Noël, l'été prochain aussi."),
+        ("mac_roman", "Die Größe der Tür beträgt zwei Meter."),
+        ("mac_roman", "Feche a válvula antes da manutenção das máquinas."),
+        ("mac_cyrillic", "Закройте клапан перед обслуживанием насоса."),
+        ("iso8859-2", "Příliš žluťoučký kůň úpěl ďábelské ódy."),
+        ("iso8859-5", "В понедельник магазин не работает."),
+        ("cp862", "סגור את השסתום לפני תחזוקה."),
+        ("iso8859-6", "أغلق الصمام قبل الصيانة وتحقق من مستوى الزيت."),
+        ("cp1251", "int count = 5; // количество элементов"),
+        ("cp932", "int count = 5; // 個数を数える"),
     ],
 )
 def test_texts_of_older_encodings_are_guessed(encoding: str, text: str) -> None:
@@ -215,6 +234,7 @@ def test_texts_of_older_encodings_are_guessed(encoding: str, text: str) -> None:
     [
         *("打开阀门之前，一定要关闭电源。", "一个人一台机器", "退出程序", "毎朝水を飲む。", "Закройте", "पढ़ें सुरक्षा"),
         *("أغلق", "Κλείστε", "안전 규칙", "กฎความ", "Rules: 一"),
+        *("ポンプ", "ひらがなだけのぶん", "ポンプを交換する", "ポンプ\nバルブ"),
     ],
 )
 def test_wide_letters_are_told_from_their_bytes_turned_round(order: str, text: str) -> None:
