@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langchain_mistral_agents._answer_chunk import merge_chunks
 from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._local_tools import PausedError
+from langchain_mistral_agents._traces import TurnCatcher
 from mistral_agents._border.control import Questions
 
 Shown = TypeVar("Shown", bound=AIMessage)
@@ -35,6 +36,7 @@ class Rounds:
         done: What functions of that answer gave before another paused the call.
         conversation_id: The conversation of the last answer.
         questions: What functions asked people.
+        catcher: Takes the turns of all answers.
     """
 
     place: Place | None
@@ -45,6 +47,7 @@ class Rounds:
     done: dict[str, ToolMessage] = field(default_factory=dict)
     conversation_id: str | None = None
     questions: Questions = field(default_factory=Questions)
+    catcher: TurnCatcher = field(default_factory=TurnCatcher)
 
     @contextmanager
     def pausing(self) -> Iterator[AIMessage]:

@@ -14,38 +14,13 @@ from langchain_core.callbacks import (
 )
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
-from pydantic import PrivateAttr
-from typing_extensions import override
 
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import ToolExecution
 from mistral_agents.turn import Turn
-
-
-class TurnGeneration(ChatGeneration):
-    """An answer that still knows its turn; the turn is not serialised."""
-
-    _turn: Turn | None = PrivateAttr(default=None)
-
-    @classmethod
-    @override
-    def lc_id(cls) -> list[str]:
-        """Written and read again, as caches do, it is a plain generation."""
-        return ChatGeneration.lc_id()
-
-    def with_turn(self, turn: Turn) -> TurnGeneration:
-        """Set the turn."""
-        self._turn = turn
-        return self
-
-    @property
-    def turn(self) -> Turn | None:
-        """The turn."""
-        return self._turn
 
 
 def with_turn(message: AIMessage, turn: Turn | None) -> AIMessage:
@@ -59,24 +34,17 @@ def with_turn(message: AIMessage, turn: Turn | None) -> AIMessage:
 
 
 class TurnCatcher(BaseCallbackHandler):
-    """Takes the turns out of the chat model's runs."""
+    """Among the handlers of the chat model's runs, it is told their turns, of calls and of streams alike."""
 
     def __init__(self) -> None:
-        self._turns: list[Turn] = []
+        self.turns: list[Turn] = []
 
     @property
     def turn(self) -> Turn | None:
         """All turns as one; None before the first."""
         from mistral_agents._conversation.dialog import merge_turns
 
-        return merge_turns(self._turns) if self._turns else None
-
-    def on_llm_end(self, response: LLMResult, **_: object) -> None:
-        """Keep the turn of an answer."""
-        for generations in response.generations:
-            for generation in generations:
-                if isinstance(generation, TurnGeneration) and generation.turn is not None:
-                    self._turns.append(generation.turn)
+        return merge_turns(self.turns) if self.turns else None
 
     def beside(self, callbacks: BaseCallbackManager) -> BaseCallbackManager:
         """The callbacks and this one."""
@@ -141,8 +109,11 @@ class HostedRun:
         }
 
 
-def runs_of_turn(turn: Turn) -> list[HostedRun]:
-    """The runs of hosted tools in a turn."""
+def _tell_turn(turn: Turn, run_manager: BaseRunManager) -> list[HostedRun]:
+    """The runs of hosted tools in a turn, which is told to those that catch it."""
+    for handler in run_manager.handlers:
+        if isinstance(handler, TurnCatcher):
+            handler.turns.append(turn)
     return [_read_run(entry) for entry in turn.tool_executions]
 
 
@@ -153,10 +124,10 @@ def _read_run(entry: ToolExecution) -> HostedRun:
 
 
 def trace_runs(turn: Turn, run_manager: BaseRunManager | None) -> None:
-    """Show each run of a hosted tool of a turn as a tool run below a run; None where nobody looks on."""
+    """Show a turn, and each run of a hosted tool in it as a tool run below a run; None where nobody looks on."""
     if run_manager is None:
         return
-    for hosted in runs_of_turn(turn):
+    for hosted in _tell_turn(turn, run_manager):
         run = _make_child(run_manager, CallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             run.on_tool_error(RuntimeError(hosted.error))
@@ -168,7 +139,7 @@ async def atrace_runs(turn: Turn, run_manager: BaseRunManager | None) -> None:
     """As `trace_runs`, without blocking."""
     if run_manager is None:
         return
-    for hosted in runs_of_turn(turn):
+    for hosted in _tell_turn(turn, run_manager):
         run = await _make_child(run_manager, AsyncCallbackManager, hosted.times).on_tool_start(**hosted.start)
         if hosted.error is not None:
             await run.on_tool_error(RuntimeError(hosted.error))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_mistral_agents._chunks import AnswerChunks, as_chunk, generation_of
 from langchain_mistral_agents._errors import model_errors
@@ -20,7 +20,7 @@ from langchain_mistral_agents._events import ProtocolEvents, events_of_message
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._plan import Request, TurnPlan, read_fields
 from langchain_mistral_agents._tools import as_tool
-from langchain_mistral_agents._traces import TurnGeneration, atrace_runs, trace_runs
+from langchain_mistral_agents._traces import atrace_runs, trace_runs
 from mistral_agents._border.forms import (
     FORM_QUESTION,
     carrying,
@@ -120,7 +120,7 @@ async def agenerate(
 def _make_result(turn: Turn, request: Request) -> ChatResult:
     message = make_answer(turn, request.sent)
     facts = {"finish_reason": message.response_metadata.get("finish_reason")}
-    generation = TurnGeneration(message=message, generation_info=facts).with_turn(turn)
+    generation = ChatGeneration(message=message, generation_info=facts)
     told = {k: v for k, v in message.response_metadata.items() if k in ("model_name", "token_usage")}
     return ChatResult(generations=[generation], llm_output=told)
 

@@ -30,7 +30,7 @@ from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._serialization import Address, Headers
 from langchain_mistral_agents._settings import check_client
 from langchain_mistral_agents._tools import as_tool
-from langchain_mistral_agents._traces import TurnCatcher, with_turn
+from langchain_mistral_agents._traces import with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
 from mistral_agents import MistralAgents
@@ -256,10 +256,9 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
         kwargs: dict[str, Any],
     ) -> Steps[AIMessage]:
         messages, options, tools = yield from self._begin(given, config, kwargs)
-        catcher, model = TurnCatcher(), self._model
+        model, rounds = self._model, self._begin_rounds(messages, config)
         child = patch_config(config, callbacks=run_manager.get_child())
-        watched = patch_config(config, callbacks=catcher.beside(run_manager.get_child()))
-        rounds = self._begin_rounds(messages, config)
+        watched = patch_config(config, callbacks=rounds.catcher.beside(run_manager.get_child()))
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 asked = rounds.messages
@@ -268,11 +267,11 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
                 )
                 yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
-                return with_turn(rounds.show(rounds.answer), catcher.turn)
+                return with_turn(rounds.show(rounds.answer), rounds.catcher.turn)
             with rounds.pausing() as answer:
                 called = (answer, tools, child, rounds.done, rounds.questions)
                 rounds.go_on((yield Job(partial(run_tools, *called), partial(arun_tools, *called))))
-        raise self._make_exhausted_error(rounds, catcher)
+        raise self._make_exhausted_error(rounds)
 
     def stream(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]
@@ -334,7 +333,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
                 return
             with rounds.pausing() as answer:
                 rounds.go_on(run_tools(answer, tools, child, rounds.done, rounds.questions))
-        raise self._make_exhausted_error(rounds, TurnCatcher())
+        raise self._make_exhausted_error(rounds)
 
     async def _astream(
         self,
@@ -380,7 +379,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
                 return
             with rounds.pausing() as answer:
                 rounds.go_on(await arun_tools(answer, tools, child, rounds.done, rounds.questions))
-        raise self._make_exhausted_error(rounds, TurnCatcher())
+        raise self._make_exhausted_error(rounds)
 
     def batch(  # type: ignore[override]
         self,
@@ -469,11 +468,11 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
             store, place = self._store(), (thread_id, self._agent_key, conversation_id)
             yield Job(partial(store.set, *place), partial(store.aset, *place))
 
-    def _make_exhausted_error(self, rounds: Rounds, catcher: TurnCatcher) -> ToolBudgetExceededError:
+    def _make_exhausted_error(self, rounds: Rounds) -> ToolBudgetExceededError:
         return ToolBudgetExceededError(
             f"The agent asked for functions again after {self.max_rounds} rounds.",
             conversation_id=rounds.conversation_id,
-            turn=catcher.turn,
+            turn=rounds.catcher.turn,
             hint="Raise max_rounds, or go on yourself with the conversation's id: the last calls wait for results.",
         )
 

@@ -109,6 +109,26 @@ def test_the_agent_runnable_goes_on_after_its_pauses(way: str, world: World, que
     assert len(world.mind.requests) == 2
 
 
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_the_turn_of_a_call_that_was_paused_is_whole(way: str, world: World) -> None:
+    found: list[Any] = []
+    ask = ask_runnable(way, world, Till())
+
+    def note(messages: Any, config: Any) -> Any:
+        found.append(ask(messages, config))
+        return found[-1]
+
+    async def anote(messages: Any, config: Any) -> Any:
+        found.append(await ask(messages, config))
+        return found[-1]
+
+    go = graph(way, note if way == "invoke" else anote)
+    world.mind.script(say("I ask first.", calls=[call("pay", {"amount": 5})]), say("Paid."))
+    go({"messages": "Pay 5."})
+    go(Command(resume="yes"))
+    assert [message.text for message in found[0].turn.messages] == ["I ask first.", "Paid."]
+
+
 @each_call
 @pytest.mark.parametrize("before", [[], ["Hello."]], ids=["first turn", "later turn"])
 def test_another_process_resumes(way: str, world: World, before: list[str]) -> None:

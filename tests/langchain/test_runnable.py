@@ -17,8 +17,10 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, message_chunk_to_message
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import InjectedToolArg, InjectedToolCallId, tool
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolRuntime
 from langgraph.types import Command
 
@@ -283,6 +285,28 @@ async def test_the_turn_is_that_of_the_whole_call(service: MistralAgents, script
     assert answer.text == "It is 3."
     assert [message.text for message in answer.turn.messages] == ["Let me ask.", "It is 3."]
     assert answer.turn.usage.completion_tokens == 2 * answer.usage_metadata["output_tokens"]
+
+
+@pytest.mark.parametrize("mode", ["values", "messages"])
+@pytest.mark.parametrize("way", ["call", "async call"])
+async def test_the_turn_is_at_hand_where_a_graph_streams(
+    agent: MistralAgentRunnable, scripted: ScriptedModel, mode: Any, way: str
+) -> None:
+    found: list[Any] = []
+
+    def ask(state: MessagesState, config: RunnableConfig) -> Any:
+        found.append(agent.invoke(state["messages"], config))
+
+    async def aask(state: MessagesState, config: RunnableConfig) -> Any:
+        found.append(await agent.ainvoke(state["messages"], config))
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", ask if way == "call" else aask)
+    graph.add_edge(START, "ask")
+    scripted.script(say("Let me add.", calls=[call("add", {"a": 1, "b": 2})]), say("It is 3."))
+    async for _ in graph.compile().astream({"messages": "1 + 2?"}, stream_mode=mode):
+        pass
+    assert [message.text for message in found[0].turn.messages] == ["Let me add.", "It is 3."]
 
 
 def test_the_turn_does_not_disturb_checkpoints_and_comparisons(
