@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from mistral_agents._json import JsonDict
 from mistral_agents.cli.exits import ERROR, INTERRUPTED, OK, exit_code
 from mistral_agents.client import MistralAgents
 from mistral_agents.errors import AuthenticationError, ConfigurationError, ConnectionFailedError, MistralAgentsError
 from mistral_agents.verify.plan import DEFAULT_COSTS, DOES_NOT_HOLD, Finding, parse_costs
 from mistral_agents.verify.probes import PROBES
-from mistral_agents.verify.reporting import as_json, read_state, state_path, write_reports
+from mistral_agents.verify.reporting import read_state, state_path, write_reports
 from mistral_agents.verify.running import Report, recheck, verify
 from mistral_agents.verify.workbench import Workbench
 
@@ -71,15 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {found.verdict}", file=notes, flush=True)
 
     try:
-        report = _run_probes(options, tell)
+        report, data = _run_probes(options, tell)
     except MistralAgentsError as error:
         print(str(error), file=sys.stderr)
         return exit_code(error)
-    except KeyboardInterrupt:  # before the first probe, or while an earlier run is settled, which stays to be settled
+    except KeyboardInterrupt:  # before the first probe
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     if options.json:
-        print(json.dumps(as_json(report, PROBES, _secrets()), indent=2))
+        print(json.dumps(data, indent=2))
     verdicts = [found.verdict for found in report.findings.values()]
     counts = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts))
     print(counts or "nothing was tried", file=notes)
@@ -105,7 +106,7 @@ def _secrets() -> list[str]:
     return [os.environ.get("MISTRAL_API_KEY", "")]
 
 
-def _run_probes(options: argparse.Namespace, tell: Callable[[str, Finding], None]) -> Report:
+def _run_probes(options: argparse.Namespace, tell: Callable[[str, Finding], None]) -> tuple[Report, JsonDict]:
     most = parse_costs(options.max_cost)
     late = read_state(options.out, options.recheck) if options.recheck else {}
     _make_folder(options.out)
@@ -118,10 +119,10 @@ def _run_probes(options: argparse.Namespace, tell: Callable[[str, Finding], None
             report = recheck(bench, PROBES, late)
         else:
             report = verify(bench, PROBES, max_cost=most, only=options.only, tell=tell)
-        write_reports(options.out, report, PROBES, _secrets())
+        data = write_reports(options.out, report, PROBES, _secrets())
     if options.recheck and not report.late:
         state_path(options.out, options.recheck).unlink()
-    return report
+    return report, data
 
 
 def _make_folder(path: Path) -> None:

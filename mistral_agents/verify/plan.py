@@ -73,8 +73,20 @@ def skip(reason: str) -> Finding:
     return Finding(NOT_TRIED, reason)
 
 
+_NO_REFUSALS = frozenset({401, 403, 408, 429})
+"""Statuses that speak of the account, or of the moment, and not of what was asked."""
+
+
 def tell_refusal(error: MistralAgentsError) -> str:
-    """How an error that a probe expected is told among its findings."""
+    """How it is told among a probe's findings that the service refused what was asked.
+
+    Raises:
+        MistralAgentsError: The error itself, where it is no refusal: a service that is out of order, busy or not to be
+            reached says nothing of a statement.
+    """
+    status = error.status_code
+    if status is None or not 400 <= status < 500 or status in _NO_REFUSALS:
+        raise error
     return f"refused: {type(error).__name__} ({error.status_code})"
 
 

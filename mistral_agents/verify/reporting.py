@@ -63,7 +63,8 @@ def as_markdown(data: JsonDict) -> str:
     """The report for people."""
     lines = [f"# Verified: run {data['run']}", "", f"mistral-agents {data['version']}.", ""]
     if data["stopped"]:
-        lines += ["The run was broken off; what it had made was deleted.", ""]
+        rest = ", but for what is named below" if data["left"] else ""
+        lines += [f"The run was broken off; what it had made was deleted{rest}.", ""]
     lines += ["| probe | verdict | statement | seen |", "|---|---|---|---|"]
     for row in data["probes"]:
         later = "; settled by `--recheck`" if row["settled_later"] else ""
@@ -75,16 +76,38 @@ def as_markdown(data: JsonDict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_reports(folder: Path, report: Report, probes: Sequence[Probe], secrets: Sequence[str] = ()) -> None:
-    """Write `verify-report.md` and `.json`; what `--recheck` needs goes into a file for the owner's eyes only."""
+def write_reports(folder: Path, report: Report, probes: Sequence[Probe], secrets: Sequence[str] = ()) -> JsonDict:
+    """Write `verify-report.md` and `.json`; what `--recheck` needs goes into a file for the owner's eyes only.
+
+    Returns:
+        What the report says. Where one of the same run stands there, as for `--recheck`, its other findings stay.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    data = as_json(report, probes, secrets)
+    data = _join_reports(_read_report(folder), as_json(report, probes, secrets))
     (folder / "verify-report.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     (folder / "verify-report.md").write_text(as_markdown(data), encoding="utf-8")
     if report.late:
         place = state_path(folder, report.run_id)
         with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(report.late, file)
+    return data
+
+
+def _read_report(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "verify-report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _join_reports(earlier: Any, later: JsonDict) -> JsonDict:
+    """The report of a run with what was settled later; the later one alone, where the earlier is of another run."""
+    if not isinstance(earlier, dict) or earlier.get("run") != later["run"] or earlier.keys() != later.keys():
+        return later
+    settled = {row["name"]: row for row in later["probes"]}
+    rows = [settled.pop(row["name"], row) for row in earlier["probes"]]
+    left = [*earlier["left"], *later["left"]]
+    return {**earlier, "version": later["version"], "probes": [*rows, *settled.values()], "left": left}
 
 
 def state_path(folder: Path, run_id: str) -> Path:

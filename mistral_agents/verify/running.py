@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError, MistralAgentsError, RateLimitedError
@@ -73,9 +74,13 @@ def verify(
     except KeyboardInterrupt:
         report.stopped = True
     finally:
-        bench.clean_up()
-        report.left = bench.left
+        _clean_up(bench, report)
     return report
+
+
+def _clean_up(bench: Workbench, report: Report) -> None:
+    report.stopped = not bench.clean_up() or report.stopped
+    report.left = bench.left
 
 
 def _try(bench: Workbench, probe: Probe, spent: dict[str, int], most: Mapping[str, int]) -> Finding:
@@ -106,13 +111,20 @@ def _look(look: Callable[[], Finding]) -> Finding:
 def recheck(bench: Workbench, probes: Sequence[Probe], late: Mapping[str, JsonDict]) -> Report:
     """Look again at what an earlier run began; what is settled is deleted, what could not be looked at waits on."""
     report = Report(bench.run_id)
+    waiting = [probe for probe in probes if probe.settle is not None and probe.name in late]
     try:
-        for probe in probes:
-            if probe.settle is not None and probe.name in late:
-                found = _look(partial(probe.settle, bench, late[probe.name]))
-                waits = found.verdict == NOT_TRIED and found.late is None
-                report.findings[probe.name] = replace(found, late=late[probe.name]) if waits else found
+        for probe in waiting:
+            report.findings[probe.name] = _settle(bench, probe, late[probe.name])
+    except KeyboardInterrupt:
+        report.stopped = True
+        for probe in waiting:
+            report.findings.setdefault(probe.name, replace(skip("the run was broken off"), late=late[probe.name]))
     finally:
-        bench.clean_up()
-        report.left = bench.left
+        _clean_up(bench, report)
     return report
+
+
+def _settle(bench: Workbench, probe: Probe, late: JsonDict) -> Finding:
+    settle: Any = probe.settle
+    found = _look(partial(settle, bench, late))
+    return replace(found, late=late) if found.verdict == NOT_TRIED and found.late is None else found

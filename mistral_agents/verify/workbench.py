@@ -6,7 +6,8 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from mistral_agents.errors import MistralAgentsError, NotFoundError
 from mistral_agents.turn import Turn
 
 if TYPE_CHECKING:
+    from mistral_agents._http.stream import TurnStream
     from mistral_agents._http.transport import Transport
     from mistral_agents.client import MistralAgents
 
@@ -75,9 +77,25 @@ class Workbench:
         """A stored conversation with the run's metadata, deleted at the end."""
         self.wait()
         target = {} if "agent_id" in options else {"model": self.model}
-        turn = self.client.conversations.start(inputs, **{"metadata": self.metadata, **target, **options})
+        try:
+            turn = self.client.conversations.start(inputs, **{"metadata": self.metadata, **target, **options})
+        except MistralAgentsError as error:  # the conversation of a turn that failed is there all the same
+            self.keep_conversation(error.conversation_id)
+            raise
         self.keep_conversation(turn.conversation_id)
         return turn
+
+    @contextmanager
+    def stream(self, inputs: Inputs, **options: Any) -> Iterator[TurnStream]:
+        """As `start`, event by event; the conversation is deleted at the end however the stream ends."""
+        self.wait()
+        target = {} if "agent_id" in options else {"model": self.model}
+        stream = self.client.conversations.start_stream(inputs, **{"metadata": self.metadata, **target, **options})
+        try:
+            with stream:
+                yield stream
+        finally:
+            self.keep_conversation(stream.turn.conversation_id)
 
     def start_unchecked(self, inputs: str, tools: list[JsonDict]) -> Turn:
         """A turn with tools that the client itself would refuse."""
@@ -135,10 +153,14 @@ class Workbench:
         """Leave what was noted last standing, for `recheck`."""
         self._made.pop()
 
-    def clean_up(self) -> None:
-        """Delete what was made, the youngest first; what can't be deleted is counted in `left`."""
+    def clean_up(self) -> bool:
+        """Delete what was made, the youngest first; what can't be deleted is counted in `left`.
+
+        Returns:
+            Whether it came to its end; False after Ctrl-C, which leaves the rest standing, so that a report is written.
+        """
         while self._made:
-            what, delete = self._made.pop()
+            what, delete = self._made[-1]
             try:
                 self.wait()
                 delete()
@@ -146,6 +168,11 @@ class Workbench:
                 _log.debug("%s was gone already", what)
             except MistralAgentsError as error:
                 self.left.append(f"{what}: {type(error).__name__}")
+            except KeyboardInterrupt:
+                self.left += [f"{one}: broken off" for one, _ in reversed(self._made)]
+                return False
+            self._made.pop()
+        return True
 
 
 def belongs_to_run(row: JsonDict, run_id: str) -> bool:

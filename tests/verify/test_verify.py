@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,90 @@ def test_a_broken_run_says_so() -> None:
     data = as_json(verify(Workbench(MistralAgents(api_key="k"), model="m"), [probe], max_cost={}), [probe])
     assert "broken off" not in as_markdown(data)
     assert "broken off" in as_markdown({**data, "stopped": True, "left": ["an agent: NotFoundError"]})
+
+
+class Broken:
+    """An application that answers some requests with nothing but a failure."""
+
+    def __init__(self, app: Any, status: int, body: bytes, *, only: str = "") -> None:
+        self.app = app
+        self.status = status
+        self.body = body
+        self.only = only
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].endswith(self.only):
+            await self.app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b'{"object": "error", "message": "no"}'), (429, b""), (403, b""), (200, b"<html>"), (200, b"[]")],
+)
+def test_a_service_that_is_out_of_order_settles_nothing(
+    served: Served, account: MistralAgents, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    """Every error was taken for a refusal: seven statements did not hold, and some did, on a service that was down."""
+    monkeypatch.setattr("mistral_agents.verify.running.time.sleep", lambda _: None)
+    served.app.app = Broken(served.app.app, status, body)
+    report = run(account)
+    told = {name: found.seen for name, found in report.findings.items() if found.verdict != NOT_TRIED}
+    assert told == {}
+
+
+def test_an_outage_while_a_run_is_settled_neither_settles_nor_deletes(served: Served, account: MistralAgents) -> None:
+    """What was asked for again later was deleted, and the next look said that the service had not kept it."""
+    report = run(account, only=["retention", "late-confirmation"])
+    whole = served.app.app
+    served.app.app = Broken(whole, 503, b"busy", only="/history")
+    again = recheck(bench_of(account, run_id=report.run_id), PROBES, report.late)
+    assert again.findings["retention"].verdict == NOT_TRIED
+    assert again.findings["late-confirmation"].verdict == HOLDS
+    served.app.app = whole
+    last = recheck(bench_of(account, run_id=report.run_id), PROBES, again.late)
+    assert {name: found.verdict for name, found in last.findings.items()} == {"retention": HOLDS}
+    assert rest(account) == []
+
+
+def test_a_settlement_that_is_broken_off_keeps_what_waits(account: MistralAgents) -> None:
+    report = run(account, only=["retention", "late-confirmation"])
+    probes = [replace(probe, settle=_interrupt) if probe.name == "late-confirmation" else probe for probe in PROBES]
+    again = recheck(bench_of(account, run_id=report.run_id), probes, report.late)
+    assert again.stopped
+    assert again.late == {"late-confirmation": report.late["late-confirmation"]}
+
+
+def test_ctrl_c_while_what_was_made_is_deleted_leaves_the_report(
+    account: MistralAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account.conversations, "delete", _interrupt)
+    report = run(account, only=["restart-from-user"])
+    assert report.stopped
+    assert report.findings["restart-from-user"].verdict == HOLDS
+    assert report.left == ["a conversation: broken off"] * 2
+    assert "but for what is named below" in as_markdown(as_json(report, PROBES))
+
+
+def test_the_conversation_of_a_stream_that_fails_is_deleted(account: MistralAgents) -> None:
+    def break_off(bench: Workbench) -> Finding:
+        with bench.stream("Say seven.") as stream:
+            next(stream)
+            raise ValueError("broken")
+
+    verify(bench_of(account), [Probe("broken", "", "", "", break_off)], max_cost={})
+    assert rest(account) == []
+
+
+def test_what_is_settled_later_goes_into_the_report_of_its_run(account: MistralAgents, tmp_path: Path) -> None:
+    """The report that was paid for was written over by the three rows that were settled."""
+    report = run(account, only=["models", "retention"])
+    write_reports(tmp_path, report, PROBES)
+    again = recheck(bench_of(account, run_id=report.run_id), PROBES, report.late)
+    data = write_reports(tmp_path, again, PROBES)
+    assert {row["name"]: row["verdict"] for row in data["probes"]} == {"models": HOLDS, "retention": HOLDS}
+    assert data == json.loads((tmp_path / "verify-report.json").read_text())
+    other = run(account, only=["unknown-model"])
+    assert [row["name"] for row in write_reports(tmp_path, other, PROBES)["probes"]] == ["unknown-model"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from mistral_agents.errors import MistralAgentsError, UnknownModelError
-from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.errors import ContextWindowExceededError, MistralAgentsError, UnknownModelError
+from mistral_agents.verify.plan import Finding, Probe, judge, skip, tell_refusal
 from mistral_agents.verify.workbench import Workbench, belongs_to_run
 
 _ROWS = 100
@@ -17,9 +17,11 @@ def _models(bench: Workbench) -> Finding:
     listed = bench.client.models.list()
     chats = [one for one in listed if one.can("completion_chat")]
     told = [one for one in chats if one.facts is not None]
+    if not chats:
+        return skip("no chat model is listed")
     ends = sum(one.retires_at is not None for one in listed)
     seen = f"{len(told)} of {len(chats)} chat models tell their context; {ends} have an end"
-    return judge(bool(chats) and len(told) == len(chats), seen, listed=len(listed), chats=len(chats), ends=ends)
+    return judge(len(told) == len(chats), seen, listed=len(listed), chats=len(chats), ends=ends)
 
 
 def _unknown_model(bench: Workbench) -> Finding:
@@ -28,7 +30,7 @@ def _unknown_model(bench: Workbench) -> Finding:
     except UnknownModelError as error:
         return judge(True, f"refused with {error.status_code}, code {error.code}")
     except MistralAgentsError as error:
-        return judge(False, f"refused as {type(error).__name__} ({error.status_code})")
+        return judge(False, tell_refusal(error))
     return judge(False, "a turn was made")
 
 
@@ -73,7 +75,7 @@ def _deleted_agent(bench: Workbench) -> Finding:
     try:
         bench.append(turn, "And now eight.")
     except MistralAgentsError as error:
-        return judge(True, f"the next turn is refused: {type(error).__name__} ({error.status_code})")
+        return judge(True, f"the next turn is {tell_refusal(error)}")
     return judge(False, "the conversation went on")
 
 
@@ -84,8 +86,7 @@ def _long_input(bench: Workbench) -> Finding:
     try:
         bench.start("seven " * (facts.context + 1000), store=False, completion_args={"max_tokens": 1})
     except MistralAgentsError as error:
-        kind = type(error).__name__
-        return judge(kind == "ContextWindowExceededError", f"refused as {kind} ({error.status_code})")
+        return judge(isinstance(error, ContextWindowExceededError), tell_refusal(error))
     return judge(False, "a turn was made")
 
 

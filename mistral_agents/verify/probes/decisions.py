@@ -54,13 +54,14 @@ def _late(bench: Workbench) -> Finding:
 
 
 def _late_settled(bench: Workbench, late: JsonDict) -> Finding:
-    bench.keep_conversation(late["conversation_id"])
     decision = [{"tool_call_id": late["tool_call_id"], "confirmation": "deny"}]
     try:
         bench.client.conversations.append(late["conversation_id"], tool_confirmations=decision)
+        found = judge(True, "the decision was taken")
     except MistralAgentsError as error:
-        return judge(False, tell_refusal(error))
-    return judge(True, "the decision was taken")
+        found = judge(False, tell_refusal(error))
+    bench.keep_conversation(late["conversation_id"])
+    return found
 
 
 def _unknown_call(bench: Workbench) -> Finding:
@@ -121,13 +122,9 @@ def _handoff(bench: Workbench) -> Finding:
 
 def _handoff_streamed(bench: Workbench) -> Finding:
     first, second = _pair(bench)
-    bench.wait()
-    stream = bench.client.conversations.start_stream(
-        f"{_COLOUR} Search the web for it.", agent_id=first, handoff_execution="server", metadata=bench.metadata
-    )
-    with stream:
+    asked = f"{_COLOUR} Search the web for it."
+    with bench.stream(asked, agent_id=first, handoff_execution="server") as stream:
         kinds = [str(event.get("type")) for event in stream]
-    bench.keep_conversation(stream.turn.conversation_id)
     found = _handed(stream.turn, second)
     if found.verdict == "could not be tried":
         return found
@@ -155,7 +152,7 @@ def _agent_not_kept(bench: Workbench) -> Finding:
     try:
         bench.client.conversations.get(str(turn.conversation_id))
     except MistralAgentsError as error:
-        return judge(error.status_code == 404, f"taken, and not kept ({error.status_code})")
+        return judge(True, f"taken, and not kept; {tell_refusal(error)}")
     return judge(False, "taken, and kept all the same")
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import MistralAgentsError
 from mistral_agents.tools import DocumentLibrary
-from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.verify.plan import Finding, Probe, judge, skip, tell_refusal
 from mistral_agents.verify.workbench import Workbench
 
 _TEXT = "The lighthouse of Kermor is seven metres tall."
@@ -38,7 +38,7 @@ def _filled(bench: Workbench) -> tuple[str, dict[str, str]]:
         try:
             ids[name] = bench.client.libraries.upload(library, (name, data))["id"]
         except MistralAgentsError as error:
-            told[name] = f"refused ({error.status_code})"
+            told[name] = tell_refusal(error)
     outcomes = bench.client.libraries.wait_until_ready(library, list(ids.values()), timeout=300)
     told.update(zip(ids, (outcome.state for outcome in outcomes), strict=True))
     return library, told
@@ -53,8 +53,10 @@ def _formats(bench: Workbench) -> Finding:
 def _document_pages(bench: Workbench) -> Finding:
     library, told = bench.share("filled", lambda: _filled(bench))
     bench.wait()
-    found = list(bench.client.libraries.documents(library, page_size=1))
     wanted = sum(not state.startswith("refused") for state in told.values())
+    if wanted < 2:
+        return skip(f"the library took {wanted} documents, which is no list with pages")
+    found = list(bench.client.libraries.documents(library, page_size=1))
     return judge(len(found) == wanted, f"{len(found)} of {wanted} documents by pages of one")
 
 
@@ -77,7 +79,7 @@ def _attribute_filter(bench: Workbench) -> Finding:
     try:
         rows = bench.read_documents(library, {"run": bench.run_id})
     except MistralAgentsError as error:
-        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+        return judge(False, tell_refusal(error))
     return judge(
         [row.get("id") for row in rows] == [ready[0]["id"]], f"{len(rows)} of {len(ready)} documents, 1 wanted"
     )
@@ -87,7 +89,9 @@ def _unknown_library(bench: Workbench) -> Finding:
     try:
         turn = bench.start("Search the library for seven.", tools=[DocumentLibrary([str(uuid4())])])
     except MistralAgentsError as error:
-        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+        return judge(False, tell_refusal(error))
+    if not turn.tool_executions:
+        return skip("the model searched nothing")
     hits = sum(len(search.hits) for search in turn.searches)
     failed = sum(run.error is not None for run in turn.tool_executions)
     return judge(hits == 0, f"{len(turn.tool_executions)} runs, {failed} of them failed, {hits} hits")
@@ -128,6 +132,8 @@ def _search_index(bench: Workbench) -> Finding:
 def _library_search(bench: Workbench) -> Finding:
     library, _ = bench.share("filled", lambda: _filled(bench))
     turn = bench.start("How tall is the lighthouse of Kermor? Search the library.", tools=[DocumentLibrary([library])])
+    if not turn.tool_executions:
+        return skip("the model searched nothing")
     hits = sum(len(search.hits) for search in turn.searches)
     return judge(hits > 0, f"{len(turn.tool_executions)} runs, {hits} hits straight after the upload", hits=hits)
 

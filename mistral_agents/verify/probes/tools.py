@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mistral_agents._json import JsonDict
-from mistral_agents.errors import InvalidRequestError, MistralAgentsError
+from mistral_agents.errors import MistralAgentsError
 from mistral_agents.tools import CodeInterpreter, ImageGeneration, WebSearch
 from mistral_agents.turn import Turn
-from mistral_agents.verify.plan import Finding, Probe, judge, skip
+from mistral_agents.verify.plan import Finding, Probe, judge, skip, tell_refusal
 from mistral_agents.verify.workbench import Workbench
 
 _CODE = """Run this Python code and show me its output:
@@ -40,13 +40,8 @@ def _code(bench: Workbench) -> Finding:
 
 
 def _image(bench: Workbench) -> Finding:
-    stream = bench.client.conversations.start_stream(
-        "Generate an image of a red circle.", model=bench.model, tools=[ImageGeneration()], metadata=bench.metadata
-    )
-    bench.wait()
-    with stream:
+    with bench.stream("Generate an image of a red circle.", tools=[ImageGeneration()]) as stream:
         turn = stream.read()
-    bench.keep_conversation(turn.conversation_id)
     if not turn.files:
         return skip("the model made no image")
     bench.wait()
@@ -69,7 +64,7 @@ def _restart_from_run(bench: Workbench) -> Finding:
     try:
         branch = bench.restart(turn, entry, "In one word?")
     except MistralAgentsError as error:
-        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+        return judge(False, tell_refusal(error))
     return judge(branch.conversation_id != turn.conversation_id, "a branch with an id of its own was made")
 
 
@@ -102,8 +97,8 @@ def _refuses(bench: Workbench, tool: JsonDict) -> Finding:
     bench.wait()
     try:
         turn = bench.start_unchecked("Say seven.", [tool])
-    except InvalidRequestError as error:
-        return judge(True, f"refused with {error.status_code}")
+    except MistralAgentsError as error:
+        return judge(True, tell_refusal(error))
     bench.keep_conversation(turn.conversation_id)
     return judge(False, "a turn was made")
 
@@ -146,6 +141,8 @@ def _connector_pages(bench: Workbench) -> Finding:
         return skip("no --connector was given")
     bench.wait()
     whole = bench.client.connectors.tools(bench.connector)
+    if len(whole) < 2:
+        return skip(f"the connector shows {len(whole)} tools, which is no list with pages")
     bench.wait()
     single = bench.client.connectors.tools(bench.connector, page_size=1)
     seen = f"{len(whole)} tools in one page, {len(single)} by pages of one"
@@ -158,7 +155,7 @@ def _format_with_tools(bench: Workbench) -> Finding:
     try:
         turn = bench.start("Give the number 7.", tools=[CodeInterpreter()], completion_args={"response_format": wanted})
     except MistralAgentsError as error:
-        return judge(False, f"refused: {type(error).__name__} ({error.status_code})")
+        return judge(False, tell_refusal(error))
     return judge(turn.text.strip().startswith("{"), "the answer is JSON" if "{" in turn.text else "the answer is text")
 
 

@@ -96,22 +96,17 @@ def _probe_replay(bench: Workbench) -> Finding:
 
 
 def _left_early(bench: Workbench) -> Finding:
-    stream = bench.client.conversations.start_stream(
-        "Write the numbers from one to fifty as words.", model=bench.model, metadata=bench.metadata
-    )
-    bench.wait()
-    with stream:
+    with bench.stream("Write the numbers from one to fifty as words.") as stream:
         for _ in stream:
             break
     turn = stream.turn
-    bench.keep_conversation(turn.conversation_id)
     if turn.conversation_id is None:
         return skip("the stream told no conversation before it was left")
     bench.wait()
     try:
         history = bench.client.conversations.get_history(turn.conversation_id)
     except MistralAgentsError as error:
-        return judge(True, f"the conversation is not there: {type(error).__name__}")
+        return judge(True, f"the conversation is not there; {tell_refusal(error)}")
     answered = any(entry.type == "message.output" for entry in history.entries)
     return judge(not answered, f"{len(history.entries)} entries, {'an' if answered else 'no'} answer among them")
 
@@ -189,11 +184,11 @@ def _retention(bench: Workbench) -> Finding:
 
 
 def _retention_later(bench: Workbench, late: JsonDict) -> Finding:
-    bench.keep_conversation(late["conversation_id"])
     try:
         history = bench.client.conversations.get_history(late["conversation_id"])
     except MistralAgentsError as error:
-        return judge(False, f"it is gone: {type(error).__name__}")
+        return judge(False, f"it is gone; {tell_refusal(error)}")
+    bench.keep_conversation(late["conversation_id"])
     return judge(bool(history.entries), f"{len(history.entries)} entries are there")
 
 
