@@ -1,4 +1,4 @@
-"""Documents to pages of text: TXT, MD, PDF, DOCX, HTML, mails and saved pages, and CSV and JSON as they are."""
+"""Documents to pages of text: TXT, MD, PDF, DOCX, HTML, mails, mailboxes, saved pages, and CSV and JSON as they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
 from mistral_agents_server.readers.docx import read_docx
 from mistral_agents_server.readers.html import decode_html, html_text
-from mistral_agents_server.readers.mail import is_mail, read_mail
+from mistral_agents_server.readers.mail import is_mail, is_mailbox, read_mail, read_mailbox
 from mistral_agents_server.readers.pdf import read_pdf
 from mistral_agents_server.readers.plain import decode, show_escapes
 from mistral_agents_server.uploads import extension_of
@@ -66,6 +66,8 @@ def _read(name: str, data: bytes) -> list[str]:
     _refuse_known_kinds(data)
     if extension in _HTML_NAMES or (extension in _ANYTHING_NAMES and _HTML_START.match(data)):
         return [html_text(decode_html(data))]
+    if extension in (*_MAIL_NAMES, "mbox", "") and is_mailbox(data):
+        return read_mailbox(data)
     if extension in _MAIL_NAMES or (extension in _ANYTHING_NAMES and is_mail(data)):
         return [read_mail(data)]
     text = decode_html(data) if data.lstrip().startswith(_XML_START) else decode(data)

@@ -125,7 +125,18 @@ class Writer:
         row, key = upload.row, str(record["id"])
         name = row.name if upload.sent_as != row.name else None
         changes = given(name=name, attributes=row.attributes, expires_at=row.expires_at)
-        return (yield from _hold(key, self._label(upload.library_id, key, changes))) if changes else record
+        if changes:
+            record = yield from _hold(key, self._label(upload.library_id, key, changes))
+        if record.get("name") in (None, row.name):
+            return record
+        return (yield from _hold(key, self._rename(upload.library_id, record, row.name)))
+
+    def _rename(self, library_id: str, record: Document, name: str) -> Steps[Document]:
+        """Give a document the name that an upload changed: of one on a Mac the letters, of others quotation marks."""
+        try:
+            return (yield from self._change(library_id, str(record["id"]), "", {"name": name}))
+        except InvalidRequestError:  # it can't bear that name, and keeps the one it was given
+            return record
 
     def _label(self, library_id: str, key: str, changes: JsonDict) -> Steps[Document]:
         if key in self._shared:  # another upload of the same bytes was faster

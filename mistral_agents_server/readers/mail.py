@@ -14,6 +14,9 @@ from mistral_agents_server.readers.html import decode_html, find_codec, html_tex
 from mistral_agents_server.readers.plain import decode
 
 _START = re.compile(rb"\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){0,40}?MIME-Version:", re.IGNORECASE)
+_POSTMARK = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\d:\d\d[^\r\n]*\r?\n(?=[\w-]+:)")
+"""What begins a mail in a mailbox (RFC 4155): its sender's address and the time."""
+_SHIELDED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _SAVED_BY = "<Saved by"
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
@@ -33,6 +36,20 @@ def read_mail(data: bytes) -> str:
         return "\n\n".join(text for text in _message_texts(message_from_bytes(data)) if text.strip())
     except (MessageError, ValueError, LookupError, RecursionError) as error:
         raise UnreadableError(f"it is no mail or saved page that can be read: {error}") from error
+
+
+def is_mailbox(data: bytes) -> bool:
+    """Whether bytes begin as files of several mails do."""
+    return _POSTMARK.match(data) is not None
+
+
+def read_mailbox(data: bytes) -> list[str]:
+    """The texts of the mails in a mailbox (`mbox`), one page each.
+
+    Raises:
+        UnreadableError: one can't be read.
+    """
+    return [read_mail(_SHIELDED.sub(rb"\1", part)) for part in _POSTMARK.split(data) if part.strip()]
 
 
 def _message_texts(message: Message) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -81,6 +82,24 @@ def test_attributes_that_the_service_refuses_leave_no_document(client: MistralAg
     with pytest.raises(InvalidRequestError):
         upload(client, "a.txt", attributes={"x": 1})
     assert listed(client) == []
+
+
+def test_a_document_has_the_name_that_it_was_given(client: MistralAgents, service: LibraryService) -> None:
+    name = 'the "blue" pump.txt'  # HTTP carries no quotation mark in the name of a file
+    first, again = upload(client, name), upload(client, name)
+    assert (first.id, first.name) == (again.id, again.name)
+    assert listed(client) == [(name, None)]
+    service.fail = lambda method, _: (422, {"detail": [{"loc": ["name"], "msg": "no"}]}) if method == "PATCH" else None
+    other = client.libraries.upload(LIBRARY, ('"other".txt', b"other"))
+    assert other.id in [one["id"] for one in client.libraries.documents(LIBRARY)], "a name that is refused loses none"
+
+
+@pytest.mark.parametrize("name", [unicodedata.normalize("NFD", "Größe.txt"), ".env.txt", "a\tb.txt"], ids=ascii)
+def test_a_name_that_the_service_writes_in_another_way_is_the_given_one(standin: Any, name: str) -> None:
+    with MistralAgents(api_key="k", base_url=standin.base_url) as client:
+        library = client.libraries.create("names").id
+        ids = {client.libraries.upload(library, (name, b"pump")).id for _ in range(2)}
+        assert [(one.id, one.name) for one in client.libraries.documents(library)] == [(*ids, name)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"k": 1}, [{"k": 1}], [1, "a"], [True, 1], None, b"x"])

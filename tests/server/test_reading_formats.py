@@ -353,6 +353,18 @@ def test_encodings_of_mails_are_those_that_browsers_take_them_for(charset: str, 
     ]
 
 
+@pytest.mark.parametrize("name", ["inbox.mbox", "Inbox"])
+def test_a_mailbox_is_its_mails_a_page_each(name: str) -> None:
+    first = b"From ada@example.org Mon Mar  2 10:00:00 2026\nFrom: ada@example.org\nSubject: Pump\nMIME-Version: 1.0\n"
+    first += b"Content-Transfer-Encoding: base64\n\nQ2xvc2UgdGhlIHZhbHZlLg==\n\n"
+    second = b"From bob@example.org Tue Mar  3 10:00:00 2026\nFrom: Bob\nSubject: Re: Pump\n\n>From 8 to 9.\n\nFrom 2024:\nit leaks.\n"
+    assert parse(name, first + second) == [
+        "From: ada@example.org\nSubject: Pump\n\nClose the valve.",
+        "From: Bob\nSubject: Re: Pump\n\nFrom 8 to 9.\n\nFrom 2024:\nit leaks.",
+    ]
+    assert parse("a.txt", second) == [second.decode().strip()]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_headers_whose_letters_are_not_coded_are_read(encoding: str) -> None:
     mail = "From: Jürgen <j@example.org>\nSubject: Grüße\n\nHello"
