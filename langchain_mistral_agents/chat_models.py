@@ -140,6 +140,24 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
         async for chunk in super(ChatMistralAgent, model).astream(input, config, **_prepare_call(config, kwargs)):
             yield chunk
 
+    # Of the events, the first versions are those of `stream`; the third one asks by itself.
+
+    @override
+    def stream_events(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, *, version: str = "v2", **kwargs: Any
+    ) -> Any:
+        kwargs = conceal_options(kwargs)
+        ready = _prepare_call(config, kwargs) if version == "v3" else kwargs
+        return super().stream_events(input, config, version=cast("Any", version), **ready)
+
+    @override
+    def astream_events(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, *, version: str = "v2", **kwargs: Any
+    ) -> Any:
+        kwargs = conceal_options(kwargs)
+        ready = _prepare_call(config, kwargs) if version == "v3" else kwargs
+        return super().astream_events(input, config, version=cast("Any", version), **ready)
+
     @override
     def batch(  # type: ignore[override]
         self,

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 
 from langchain_mistral_agents import ChatMistralAgent
 from langchain_mistral_agents._errors import DivergenceError
 from mistral_agents._border.turns import HEADS
 from mistral_agents.errors import ConfigurationError, PendingCallsError
 from tests.wire.conftest import Wire
+
+from .conftest import sse
+from .turns import events
 
 Make = Callable[..., ChatMistralAgent]
 BASE = "https://service.test"
@@ -235,6 +239,21 @@ def test_precedence_of_the_conversation(prepared: Make, wire: Wire) -> None:
     talk.model.invoke([*made.messages, HumanMessage("y")])
     paths = [path.rpartition("/")[2] for _, path, _ in sent(wire)]
     assert paths == ["conv_field", "conv_config", "conv_call", "conversations", "conv_message"]
+
+
+@pytest.mark.parametrize("way", ["stream", "astream", "events", "aevents"])
+async def test_a_config_names_the_conversation_of_every_kind_of_call(prepared: Make, wire: Wire, way: str) -> None:
+    model, config = prepared(), RunnableConfig(configurable={"conversation_id": "conv_config"})
+    wire.answer((200, sse(*events())))
+    if way == "stream":
+        list(model.stream("a", config))
+    elif way == "astream":
+        [chunk async for chunk in model.astream("a", config)]
+    elif way == "events":
+        _ = model.stream_events("a", config, version="v3").output
+    else:
+        await (await model.astream_events("a", config, version="v3")).output
+    assert [path for _, path, _ in sent(wire)] == ["/v1/conversations/conv_config"]
 
 
 def test_two_users_on_one_model_never_meet(prepared: Make, wire: Wire) -> None:
