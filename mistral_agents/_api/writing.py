@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _TRIES = 3
 """How often an upload is begun anew when its record disappears before it has its attributes, or is written over."""
+
+_LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +130,12 @@ class Writer:
         changes = given(name=name, attributes=row.attributes, expires_at=row.expires_at)
         if changes:
             record = yield from _hold(key, self._label(upload.library_id, key, changes))
-        if record.get("name") in (None, row.name):
+        if record.get("name") in (None, row.name) or _survives_upload(row.name):
             return record
         return (yield from _hold(key, self._rename(upload.library_id, record, row.name)))
 
     def _rename(self, library_id: str, record: Document, name: str) -> Steps[Document]:
-        """Give a document the name that an upload changed: of one on a Mac the letters, of others quotation marks."""
+        """Give a document the name that its upload changed."""
         try:
             return (yield from self._change(library_id, str(record["id"]), "", {"name": name}))
         except InvalidRequestError:  # it can't bear that name, and keeps the one it was given
@@ -217,6 +220,12 @@ def _hold(record_id: str, steps: Steps[T]) -> Steps[T]:
         return (yield from steps)
     finally:
         lock.release(mine)
+
+
+def _survives_upload(name: str) -> bool:
+    """Whether an upload keeps a name as it is: HTTP escapes marks, services compose letters and drop folders."""
+    is_plain = name.isprintable() and name == name.strip() and not name.startswith(".") and not {*name} & {*'"\\/'}
+    return is_plain and len(name) <= _LONGEST_NAME and unicodedata.is_normalized("NFC", name)
 
 
 def _is_new(upload: Upload, record: Document, status: int) -> bool:
