@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
     TextBlock,
 )
+from llama_index_instrumentation.span import active_span_id
 
 from llama_index_mistral_agents._items import history_digest, with_marks
 from llama_index_mistral_agents._messages_in import THINKING, TOOL_CALL, answer_message, call_block
@@ -34,10 +35,17 @@ def begin(request: Request) -> TurnRequest:
     return request.turn
 
 
-def finish(request: Request, turn: Turn, *, notify: bool = True) -> ChatResponse:
-    """The response of a finished turn; sends its events and tells the memory that the messages came from."""
+def finish(request: Request, turn: Turn, *, notify: bool = True, span_id: str | None = None) -> ChatResponse:
+    """The response of a finished turn; sends its events and tells the memory that the messages came from.
+
+    Args:
+        request: The request.
+        turn: The turn.
+        notify: Whether events are sent.
+        span_id: The span of LlamaIndex that they belong to; None for the one that is open.
+    """
     if notify:
-        announce(turn)
+        announce(turn, span_id)
     marks = dict(request.marks) if request.stored else {}
     message = answer_message(
         turn,
@@ -73,7 +81,10 @@ async def agive_one(response: ChatResponse) -> ChatResponseAsyncGen:
 
 
 class Progress:
-    """Turns the records of events into responses whose message grows: text and calls so far, and what is new."""
+    """Turns the records of events into responses whose message grows: text and calls so far, and what is new.
+
+    It is made while the span of its stream is open, which is closed before the stream is read.
+    """
 
     def __init__(self, request: Request, watch: Callable[[JsonDict], None] | None = None) -> None:
         self._watch = watch
@@ -82,6 +93,7 @@ class Progress:
         self._text = ""
         self._thinking = ""
         self._calls: dict[str, JsonDict] = {}
+        self._span_id = active_span_id.get()
 
     @property
     def is_over(self) -> bool:
@@ -114,7 +126,7 @@ class Progress:
         rest = self._show({}, self._cut.end())
         if rest is not None:
             yield rest
-        yield finish(self._request, turn)
+        yield finish(self._request, turn, span_id=self._span_id)
 
     def _make_response(self, event: JsonDict, delta: str, thinking: str) -> ChatResponse:
         blocks: list[Any] = [THINKING(content=self._thinking)] if self._thinking and THINKING is not None else []

@@ -303,9 +303,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         if self._find_form(kwargs) is not None:
             return give_one(run(self._answer(messages, kwargs)))
         request = run(self._request(messages, kwargs))
+        progress = Progress(request, self._watch)
 
         def responses() -> ChatResponseGen:
-            progress = Progress(request, self._watch)
             with self.client.conversations.open(begin(request)) as events:
                 for event in events:
                     response = progress.take(event, events.records)
@@ -322,9 +322,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         if self._find_form(kwargs) is not None:
             return agive_one(await arun(self._answer(messages, kwargs)))
         request = await arun(self._request(messages, kwargs))
+        progress = Progress(request, self._watch)
 
         async def responses() -> ChatResponseAsyncGen:
-            progress = Progress(request, self._watch)
             async with self.client.conversations.aopen(begin(request)) as events:
                 async for event in events:
                     response = progress.take(event, events.records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.span import active_span_id
 
 from llama_index_mistral_agents._messages_in import server_tool, usage_dict
 from llama_index_mistral_agents._named_event import NamedEvent
@@ -52,15 +53,22 @@ class ServerHandoffEvent(NamedEvent):
     conversation_id: str | None = None
 
 
-def announce(turn: Turn) -> None:
-    """Send the events of a turn, where somebody listens."""
+def announce(turn: Turn, span_id: str | None = None) -> None:
+    """Send the events of a turn, where somebody listens.
+
+    Args:
+        turn: The turn.
+        span_id: The span that they belong to, since a stream ends outside of its own; None for the one that is open.
+    """
     if not has_listeners(dispatcher):
         return
-    conversation_id = turn.conversation_id
+    facts: dict[str, Any] = {
+        "conversation_id": turn.conversation_id,
+        "span_id": span_id if span_id is not None else active_span_id.get(),
+    }
     for entry in turn.tool_executions:
-        dispatcher.event(ServerToolExecutionEvent(tool=server_tool(entry), conversation_id=conversation_id))
+        dispatcher.event(ServerToolExecutionEvent(tool=server_tool(entry), **facts))
     for handoff in turn.handoffs:
-        dispatcher.event(ServerHandoffEvent(handoff=handoff.raw, conversation_id=conversation_id))
+        dispatcher.event(ServerHandoffEvent(handoff=handoff.raw, **facts))
     answered_by = turn.model if turn.model is not None else turn.agent_id
-    usage = TurnUsageEvent(usage=usage_dict(turn), conversation_id=conversation_id, answered_by=answered_by)
-    dispatcher.event(usage)
+    dispatcher.event(TurnUsageEvent(usage=usage_dict(turn), answered_by=answered_by, **facts))

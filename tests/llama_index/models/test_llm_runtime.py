@@ -15,6 +15,7 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugH
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage
 from llama_index.core.llms import callbacks as llm_callbacks
 from pydantic import Field
@@ -61,6 +62,37 @@ def test_usage_and_server_tools_are_events(make_llm: Any, scripted: Any, heard: 
     assert usage.usage == message.additional_kwargs["usage"]
     assert usage.usage["total_tokens"] > 0
     assert usage.conversation_id == message.additional_kwargs["conversation_id"]
+
+
+@pytest.fixture
+def spans() -> Any:
+    handler, root = SimpleSpanHandler(), get_dispatcher()
+    root.add_span_handler(handler)
+    yield handler
+    root.span_handlers.remove(handler)
+
+
+@pytest.mark.parametrize("how", ["chat", "stream_chat", "achat", "astream_chat"])
+def test_the_events_of_a_turn_belong_to_the_span_that_asked(
+    make_llm: Any, scripted: Any, heard: list[Any], spans: SimpleSpanHandler, how: str
+) -> None:
+    """A stream is read when its span is closed: its events belonged to none, or to that of who read it."""
+    scripted.script(call("generate_image", {"prompt": "a tree"}), say("Here."))
+    llm = make_llm(tools=[ImageGeneration()])
+
+    async def read() -> None:
+        async for _ in await llm.astream_chat(QUESTION):
+            pass
+
+    if how == "astream_chat":
+        asyncio.run(read())
+    elif how == "achat":
+        asyncio.run(llm.achat(QUESTION))
+    else:
+        list(getattr(llm, how)(QUESTION))
+    (span,) = spans.completed_spans
+    told = [event.span_id for event in heard if isinstance(event, (ServerToolExecutionEvent, TurnUsageEvent))]
+    assert told == [span.id_, span.id_]
 
 
 @pytest.mark.parametrize("how", ["call", "stream"])
