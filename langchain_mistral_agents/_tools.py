@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from mistral_agents._border.schemas import check_tool, describe_form, is_function_dict, make_tool
 from mistral_agents._border.seals import seal_tool
+from mistral_agents._border.tool_choices import make_tool_error
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -33,6 +34,8 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
         told = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
         sealed: JsonDict = seal_tool(told | {"type": getattr(tool, "type", None)})
         return sealed
+    if tool is None or isinstance(tool, (str, bytes, int, float, list, tuple, set)):
+        raise make_tool_error(tool, "tools", "functions, types, tools of LangChain and dicts")
     if isinstance(tool, type) or not callable(tool):
         form = describe_form(tool, strict=strict if strict is not None else False)
         return make_tool(form.name, form.description, form.schema, strict=strict)

@@ -8,7 +8,7 @@ from typing import Any
 from llama_index.core.tools.types import BaseTool
 
 from mistral_agents._border.schemas import check_tool, is_function_dict, make_tool
-from mistral_agents._border.tool_choices import read_tools
+from mistral_agents._border.tool_choices import make_tool_error, read_tools
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
@@ -25,7 +25,7 @@ def describe_tool(tool: object, strict: bool | None = None) -> JsonDict:
         given = python_schema(about.fn_schema)[0] if about.fn_schema is not None else about.get_parameters_dict()
         return make_tool(about.name, about.description, given, strict=strict)
     if not isinstance(tool, Mapping):
-        raise ConfigurationError(f"A tool must be a tool of LlamaIndex or a dict, not {type(tool).__name__}.")
+        raise make_tool_error(tool, "tools", "tools of LlamaIndex and dicts")
     return check_tool(tool, strict=strict) if is_function_dict(tool) else dict(tool)
 
 
@@ -36,9 +36,7 @@ def check_hosted(tool: object) -> JsonDict:
         ConfigurationError: It is none.
     """
     if not isinstance(tool, Mapping):
-        raise ConfigurationError(
-            f"tools takes hosted tools, not {type(tool).__name__}.", hint="Function tools go to chat_with_tools."
-        )
+        raise make_tool_error(tool, "tools", "hosted tools", hint="Function tools go to chat_with_tools.")
     return dict(tool)
 
 

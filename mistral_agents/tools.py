@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mistral_agents._border.tool_choices import HOSTED
 from mistral_agents._http.concealed import ConcealedFields, masked
 from mistral_agents._tools.names import FUNCTIONS, configured_names
 from mistral_agents._tools.policy import TranslationWarning
 from mistral_agents._tools.translate import (
-    HOSTED,
     MissingLibraryError,
     ReportRow,
     Translation,

@@ -8,6 +8,17 @@ from typing import Any
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
+HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "image_generation", "document_library"})
+"""Types of tools that the service runs itself (`connector` aside)."""
+
+
+def make_tool_error(tool: object, place: str, wanted: str, hint: str | None = None) -> ConfigurationError:
+    """The error for what is no tool; who wrote a hosted tool's name is told its dict."""
+    told = repr(tool) if isinstance(tool, str) else type(tool).__name__
+    if isinstance(tool, str) and tool in HOSTED:
+        hint = f'A hosted tool is a dict, {{"type": "{tool}"}}, or a builder of mistral_agents.tools.'
+    return ConfigurationError(f"{place} takes {wanted}, not {told}.", hint=hint)
+
 
 def check_tools(value: object) -> str | None:
     """What is wrong with a list of tools; None for a good one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mistral_agents._api.arguments import uuid_text
-from mistral_agents._border.tool_choices import read_tools
+from mistral_agents._border.tool_choices import HOSTED, make_tool_error, read_tools
 from mistral_agents._http.concealed import ConcealedFields
 from mistral_agents._json import JsonDict
 from mistral_agents._tools.names import check_hosted_names
@@ -21,8 +21,6 @@ from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
 
 Status = Literal["enforced", "hinted", "impossible"]
-HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "image_generation", "document_library"})
-"""Types of tools that the service runs itself (`connector` aside)."""
 _KNOWN = HOSTED | {"function", "connector", "document_retrieval"}
 _MOST_TOOLS = 128
 _ADVICE = {"hinted": "Look whether answers keep to it, or leave it out.", "impossible": "Leave it out."}
@@ -227,7 +225,7 @@ def translate_tools(tools: Iterable[Mapping[str, Any]] | None, *, strict: bool =
 
 def _translate(tool: object, place: int) -> _Draft:
     if not isinstance(tool, Mapping):
-        raise ConfigurationError(f"tools[{place}] must be a dict with a `type`, not {type(tool).__name__}.")
+        raise make_tool_error(tool, f"tools[{place}]", "a dict with a `type`")
     given = tool.get("type")
     if given not in _KNOWN:
         known = ", ".join(sorted(_KNOWN))

@@ -875,3 +875,28 @@ def test_tools_that_are_bound_once_are_offered_in_every_call(service: Service) -
     bound.invoke("a")
     bound.invoke("b")
     assert [body["tools"] for body in service.bodies] == [[WEATHER], [WEATHER]]
+
+
+TOOL_ROADS = {
+    "connectors of LangChain": lambda service, tool: chat(service, connectors=[tool]),
+    "bind_tools": lambda service, tool: chat(service).bind_tools([tool]),
+    "a call of LangChain": lambda service, tool: chat(service).invoke("q", tools=[tool]),
+    "tools of LlamaIndex": lambda service, tool: llm(service, tools=[tool]),
+    "chat_with_tools": lambda service, tool: llm(service).chat_with_tools([tool], "q"),
+    "the foundation": lambda service, tool: MistralAgents(api_key="k", base_url=service.url).conversations.start(
+        "q", model="m", tools=[tool]
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", ["web_search", 5, None, ["web_search"]], ids=repr)
+@pytest.mark.parametrize("give", TOOL_ROADS.values(), ids=TOOL_ROADS.keys())
+def test_what_is_no_tool_is_refused_as_one_and_the_name_of_a_hosted_one_is_told_its_dict(
+    service: Service, give: Any, tool: Any
+) -> None:
+    with pytest.raises(ValueError, match="tools") as caught:
+        give(service, tool)
+    told = '{"type": "web_search"}' if tool == "web_search" else f"not {type(tool).__name__}"
+    assert told in str(caught.value)
+    assert "schema" not in str(caught.value)
+    assert service.bodies == []

@@ -136,7 +136,7 @@ def test_plain_tools_pass_unchanged_and_without_a_word() -> None:
     [
         ([{"type": "telepathy"}], ConfigurationError, r"tools\[0\] has the unknown type 'telepathy'"),
         ([{}], ConfigurationError, "unknown type None"),
-        (["web_search"], ConfigurationError, "must be a dict"),
+        (["web_search"], ConfigurationError, "takes a dict"),
         ([{"type": "web_search", "config": 3}], ConfigurationError, "config must be a dict"),
         ([{"type": "document_retrieval"}], MissingLibraryError, "names no library"),
         ([{"type": "document_retrieval", "config": {"library_id": None}}], MissingLibraryError, "library_id is None"),
