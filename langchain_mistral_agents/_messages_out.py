@@ -114,7 +114,8 @@ def _list_blocks(message: AIMessage) -> list[Any]:
         raise ConfigurationError(f"A content block of an AIMessage can't be read: {error}.") from error
     calls: list[Any] = [{**call, "type": "tool_call"} for call in message.tool_calls]
     calls += [{**call, "type": "invalid_tool_call"} for call in message.invalid_tool_calls]
-    return _place_calls(map(_read_foreign_call, blocks), calls) if calls else list(map(_read_foreign_call, blocks))
+    read = map(_read_foreign_call, blocks)
+    return _place_calls(read, calls) if calls or is_ours(message) else list(read)
 
 
 def _place_calls(blocks: Iterable[JsonDict], calls: list[Any]) -> list[Any]:

@@ -259,6 +259,16 @@ def test_an_edited_call_goes_out_as_it_was_edited(way: Way, service: Service) ->
 
 
 @LANGCHAIN
+def test_calls_that_were_taken_out_of_an_answer_are_not_sent(way: Way, service: Service) -> None:
+    from langchain_core.messages import AIMessage
+
+    blocks: Any = [{"type": "text", "text": "So."}, {"type": "tool_call", "id": "c1", "name": "f", "args": {"a": 1}}]
+    answer = AIMessage(blocks, response_metadata={"model_provider": "mistral_agents", "output_version": "v1"})
+    way.ask(way.model(make_client(service)), [way.user("a"), answer, way.user("b")])
+    assert texts_of(service) == ["a", "So.", "b"]
+
+
+@LANGCHAIN
 def test_a_readable_and_an_unreadable_call_that_share_an_id_are_two(way: Way, service: Service) -> None:
     from langchain_core.messages import AIMessage
 
