@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableBinding
+from typing_extensions import override
 
 from langchain_mistral_agents._errors import as_model_error
 from langchain_mistral_agents._messages_in import make_answer
 from langchain_mistral_agents._turns import plan_request
+from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._api.turn_batches import TurnBatch, list_inputs, start_turns
 from mistral_agents._steps import Steps, collect_results
 
@@ -24,11 +27,34 @@ class MistralBatchJob(TurnBatch[AIMessage]):
 
 
 def start_job(
-    model: ChatMistralAgent, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
+    model: ChatMistralAgent,
+    inputs: Sequence[LanguageModelInput],
+    job_id: str | None,
+    job: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> Steps[MistralBatchJob]:
     """Start a job, or take up one that runs."""
     given = [model._convert_input(one).to_messages() for one in list_inputs(inputs)]
-    requests = yield from collect_results(plan_request(model, messages, None, {}) for messages in given)
-    found = yield from start_turns(model.mistral, [request.turn for request in requests], job_id, options)
+    requests = yield from collect_results(plan_request(model, messages, None, {**options}) for messages in given)
+    found = yield from start_turns(model.mistral, [request.turn for request in requests], job_id, job)
     readers = [partial(make_answer, sent=request.sent) for request in requests]
     return MistralBatchJob(model.mistral, found, readers, as_model_error)
+
+
+class BoundModel(AsksInBatches[LanguageModelInput, MistralBatchJob], RunnableBinding[LanguageModelInput, AIMessage]):
+    """A model with what is bound to it, which its batch jobs heed as its calls do."""
+
+    @classmethod
+    @override
+    def lc_id(cls) -> list[str]:
+        return RunnableBinding.lc_id()
+
+    @override
+    def _start_batch(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        job_id: str | None,
+        job: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Steps[MistralBatchJob]:
+        return start_job(cast("ChatMistralAgent", self.bound), inputs, job_id, job, {**self.kwargs, **options})

@@ -10,7 +10,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManag
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Unpack, override
@@ -27,7 +27,7 @@ from mistral_agents.errors import ConfigurationError
 from mistral_agents.options import BoundOptions, CallOptions, ToolChoice
 
 if TYPE_CHECKING:
-    from langchain_mistral_agents.batching import MistralBatchJob
+    from langchain_mistral_agents.batching import BoundModel, MistralBatchJob
     from mistral_agents._steps import Steps
 
 Form = TypeVar("Form")
@@ -185,13 +185,20 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     @override
     def bind(  # type: ignore[override]
         self, **kwargs: Unpack[CallOptions]
-    ) -> RunnableBinding[LanguageModelInput, AIMessage]:
+    ) -> BoundModel:
         from langchain_mistral_agents._tools import seal_tools
+        from langchain_mistral_agents.batching import BoundModel
 
         given: JsonDict = {**kwargs}
         if isinstance(given.get("tools"), (list, tuple, Iterator)):
             given["tools"] = seal_tools(given["tools"])
-        return super().bind(**seal_options(given))
+        return BoundModel(bound=self, kwargs=seal_options(given), config={})
+
+    @override
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> BoundModel:
+        from langchain_mistral_agents.batching import BoundModel
+
+        return BoundModel(bound=self, kwargs={}, config=cast("RunnableConfig", {**(config or {}), **kwargs}))
 
     def _get_request_payload(
         self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: object
@@ -204,11 +211,15 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
     @override
     def _start_batch(
-        self, inputs: Sequence[LanguageModelInput], job_id: str | None, options: Mapping[str, Any]
+        self,
+        inputs: Sequence[LanguageModelInput],
+        job_id: str | None,
+        job: Mapping[str, Any],
+        options: Mapping[str, Any],
     ) -> Steps[MistralBatchJob]:
         from langchain_mistral_agents.batching import start_job
 
-        return start_job(self, inputs, job_id, options)
+        return start_job(self, inputs, job_id, job, options)
 
     # the four ways to ask
 

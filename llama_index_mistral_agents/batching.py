@@ -25,10 +25,14 @@ class MistralBatchJob(TurnBatch[ChatResponse]):
 
 
 def start_job(
-    llm: MistralAgentLLM, inputs: Sequence[BatchInput], job_id: str | None, options: Mapping[str, Any]
+    llm: MistralAgentLLM,
+    inputs: Sequence[BatchInput],
+    job_id: str | None,
+    job: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> Steps[MistralBatchJob]:
     """Start a job, or take up one that runs."""
     given = [prompt_to_messages(one) if isinstance(one, str) else one for one in list_inputs(inputs)]
-    requests = yield from collect_results(llm._request(messages, {}) for messages in given)
-    found = yield from start_turns(llm.client, [request.turn for request in requests], job_id, options)
+    requests = yield from collect_results(llm._request(messages, options) for messages in given)
+    found = yield from start_turns(llm.client, [request.turn for request in requests], job_id, job)
     return MistralBatchJob(llm.client, found, [partial(finish, request) for request in requests])

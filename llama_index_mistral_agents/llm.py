@@ -340,9 +340,9 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
 
     @override
     def _start_batch(
-        self, inputs: Sequence[BatchInput], job_id: str | None, options: Mapping[str, Any]
+        self, inputs: Sequence[BatchInput], job_id: str | None, job: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Steps[MistralBatchJob]:
-        return start_job(self, inputs, job_id, options)
+        return start_job(self, inputs, job_id, job, options)
 
     # LlamaIndex's interface ------------------------------------------------------------------------------------
 

@@ -251,6 +251,12 @@ class Conversations:
             raise ConfigurationError(
                 "A batch job only begins conversations; leave out conversation_id and kept answers."
             )
+        apart = [name for name in ("timeout", "headers") if request.options.get(name) is not None]
+        if apart:
+            raise ConfigurationError(
+                f"A batch job takes no {' and '.join(apart)} of a call: its requests go out together, as a file.",
+                hint="Leave them out, or set them on the client.",
+            )
         planned = self._planner.plan(request)
         self._planner.check_job(planned.policy)
         yield from self._check_planned(planned)

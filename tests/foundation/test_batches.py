@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 from typing import Any
 
 import pytest
+from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from llama_index.core.base.llms.types import ChatMessage
 
@@ -199,6 +201,59 @@ async def test_langchain_asks_many_at_once(talker: MistralAgents, scripted: Scri
         "an answer is gone on from"
     )
     await talker.aclose()
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+BOUND: dict[str, Any] = {
+    "given with the job": lambda model: (model, {"temperature": 0.2, "tools": iter([add])}),
+    "bound": lambda model: (model.bind_tools([add], temperature=0.2), {}),
+    "bound to what has a config": lambda model: (model.with_config(tags=["a"]).bind(temperature=0.2, tools=[add]), {}),
+    "bound, and given with the job": lambda model: (model.bind_tools([add], temperature=0.9), {"temperature": 0.2}),
+}
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("how", BOUND)
+async def test_options_of_a_call_are_those_of_each_request(
+    talker: MistralAgents, scripted: ScriptedModel, how: str, way: str
+) -> None:
+    scripted.always(echo)
+    model, options = BOUND[how](ChatMistralAgent(model="m", client=talker))
+    job = model.batch_job(["a", "b"], **options) if way == "sync" else await model.abatch_job(["a", "b"], **options)
+    job.wait()
+    assert [one.text for one in job.results()] == ["echo a", "echo b"]
+    asked = [(one["temperature"], [tool["function"]["name"] for tool in one["tools"]]) for one in scripted.requests]
+    assert asked == [(0.2, ["add"])] * 2
+    await talker.aclose()
+
+
+def test_options_of_a_call_are_those_of_each_request_in_llama_index(
+    talker: MistralAgents, scripted: ScriptedModel
+) -> None:
+    scripted.always(echo)
+    MistralAgentLLM("m", client=talker).batch_job(["a", "b"], temperature=0.2).wait()
+    assert [one["temperature"] for one in scripted.requests] == [0.2, 0.2]
+
+
+@pytest.mark.parametrize(("name", "value"), [("headers", {"x-team": "a"}), ("timeout", 3)])
+@pytest.mark.parametrize("wing", [ChatMistralAgent, MistralAgentLLM])
+def test_a_job_has_no_headers_or_timeout_of_a_call(
+    make_client: Any, wire: Any, wing: Any, name: str, value: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"no {name} of a call"):
+        wing(model="m", client=make_client()).batch_job(["a"], **{name: value})
+    assert wire.requests == []
+
+
+def test_a_bound_model_is_written_as_langchains_binding(talker: MistralAgents) -> None:
+    bound = ChatMistralAgent(model="m", client=talker).bind(temperature=0.2)
+    again: Any = loads(dumps(bound), valid_namespaces=["langchain_mistral_agents"], allowed_objects="all")
+    assert (again.bound.model, again.kwargs) == ("m", {"temperature": 0.2})
+    assert pickle.loads(pickle.dumps(bound)).kwargs == {"temperature": 0.2}
 
 
 async def test_llama_index_asks_many_at_once(talker: MistralAgents, scripted: ScriptedModel) -> None:
