@@ -477,6 +477,8 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
 
 
 def _read_file_id(block: Mapping[str, Any]) -> str:
+    if not isinstance(block, Mapping):
+        raise ConfigurationError(f"block must be one of message.content_blocks, not {type(block).__name__}.")
     found = block.get("file_id")
     if not isinstance(found, str):
         raise ConfigurationError(f"This {block.get('type')} block has no file_id.")

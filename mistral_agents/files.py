@@ -131,15 +131,19 @@ def _make_ref(file: FileRef | str) -> FileRef:
     return file if isinstance(file, FileRef) else FileRef(file, file)
 
 
-def _list_refs(files: FileSource) -> Iterable[FileRef | str]:
+def _list_refs(files: FileSource) -> list[FileRef | str]:
     if isinstance(files, (FileRef, str)):
         return [files]
     if isinstance(files, Turn):
-        return files.files
+        return [*files.files]
     given: object = files
-    if not isinstance(given, Iterable) or isinstance(given, bytes):
-        raise ConfigurationError(f"files must be a Turn, a file of one, an id, or a list of these, not {given!r}.")
-    return files
+    rows: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, Mapping) else [None]
+    if not all(isinstance(row, (FileRef, str)) for row in rows):
+        raise ConfigurationError(
+            f"files must be a Turn, a file of one, an id, or a list of these, not {given!r:.200}.",
+            hint="Of a message: model.fetch_file(block) in LangChain, llm.fetch_files(message) in LlamaIndex.",
+        )
+    return rows
 
 
 def _check_file(file: FileData, source: FileSource) -> FileData:
@@ -227,7 +231,7 @@ class Files:
         return await arun(self._save(files, folder))
 
     def _save(self, files: FileSource, folder: str | os.PathLike[str]) -> Steps[builtins.list[Path]]:
-        refs = list(_list_refs(files))
+        refs = _list_refs(files)
         saved: dict[int, Path] = {}
         failed: dict[str, MistralAgentsError] = {}
         for place, ref in enumerate(refs):

@@ -151,6 +151,17 @@ def test_a_place_that_can_not_be_written_to_is_named(tmp_path: Path, use: Callab
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "files", [{"type": "image", "file_id": "f"}, [{"file_id": "f"}], [("content", [])], b"f", 3, None, [None]]
+)
+def test_what_names_no_files_is_told_before_anything_is_asked(
+    client: MistralAgents, tmp_path: Path, files: Any
+) -> None:
+    """A framework's message or block was taken for a list of ids, or ended in a TypeError."""
+    with pytest.raises(ConfigurationError, match="files must be a Turn, a file of one, an id"):
+        client.files.save(files, tmp_path)
+
+
 def test_files_of_an_editor_that_marks_its_encoding_are_read(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("key-1\n", encoding="utf-8-sig")

@@ -208,6 +208,9 @@ def test_files_of_an_answer_are_fetched(model: ChatMistralAgent, scripted: Scrip
     assert model.fetch_file(blocks[0]) == b"a,b"
     with pytest.raises(ConfigurationError, match="file_id"):
         model.fetch_file({"type": "image", "url": "https://a.test"})
+    whole: Any = answer
+    with pytest.raises(ConfigurationError, match=r"one of message.content_blocks, not AIMessage"):
+        model.fetch_file(whole)
 
 
 @pytest.mark.parametrize("arguments", ['{"value": 3', '["value"]', "{value: 3}"])
