@@ -25,8 +25,11 @@ def check_rules(rules: object) -> None:
     """Look whether rules can decide, before a turn is paid for that waits for them.
 
     Raises:
-        ConfigurationError: One is neither `allow` nor `deny`, True nor False, nor a function.
+        ConfigurationError: One is neither `allow` nor `deny`, True nor False, nor a function; or a name is no text.
     """
+    odd = next((name for name in rules if not isinstance(name, str)), None) if isinstance(rules, Mapping) else None
+    if odd is not None:
+        raise ConfigurationError(f"A confirmation rule is named by a function, not by {odd!r}.")
     for rule in rules.values() if isinstance(rules, Mapping) else [rules]:
         if not (rule is None or isinstance(rule, bool) or rule in ("allow", "deny") or callable(rule)):
             raise ConfigurationError(f"A confirmation rule must be allow, deny or a function, not {rule!r}.")

@@ -95,6 +95,8 @@ class Conversation(Shown):
             raise ConfigurationError(_FIXED.format(", ".join(sorted(given))))
         if conversation_id is None and not {"model", "agent_id"} & set(given):
             raise ConfigurationError("Give conversation_id= to go on with one, or model= or agent_id= to start one.")
+        if not hasattr(client, "conversations"):
+            raise ConfigurationError(f"client must be a MistralAgents(...), not {type(client).__name__}.")
         dialog = settings.new_dialog(conversation_id)
         dialog.unsure = conversation_id is not None
         self._client = client

@@ -64,7 +64,7 @@ class Meter(Shown):
         if prices is not None and not isinstance(prices, Prices):
             raise ConfigurationError(f"prices must be Prices(...), not {type(prices).__name__}.")
         self.prices = prices if prices is not None else Prices()
-        if max_cost is not None and not (self.prices.tokens or self.prices.calls):
+        if max_cost is not None and self.prices.is_empty:
             raise ConfigurationError(
                 f"max_cost={max_cost!r} can't be honoured: without prices= every turn costs nothing."
             )
@@ -137,5 +137,5 @@ class Meter(Shown):
 
     def __str__(self) -> str:
         calls = ", ".join(f"{name} {count}" for name, count in self.usage.connectors.items()) or "none"
-        money = f", {self.cost:.4f} {self.prices.currency}" if self.prices.tokens else ""
+        money = f", {self.cost:.4f} {self.prices.currency}" if not self.prices.is_empty else ""
         return show_text(f"{self.turns} turns, {self.usage.total_tokens} tokens, connectors: {calls}{money}")

@@ -428,7 +428,7 @@ def as_inputs(inputs: object) -> str | list[JsonDict]:
             raise ConfigurationError("inputs is empty; give a text or a list of entries.")
         return inputs
     if isinstance(inputs, Mapping):
-        return [dict(inputs)]
+        return [_check_input(inputs, 0)]
     if not isinstance(inputs, Sequence) or isinstance(inputs, (bytes, bytearray)):
         raise ConfigurationError(f"inputs must be a text or a list of entries, not {type(inputs).__name__}.")
     if not inputs:
@@ -440,6 +440,7 @@ def _check_input(item: object, place: int) -> JsonDict:
     if isinstance(item, str):
         return user_message(item)
     if isinstance(item, Mapping):
+        _check_role(item, place)
         return dict(item)
     if isinstance(item, Entry):
         found = _replay_entry(item)
@@ -448,3 +449,13 @@ def _check_input(item: object, place: int) -> JsonDict:
     raise ConfigurationError(
         f"inputs[{place}] is a {type(item).__name__}; each item must be a text or an entry (a dict with a `type`)."
     )
+
+
+def _check_role(item: Mapping[str, Any], place: int) -> None:
+    """Refuse chat messages of roles that a conversation does not have; the service's words about them say little."""
+    role = item.get("role")
+    if isinstance(role, str) and role not in ("user", "assistant"):
+        raise ConfigurationError(
+            f"inputs[{place}] has the role {role!r}; a conversation's messages are of user and assistant.",
+            hint="A system prompt goes into instructions= of the start, a tool's answer into function_result(...).",
+        )

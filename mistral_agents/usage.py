@@ -106,13 +106,21 @@ class Prices:
             wanted = 'a pair of numbers for each model, such as {"*": (0.4, 2.0)}, and a number for each connector'
             raise ConfigurationError(f"Prices are {wanted}.")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no price in it."""
+        return not (self.tokens or self.calls)
+
     def of(self, usage: Usage, model: str | None) -> float | None:
         """The price of a turn; None where the table has no price for its model.
 
         Tokens that connectors added are counted as read, which they are by the model; how the service bills them is
-        not documented. A connector that is not in the table costs nothing here.
+        not documented. A connector that is not in the table costs nothing here, nor do tokens where it has calls only.
         """
-        found = self.tokens.get(model if model is not None else "*", self.tokens.get("*"))
+        if self.is_empty:
+            return None
+        free = (0.0, 0.0) if not self.tokens else None  # a table of calls alone prices calls alone
+        found = self.tokens.get(model if model is not None else "*", self.tokens.get("*", free))
         if found is None:
             return None
         read, written = found

@@ -90,6 +90,11 @@ def split_options(options: Mapping[str, Any]) -> tuple[JsonDict, JsonDict]:
         ConfigurationError: A name is unknown, or an option can't be honoured.
     """
     given = resolve_options(options, what="Conversation", where="conversation")
+    if given.get("store") is False:
+        raise ConfigurationError(
+            "Conversation: store=False can't be honoured: a conversation goes on with what the service keeps of it.",
+            hint="client.conversations.start(..., store=False) makes one turn of which nothing is kept.",
+        )
     per_turn = {name: given.pop(name) for name in _PER_TURN if name in given}
     completion = take_completion(given)
     choice = completion.pop("tool_choice", None)

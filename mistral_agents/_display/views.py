@@ -134,7 +134,7 @@ def _view_conversation(conversation: Conversation) -> View:
     if not used.total_tokens:
         return made
     meter = conversation.meter
-    cost = f" · {meter.cost:.4f} {meter.prices.currency}" if meter is not None and meter.prices.tokens else ""
+    cost = f" · {meter.cost:.4f} {meter.prices.currency}" if meter is not None and not meter.prices.is_empty else ""
     note = f"through this object: {write_usage(used)}{cost}"
     return View(made.title, [*made.blocks, Words(note)], f"{made.plain}\n{note}", made.other)
 
@@ -205,9 +205,9 @@ def _usage_table(usage: Usage, *more: tuple[str, str]) -> Table:
 
 @view_of.register
 def _view_meter(meter: Meter) -> View:
-    cost = f"{meter.cost:.4f} {meter.prices.currency}" if meter.prices.tokens else "no price table"
+    cost = f"{meter.cost:.4f} {meter.prices.currency}" if not meter.prices.is_empty else "no price table"
     blocks: list[Block] = [_usage_table(meter.usage, ("turns", str(meter.turns)), ("cost", cost))]
-    if meter.unpriced and meter.prices.tokens:
+    if meter.unpriced and not meter.prices.is_empty:
         blocks.append(Words(f"{meter.unpriced} turns have no price"))
     if meter.quotas:
         blocks.append(_quota_table(meter.quotas))

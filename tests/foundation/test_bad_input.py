@@ -151,6 +151,17 @@ def test_a_place_that_can_not_be_written_to_is_named(tmp_path: Path, use: Callab
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("role", ["system", "tool", "developer"])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_message_of_another_role_is_told_what_to_do(client: MistralAgents, role: str, several: bool) -> None:
+    message = {"role": role, "content": "Be brief."}
+    inputs: Any = [{"role": "user", "content": "hi"}, message] if several else message
+    for send in (client.conversations.start, Conversation(client, model="m").append):
+        with pytest.raises(ConfigurationError, match=rf"inputs\[{int(several)}\] has the role '{role}'") as caught:
+            send(inputs, **({"model": "m"} if send == client.conversations.start else {}))
+        assert "instructions=" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "files", [{"type": "image", "file_id": "f"}, [{"file_id": "f"}], [("content", [])], b"f", 3, None, [None]]
 )

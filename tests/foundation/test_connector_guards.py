@@ -229,12 +229,17 @@ def test_what_can_not_decide_or_run_is_refused_before_a_turn_is_paid(client: Mis
     wrong: list[tuple[Any, str]] = [
         ({"confirm": "approve"}, "not 'approve'"),
         ({"confirm": {"weather": "yes"}}, "not 'yes'"),
+        ({"confirm": {3: "allow"}}, "named by a function, not by 3"),
+        ({"store": False}, "store=False can't be honoured"),
         ({"functions": [print]}, "functions by name.*not list"),
         ({"functions": {"f": "print"}}, "holds something else"),
     ]
     for given, words in wrong:
         with pytest.raises(ConfigurationError, match=words):
             Conversation(client, model="m", **given)
+    other: Any = "sk-key"
+    with pytest.raises(ConfigurationError, match=r"client must be a MistralAgents\(\.\.\.\), not str"):
+        Conversation(other, model="m")
 
 
 def test_ids_that_wait_for_nothing_are_named() -> None:

@@ -138,6 +138,16 @@ def test_no_limit_may_be_infinity_and_numbers_of_any_kind_are_numbers() -> None:
     assert meter.cost == 0.5
 
 
+def test_a_table_of_calls_alone_prices_them_and_stops() -> None:
+    """It was taken as a price table, and every turn cost nothing: `max_cost` never stopped."""
+    meter = Meter(Prices(calls={"web_search": 0.03}), max_cost=0.05)
+    meter.add(TURN)
+    assert (meter.cost, meter.unpriced) == (0.06, 0)
+    assert "0.0600 USD" in str(meter)
+    with pytest.raises(BudgetExceededError, match=r"0.05 USD is reached: 0.06 used"):
+        meter.check()
+
+
 @pytest.mark.parametrize(
     "table", [{"tokens": {"m": 1}}, {"tokens": {"m": ("1", 2)}}, {"tokens": 3}, {"calls": {"w": "x"}}]
 )
