@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from mistral_agents._api.recovery import LOST
 from mistral_agents._border.calls import is_unrun_answer
+from mistral_agents._forks import renew_in_children
 from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict, digest
 from mistral_agents.entries import Inputs
@@ -103,6 +103,7 @@ class Heads:
     def __init__(self) -> None:
         self._heads: OrderedDict[tuple[str, str], str | Attempt | Unfinished] = OrderedDict()
         self.renew()
+        renew_in_children(self)
 
     def renew(self) -> None:
         """In a forked process: the turns under way are its parent's, and so is who held the lock."""
@@ -201,5 +202,3 @@ def _was_refused(error: BaseException) -> bool:
 
 
 HEADS = Heads()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=HEADS.renew)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary, ref
 
+from mistral_agents._forks import renew_in_children
 from mistral_agents.errors import ConfigurationError, TimeoutExceededError
 
 ABANDONED_AFTER = 5.0
@@ -162,9 +163,17 @@ class TurnLock:
     """A fair lock that a thread may wait for by blocking and a coroutine by awaiting."""
 
     def __init__(self) -> None:
-        self._mutex = threading.RLock()
         self._holder: Hold | None = None
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked process: who holds the lock and who waits for it are threads of its parent."""
+        self._mutex = threading.RLock()
         self._waiting: deque[tuple[Hold, Callable[[], bool]]] = deque()
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.locks[:] = [lock for lock in holder.locks if lock is not self]
 
     def __reduce__(self) -> tuple[type[TurnLock], tuple[()]]:
         return TurnLock, ()  # nobody holds a copy

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
+from mistral_agents._forks import renew_in_children
+
 T = TypeVar("T")
 
 
@@ -19,9 +21,11 @@ class SingleFlight(Generic[T]):
     """Runs a piece of work for all who ask while it runs."""
 
     def __init__(self) -> None:
-        self._reset()
+        self.renew()
+        renew_in_children(self)
 
-    def _reset(self) -> None:
+    def renew(self) -> None:
+        """Forget what is at work: in a copy and in a forked process nobody is."""
         self._lock = threading.Lock()
         self._flight: tuple[Future[T], int] | None = None
 
@@ -29,7 +33,8 @@ class SingleFlight(Generic[T]):
         return {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._reset()
+        self.renew()
+        renew_in_children(self)
 
     def _join(self) -> tuple[Future[T], bool, bool]:
         """The flight to wait for, whether the caller leads it, and whether it is led from this thread."""

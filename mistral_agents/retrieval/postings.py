@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
 
+from mistral_agents._forks import renew_in_children
 from mistral_agents.retrieval._extras import load
 from mistral_agents.retrieval.analysis import COMMON, Analyzer, QueryTerm, Way
 
@@ -26,6 +27,11 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked process: a thread of its parent may have held the lock."""
         self._lock = threading.Lock()
 
     def number(self, terms: Sequence[str]) -> tuple[int, ...]:

@@ -104,3 +104,41 @@ def test_what_the_user_gave_to_the_parent_is_refused_in_the_child_by_name(serve,
     assert kept
     assert parent == ("ConfigurationError" if given == "async_http_client" else "hi")  # another loop than before
     assert len(ports) == 2
+
+
+HELD = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore")
+from mistral_agents._conversation.lock import Hold, lock_of
+from mistral_agents.retrieval.analysis import Analyzer
+from mistral_agents.retrieval.flight import SingleFlight
+from mistral_agents.retrieval.postings import Numbering, Vocabulary
+flight, lock, vocabulary = SingleFlight(), lock_of("document", "1"), Vocabulary()
+busy, over = threading.Barrier(4), threading.Event()
+def work():
+    busy.wait()
+    over.wait()
+def number():
+    with vocabulary._lock:  # as in the middle of a sync
+        work()
+def turn():
+    with lock.held():
+        work()
+threads = [threading.Thread(target=one, daemon=True) for one in (lambda: flight.run(work), number, turn)]
+for thread in threads:
+    thread.start()
+busy.wait()
+if os.fork() == 0:
+    lock.acquire(Hold())
+    print(flight.run(lambda: "searched"), list(Numbering(Analyzer(), vocabulary).row("pump")), flush=True)
+    os._exit(0)
+os.wait()
+print(lock.holder is not None, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_child_waits_for_no_thread_of_its_parent():
+    """A search, a sync and a turn are at work in other threads while a server forks its workers."""
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["searched", "[0]", "True"], done.stderr
