@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 
@@ -114,19 +113,16 @@ class MistralSessionHistories:
         self._conversations = conversations
         self._owner = owner
         self._histories: dict[str, MistralSessionHistory] = {}
-        self._lock = threading.Lock()
 
     def __call__(self, session_id: str) -> MistralSessionHistory:
         """The session's history; asks nothing. The same object each time, since what is unsaved lives in it."""
-        with self._lock:
-            found = self._histories.get(session_id)
-            if found is None:
-                found = MistralSessionHistory(session_id, self._conversations, self._owner, client=self._client)
-                self._histories[session_id] = found
-            return found
+        found = self._histories.get(session_id)
+        if found is None:
+            made = MistralSessionHistory(session_id, self._conversations, self._owner, client=self._client)
+            found = self._histories.setdefault(session_id, made)  # one step: threads that ask at once share the first
+        return found
 
     def release(self, session_id: str) -> list[BaseMessage]:
         """Drop a session's history from this process's memory, and give what was unsaved; nothing is deleted."""
-        with self._lock:
-            found = self._histories.pop(session_id, None)
+        found = self._histories.pop(session_id, None)
         return found.unsaved if found is not None else []

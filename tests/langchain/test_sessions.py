@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,15 @@ def test_a_released_session_shows_what_was_unsaved(client: MistralAgents, servic
     assert histories.release("ada") == []
     assert histories("ada").messages == []
     assert service.faults.requests == []
+
+
+@pytest.mark.parametrize("again", [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy], ids=["pickle", "copy"])
+def test_a_chain_with_sessions_can_be_copied(
+    client: MistralAgents, model: ChatMistralAgent, again: Callable[[Any], Any]
+) -> None:
+    histories = MistralSessionHistories(InMemoryConversations(), client=client)
+    chain = RunnableWithMessageHistory(model, histories)
+    chain.invoke("Hello", {"configurable": {"session_id": "ada"}})
+    copied = again(chain.get_session_history)("ada")
+    assert copied is not histories("ada")
+    assert types(copied) == PAIR
