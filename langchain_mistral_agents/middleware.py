@@ -14,7 +14,9 @@ from langchain_mistral_agents._portable import to_portable_messages
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from mistral_agents._border.calls import INTERRUPTED
 from mistral_agents._border.continuation import find_anchors
+from mistral_agents._warnings import warn_user
 from mistral_agents.errors import ConfigurationError
+from mistral_agents.tools import HostedTool
 
 try:
     from langchain.agents.middleware import (
@@ -161,7 +163,8 @@ class MistralPortableMiddleware(AgentMiddleware[AgentState[Any], Any]):
     """Gives models of other providers messages they understand; put it behind `ModelFallbackMiddleware`.
 
     Our answers hold blocks of hosted tools that nobody else knows; see `to_portable_messages`. Settings that only
-    `ChatMistralAgent` takes are left out too. Calls of a `ChatMistralAgent` pass as they are.
+    `ChatMistralAgent` takes are left out too, and with a warning hosted tools (`WebSearch()` and its like), which only
+    the service runs. Calls of a `ChatMistralAgent` pass as they are.
 
     Examples:
         >>> create_agent(model, tools, middleware=[ModelFallbackMiddleware(other), MistralPortableMiddleware()])
@@ -188,7 +191,15 @@ def _as_portable(request: ModelRequest[Any]) -> ModelRequest[Any]:
         return request
     settings = {name: value for name, value in request.model_settings.items() if name not in _OURS}
     messages: list[Any] = [*to_portable_messages(request.messages)]
-    return request.override(messages=messages, model_settings=settings)
+    return request.override(messages=messages, tools=_drop_hosted_tools(request), model_settings=settings)
+
+
+def _drop_hosted_tools(request: ModelRequest[Any]) -> list[Any]:
+    hosted = [str(tool["type"]) for tool in request.tools if isinstance(tool, HostedTool)]
+    if hosted:
+        text = f"{type(request.model).__name__} answers without {', '.join(hosted)}, which only the service runs."
+        warn_user(f"{text} Give it tools of its own where it needs them.")
+    return [tool for tool in request.tools if not isinstance(tool, HostedTool)]
 
 
 def _address_request(request: ModelRequest[Any]) -> ModelRequest[Any]:

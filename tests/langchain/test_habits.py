@@ -34,7 +34,7 @@ from langchain_mistral_agents import (
     to_portable_messages,
 )
 from langchain_mistral_agents._traces import foresee_run
-from mistral_agents import CodeInterpreter, Connector, MistralAgents, WebSearch
+from mistral_agents import CodeInterpreter, Connector, DocumentLibrary, MistralAgents, WebSearch
 from mistral_agents._api.model_facts import FACTS, ModelFacts
 from scripts.model_facts import PLACE, read_facts, renew, write_rows
 from tests.support.running import Standin
@@ -397,12 +397,20 @@ def test_runs_are_named_after_the_agent(agent: MistralAgentRunnable, scripted: S
     assert [run.name for run in runs.traced_runs] == ["weather", agent.agent_id, "mine"]
 
 
+def look_up(name: str) -> str:
+    """Look a name up."""
+    return name
+
+
 def test_a_fallback_gets_portable_messages(prepared: Make, wire: Wire) -> None:
     middleware = pytest.importorskip("langchain.agents.middleware")
     agents = pytest.importorskip("langchain.agents")
     seen: list[Any] = []
 
     class Other(GenericFakeChatModel):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            return self.bind(tools=tools, **kwargs)
+
         def _generate(self, messages: list[Any], *args: Any, **kwargs: Any) -> ChatResult:
             seen.extend([messages, kwargs])
             return super()._generate(messages, *args, **kwargs)
@@ -412,9 +420,13 @@ def test_a_fallback_gets_portable_messages(prepared: Make, wire: Wire) -> None:
     wire.answer((400, {"message": "no"}))
     other = Other(messages=iter([AIMessage("from the other")]))
     fallback = middleware.ModelFallbackMiddleware(other)
-    agent = agents.create_agent(prepared(), [], middleware=[fallback, MistralPortableMiddleware()])
-    done = agent.invoke({"messages": [HumanMessage("Go"), *to_portable_messages([]), first, HumanMessage("on")]})
+    tools = [DocumentLibrary(["01a07bff-b1ed-70bd-b7d4-34b652c070bb"]), look_up]
+    agent = agents.create_agent(prepared(), tools, middleware=[fallback, MistralPortableMiddleware()])
+    asked = [HumanMessage("Go"), *to_portable_messages([]), first, HumanMessage("on")]
+    with pytest.warns(UserWarning, match="Other answers without document_library"):
+        done = agent.invoke({"messages": asked})
     assert done["messages"][-1].text == "from the other"
+    assert [tool.name for tool in seen[1]["tools"]] == ["look_up"]
     assert isinstance(seen[0][1].content, str)
     assert isinstance(done["messages"][1].content, list)
 
