@@ -45,10 +45,11 @@ class OpenStream:
             return await anext(self._chunks, None)
         self._reading = asyncio.ensure_future(_take_next(self._chunks))
         try:
-            return await asyncio.shield(self._reading)
+            await asyncio.wait({self._reading})
         except asyncio.CancelledError:
             self._reading.cancel()  # once: it cleans up undisturbed, however often the caller is cancelled
             raise
+        return None if self._reading.cancelled() else self._reading.result()
 
     async def aclose(self) -> None:
         """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on.
@@ -72,6 +73,7 @@ class OpenStream:
 
     async def _close(self) -> None:
         if self._reading is not None:
+            self._reading.cancel()  # another task closes what this one waits for
             await asyncio.wait({self._reading})
         for one in (self._chunks, self._inner):
             with contextlib.suppress(Exception):  # errors of reading were raised where it was read

@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -256,6 +256,19 @@ async def aresolve(host: str, port: int) -> list[str]:
     import asyncio
 
     return await asyncio.get_running_loop().run_in_executor(own_workers(), resolve, host, port)
+
+
+def wake_reader(response: Any) -> None:
+    """End the wait of another thread for bytes of a response, which a socket that is only closed leaves waiting.
+
+    A connection of HTTP/2 serves others, too, and is left alone.
+    """
+    stream = response.extensions.get("network_stream")
+    waiting = stream is not None and not response.is_closed and response.http_version != "HTTP/2"
+    connection = stream.get_extra_info("socket") if waiting else None
+    if connection is not None:
+        with suppress(OSError):  # it is closed already
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def pools_of(client: object) -> list[Any]:

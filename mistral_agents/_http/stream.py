@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from mistral_agents._http.concealed import hide_echo, hide_echo_in, mask_credent
 from mistral_agents._http.failures import UNREADABLE, is_failed_turn, is_turn_reply, named_status
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
+from mistral_agents._http.network import wake_reader
 from mistral_agents._http.records import RequestRecord
 from mistral_agents._http.replies import (
     AFTER,
@@ -33,6 +35,7 @@ from mistral_agents._json import JsonDict
 from mistral_agents._tools.policy import Policy
 from mistral_agents._turn.replay import reply_events
 from mistral_agents.errors import (
+    ConfigurationError,
     MistralAgentsError,
     ResponseFormatError,
     StreamInterruptedError,
@@ -50,6 +53,7 @@ _DAMAGED = "An event of the stream arrived damaged ({}); the answer may be incom
 _SHOWN = 300
 _LAST = "{} What came last is no event that is known: {}"
 _CUT_BY = "{}: the stream broke off before its end; what came last is no event: {!r}"
+_SHARED = "The stream is read by another thread or task already; one reads it, and hands its events on."
 _NOT_A_STREAM = "{}: the service answered the request for a stream with something else: {!r}"
 
 
@@ -86,6 +90,7 @@ class _Reading:
         self._opened: Opened | None = None
         self._record = RequestRecord(call.method, call.path)
         self._over = False
+        self._at_work = threading.Lock()
         self._has_begun = False
         self._asked = self._last_event = 0.0
         self.headers: dict[str, str] = {}
@@ -121,6 +126,15 @@ class _Reading:
     def _after(self) -> str:
         """What to do after a failure: whether the turn was applied is not known."""
         return self._call.advice if self._call.advice is not None else AFTER
+
+    def _begin_reading(self) -> None:
+        """Refuse a second reader, who would send the turn once more or take pieces out of the first one's events.
+
+        Raises:
+            ConfigurationError: Another thread or task reads, and has not released `_at_work` yet.
+        """
+        if not self._at_work.acquire(blocking=False):
+            raise ConfigurationError(_SHARED)
 
     # from bytes to events --------------------------------------------------------------------------------------
 
@@ -373,10 +387,13 @@ class TurnStream(_Reading):
         self._chunks: Iterator[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self._begin_reading()
         try:
             self._open()
         except MistralAgentsError as error:
             self._recover(error)
+        finally:
+            self._at_work.release()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -386,10 +403,19 @@ class TurnStream(_Reading):
         return self
 
     def __next__(self) -> JsonDict:
+        self._begin_reading()
+        try:
+            return self._read_next()
+        finally:
+            self._at_work.release()
+
+    def _read_next(self) -> JsonDict:
         if self._over:
             raise StopIteration
         try:
             self._open()
+            if self._over:  # closed by another thread meanwhile
+                raise StopIteration
             while not self._pending:
                 if self._chunks is None:
                     self._check_end()
@@ -397,21 +423,23 @@ class TurnStream(_Reading):
                 self._read_chunk(self._chunks)
             event = self._take_pending()
         except StopIteration:
-            self.close()
+            self._close(None)
             raise
         except Exception as error:
+            if self._over:  # closed by another thread: there is nothing more to read
+                raise StopIteration from error
             raised = self._type_failure(error)
             self._close(raised)
             if not isinstance(raised, MistralAgentsError):
                 raise
             raised.__cause__ = error if raised is not error else error.__cause__
             self._recover(raised)
-            return next(self)
+            return self._read_next()
         except BaseException as error:
             self._close(error)
             raise
         if self._fold.done:
-            self.close()
+            self._close(None)
         return event
 
     def _open(self) -> None:
@@ -454,14 +482,23 @@ class TurnStream(_Reading):
         return self.turn
 
     def close(self) -> None:
-        """Free the connection; what has arrived stays in `.turn`."""
+        """Free the connection; what has arrived stays in `.turn`. A reader in another thread comes to its end."""
+        if self._at_work.locked():
+            self._wake_reader()
         self._close(None)
 
     def _close(self, error: BaseException | None) -> None:
         self._over = True
         self._note_end(error)
+        if self._guard is not None:
+            self._wake_reader()
         if self._opened is not None:
             self._opened.response.close()
+
+    def _wake_reader(self) -> None:
+        self._over = True
+        if self._opened is not None:
+            wake_reader(self._opened.response)
 
     def __del__(self) -> None:
         if not self.__dict__.get("_over", True):
@@ -487,10 +524,13 @@ class AsyncTurnStream(_Reading):
         self._at_end = False
 
     async def __aenter__(self) -> Self:
+        self._begin_reading()
         try:
             await self._open()
         except MistralAgentsError as error:
             await self._recover(error)
+        finally:
+            self._at_work.release()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -500,10 +540,19 @@ class AsyncTurnStream(_Reading):
         return self
 
     async def __anext__(self) -> JsonDict:
+        self._begin_reading()
+        try:
+            return await self._read_next()
+        finally:
+            self._at_work.release()
+
+    async def _read_next(self) -> JsonDict:
         if self._over:
             raise StopAsyncIteration
         try:
             await self._open()
+            if self._over:  # closed by another task meanwhile
+                raise StopAsyncIteration
             while not self._pending:
                 if self._at_end:
                     self._check_end()
@@ -514,13 +563,15 @@ class AsyncTurnStream(_Reading):
             await self.aclose()
             raise
         except Exception as error:
+            if self._over:  # closed by another task: there is nothing more to read
+                raise StopAsyncIteration from error
             raised = self._type_failure(error)
             await self._aclose(raised)
             if not isinstance(raised, MistralAgentsError):
                 raise
             raised.__cause__ = error if raised is not error else error.__cause__
             await self._recover(raised)
-            return await anext(self)
+            return await self._read_next()
         except BaseException as error:
             await self._aclose(error)
             raise

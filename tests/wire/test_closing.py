@@ -19,7 +19,7 @@ from mistral_agents._border.turns import Heads
 from mistral_agents._http import closing, sdk
 from mistral_agents._http.network import make_reentrant, pools_of
 from mistral_agents._tools.policy import Policy, PolicyBook
-from mistral_agents.errors import ConnectionFailedError
+from mistral_agents.errors import ConfigurationError, ConnectionFailedError
 from mistral_agents.threads import InMemoryConversations
 from mistral_agents.usage import Usage
 
@@ -375,3 +375,113 @@ def test_a_conversation_goes_on_after_a_stream_that_is_still_held(serve):
     assert conversation.append("again").text == "hi"
     with pytest.raises(Exception, match="left"):
         next(events)
+
+
+class Pausing:
+    """Sends the beginning of a stream and then nothing; `asked` is set when a request is there, `ended` at its end."""
+
+    def __init__(self, *events):
+        self.events = events
+        self.asked = threading.Event()
+        self.ended = threading.Event()
+
+    def __call__(self, connection, _):
+        self.asked.set()
+        if self.events:
+            connection.sendall(CHUNKED + b"".join(chunk(sse(event)) for event in self.events))
+        with contextlib.suppress(OSError):
+            connection.recv(1)
+        self.ended.set()
+
+
+def test_a_stream_that_another_thread_closes_ends(serve):
+    """A reader that waited was told of a bad file descriptor, and to look whether his turn was applied."""
+    service = Pausing(STARTED, delta("a"))
+    client = MistralAgents(api_key="k", base_url=serve(service).url)
+    stream = client.conversations.start_stream("q", model="m")
+    kinds = []
+    for event in stream:
+        kinds.append(event["type"])
+        if len(kinds) == 2:
+            threading.Timer(0.05, stream.close).start()
+    assert kinds == [STARTED["type"], delta("a")["type"]]
+    assert (stream.turn.text, stream.turn.complete) == ("a", False)
+    assert service.ended.wait(5)
+
+
+def test_a_stream_that_another_task_closes_ends(serve):
+    """With mistralai 2 who closed it waited for the next words."""
+    service = Pausing(STARTED, delta("a"))
+
+    async def go():
+        client = MistralAgents(api_key="k", base_url=serve(service).url)
+        stream = client.conversations.astart_stream("q", model="m")
+        kinds, waiting = [], asyncio.Event()
+
+        async def read():
+            async for event in stream:
+                kinds.append(event["type"])
+                if len(kinds) == 2:
+                    waiting.set()
+
+        reading = asyncio.create_task(read())
+        await waiting.wait()
+        await asyncio.sleep(0)
+        await asyncio.wait_for(stream.aclose(), 5)
+        await asyncio.wait_for(reading, 5)
+        assert (kinds, stream.turn.complete) == ([STARTED["type"], delta("a")["type"]], False)
+
+    asyncio.run(go())
+    assert service.ended.wait(5)
+
+
+def test_a_stream_that_is_closed_while_it_is_opened_gives_its_connection_back(serve):
+    sent = threading.Event()
+
+    def answer_late(connection, _):
+        sent.wait(5)
+        speak(connection, _)
+
+    client = MistralAgents(api_key="k", base_url=serve(answer_late).url)
+    stream = client.conversations.start_stream("q", model="m")
+
+    def close():
+        stream.close()
+        sent.set()
+
+    threading.Timer(0.05, close).start()
+    assert list(stream) == []
+    (pool,) = pools_of(client.sdk.sdk_configuration.client)
+    assert pool.connections == []
+
+
+def test_two_readers_of_one_stream_send_one_turn(serve):
+    """Both opened it: a turn that is paid for and kept was sent twice."""
+    service = Pausing(STARTED)
+    server = serve(service)
+
+    async def go():
+        client = MistralAgents(api_key="k", base_url=server.url)
+        stream = client.conversations.astart_stream("q", model="m")
+        told = await asyncio.gather(anext(stream), anext(stream), return_exceptions=True)
+        await stream.aclose()
+        return told
+
+    first, second = asyncio.run(go())
+    assert first["type"] == STARTED["type"]
+    assert isinstance(second, ConfigurationError)
+    assert len(server.seen) == 1
+
+
+def test_two_threads_that_read_one_stream_send_one_turn(serve):
+    service = Pausing()
+    server = serve(service)
+    client = MistralAgents(api_key="k", base_url=server.url, timeout=5, max_retries=0)
+    stream = client.conversations.start_stream("q", model="m")
+    first = threading.Thread(target=lambda: list(stream), daemon=True)
+    first.start()
+    assert service.asked.wait(5)
+    with pytest.raises(ConfigurationError, match="read by another thread"):
+        next(stream)
+    stream.close()
+    assert len(server.seen) == 1
