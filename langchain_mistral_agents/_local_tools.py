@@ -86,8 +86,13 @@ def _make_tool(function: Any) -> BaseTool:
 
 
 def runnable_here(message: AIMessage, tools: dict[str, BaseTool]) -> bool:
-    """Whether there are calls, and every readable one of them names one of these tools."""
+    """Whether there are calls, and every readable one of them names one of these tools.
+
+    Where a hosted call beside them waits for a decision, all is left to the caller: results alone would deny it.
+    """
     calls = message.tool_calls
+    if message.response_metadata.get("pending_confirmations"):
+        return False
     return bool(calls or message.invalid_tool_calls) and all(call["name"] in tools for call in calls)
 
 

@@ -14,7 +14,7 @@ from llama_index_mistral_agents._messages_in import history_messages
 from llama_index_mistral_agents._messages_out import SYSTEM, fingerprint, is_answer, is_result, short_hash
 from mistral_agents._border.histories import count_new
 from mistral_agents._json import JsonDict
-from mistral_agents.entries import Entry
+from mistral_agents.entries import Entry, is_input
 
 if TYPE_CHECKING:
     from llama_index.core.agent.workflow.agent_context import AgentContext
@@ -126,7 +126,8 @@ class AgentState:
         """
         places = [place for place, entry in enumerate(entries) if entry.id == entry_id]
         after = entries[places[-1] + 1 :] if places else ()
-        if not after or any(entry.type in ("message.input", "function.result") for entry in after):
+        mine = {sent["additional_kwargs"]["tool_call_id"] for sent in self.unsent}
+        if not after or any(is_input(entry) and entry.raw.get("tool_call_id") not in mine for entry in after):
             return False
         answer = history_messages(after, str(self.conversation_id))[-1]
         kwargs = {**_start_marks(self.last), **answer.additional_kwargs}

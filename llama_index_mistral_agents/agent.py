@@ -237,14 +237,24 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             state.asked = asked
             state.meets(memory)
             await self._note(ctx, state, response)
-        while state.pending and hasattr(ctx, "wait_for_event"):
+        while state.pending and not self._find_open(state) and hasattr(ctx, "wait_for_event"):
             last = undumped([state.answer])[0] if state.answer is not None else ChatMessage()
             async with keep_memory(ctx, memory):
                 allow = await _read_decision(ctx, last)
             anchor = with_marks(last, covers=True, memory=memory_of(held))
-            response = await self._decide(ctx, state, [anchor, *confirmations(last, allow=allow)], tools)
+            told = [anchor, *undumped(state.unsent), *confirmations(last, allow=allow)]
+            response = await self._decide(ctx, state, told, tools)
             await self._note(ctx, state, response)
         return self._make_output(state, response)
+
+    def _find_open(self, state: AgentState) -> set[str]:
+        """The functions' calls of the last answer without a result: they are run before a decision is sent.
+
+        The service takes results and decisions together, and what is left open then counts as interrupted.
+        """
+        last = ChatResponse(message=state.last if state.last is not None else _NOTHING)
+        calls = self._turns.get_tool_calls_from_response(last, error_on_no_tool_call=False)
+        return {call.tool_id for call in calls} - {str(e["additional_kwargs"]["tool_call_id"]) for e in state.unsent}
 
     async def _decide(
         self, ctx: AgentContext, state: AgentState, messages: list[ChatMessage], tools: Sequence[AsyncBaseTool]

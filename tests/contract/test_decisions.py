@@ -115,3 +115,70 @@ def test_llama_indexs_messages_of_decisions_may_be_given_one_by_one(world: World
     half = llm.chat([*history, yes]).message
     assert len(half.additional_kwargs["pending_confirmations"]) == 1
     assert llm.chat([*history, yes, half, no]).message.content == "done"
+
+
+# a function beside a hosted call that waits ---------------------------------------------------------------------------
+
+MIXED = calls(call("add", {"a": 2}), call("meteo_weather", {"city": "Rome"}))
+ADD = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+}
+
+
+def add(a: int) -> int:
+    """Add one."""
+    return a + 1
+
+
+def results_of(world: World, conversation_id: Any) -> list[Any]:
+    """What functions and hosted tools gave in a conversation."""
+    entries = world.client.conversations.get_history(str(conversation_id)).entries
+    found = [entry for entry in entries if entry.type in ("function.result", "tool.execution")]
+    return [entry.raw["result"] if "result" in entry.raw else entry.raw["info"]["result"] for entry in found]
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_a_runnable_leaves_both_to_the_caller(world: World, way: str) -> None:
+    """It answered the function and went on, which denied the hosted call without a word."""
+    from langchain_core.messages import ToolMessage
+
+    from langchain_mistral_agents import MistralAgentRunnable
+
+    made = world.client.agents.create(model="mistral-medium-latest", name="clerk", tools=[*GUARDED, ADD])
+    agent = MistralAgentRunnable(agent_id=made.id, client=world.client, tools=[add])
+    world.mind.script(MIXED, say("done"))
+    thread: Any = {"configurable": {"thread_id": f"mixed {way}"}}
+    asked: Any = agent.invoke("q", thread) if way == "invoke" else None
+    for chunk in agent.stream("q", thread) if way == "stream" else ():
+        asked = chunk if asked is None else asked + chunk
+    [waits] = asked.response_metadata["pending_confirmations"]
+    [asks] = asked.tool_calls
+    answer = agent.invoke(
+        [ToolMessage("3", tool_call_id=asks["id"])],
+        thread,
+        tool_confirmations=decide(**{waits["tool_call_id"]: "allow"}),
+    )
+    assert answer.text == "done"
+    assert len(results_of(world, answer.response_metadata["conversation_id"])) == 2
+
+
+@pytest.mark.parametrize("allow", [True, False])
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_workflow_agent_runs_the_function_and_then_asks(world: World, allow: bool, streaming: bool) -> None:
+    """It asked at once, and the function was answered as interrupted."""
+    from llama_index.core.workflow import HumanResponseEvent
+
+    from llama_index_mistral_agents import MistralAgentLLM, MistralWorkflowAgent
+    from llama_index_mistral_agents.agent_events import ConfirmationRequest
+
+    world.mind.script(MIXED, say("done"))
+    llm = MistralAgentLLM("mistral-medium-latest", client=world.client, tools=GUARDED)
+    agent = MistralWorkflowAgent(llm=llm, tools=[add], streaming=streaming)
+    handler = agent.run("q")
+    async for event in handler.stream_events():
+        if isinstance(event, ConfirmationRequest):
+            handler.ctx.send_event(HumanResponseEvent(allow=allow))  # type: ignore[union-attr]
+    assert str(await handler) == "done"
+    found = results_of(world, await agent.conversation_id(handler.ctx))  # type: ignore[arg-type]
+    assert (found[0], len(found)) == ("3", 2 if allow else 1)
