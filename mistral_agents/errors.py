@@ -328,7 +328,7 @@ _MODEL_MARKS = ("invalid model:", "is currently not in use")
 _CONTEXT_MARKS = ("context length", "context window", "maximum context", "too many tokens", "too large for model")
 
 
-_REASONS = ("message", "detail", "error", "error_description", "errors")
+REASONS = ("message", "detail", "error", "error_description", "errors", "title")
 """Where an error body says why; gateways use several of them at once."""
 
 
@@ -337,11 +337,11 @@ def read_error_message(body: object) -> tuple[str | None, int | str | None]:
     if isinstance(body, str):
         return (body.strip()[:500] or None), None
     if not isinstance(body, dict):
-        return None, None
+        return (_flatten(body) if isinstance(body, list) else None), None
     code = body.get("code")
     if isinstance(body.get("error"), dict) and not isinstance(code, (int, str)):
         code = body["error"].get("code")
-    told = filter(None, (_flatten(body.get(key)) for key in _REASONS))
+    told = filter(None, (_flatten(body.get(key)) for key in REASONS))
     if found := ": ".join(dict.fromkeys(told)):
         return found, code if isinstance(code, (int, str)) else None
     return _shorten_json(body), code if isinstance(code, (int, str)) else None

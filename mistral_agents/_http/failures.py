@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from mistral_agents._json import JsonDict
+from mistral_agents.errors import REASONS
 
 UNREADABLE = "unreadable"
 """The type of an event whose data is no JSON; it has the event's name and the data as text."""
@@ -24,7 +25,6 @@ _ERROR_KEYS = frozenset(
         "raw_status_code",
     }
 )
-_REASONS = ("error", "errors", "detail", "message")
 _FAILED_NAME = re.compile(r"(?:.*[._-])?(?:error|exception|failed|failure)", re.IGNORECASE)
 
 
@@ -67,7 +67,12 @@ def is_failed_turn(value: JsonDict) -> bool:
 
 def names_reason(value: JsonDict) -> bool:
     """Whether an object has a field for the reason of a failure, and something in it."""
-    return any(value.get(key) for key in _REASONS)
+    return any(value.get(key) for key in REASONS)
+
+
+def tells_failure(value: object) -> bool:
+    """Whether some JSON that came in a turn's place says why there is no turn, or with which status."""
+    return isinstance(value, dict) and (names_reason(value) or is_failure(value) or named_status(value) is not None)
 
 
 def failed_output(value: JsonDict) -> JsonDict | None:

@@ -13,7 +13,7 @@ from mistral_agents._http.failures import (
     is_failure,
     is_turn_reply,
     named_status,
-    names_reason,
+    tells_failure,
 )
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.sse import EventDecoder
@@ -124,7 +124,7 @@ class Reply:
             return self._answer
         value = self._value if self._value is not _UNREAD else self._parse(turn=True)
         if not is_turn_reply(value) or is_failed_turn(value):
-            if isinstance(value, dict) and (names_reason(value) or is_failure(value)):
+            if tells_failure(value):
                 raise failure_in(value, self, turn=True)
             message = f"{self.what}: the service sent no conversation response but {_quote_content(self.content)}."
             raise ResponseFormatError(message, hint=AFTER, **{**self.facts(), "body": value})

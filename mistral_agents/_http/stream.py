@@ -17,7 +17,7 @@ from mistral_agents._http import sdk as sdk_layer
 from mistral_agents._http.calls import Call
 from mistral_agents._http.closing import OpenStream, keeper_of
 from mistral_agents._http.concealed import hide_echo, hide_echo_in, mask_credentials
-from mistral_agents._http.failures import UNREADABLE, is_failed_turn, is_turn_reply, named_status
+from mistral_agents._http.failures import UNREADABLE, is_failed_turn, is_turn_reply, named_status, tells_failure
 from mistral_agents._http.fold import EventFold
 from mistral_agents._http.guard import TurnGuard
 from mistral_agents._http.network import wake_reader
@@ -187,7 +187,7 @@ class _Reading:
             self._pending.extend(reply_events(value))
             return
         content = hide_echo(content, self._call.body, self._tokens)
-        if isinstance(value, dict):
+        if tells_failure(value):
             self._hide_sent(value)
             error = failure_in(value, self._reply(content), turn=True)
             error.hint = self._after if error.hint == AFTER else error.hint
@@ -196,7 +196,13 @@ class _Reading:
         began = self._has_begun
         kind, message = (StreamInterruptedError, _CUT_BY) if began else (ResponseFormatError, _NOT_A_STREAM)
         told = message.format(self._call.what, text[:_SHOWN])
-        raise kind(told, hint=self._after, body=text[:1_000_000], **self._collect_facts())
+        raise kind(
+            told,
+            hint=self._after,
+            body=value if value is not None else text[:1_000_000],
+            status_code=self._opened.response.status_code if self._opened is not None else None,
+            **self._collect_facts(),
+        )
 
     @property
     def _tokens(self) -> list[str]:

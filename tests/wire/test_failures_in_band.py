@@ -35,6 +35,8 @@ BODIES = [
     ({"conversation_id": "conv_1", "message": "it died", "code": 502}, ServerFailureError, "it died"),
     ({"errors": [{"message": "it died"}]}, TurnFailedError, "it died"),
     ({"error": "busy", "error_description": "all taken"}, TurnFailedError, "busy: all taken"),
+    ({"title": "it died", "status": 503}, ServerFailureError, "it died"),
+    ({"title": "it died"}, TurnFailedError, "it died"),
     ({"message": "Internal error", "detail": "it died"}, TurnFailedError, "Internal error: it died"),
 ]
 
@@ -251,6 +253,17 @@ def test_a_page_instead_of_an_answer_is_shown(make_client, wire, way):
         take_turn(make_client(), way)
     assert "Please log in" in caught.value.body
     assert "<html>" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("body", [{"fault": "it died"}, ["it died"], "it died", 5])
+def test_json_that_is_neither_an_answer_nor_says_why_is_shown_the_same_way_in_calls_and_streams(
+    make_client, wire, way, body
+):
+    wire.answer((200, body))
+    with pytest.raises(ResponseFormatError, match=r"it died|5") as caught:
+        take_turn(make_client(), way)
+    assert (caught.value.status_code, caught.value.body) == (200, body)
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])

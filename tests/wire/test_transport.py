@@ -140,6 +140,8 @@ def test_no_retries_means_one_request(make_client, wire, waits):
          InvalidRequestError, "tools: Extra inputs", None),
         (422, {"object": "error", "message": {"detail": [{"loc": ["body", "model"], "msg": "Field required"}]}}, InvalidRequestError,
          "model: Field required", None),
+        (422, [{"loc": ["body", "model"], "msg": "Field required"}], InvalidRequestError, "model: Field required", None),
+        (422, {"title": "gone", "status": 422}, InvalidRequestError, "failed: gone", None),
     ],
 )  # fmt: skip
 def test_every_shape_of_error_body_is_read(make_client, wire, status, body, error, says, code):
