@@ -10,7 +10,8 @@ from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, Callba
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables.configurable import RunnableConfigurableFields
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Required, Self, Unpack, override
 
@@ -31,6 +32,8 @@ from mistral_agents.retrieval.snapshot import Hit, Query, Strategy, Unit, check_
 from mistral_agents.retrieval.vectors import EVEN, Embedder, Fusion
 
 _BATCH = 64
+_MOST_VARIANTS = 100  # of a retriever's configurable fields, each with what it has read
+_OF_A_FUSION = frozenset({"words_top_k", "vectors_top_k", "words_weight", "vectors_weight"})
 _NAMES_OF_OTHERS = {
     "top_k": "the number of passages is k",
     "search_type": "choose strategy",
@@ -180,6 +183,7 @@ class MistralLibraryRetriever(Remaking, BaseRetriever):
     _read_later: ClassVar[frozenset[str]] = frozenset(
         {"k", "filter", "score_cutoff", "retrieval_mode", "name", "tags", "metadata"}
     )
+    _variants: tuple[MistralLibraryRetriever, ...] = PrivateAttr(default=())
     _engine: LibraryEngine = PrivateAttr()
     _fusion: Fusion = PrivateAttr(default=EVEN)
 
@@ -198,6 +202,25 @@ class MistralLibraryRetriever(Remaking, BaseRetriever):
         self, input: str, config: RunnableConfig | None = None, **kwargs: Unpack[SearchOptions]
     ) -> list[Document]:
         return await super().ainvoke(input, config, **kwargs)
+
+    @override
+    def configurable_fields(self, **kwargs: Any) -> RunnableSerializable[str, list[Document]]:
+        checked: Any = super().configurable_fields(**kwargs)
+        return _ConfigurableRetriever(default=self, fields=checked.fields)
+
+    def _find_variant(self, made: MistralLibraryRetriever) -> MistralLibraryRetriever:
+        """A retriever of this one's configurable fields; where one reads alike, it searches what that has read."""
+        known = next((one for one in (self, *self._variants) if one._reads_like(made)), None)
+        if known is None:
+            self._variants = (*self._variants[1 - _MOST_VARIANTS :], made)
+        else:
+            made._engine = known._engine
+        return made
+
+    def _reads_like(self, other: MistralLibraryRetriever) -> bool:
+        """Whether two retrievers differ only in what each search is asked for."""
+        names = type(self).model_fields.keys() - self._read_later - _OF_A_FUSION
+        return all(self.__dict__[name] == other.__dict__[name] for name in names)
 
     @model_validator(mode="before")
     @classmethod
@@ -313,6 +336,14 @@ class MistralLibraryRetriever(Remaking, BaseRetriever):
     async def arefresh_now(self) -> SyncReport:
         """As `refresh_now`, without blocking."""
         return await self._engine.arefresh()
+
+
+class _ConfigurableRetriever(RunnableConfigurableFields[str, list[Document]]):
+    """Makes a retriever for each call, as LangChain does, without reading the libraries each time."""
+
+    def _prepare(self, config: RunnableConfig | None = None) -> tuple[Runnable[str, list[Document]], RunnableConfig]:
+        made, found = super()._prepare(config)
+        return cast("MistralLibraryRetriever", self.default)._find_variant(cast("Any", made)), found
 
 
 def _refuse_unknown_options(unknown: Mapping[str, object]) -> None:

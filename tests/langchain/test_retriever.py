@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnablePassthrough
+from langchain_core.runnables import ConfigurableField, RunnablePassthrough
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 from pydantic import ValidationError
 
@@ -248,6 +248,28 @@ def test_a_copy_and_a_changed_setting_search_what_they_say(service: LibraryServi
     assert retriever.language == "english"
     retriever.library_ids = [OTHER]
     assert {found.metadata["library_id"] for found in retriever.invoke("valve")} == {OTHER}
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_configurable_fields_read_the_libraries_once(
+    service: LibraryService, client: MistralAgents, way: str
+) -> None:
+    service.add("boiler.txt", "The valve of another boiler.", library=OTHER)
+    retriever = MistralLibraryRetriever(library_ids=LIBRARY, client=client)
+    fields = {name: ConfigurableField(id=name) for name in ("k", "library_ids")}
+    chain: Any = retriever.configurable_fields(**fields)
+
+    async def search(**values: Any) -> list[Any]:
+        config = {"configurable": values}
+        return list(chain.invoke("valve", config) if way == "invoke" else await chain.ainvoke("valve", config))
+
+    here, there = await search(), await search(library_ids=OTHER)
+    texts = service.texts
+    assert await search(k=1) == here[:1]
+    assert await search(library_ids=OTHER, k=1) == there[:1]
+    assert chain.with_config(configurable={"k": 1}).invoke("valve") == retriever.invoke("valve")[:1]
+    assert {found.metadata["library_id"] for found in there} == {OTHER}
+    assert service.texts == texts
 
 
 def test_a_chain_with_sources_names_the_file(client: MistralAgents) -> None:
