@@ -13,11 +13,12 @@ from llama_index_mistral_agents._nodes import dress
 from mistral_agents._api.arguments import uuid_text
 from mistral_agents._http.concealed import conceal_text, drop_credentials
 from mistral_agents.client import MistralAgents, choose_client
+from mistral_agents.errors import NotFoundError
 from mistral_agents.retrieval.documents import LibraryDocument
 
 
 class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
-    """Reads the documents of a library; those still being processed, or failed, are left out.
+    """Reads the documents of a library; those still being processed, failed, or deleted meanwhile are left out.
 
     Args:
         library_id: The library.
@@ -63,19 +64,29 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
 
     def lazy_load_data(self, document_ids: Sequence[str] | None = None) -> Iterator[Document]:
         """Documents one by one; None takes all of the library."""
-        for record in self.client.libraries.documents(self.library_id):
+        for record in list(self.client.libraries.documents(self.library_id)):  # pages shift while texts are read
             document = LibraryDocument.from_record(self.library_id, record)
-            if _is_chosen(document, document_ids):
-                yield _convert_document(document, self.client.libraries.text(self.library_id, document.document_id))
+            if not _is_chosen(document, document_ids):
+                continue
+            try:
+                text = self.client.libraries.text(self.library_id, document.document_id)
+            except NotFoundError:  # somebody deleted it since it was listed; or the library, which is told then
+                next(self.client.libraries.documents(self.library_id, page_size=1), None)
+                continue
+            yield _convert_document(document, text)
 
     async def astream_data(self, document_ids: Sequence[str] | None = None) -> AsyncIterator[Document]:
         """As `lazy_load_data`, without blocking."""
-        async for record in self.client.libraries.adocuments(self.library_id):
+        for record in [record async for record in self.client.libraries.adocuments(self.library_id)]:
             document = LibraryDocument.from_record(self.library_id, record)
-            if _is_chosen(document, document_ids):
-                yield _convert_document(
-                    document, await self.client.libraries.atext(self.library_id, document.document_id)
-                )
+            if not _is_chosen(document, document_ids):
+                continue
+            try:
+                text = await self.client.libraries.atext(self.library_id, document.document_id)
+            except NotFoundError:
+                [one async for one in self.client.libraries.adocuments(self.library_id)]
+                continue
+            yield _convert_document(document, text)
 
     async def aload_data(self, document_ids: Sequence[str] | None = None) -> list[Document]:
         """As `load_data`, without blocking."""

@@ -28,7 +28,7 @@ from mistral_agents._http.transport import Transport
 from mistral_agents._progress import Progress, counting
 from mistral_agents._steps import Steps, arun, run
 from mistral_agents.embeddings import Embeddings
-from mistral_agents.errors import ResponseFormatError
+from mistral_agents.errors import NotFoundError, ResponseFormatError
 
 if TYPE_CHECKING:
     from mistral_agents.retrieval.folder import FolderOptions, FolderReport
@@ -376,6 +376,9 @@ class Libraries:
             timeout: Seconds to wait; what is unfinished then comes back as `pending`.
             on_progress: Called after each round with (finished, total).
             show_progress: Show a bar.
+
+        Raises:
+            NotFoundError: The library is gone.
         """
         ids = document_ids if document_ids is not None else _find_unfinished(builtins.list(self.documents(library_id)))
         with counting(_WAITING, show_progress, on_progress) as tick:
@@ -384,7 +387,11 @@ class Libraries:
             while pause is not None:
                 time.sleep(pause)
                 for key in waiting.pending:
-                    waiting.take(key, self.status(library_id, key))
+                    try:
+                        waiting.take(key, self.status(library_id, key))
+                    except NotFoundError:
+                        next(self.documents(library_id, page_size=1), None)  # tells it where the library is gone
+                        waiting.miss(key)
                 pause = waiting.pause()
         self.changes.note(library_id)
         return waiting.outcomes
@@ -407,7 +414,11 @@ class Libraries:
             while pause is not None:
                 await asyncio.sleep(pause)
                 for key in waiting.pending:
-                    waiting.take(key, await self.astatus(library_id, key))
+                    try:
+                        waiting.take(key, await self.astatus(library_id, key))
+                    except NotFoundError:
+                        [one async for one in self.adocuments(library_id)]
+                        waiting.miss(key)
                 pause = waiting.pause()
         self.changes.note(library_id)
         return waiting.outcomes

@@ -26,7 +26,8 @@ class DocumentOutcome:
     Attributes:
         document_id: The document.
         state: `ready`, `failed`, or `pending` where the time was up first.
-        process_status: The service's own word; `waiting_for_capacity` may last until an allowance is renewed.
+        process_status: The service's own word; `waiting_for_capacity` may last until an allowance is renewed. Ours is
+            `not_found`, of a document that is not there (any more).
     """
 
     document_id: str
@@ -98,6 +99,10 @@ class Waiting:
         """Note a document's status."""
         state, word = state_of(status)
         self._outcomes[document_id] = DocumentOutcome(document_id, state, word)
+
+    def miss(self, document_id: str) -> None:
+        """Note that a document is not there: somebody may have deleted it."""
+        self._outcomes[document_id] = DocumentOutcome(document_id, "failed", "not_found")
 
     def pause(self) -> float | None:
         """Report progress; seconds to wait before asking again, None where there is nothing more to wait for."""

@@ -3,7 +3,8 @@
 Rules, the same in every mode that can filter:
 
 - A list is `in` others where one of its values is.
-- A missing field matches only `!=`, `nin` and `is_empty`.
+- A missing field matches only `!=`, `nin` and `is_empty`. None is what is missing: `== None` finds documents without
+  the field, `!= None` those that have it.
 - Values of unlike types are unequal, and neither is greater; but a bool equals the texts "true" or "false", since some
   frameworks' filters take no bool.
 - `attr_<name>` finds the attribute `<name>` where no field of that very name is there (as 0.1.0 named it).
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from mistral_agents.errors import ConfigurationError
@@ -48,6 +50,8 @@ class Condition:
             raise refused(self, "local", "needs a list")
         if self.operator in _ORDERED and not _is_number(self.value) and not isinstance(self.value, str):
             raise refused(self, "local", "needs a number or a text")
+        if self.operator in _EQUAL and not isinstance(self.value, (*_VALUES, type(None))):
+            raise refused(self, "local", "needs a text, a number, a bool or a list")
         if self.operator in _TEXTUAL and not isinstance(self.value, str):
             raise refused(self, "local", "needs a text")
 
@@ -151,13 +155,15 @@ def unknown_fields(filter_: Filter, known: Container[str]) -> list[str]:
 def _passes(condition: Condition, found: object) -> bool:
     if condition.operator == "is_empty":
         return found is None or found in ("", [])
+    if condition.value is None and condition.operator in _EQUAL:
+        return (found is None) == (condition.operator == "==")
     if found is None:
         return condition.operator in ("!=", "nin")
     return _MATCHES[condition.operator](found, condition.value)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_comparable(found: object, value: object) -> bool:
@@ -167,6 +173,8 @@ def _is_comparable(found: object, value: object) -> bool:
 def _is_equal(found: object, value: object) -> bool:
     if isinstance(found, bool) and isinstance(value, str):
         return str(found).lower() == value.lower()
+    if isinstance(value, tuple):
+        value = list(value)
     return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
 
 
@@ -192,10 +200,10 @@ def _contains_text_insensitive(found: object, value: str) -> bool:
 _MATCHES: dict[str, Callable[[Any, Any], bool]] = {
     "==": _is_equal,
     "!=": lambda found, value: not _is_equal(found, value),
-    ">": lambda found, value: _is_comparable(found, value) and found > value,
-    ">=": lambda found, value: _is_comparable(found, value) and found >= value,
-    "<": lambda found, value: _is_comparable(found, value) and found < value,
-    "<=": lambda found, value: _is_comparable(found, value) and found <= value,
+    ">": lambda found, value: _is_comparable(found, value) and bool(found > value),
+    ">=": lambda found, value: _is_comparable(found, value) and bool(found >= value),
+    "<": lambda found, value: _is_comparable(found, value) and bool(found < value),
+    "<=": lambda found, value: _is_comparable(found, value) and bool(found <= value),
     "in": _is_among,
     "nin": lambda found, value: not _is_among(found, value),
     "any": lambda found, value: any(_contains(found, item) for item in value),
@@ -216,6 +224,8 @@ _OPERATORS = {
     "$nin": "nin",
     "$contains": "contains",
 }
+_EQUAL = frozenset({"==", "!="})
+_VALUES = (str, bool, Real, list, tuple)
 _LISTS = frozenset({"in", "nin", "any", "all"})
 _ORDERED = frozenset({">", ">=", "<", "<="})
 _TEXTUAL = frozenset({"text_match", "text_match_insensitive"})

@@ -139,12 +139,17 @@ class Sync:
     # reading ---------------------------------------------------------------------------------------------------
 
     def read(self, documents: Sequence[LibraryDocument], journal: Journal, report: SyncReport, put: Any) -> Steps[None]:
-        """Read texts, a few at once, and hand each to `put(document, read)` as it arrives."""
-        done = 0
+        """Read texts, a few at once, and hand each to `put(document, read)` as it arrives.
+
+        Raises:
+            LibraryNotFoundError: A library was deleted meanwhile.
+        """
+        done, gone = 0, False
 
         def take(document: LibraryDocument, outcome: Any) -> None:
-            nonlocal done
+            nonlocal done, gone
             done += 1
+            gone = gone or isinstance(outcome, NotFoundError)
             report.texts += 1
             report.requests += getattr(outcome, "requests", 1)
             reason = reason_of(outcome)
@@ -166,6 +171,8 @@ class Sync:
             put(document, kept)
         jobs = ((document, self.reader.job(document)) for document in missing)
         yield Many(jobs, self.settings.max_concurrency, take, tolerate=(NotFoundError,))
+        if gone:  # perhaps with its library, which is told then
+            yield from list_documents(self.libraries, self.settings.library_ids, {}, report)
 
     def _keep(self, document: LibraryDocument, read: ReadText, report: SyncReport) -> None:
         if self.store is not None:

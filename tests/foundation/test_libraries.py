@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -186,6 +187,29 @@ def test_waiting_asks_until_each_document_is_finished(
     ]
     assert seen == [(1, 2), (2, 2)]
     assert len(wire.requests) == 3, "a finished document is not asked for again"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_document_that_somebody_deletes_ends_no_wait_for_the_others(
+    make_client: Make, wire: Wire, is_async: bool
+) -> None:
+    gone: Any = (404, {"object": "Error", "message": "not found"})
+    page = {"data": [document(OTHER)], "pagination": {"has_more": False}}
+    client = make_client()
+
+    def wait() -> list[Any]:
+        if is_async:
+            return asyncio.run(client.libraries.await_until_ready(LIBRARY, [DOCUMENT, OTHER]))
+        return client.libraries.wait_until_ready(LIBRARY, [DOCUMENT, OTHER])
+
+    wire.answer(gone, (200, page), (200, {"process_status": "done"}))
+    assert [(one.document_id, one.state, one.process_status) for one in wait()] == [
+        (DOCUMENT, "failed", "not_found"),
+        (OTHER, "ready", "done"),
+    ]
+    wire.answer(gone, gone)
+    with pytest.raises(NotFoundError):  # the whole library
+        wait()
 
 
 async def test_at_the_deadline_what_is_unfinished_comes_back_as_pending(make_client: Make, wire: Wire) -> None:

@@ -16,7 +16,7 @@ from llama_index.core.schema import Document, TextNode
 
 from llama_index_mistral_agents import MistralLibraryIndex, MistralLibraryReader
 from llama_index_mistral_agents.tools import MistralLibraryToolSpec
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.errors import DocumentProcessingError, LibraryNotReadyError
 from tests.retrieval.service import LIBRARY, LibraryService
 
@@ -233,6 +233,29 @@ def test_the_reader_gives_ready_documents_and_resources(pumps: LibraryService) -
             return await reader.aload_data()
 
     assert [document.hash for document in asyncio.run(load())] == [document.hash for document in documents]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_reader_passes_over_what_somebody_deletes_meanwhile(pumps: LibraryService, is_async: bool) -> None:
+    def load() -> list[str]:
+        reader = MistralLibraryReader(LIBRARY, client=pumps.client())
+        found = asyncio.run(reader.aload_data()) if is_async else reader.load_data()
+        return [document.metadata["file_name"] for document in found]
+
+    def delete(_: str, target: str) -> None:
+        if "page=0" in target:
+            pumps.libraries[LIBRARY].pop(boiler, None)
+
+    def delete_all(_: str, target: str) -> None:
+        if "page=0" in target:
+            pumps.libraries.clear()
+
+    boiler = next(key for key, one in pumps.libraries[LIBRARY].items() if one.record["name"] == "boiler.txt")
+    pumps.spoil = delete
+    assert load() == ["pump manual.txt", "gardening.txt"]
+    pumps.spoil = delete_all
+    with pytest.raises(NotFoundError):
+        load()
 
 
 def test_the_functions_an_agent_may_call(pumps: LibraryService, index: MistralLibraryIndex) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+import numpy
 import pytest
 
 from mistral_agents.errors import ConfigurationError
@@ -56,6 +58,14 @@ TABLE: list[tuple[str, str, Any, bool]] = [
     ("missing", "in", ["a"], False),
     ("missing", "nin", ["a"], True),
     ("missing", "contains", "a", False),
+    ("missing", "==", None, True),
+    ("missing", "!=", None, False),
+    ("attr_year", "==", None, False),
+    ("attr_year", "!=", None, True),
+    ("attr_tags", "==", ("red", "blue"), True),
+    ("attr_year", ">=", numpy.int64(2024), True),
+    ("attr_year", "==", numpy.int64(2024), True),
+    ("attr_year", "in", [numpy.int64(2024)], True),
 ]
 YES, NO = Condition("file_name", "==", "guide.md"), Condition("file_name", "==", "x")
 GROUPS: list[tuple[Filter, bool]] = [
@@ -85,7 +95,10 @@ def test_groups(filter_: Filter, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("operator", "value"),
-    [("~", 1), ("in", "abc"), (">", [1]), (">", None), ("<", True), ("text_match", 3), ("any", 1)],
+    [
+        *(("~", 1), ("in", "abc"), (">", [1]), (">", None), ("<", True), ("text_match", 3), ("any", 1)),
+        *(("==", date(2024, 1, 1)), ("!=", {"$gt": 1}), (">", date(2024, 1, 1))),
+    ],
 )
 def test_what_can_not_be_applied_is_refused_with_field_and_operator(operator: str, value: Any) -> None:
     with pytest.raises(UnsupportedFilterError, match="attr_year") as caught:
@@ -112,6 +125,8 @@ def test_fields_of_a_nested_filter() -> None:
         ({"$and": [{"attr_year": 1}, {"file_name": "guide.md"}]}, False),
         ({"$not": {"attr_year": 1}}, True),
         ({"$nor": [{"attr_year": 1}, Condition("file_name", "==", "guide.md")]}, False),
+        ({"attr_year": None}, False),
+        ({"attr_year": {"$ne": None}, "missing": None}, True),
         ({}, True),
     ],
 )

@@ -168,6 +168,21 @@ def test_a_text_deleted_meanwhile_is_dropped_and_an_empty_one_failed(
     assert (report.added, report.failed) == ([keys[1]], {empty: "missing_content"})
 
 
+def test_a_library_that_is_deleted_while_it_is_read_is_not_an_empty_one(
+    service: LibraryService, make_engine: Make, refresh: Refresh
+) -> None:
+    def delete(_: str, target: str) -> None:
+        if "page=0" in target:
+            service.libraries.clear()
+
+    fill(service, 2)
+    engine = make_engine()
+    service.spoil = delete
+    with pytest.raises(LibraryNotFoundError):
+        refresh(engine)
+    assert engine.snapshot is None
+
+
 @pytest.mark.parametrize(
     ("status", "place"),
     [
