@@ -386,8 +386,8 @@ class MistralWorkflowAgent(BaseWorkflowAgent):
             message = ChatMessage(role=MessageRole.TOOL, blocks=blocks, additional_kwargs=mark)
             state.pad.append(dumped(message))
             state.unsent.append(dumped(message))
-        direct = next((r for r in results if r.return_direct and r.tool_name != "handoff"), None)
-        if direct is not None:
+        direct = next((r for r in results if r.return_direct and not r.tool_output.is_error), None)
+        if direct is not None and direct.tool_name != "handoff":
             state.pad.append(dumped(ChatMessage(role=MessageRole.ASSISTANT, content=direct.tool_output.content)))
         await state.save(ctx, self.name)
 

@@ -285,6 +285,24 @@ async def test_a_direct_result_is_told_to_the_service_later(make_agent: Any, ser
     assert sent(service)[-1] == ["42", "Thanks"]
 
 
+async def test_a_function_that_fails_gives_no_direct_result(make_agent: Any, service: Any, scripted: Any) -> None:
+    def sell(item: str) -> str:
+        """Sell it."""
+        if item == "none":
+            raise RuntimeError("sold out")
+        return f"{item} sold"
+
+    scripted.script(
+        call("sell", {"item": "none"}),
+        calls(call("sell", {"item": "none"}), call("sell", {"item": "tea"})),
+    )
+    agent = make_agent(tools=[FunctionTool.from_defaults(sell, return_direct=True)])
+    memory = ChatMemoryBuffer.from_defaults()
+    assert (await run(agent, "Sell!", memory=memory))[0] == "tea sold"
+    said = [message.content for message in memory.get_all() if message.role == "assistant" and message.content]
+    assert said == ["tea sold"]
+
+
 async def test_a_failing_function_is_answered(make_agent: Any, service: Any, scripted: Any) -> None:
     def fails() -> str:
         """Always fails."""
