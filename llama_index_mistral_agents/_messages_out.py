@@ -36,6 +36,20 @@ _ASSISTANT = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.
 _RESULT = frozenset({MessageRole.TOOL, MessageRole.FUNCTION})
 
 
+def check_messages(messages: object) -> None:
+    """Look at what is asked before anything is made of it.
+
+    Raises:
+        ConfigurationError: It is no list of messages.
+    """
+    given = messages if isinstance(messages, (list, tuple)) else [messages]
+    wrong = next((one for one in given if not isinstance(one, ChatMessage)), None)
+    if wrong is not None or given is not messages:
+        kind = type(wrong if wrong is not None else messages).__name__
+        hint = "complete(), acomplete(), stream_complete() and astream_complete() take a text."
+        raise ConfigurationError(f"Messages must be a list of ChatMessage; this is a {kind}.", hint=hint)
+
+
 def is_answer(message: ChatMessage) -> bool:
     """Whether the assistant said it."""
     return message.role in _ASSISTANT

@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_mistral_agents._items import drop_repetitions, history_digest, items_of, list_pending, mark_of
 from llama_index_mistral_agents._messages_out import (
     SYSTEM,
+    check_messages,
     is_confirmation,
     short_hash,
     system_text,
@@ -32,7 +33,6 @@ from mistral_agents._json import JsonDict
 from mistral_agents._steps import Steps
 from mistral_agents.client import MistralAgents
 from mistral_agents.entries import user_message
-from mistral_agents.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,6 @@ _NO_INSTRUCTIONS = None
 """What a conversation is fixed to: system messages may change, so they reach it as words."""
 
 
-def _check_messages(messages: object) -> None:
-    given = messages if isinstance(messages, (list, tuple)) else [messages]
-    wrong = next((one for one in given if not isinstance(one, ChatMessage)), None)
-    if wrong is not None or given is not messages:
-        kind = type(wrong if wrong is not None else messages).__name__
-        hint = "complete(), acomplete(), stream_complete() and astream_complete() take a text."
-        raise ConfigurationError(f"Messages must be a list of ChatMessage; this is a {kind}.", hint=hint)
-
-
 class TurnPlan:
     """The plan of a call: what the foundation must know of its messages, and what becomes of its answer.
 
@@ -85,7 +76,7 @@ class TurnPlan:
     """
 
     def __init__(self, messages: Sequence[ChatMessage], settings: ModelSettings, given: Mapping[str, Any]) -> None:
-        _check_messages(messages)
+        check_messages(messages)
         self._messages = drop_repetitions(messages)
         self._session = session_of(messages)
         self._system = system_text(messages)

@@ -1,11 +1,15 @@
-"""What `MistralAgentLLM` is set up with, for signatures that an editor can complete."""
+"""What `MistralAgentLLM` is set up with, for signatures that an editor can complete; names that a constructor takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from pydantic import BaseModel
 
 from mistral_agents import MistralAgents
+from mistral_agents._border.options import refuse_unknown
 from mistral_agents.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -30,3 +34,22 @@ class LLMOptions(ModelOptions, total=False):
     output_parser: BaseOutputParser | None
     pydantic_program_mode: PydanticProgramMode
     query_wrapper_prompt: BasePromptTemplate | None
+
+
+class Dumped(TypedDict, total=False):
+    """What LlamaIndex may give a class beside its arguments when it makes an object of its dict."""
+
+    class_name: str
+
+
+def check_further_names(kind: type[BaseModel], given: Iterable[str]) -> None:
+    """Let further arguments pass that LlamaIndex gives when it makes an object of its dict: the fields of its class.
+
+    Raises:
+        ConfigurationError: There is another.
+    """
+    passed = {*kind.model_fields, "class_name"}
+    for name in given:
+        if name not in passed:
+            own = [name for name, one in inspect.signature(kind).parameters.items() if one.kind is not one.VAR_KEYWORD]
+            raise refuse_unknown(name, kind.__name__, own)

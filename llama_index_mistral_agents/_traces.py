@@ -17,6 +17,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 
+from llama_index_mistral_agents._messages_out import check_messages
 from mistral_agents._border.seals import seal_options
 from mistral_agents._json import JsonDict
 
@@ -29,7 +30,8 @@ Seal: TypeAlias = Callable[[Arguments, JsonDict], tuple[Arguments, JsonDict]]
 dispatcher = get_dispatcher(__name__)
 
 
-_ASKING = ("chat", "stream_chat", "complete", "stream_complete")
+_CHATTING = ("chat", "stream_chat")
+_COMPLETING = ("complete", "stream_complete")
 _WITH_TOOLS = ("chat_with_tools", "stream_chat_with_tools", "predict_and_call")
 _PREDICTING = ("structured_predict", "stream_structured_predict")
 
@@ -37,10 +39,11 @@ _PREDICTING = ("structured_predict", "stream_structured_predict")
 def seal_calls(llm: type[Model]) -> type[Model]:
     """A class of models whose spans, events and callbacks show no credential of a call.
 
-    LlamaIndex makes spans of a class's methods when the class is made, so their options are sealed around these.
+    LlamaIndex makes spans of a class's methods when the class is made, so their options are sealed around these. So are
+    messages looked at, since LlamaIndex's own error for what is none names a class of its events.
     """
-    for name in (*_ASKING, *_WITH_TOOLS, *_PREDICTING):
-        seal = _seal_predicting if name in _PREDICTING else _seal_asking
+    for name in (*_CHATTING, *_COMPLETING, *_WITH_TOOLS, *_PREDICTING):
+        seal = _seal_predicting if name in _PREDICTING else _seal_chatting if name in _CHATTING else _seal_asking
         setattr(llm, name, _seal_call(getattr_static(llm, name), seal))
         setattr(llm, f"a{name}", _seal_awaited(getattr_static(llm, f"a{name}"), seal))
     return llm
@@ -66,6 +69,11 @@ def _seal_awaited(method: Any, seal: Seal) -> Any:
 
 def _seal_asking(args: Arguments, options: JsonDict) -> tuple[Arguments, JsonDict]:
     return args, seal_options(options)
+
+
+def _seal_chatting(args: Arguments, options: JsonDict) -> tuple[Arguments, JsonDict]:
+    check_messages(args[0] if args else options.get("messages", []))
+    return _seal_asking(args, options)
 
 
 def _seal_predicting(args: Arguments, options: JsonDict) -> tuple[Arguments, JsonDict]:

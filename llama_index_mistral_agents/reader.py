@@ -8,8 +8,10 @@ from typing import Any
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.readers.base import BasePydanticReader, ResourcesReaderMixin
 from llama_index.core.schema import Document
+from typing_extensions import Unpack
 
 from llama_index_mistral_agents._nodes import dress
+from llama_index_mistral_agents._settings import Dumped, check_further_names
 from mistral_agents._api.arguments import uuid_text
 from mistral_agents._http.concealed import conceal_text, drop_credentials
 from mistral_agents.client import MistralAgents, choose_client
@@ -42,8 +44,9 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         client: MistralAgents | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
-        **_: object,  # what LlamaIndex adds when it makes one of its dict
+        **further: Unpack[Dumped],
     ) -> None:
+        check_further_names(type(self), further)
         api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         shown = drop_credentials(base_url) if base_url is not None else None
         fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": shown}

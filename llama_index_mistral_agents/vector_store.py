@@ -14,8 +14,10 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+from typing_extensions import Unpack
 
 from llama_index_mistral_agents._filters import filter_of
+from llama_index_mistral_agents._settings import Dumped, check_further_names
 from mistral_agents._http.concealed import conceal_text
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
@@ -71,7 +73,9 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         base_url: str | None = None,
         attribute_fields: Mapping[str, FieldType] | None = None,
         embedding_name: str = "custom",
+        **further: Unpack[Dumped],
     ) -> None:
+        check_further_names(type(self), further)
         known = dict(attribute_fields) if attribute_fields is not None else {}
         fields: dict[str, Any] = {
             "index_name": checked_name(index_name),

@@ -329,6 +329,8 @@ def test_the_reader_is_one_of_llamaindexs_pydantic_readers(service: LibraryServi
     assert (known["class_name"], known["library_id"], known["is_remote"]) == ("MistralLibraryReader", LIBRARY, True)
     again = MistralLibraryReader.from_dict(known, api_key="other-key")
     assert [document.text for document in again.load_data()] == ["pump"]
+    with pytest.raises(ConfigurationError, match="did you mean api_key"):
+        MistralLibraryReader(LIBRARY, api_kye="secret-key")
     from llama_index.core.readers.base import ReaderConfig
 
     config = ReaderConfig(reader=reader)

@@ -195,6 +195,17 @@ def test_rejected_documents_and_foreign_vectors_are_named(client: MistralAgents,
         store.add([node("longer", [1.0, 2.0], "d3")])
 
 
+def test_a_store_is_made_of_its_dict(client: MistralAgents, name: str) -> None:
+    store = MistralSearchIndexVectorStore(name, client=client, attribute_fields={"year": "int"})
+    store.add([TextNode(text="pump", embedding=[1.0, 0.0])])
+    again = MistralSearchIndexVectorStore.from_dict(store.to_dict(), client=client)
+    assert again.attribute_fields == {"year": "int"}
+    query = VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=1)
+    assert [node.get_content() for node in again.query(query).nodes or ()] == ["pump"]
+    with pytest.raises(ConfigurationError, match="did you mean attribute_fields"):
+        MistralSearchIndexVectorStore(name, client=client, atribute_fields={})
+
+
 @pytest.mark.parametrize("bad", ["a/b", "1st", "", "x" * 64])
 def test_index_names_are_checked(client: MistralAgents, bad: str) -> None:
     with pytest.raises(ConfigurationError, match="index name"):

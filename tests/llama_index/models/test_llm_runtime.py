@@ -144,6 +144,8 @@ async def test_what_is_no_list_of_messages_is_refused_by_its_kind(
     kind = type(given[0] if isinstance(given, list) else given).__name__
     with pytest.raises(ConfigurationError, match=f"list of ChatMessage; this is a {kind}"):
         await read_stream(make_llm(), how, asked=given)
+    with pytest.raises(ConfigurationError, match=f"list of ChatMessage; this is a {kind}"):
+        make_llm().chat(given) if how == "sync" else await make_llm().achat(messages=given)
     assert not service.turns
 
 
