@@ -8,20 +8,28 @@ can't say is in `additional_kwargs`, as plain JSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from llama_index.core.base.llms import types
-from llama_index.core.base.llms.types import ChatMessage, CitationBlock, ImageBlock, MessageRole, TextBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+)
 
 from mistral_agents._border.calls import find_call_fault, parse_call_arguments
 from mistral_agents._border.fingerprints import group_entries
 from mistral_agents._border.stops import cut_turn
 from mistral_agents._json import JsonDict
+from mistral_agents._turn.content import chunk_text
 from mistral_agents.entries import (
     Entry,
     FunctionCall,
     FunctionResult,
-    Message,
     MessageInput,
     ToolExecution,
 )
@@ -30,6 +38,7 @@ from mistral_agents.turn import Citation, FileRef, Turn
 # Older releases of llama-index-core 0.14 have neither; there `additional_kwargs` alone holds what they would.
 THINKING: Any = getattr(types, "ThinkingBlock", None)
 TOOL_CALL: Any = getattr(types, "ToolCallBlock", None)
+_FILES = ("image_url", "document_url")
 _CITED = ("origin", "title", "url", "document_id", "library_id", "snippet", "offset")
 
 
@@ -178,17 +187,30 @@ def _make_input_message(entry: MessageInput | FunctionResult, conversation_id: s
         mark["tool_call_id"] = entry.tool_call_id
         return ChatMessage(role=MessageRole.TOOL, content=entry.result, additional_kwargs=mark)
     role = MessageRole.ASSISTANT if entry.role == "assistant" else MessageRole.USER
-    other = [chunk for chunk in entry.chunks if chunk.get("type") not in ("text", "image_url")]
+    other = [chunk for chunk in entry.chunks if not chunk_text(chunk) and _make_file_block(chunk) is None]
     if other:
         mark["other_chunks"] = other
-    return ChatMessage(role=role, blocks=_make_input_blocks(entry), additional_kwargs=mark)
+    return ChatMessage(role=role, blocks=_make_input_blocks(entry.chunks), additional_kwargs=mark)
 
 
-def _make_input_blocks(entry: Message) -> list[Any]:
-    blocks: list[Any] = [TextBlock(text=entry.text)] if entry.text else []
-    for chunk in entry.chunks:
-        url = chunk.get("image_url")
-        url = url.get("url") if isinstance(url, dict) else url
-        if isinstance(url, str):
-            blocks.append(ImageBlock(url=url))
+def _make_input_blocks(chunks: Sequence[JsonDict]) -> list[Any]:
+    """The blocks of what was said, in its order; text without anything between is one block."""
+    blocks: list[Any] = []
+    for is_text, group in groupby(chunks, lambda chunk: bool(chunk_text(chunk))):
+        if is_text:
+            blocks.append(TextBlock(text="".join(map(chunk_text, group))))
+        else:
+            blocks += filter(None, map(_make_file_block, group))
     return blocks
+
+
+def _make_file_block(chunk: JsonDict) -> Any:
+    """A picture or document of a message; None for anything else."""
+    given = chunk.get(str(chunk.get("type")))
+    told = given if isinstance(given, dict) else {"url": given}
+    url, detail, name = told.get("url"), told.get("detail"), chunk.get("document_name")
+    if chunk.get("type") not in _FILES or not isinstance(url, str):
+        return None
+    if chunk["type"] == "image_url":
+        return ImageBlock(url=url, detail=detail if isinstance(detail, str) else None)
+    return DocumentBlock(url=url, title=name) if isinstance(name, str) else DocumentBlock(url=url)

@@ -172,6 +172,29 @@ def test_what_a_user_says_is_sent_in_chunks() -> None:
     assert document["document_url"] == "https://papers.test/a.pdf"
 
 
+def test_what_a_user_said_comes_back_from_a_history_in_its_order() -> None:
+    said = [
+        {"type": "text", "text": "Before:"},
+        {"type": "image_url", "image_url": {"url": "https://pictures.test/a.png", "detail": "low"}},
+        {"type": "text", "text": "after:"},
+        {"type": "image_url", "image_url": "https://pictures.test/b.png"},
+        {"type": "document_url", "document_url": "https://papers.test/a.pdf", "document_name": "a.pdf"},
+        {"type": "document_url", "document_url": "data:application/pdf;base64,JVBERg=="},
+    ]
+    entry = {"type": "message.input", "id": "in_1", "role": "user", "content": said}
+    messages = history_messages(parse_entries([entry]), "conv_1")
+    assert [one["content"] for one in to_inputs(messages)] == [said]
+
+
+def test_a_history_with_chunks_of_an_unknown_form_is_read() -> None:
+    said = [{"text": "a"}, "b", {"type": "image_url"}, {"type": "image_url", "image_url": {"url": "u:x", "detail": 1}}]
+    entry = {"type": "message.input", "id": "in_1", "role": "user", "content": [*said, {"type": "sound", "url": "s"}]}
+    [message] = history_messages(parse_entries([entry]), "conv_1")
+    assert [block.block_type for block in message.blocks] == ["text", "image"]
+    assert message.content == "ab"
+    assert message.additional_kwargs["other_chunks"] == [{"type": "image_url"}, {"type": "sound", "url": "s"}]
+
+
 def test_what_the_service_cannot_take_is_named() -> None:
     with pytest.raises(ConfigurationError, match="AudioBlock"):
         to_inputs([ChatMessage(role="user", blocks=[AudioBlock(audio=b"x")])])
