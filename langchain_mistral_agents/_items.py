@@ -42,11 +42,11 @@ def _is_failed(message: ToolMessage) -> bool:
 def mark_of(message: BaseMessage) -> Mark | None:
     """Where an answer stands in a stored conversation; None for every other message."""
     facts = message.response_metadata if is_ours(message) else {}
-    if not (facts.get("stored") and facts.get("conversation_id") and facts.get("last_entry_id")):
+    if not (facts.get("stored") and facts.get("conversation_id")):
         return None
     return Mark(
         conversation_id=facts["conversation_id"],
-        entry_id=facts["last_entry_id"],
+        entry_id=facts.get("last_entry_id"),
         history=facts.get("history_digest"),
         setup=facts.get("setup_digest"),
         continues=facts.get("continues"),

@@ -21,7 +21,7 @@ from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_a
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Claim, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict, objects_of
-from mistral_agents.entries import FunctionCall, Inputs, function_call, parse_entries, user_message
+from mistral_agents.entries import FunctionCall, Inputs, function_call, is_input, parse_entries, user_message
 from mistral_agents.errors import ConfigurationError, DivergenceError, LateConfirmationError
 from mistral_agents.options import OnDivergence
 from mistral_agents.turn import Turn, open_calls
@@ -220,7 +220,8 @@ class Continuation:
             self._check_setup(info)
         if not self.anchors:
             return replace(self._place_by_words(history), info=info)
-        return replace(self._place_by_marks(self._find_head(history)), info=info)
+        is_unanswered = history is not None and bool(history.entries) and is_input(history.entries[-1])
+        return replace(self._place_by_marks(self._find_head(history), is_unanswered=is_unanswered), info=info)
 
     def _find_head(self, history: History | None) -> str | None:
         if history is not None:
@@ -265,7 +266,12 @@ class Continuation:
             hint="Pass only the new messages, or leave the conversation's id out.",
         )
 
-    def _place_by_marks(self, head: str | None) -> Position:
+    def _place_by_marks(self, head: str | None, *, is_unanswered: bool) -> Position:
+        """Where a conversation goes on that answers tell of.
+
+        An answer without entries has no place of its own: the conversation goes on behind it where its history ends
+        with what was asked.
+        """
         last = self._mark(self.anchors[-1])
         if last.setup is not None and last.setup != self.wanted.setup.key:
             return Position("start", reason=_TOOLS_CHANGED)
@@ -275,13 +281,14 @@ class Continuation:
             return Position("start", reason=_NOTHING_SHARED)
         place = shared[-1]
         mark = self._mark(place)
-        if place != self.anchors[-1]:
-            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _EDITED)
-        if mark.branch:
-            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _GONE_ON)
-        if head not in (None, mark.entry_id):
-            return Position("restart", mark.conversation_id, mark.entry_id, place + 1, _GONE_ON)
-        return Position("append", mark.conversation_id, mark.entry_id, place + 1)
+        stands = head in (None, mark.entry_id) or (mark.entry_id is None and is_unanswered)
+        if place == self.anchors[-1] and stands and not mark.branch:
+            entry_id = mark.entry_id if mark.entry_id is not None else head
+            return Position("append", mark.conversation_id, entry_id, place + 1)
+        reason = _EDITED if place != self.anchors[-1] else _GONE_ON
+        if mark.entry_id is None:  # nothing to branch from
+            return Position("start", reason=reason)
+        return Position("restart", mark.conversation_id, mark.entry_id, place + 1, reason)
 
     def _apply_policy(self, position: Position) -> Position:
         if position.reason is None:
@@ -421,7 +428,7 @@ class Continuation:
 
     def _is_same_place(self, attempt: Attempt) -> bool:
         """Whether the turn stands where the attempt stood: behind the same answer."""
-        return not self.anchors or self._mark(self.anchors[-1]).entry_id == attempt.after_entry_id
+        return not self.anchors or self._mark(self.anchors[-1]).entry_id in (None, attempt.after_entry_id)
 
 
 def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None:

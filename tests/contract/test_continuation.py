@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -291,3 +292,51 @@ def test_a_turn_that_was_not_made_leaves_its_place_to_the_next(way: Way, world: 
     last = way.ask(way.model(world.client), messages)
     assert way.conversation(last) == way.conversation(messages[1])
     assert kept.value
+
+
+class Silent(Meanwhile):
+    """Answers the turns in `silent` with nothing; such an answer has no entries."""
+
+    silent: tuple[str, ...] = ()
+
+    def __call__(self, request: Any) -> Any:
+        reply = super().__call__(request)
+        told = reply.json()
+        if request.method == "GET" or json.loads(request.content)["inputs"][-1]["content"] not in self.silent:
+            return reply
+        del self.kept[told["conversation_id"]][-1]
+        return self._reply({**told, "outputs": []})
+
+
+def said_in(service: Service, conversation: object) -> list[str]:
+    return [entry["content"] for entry in service.kept[str(conversation)] if entry["type"] == "message.input"]
+
+
+@each_stored_way
+@pytest.mark.parametrize("same_process", [True, False])
+def test_an_answer_of_nothing_is_no_dead_end(way: Way, world: World, same_process: bool) -> None:
+    service = Silent(way)
+    service.silent = ("Hello.", "Two?")
+    messages: list[Any] = []
+    for text in ("Hello.", "One?", "Two?", "Three?"):
+        messages += [way.user(text), service.ask([*messages, way.user(text)])]
+        if not same_process:
+            world.forget()
+    assert {way.conversation(answer) for answer in messages[1::2]} == {way.conversation(messages[1])}
+    assert said_in(service, way.conversation(messages[1])) == ["Hello.", "One?", "Two?", "Three?"]
+
+
+@each_stored_way
+def test_a_conversation_that_went_on_behind_an_answer_of_nothing_is_not_mixed_with_another(
+    way: Way, world: World
+) -> None:
+    service = Silent(way)
+    service.silent = ("Hello.",)
+    messages = [way.user("Hello.")]
+    messages.append(service.ask(messages))
+    service.ask([*messages, way.user("Never mind.")])
+    for same_process in (True, False):
+        if not same_process:
+            world.forget()
+        other = service.ask([*messages, way.user("Who am I?")])
+        assert said_in(service, way.conversation(other)) == ["Hello.", "Who am I?"]
