@@ -15,7 +15,7 @@ from mistral_agents_server.uploads import extension_of
 __all__ = ["UnreadableError", "parse"]
 
 _HTML_NAMES = ("htm", "html", "shtml", "xht", "xhtml")
-_MAIL_NAMES = ("eml", "mht", "mhtml")
+_MAIL_NAMES = ("eml", "emlx", "mht", "mhtml")
 _JSON_NAMES = ("geojson", "ipynb", "json", "json5", "jsonl", "ndjson")
 _ANYTHING_NAMES = ("", "asp", "aspx", "cgi", "doc", "docx", "jsp", "pdf", "php", "xls")
 """Under these a page of HTML is often saved: it is known by how it begins."""

@@ -103,8 +103,8 @@ class LazyEngine(LibraryEngine):
 
     def _remember(self, found: dict[tuple[str, str], StoredText]) -> None:
         for key, text in found.items():
+            self._read.pop(key, None)  # to the end, though another thread may forget it meanwhile
             self._read[key] = text
-            self._read.move_to_end(key)
         while len(self._read) > _KEPT * self.top_documents:
             self._read.popitem(last=False)
 

@@ -17,6 +17,8 @@ _START = re.compile(rb"\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){0,40}?MIME-Versi
 _POSTMARK = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\d:\d\d[^\r\n]*\r?\n(?=[\w-]+:)")
 """What begins a mail in a mailbox (RFC 4155): its sender's address and the time."""
 _SHIELDED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_COUNT = re.compile(rb"([0-9]{1,9})[ \t]*\r?\n(?=[\w-]+:)")
+"""How many bytes a mail has that Apple keeps; what stands behind it is not the mail's."""
 _SAVED_BY = "<Saved by"
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
@@ -32,6 +34,9 @@ def read_mail(data: bytes) -> str:
     Raises:
         UnreadableError: it is none, or a part of it is no text.
     """
+    counted = _COUNT.match(data)
+    if counted is not None:
+        data = data[counted.end() : counted.end() + int(counted[1])]
     try:
         return "\n\n".join(text for text in _message_texts(message_from_bytes(data)) if text.strip())
     except (MessageError, ValueError, LookupError, RecursionError) as error:
@@ -53,8 +58,7 @@ def read_mailbox(data: bytes) -> list[str]:
 
 
 def _message_texts(message: Message) -> Iterator[str]:
-    sender = str(message.get("From", _SAVED_BY))
-    if not sender.startswith(_SAVED_BY):  # as Chromium names itself, where Word names nobody
+    if not str(message.get("From", "")).startswith(_SAVED_BY):  # as browsers name themselves; Word has no such headers
         named = ((name, message[name]) for name in _HEADERS)
         yield "\n".join(f"{name}: {_header_text(value)}" for name, value in named if value)
     yield from _part_texts(message)
@@ -72,17 +76,18 @@ def _header_text(value: str | Header) -> str:
 
 def _part_texts(part: Message) -> Iterator[str]:
     kind = part.get_content_type()
-    if part.get_content_disposition() == "attachment" or not (part.is_multipart() or kind.startswith("text/")):
+    is_text = kind.startswith(("text/", "multipart/"))  # a multipart without its parts is what stands there
+    if kind == "message/rfc822" and part.is_multipart():  # forwarded, in the mail or attached to it
+        for message in _children(part):
+            yield from _message_texts(message)
+    elif part.get_content_disposition() == "attachment" or not (part.is_multipart() or is_text):
         name = part.get_filename()
         if name:
             yield f"[Attached: {_header_text(name)}]"
-    elif kind == "message/rfc822":
-        for message in _children(part):
-            yield from _message_texts(message)
     elif part.is_multipart():
         chosen = _children(part)
         if kind == "multipart/related":
-            chosen = chosen[:1]
+            chosen = _find_root(part, chosen)
         elif kind == "multipart/alternative":
             chosen = [max(chosen, key=_preference)] if chosen else []
         for one in chosen:
@@ -94,6 +99,14 @@ def _part_texts(part: Message) -> Iterator[str]:
 def _children(part: Message) -> list[Message]:
     found = part.get_payload()
     return [one for one in found if isinstance(one, Message)] if isinstance(found, list) else []
+
+
+def _find_root(part: Message, children: list[Message]) -> list[Message]:
+    """Of a page and what belongs to it, the page: what is named as the start, else the first that has words."""
+    start = part.get_param("start")
+    named = [one for one in children if start is not None and one.get("Content-ID") == start]
+    worded = [one for one in children if one.get_content_maintype() in ("text", "multipart")]
+    return (named or worded or children)[:1]
 
 
 def _preference(part: Message) -> int:

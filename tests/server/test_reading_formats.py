@@ -353,6 +353,29 @@ def test_encodings_of_mails_are_those_that_browsers_take_them_for(charset: str, 
     ]
 
 
+ROOT = b"--b\nContent-Type: image/png\nContent-ID: <pic>\n\nxx\n--b\nContent-Type: text/html\nContent-ID: <r>\n\n<p>page</p>\n--b--\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (
+            b"From: B\nSubject: Fw\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+            b"Content-Type: message/rfc822\nContent-Disposition: attachment\n\nFrom: A\nSubject: Pump\n\nClose it.\n--b--\n",
+            "From: B\nSubject: Fw\n\nFrom: A\nSubject: Pump\n\nClose it.",
+        ),
+        (b"From: B\nContent-Type: multipart/mixed; boundary=zz\n\nClose it.\n", "From: B\n\nClose it."),
+        (b"Date: today\nSubject: Pump\n\nClose it.\n", "Date: today\nSubject: Pump\n\nClose it."),
+        (b'From: B\nContent-Type: multipart/related; boundary=b; start="<r>"\n\n' + ROOT, "From: B\n\npage"),
+        (b"From: B\nContent-Type: multipart/related; boundary=b\n\n" + ROOT, "From: B\n\npage"),
+        (b"29\nFrom: B\nSubject: X\n\nClose it.<?xml?><plist/>", "From: B\nSubject: X\n\nClose it."),
+    ],
+    ids=["forwarded", "no parts", "nobody's", "named root", "picture first", "Apple's"],
+)
+def test_what_a_mail_says_is_read_wherever_it_stands(source: bytes, shown: str) -> None:
+    assert parse("a.emlx" if source[:1].isdigit() else "a.eml", source) == [shown]
+
+
 @pytest.mark.parametrize("name", ["inbox.mbox", "Inbox"])
 def test_a_mailbox_is_its_mails_a_page_each(name: str) -> None:
     first = b"From ada@example.org Mon Mar  2 10:00:00 2026\nFrom: ada@example.org\nSubject: Pump\nMIME-Version: 1.0\n"
