@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self, Unpack
 
+from mistral_agents._border.options import resolve_options, take_completion
 from mistral_agents._border.turns import TurnRequest
 from mistral_agents._conversation import archive as archive
 from mistral_agents._conversation.exchange import Exchanges, ExchangeSettings, split_options
 from mistral_agents._conversation.functions import AskNext, Functions
-from mistral_agents._conversation.lineage import At, branch_point, is_user_message, lineage
+from mistral_agents._conversation.lineage import At, branch_point, is_user_message, with_lineage
 from mistral_agents._display.shown import Shown
 from mistral_agents._http.calls import check_id, check_ids, check_whole_number
 from mistral_agents._http.concealed import conceal_options
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _OF_BRANCHES = ("agent_version", "metadata", "guardrails")
 """What a branch is given anew: without it the service takes the agent's current version, say."""
+_HELD_WITH = ("functions", "confirm", "meter", "on_handoff", "max_rounds")
 _FIXED = "The tools, instructions and model of a conversation are fixed at its start; with conversation_id give no {}."
 
 
@@ -354,8 +356,7 @@ class Conversation(Shown):
         check_whole_number("keep", keep)
         summary, history, info = yield from self._summarise(model)
         options = {**archive.start_options(info), **self._exchanges.start_options}
-        origin = lineage(self._exchanges.require_id(), history.last_entry_id)
-        options["metadata"] = {**options.get("metadata", {}), **origin}
+        options["metadata"] = with_lineage(options.get("metadata"), self._exchanges.require_id(), history.last_entry_id)
         child = self._make_child(options)
         child._exchanges.dialog.seed = archive.seed_compacted(summary, history, keep)
         child.summary = summary
@@ -435,11 +436,13 @@ class Conversation(Shown):
             ConfigurationError: It is no such document, or of a later version.
         """
         imported = archive.read(source)
+        given = resolve_options(conceal_options(options), what="Conversation", where="conversation", others=_HELD_WITH)
         kept = archive.start_options(imported.info)
-        if {"model", "model_name", "agent_id"} & set(options):
+        if {"model", "agent_id"} & set(given):
             kept = {name: kept[name] for name in ("name", "description", "metadata") if name in kept}
-        merged: Any = {**kept, **options}
-        merged["metadata"] = {**(merged.get("metadata") or {}), **lineage(imported.conversation_id, None)}
+        completion = {**kept.pop("completion_args", {}), **take_completion(given)}
+        merged: Any = {**kept, **given, **({"completion_args": completion} if completion else {})}
+        merged["metadata"] = with_lineage(merged.get("metadata"), imported.conversation_id, None)
         found = cls(client, **merged)
         found._exchanges.dialog.seed = imported.seed
         found._imported = imported

@@ -181,6 +181,8 @@ def read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Imported:
     info, rows = data.get("conversation"), data.get("entries")
     if not isinstance(info, dict) or not isinstance(rows, list):
         raise ConfigurationError("The export lacks its conversation or its entries.")
+    if not isinstance(info.get("metadata"), (Mapping, type(None))):
+        raise ConfigurationError("The export's conversation has metadata that are no mapping.")
     try:
         files = [
             FileData(row["name"], row["media_type"], base64.b64decode(row["base64"])) for row in data.get("files", [])

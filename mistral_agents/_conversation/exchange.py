@@ -23,7 +23,7 @@ from mistral_agents._conversation.functions import (
     check_functions,
     run_functions,
 )
-from mistral_agents._conversation.lineage import lineage
+from mistral_agents._conversation.lineage import with_lineage
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.owners import Owners
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
@@ -295,7 +295,7 @@ class Exchanges:
             options = {
                 "agent_version": own.get("agent_version"),
                 "guardrails": own.get("guardrails"),
-                "metadata": {**own.get("metadata", {}), **lineage(*self.origin)},
+                "metadata": with_lineage(own.get("metadata"), *self.origin),
             }
             return TurnRequest("restart", inputs or None, {**per_turn, **options}, *self.origin)
         return TurnRequest("start", inputs, {**self.start_options, **per_turn})

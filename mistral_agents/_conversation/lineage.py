@@ -17,9 +17,10 @@ At = int | str | Entry | Callable[[Entry], bool] | None
 _NOWHERE = "The history holds no entry to branch from: {}."
 
 
-def lineage(conversation_id: str, entry_id: str | None) -> dict[str, str]:
-    """Metadata that names the parent, and the entry a branch begins after."""
-    found = {PARENT: conversation_id}
+def with_lineage(metadata: Mapping[str, Any] | None, conversation_id: str, entry_id: str | None) -> dict[str, Any]:
+    """Metadata that names the parent, and the entry a branch begins after, and no longer those of the parent."""
+    own = {name: value for name, value in (metadata or {}).items() if name not in (PARENT, FROM_ENTRY)}
+    found = {**own, PARENT: conversation_id}
     return found if entry_id is None else {**found, FROM_ENTRY: entry_id}
 
 

@@ -96,6 +96,41 @@ def test_an_import_may_go_to_another_model(talker: MistralAgents, scripted: Scri
     assert (info.model, info.instructions, info.tools) == ("another-model", None, [])
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.3, 40)),
+        ({"temperature": 0.9}, (0.9, 40)),
+        ({"max_completion_tokens": 7}, (0.3, 7)),
+        ({"completion_args": {"max_tokens": 7}, "temperature": 0.9}, (0.9, 7)),
+        ({"model": "another-model", "temperature": 0.9}, (0.9, None)),
+    ],
+)
+def test_what_an_import_is_given_differs_and_the_rest_stays(
+    talker: MistralAgents, scripted: ScriptedModel, given: Any, expected: tuple[float, int | None]
+) -> None:
+    """A temperature beside the exported one was left out without a word."""
+    scripted.always(say("ok"))
+    talk = Conversation(talker, model=MODEL, temperature=0.3, max_tokens=40)
+    talk.append("hi")
+    again = Conversation.import_(talker, talk.export(), **given)
+    again.append("hi")
+    found = talker.conversations.get(str(again.id)).completion_args
+    assert (found["temperature"], found["max_tokens"]) == expected
+
+
+def test_an_import_of_a_branch_names_the_branch_alone(talker: MistralAgents, scripted: ScriptedModel) -> None:
+    scripted.always(say("ok"))
+    talk = Conversation(talker, model=MODEL, metadata={"project": "harbour"})
+    talk.append("hi")
+    branch = talk.branch()
+    branch.append("hi")
+    again = Conversation.import_(talker, branch.export())
+    again.append("hi")
+    held = talker.conversations.get(str(again.id)).metadata
+    assert held == {"project": "harbour", "mistral_agents_parent": branch.id}
+
+
 def test_open_and_void_calls_of_an_export_are_settled_before_it_begins_anew(
     talker: MistralAgents, scripted: ScriptedModel
 ) -> None:
@@ -137,6 +172,10 @@ def test_open_and_void_calls_of_an_export_are_settled_before_it_begins_anew(
         ("{}", "its format is None"),
         ('{"format": "mistral-agents/conversation", "version": 99}', "version 99; this package reads up to 1"),
         ('{"format": "mistral-agents/conversation", "version": 1, "entries": []}', "lacks its conversation"),
+        (
+            '{"format": "mistral-agents/conversation", "version": 1, "entries": [], "conversation": {"metadata": "x"}}',
+            "metadata that are no mapping",
+        ),
         (
             '{"format": "mistral-agents/conversation", "version": 1, "conversation": {}, "entries": [], "files": [{}]}',
             "file in the export",
