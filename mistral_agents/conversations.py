@@ -229,10 +229,14 @@ class Conversations:
             raise error
         key = str(request.conversation_id)
         history: History = yield Job(lambda: self.get_history(key), lambda: self.aget_history(key))
-        again = answer_waiting(request, history)
+        again = answer_waiting(request, history, self.redact_inputs(request.inputs))
         if again is None:
             raise error
         return again
+
+    def redact_inputs(self, inputs: Inputs | None) -> Any:
+        """Inputs as they go out, with the client's `redact` hook applied: so a history tells them."""
+        return self._planner.redact(inputs)
 
     def start_body(self, request: TurnRequest) -> JsonDict:
         """What a first turn would send, checked as before a turn: a line of a batch job.
@@ -425,13 +429,14 @@ class Conversations:
             UnknownOutcomeError: There is no finished answer after that entry (yet), or not to these inputs.
         """
         check_ids({"after_entry_id": after_entry_id})
-        return recovered_turn(conversation_id, self.get_history(conversation_id).entries, after_entry_id, inputs)
+        history, sent = self.get_history(conversation_id), self.redact_inputs(inputs)
+        return recovered_turn(conversation_id, history.entries, after_entry_id, sent)
 
     async def arecover(self, conversation_id: str, after_entry_id: str, inputs: Inputs | None = None) -> Turn:
         """As `recover`, without blocking."""
         check_ids({"after_entry_id": after_entry_id})
-        history = await self.aget_history(conversation_id)
-        return recovered_turn(conversation_id, history.entries, after_entry_id, inputs)
+        history, sent = await self.aget_history(conversation_id), self.redact_inputs(inputs)
+        return recovered_turn(conversation_id, history.entries, after_entry_id, sent)
 
     def append_stream(
         self, conversation_id: str, inputs: Inputs | None = None, **options: Unpack[AppendOptions]

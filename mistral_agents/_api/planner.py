@@ -76,7 +76,8 @@ class Planner:
         self.effects = AgentEffects()
         self._retry_stateless = retry_stateless
 
-    def _redact(self, inputs: object) -> Any:
+    def redact(self, inputs: object) -> Any:
+        """Inputs as they go out, and so as a history holds them."""
         if self.safeguards.redact is None or inputs is None:
             return inputs
         return self.safeguards.redacted(as_inputs(inputs))
@@ -91,7 +92,7 @@ class Planner:
         if request.operation == "start":
             return self._plan_start(request)
         check_id("conversation_id", request.conversation_id)
-        conversation_id, inputs, options = request.conversation_id, self._redact(request.inputs), request.options
+        conversation_id, inputs, options = request.conversation_id, self.redact(request.inputs), request.options
         policy = self.book.of_conversation(conversation_id)
         if request.operation == "append":
             return Planned(calls.append_call(conversation_id, inputs, options), policy)
@@ -111,7 +112,7 @@ class Planner:
         self.safeguards.check_tools(ready.get("tools"))
         if ready.get("tools"):
             ready = {**ready, "tools": (yield from self.guards.check_tools(connectors, ready["tools"]))}
-        return {**ready, "inputs": self._redact(ready["inputs"])} if "inputs" in ready else dict(ready)
+        return {**ready, "inputs": self.redact(ready["inputs"])} if "inputs" in ready else dict(ready)
 
     def check_agent(self, transport: Transport, agent_id: str) -> Steps[None]:
         """Read an agent and those it may hand over to, and compare their libraries with the allow-list.
@@ -140,7 +141,7 @@ class Planner:
         ready, policy = _translate_tools(request.options)
         self.safeguards.check_tools(ready.get("tools"))
         policy = self.book.of_agent(agent_id).joined(policy)
-        call = calls.start_call(self._redact(request.inputs), ready)
+        call = calls.start_call(self.redact(request.inputs), ready)
         if ready.get("store") is False:
             harmless = may_repeat(ready, self.effects)
             call.once = not (harmless and self._retry_stateless)

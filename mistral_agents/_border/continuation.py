@@ -431,12 +431,17 @@ class Continuation:
         return not self.anchors or self._mark(self.anchors[-1]).entry_id in (None, attempt.after_entry_id)
 
 
-def answer_waiting(request: TurnRequest, history: History) -> TurnRequest | None:
+def answer_waiting(request: TurnRequest, history: History, sent: Inputs | None) -> TurnRequest | None:
     """A turn that a conversation refused since it waits for calls, with these answered; None where it waits for none.
 
     A turn that `resumes` is not made again where the calls are the answer to the same words.
+
+    Args:
+        request: The turn.
+        history: The conversation's history.
+        sent: The turn's inputs as they went out.
     """
-    found = find_paused_turn(history, request.inputs) if request.resumes else None
+    found = find_paused_turn(history, sent) if request.resumes else None
     if found is not None:
         return replace(request, found=found)
     said = [user_message(request.inputs)] if isinstance(request.inputs, str) else request.inputs or []

@@ -7,7 +7,7 @@ the next request, at the latest with "interrupted", and after a lost reply the h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -144,6 +144,7 @@ class Dialog:
         last_entry_id: The last entry known, from which a lost answer is found again.
         seed: Entries that go before the first input of a conversation that is not started yet.
         unsure: Whether the history must be read before anything is sent: after a lost reply, and when resumed.
+        as_sent: What of inputs goes out, as a history then tells it.
     """
 
     conversation_id: str | None = None
@@ -154,6 +155,7 @@ class Dialog:
     last_entry_id: str | None = None
     seed: list[JsonDict] = field(default_factory=list)
     unsure: bool = False
+    as_sent: Callable[[list[JsonDict]], Any] = list
     _open: list[FunctionCall] = field(default_factory=list)
     _answers: Results = field(default_factory=dict)
     _broken_start: bool = False
@@ -224,7 +226,8 @@ class Dialog:
         if lost is not None:
             found = self._find_lost(history, lost)
         else:  # the same words once more, whose functions were paused: by another process, say
-            found = find_paused_turn(history, asked, functions=self.has_functions, rules=self.has_rules)
+            told = self.as_sent(asked) if asked else []
+            found = find_paused_turn(history, told, functions=self.has_functions, rules=self.has_rules)
         self.reconcile(history)
         self._lost = None
         return ([] if lost is not None and lost.said else asked), found
@@ -235,10 +238,11 @@ class Dialog:
         self.unsure, self._broken_start, self._lost = False, False, None
 
     def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
-        if not (lost.confirms or was_said(history.entries, lost.after_entry_id, lost.sent)):
+        sent = self.as_sent(lost.sent) if lost.sent else []
+        if not (lost.confirms or was_said(history.entries, lost.after_entry_id, sent)):
             return None
         conversation_id = str(self.conversation_id)
-        return find_turn(conversation_id, history.entries, lost.after_entry_id, lost.sent, confirms=lost.confirms)
+        return find_turn(conversation_id, history.entries, lost.after_entry_id, sent, confirms=lost.confirms)
 
     def _show(self, found: Turn, turns: list[Turn]) -> Generator[Action, Any, Turn]:
         turn: Turn = yield Send([], found=found)

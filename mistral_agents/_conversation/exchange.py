@@ -137,6 +137,7 @@ class Exchanges:
         self.client = client
         self.settings = settings
         self.dialog = dialog
+        dialog.as_sent = client.conversations.redact_inputs
         self.start_options = start_options
         self.origin = origin
         self.cache = EntryCache()

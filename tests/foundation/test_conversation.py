@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mistral_agents import CodeInterpreter, MistralAgents
+from mistral_agents import CodeInterpreter, MistralAgents, Safeguards
 from mistral_agents.conversation import Conversation
 from mistral_agents.costs import BudgetExceededError, Meter, Prices
 from mistral_agents.entries import function_result
@@ -297,6 +297,48 @@ def test_a_lost_answer_is_found_in_the_history(served: Any, talker: MistralAgent
     served.faults.drop_after(method="POST", path="/v1/conversations/")
     assert conversation.append("second").text == "two"
     assert kinds(conversation) == ["message.input", "message.output"] * 2
+
+
+@pytest.fixture
+def careful(served: Any) -> Iterator[MistralAgents]:
+    """A client that redacts what it sends: a history holds other words than were said."""
+    guard = Safeguards(redact=lambda text: text.replace("Ada", "[name]"))
+    with MistralAgents(api_key=API_KEY, base_url=served.base_url, max_retries=0, safeguards=guard) as client:
+        yield client
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_a_lost_answer_to_redacted_words_is_found_and_nothing_is_said_twice(
+    served: Any, careful: MistralAgents, scripted: ScriptedModel, blocking: bool
+) -> None:
+    scripted.script(say("Hello."), say("Well."), say("Again."))
+    talk = Conversation(careful, model=MODEL)
+    first = talk.append("Hello.")
+    served.faults.drop_after(method="POST", path="/v1/conversations/")
+    served.faults.answer(500, {"message": "no"}, method="GET", path="/history")
+    with pytest.raises(MistralAgentsError):
+        talk.append("I am Ada.")
+    turn = talk.append("I am Ada.") if blocking else await talk.aappend("I am Ada.")
+    assert turn.text == "Well."
+    assert [entry.text for entry in talk.history().messages] == ["Hello.", "Hello.", "I am [name].", "Well."]
+    after = str(first.last_entry_id)
+    assert careful.conversations.recover(str(talk.id), after, "I am Ada.").text == "Well."
+    assert (await careful.conversations.arecover(str(talk.id), after, "I am Ada.")).text == "Well."
+
+
+def test_a_paused_turn_of_redacted_words_goes_on_in_another_process(
+    careful: MistralAgents, scripted: ScriptedModel
+) -> None:
+    def stop(city: str) -> str:
+        raise KeyboardInterrupt
+
+    scripted.script(call("weather", {"city": "Rome"}), say("Sunny."))
+    talk = Conversation(careful, model=MODEL, tools=[tool("weather")], functions={"weather": stop})
+    with pytest.raises(KeyboardInterrupt):
+        talk.append("Weather for Ada?")
+    other = Conversation(careful, talk.id, functions={"weather": lambda city: f"sun in {city}"})
+    assert other.append("Weather for Ada?").text == "Sunny."
+    assert kinds(other) == ["message.input", "function.call", "function.result", "message.output"]
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
