@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 _GUESSED_BYTES = 65536
+_MEASURED_BYTES = 4096
+_CONTEXT = 80  # bytes that are looked at before the first that ASCII lacks
 _WESTERN = "windows-1252"
 """What browsers take ISO 8859-1 for, and what most old texts are in."""
 _HABIT = 1.4
@@ -21,6 +23,7 @@ _NOT_USED = frozenset(
     }
 )
 """Encodings that hardly any file is in, or that `_WESTERN` reads as well: each would be one more way to be wrong."""
+_ASCII = bytes(range(128))
 _SIGNS = "¡-©«-³¶¸¹»-¿÷†‡‰‹›“”„‚ˆ˜™€─-◿∞≈≠≤≥∑∏π∫Ω√ƒ∆◊¬…—–•\u00a0˘˙˚˝˛ˇ"
 _OPENING = "‚„ˆ˜¤¨¸˘˙˝˛ˇ¿¡‹"
 _UNITS = "µªº"
@@ -45,13 +48,26 @@ def guess_encoding(data: bytes) -> tuple[str, float]:
     found = chardet.detect_all(sample, encoding_era=wanted, ignore_threshold=True)
     certain = {str(one["encoding"]): one["confidence"] for one in found if one["encoding"] is not None}
     certain = {_WESTERN: 0.0, **{name.lower(): value for name, value in certain.items()}}
-    spoilt = {name: _measure_spoilt(sample.decode(name, "replace")) for name in certain if name not in _NOT_USED}
+    telling = _find_telling(data)
+    spoilt = {name: _measure_spoilt(telling.decode(name, "replace")) for name in certain if name not in _NOT_USED}
     least = min(spoilt.values()) + _ALIKE
     alike = [name for name, part in spoilt.items() if part <= least]
     best = max(alike, key=lambda name: certain[name] * (_HABIT if name == _WESTERN else 1))
     if _WESTERN in alike and (certain[best] < _LEAST_CONFIDENCE or _has_signs_alone(sample)):
         best = _WESTERN
     return best, certain[best]
+
+
+def _find_telling(data: bytes) -> bytes:
+    """The first lines that hold what ASCII lacks."""
+    kept: list[bytes] = []
+    for line in data.splitlines():
+        if not line.isascii():
+            first = len(line) - len(line.lstrip(_ASCII))
+            kept.append(line[max(0, first - _CONTEXT) :][:_MEASURED_BYTES])
+            if sum(map(len, kept)) > _MEASURED_BYTES:
+                break
+    return b"\n".join(kept)
 
 
 def _has_signs_alone(data: bytes) -> bool:
