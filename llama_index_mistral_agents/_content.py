@@ -56,6 +56,8 @@ def output_blocks(output: ToolOutput) -> list[Any]:
     blocks: list[Any] = list(output.blocks)
     given = output.raw_output
     listed = given if isinstance(given, (list, tuple)) else [given]
+    if not listed and not blocks:  # LlamaIndex takes an empty list for one of blocks
+        return [TextBlock(text="[]")]
     if not any(isinstance(one, Mapping) for one in listed):
         return blocks
     parts = list(read_value(given))

@@ -49,8 +49,14 @@ def read_parts(content: Iterable[object]) -> Iterator[Part]:
 
 
 def read_result(content: Iterable[object]) -> Iterator[Part]:
-    """The parts of a function's result that is a list of blocks; what is no block is a value, and goes in as JSON."""
-    for block in map(dump_value, content):
+    """The parts of a function's result that is a list of blocks; what is no block is a value, and goes in as JSON.
+
+    An empty list is a value too: a search that found nothing.
+    """
+    blocks = list(map(dump_value, content))
+    if not blocks:
+        yield from _read_json(blocks)
+    for block in blocks:
         if isinstance(block, str):
             yield from read_text_result(block)
         elif _is_block(block):

@@ -862,6 +862,13 @@ def test_a_row_that_a_function_gives_keeps_its_fields() -> None:
     assert result_content([{"type": "text", "text": "hi", "annotations": None, "id": "b1"}]).text == "hi"
 
 
+def test_a_search_that_found_nothing_says_so() -> None:
+    """An empty list is no list of blocks that says nothing."""
+    assert function_result("c", [])["result"] == "[]"
+    assert result_content([]).text == "[]"
+    assert [block.text for block in output_blocks(FunctionTool.from_defaults(fn=list, name="search")())] == ["[]"]
+
+
 def test_an_empty_text_beside_a_picture_is_not_sent(service: Service) -> None:
     url = f"data:image/png;base64,{PICTURE}"
     chat(service).invoke([HumanMessage([{"type": "text", "text": ""}, {"type": "image_url", "image_url": url}])])
