@@ -131,6 +131,11 @@ def _make_ref(file: FileRef | str) -> FileRef:
     return file if isinstance(file, FileRef) else FileRef(file, file)
 
 
+def _find_key(ref: FileRef, taken: Mapping[str, object]) -> str:
+    """What tells a file from others: its name, with its id where another one has that name, as images of tools do."""
+    return f"{ref.name} ({ref.file_id})" if ref.name in taken else ref.name
+
+
 def _list_refs(files: FileSource) -> list[FileRef | str]:
     if isinstance(files, (FileRef, str)):
         return [files]
@@ -161,7 +166,7 @@ class FilesNotSavedError(MistralAgentsError):
 
     Attributes:
         saved: The paths of those that are saved.
-        failed: Why each of the others is not, by its name.
+        failed: Why each of the others is not, by its name; of one whose name is there already, with its id in brackets.
     """
 
     def __init__(self, saved: builtins.list[Path], failed: dict[str, MistralAgentsError]) -> None:
@@ -239,7 +244,7 @@ class Files:
                 file = yield Job(partial(self.read, ref), partial(self.aread, ref))
                 saved[place] = yield Work(partial(_check_file(file, files).save, folder))
             except MistralAgentsError as error:
-                failed[_make_ref(ref).name] = error
+                failed[_find_key(_make_ref(ref), failed)] = error
         first = next(iter(failed.values()), None)
         if first is not None and len(refs) == 1:
             raise first

@@ -135,6 +135,15 @@ async def test_one_bad_file_does_not_cost_the_others(
         files.save(refs[0], tmp_path)
 
 
+def test_each_of_two_bad_files_of_one_name_is_told(make_client: Any, wire: Any, tmp_path: Path) -> None:
+    """Images of tools share their names; the second failure took the place of the first."""
+    wire.answer((200, b"hello"), (404, {"message": "gone"}), (404, {"message": "gone"}))
+    refs = [FileRef(f"file_{number}", "image.png") for number in range(3)]
+    with pytest.raises(FilesNotSavedError, match="2 of 3 files") as caught:
+        make_client(max_retries=0).files.save(refs, tmp_path)
+    assert list(caught.value.failed) == ["image.png", "image.png (file_2)"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(make_client: Any, wire: Any, tmp_path: Path) -> None:
     wire.answer((200, b"hello"))
     (tmp_path / "file").write_text("x")
