@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ def mistral_standin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     standin = Standin(**settings)
     monkeypatch.setenv("MISTRAL_BASE_URL", standin.base_url)
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
+    around = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    monkeypatch.setenv("no_proxy", f"{around},127.0.0.1" if around else "127.0.0.1")  # no proxy reaches this machine
     yield standin
     standin.stop()
 

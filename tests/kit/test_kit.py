@@ -196,3 +196,11 @@ def test_a_line_of_a_stream_ends_where_it_ends(mark, end):
     body = f"id: 1{end}data: {data}{end}{end}".encode()
     kept = cassette_settings()["before_record_response"]({"headers": {}, "body": {"string": body}})
     assert kept["body"]["string"] == body.replace(b"Ada", b"FILTERED")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_the_stand_in(mistral_standin, monkeypatch):
+    """As in a CI behind one: it does not reach the machine that the tests run on."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    turn = MistralAgents(max_retries=0).conversations.start("hello", model="mistral-small-latest")
+    assert turn.text
+    assert len(mistral_standin.faults.requests) == 1
