@@ -8,8 +8,9 @@ A piece of an answer, and the sum of a stream that was left, name only calls who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, message_chunk_to_message
@@ -18,8 +19,11 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from pydantic import model_validator
 from typing_extensions import Self, override
 
+from langchain_mistral_agents._blocks import read_void_call
 from mistral_agents._border.calls import find_call_fault, parse_call_arguments
 from mistral_agents._json import JsonDict
+
+_NONE: Mapping[Any, JsonDict] = MappingProxyType({})
 
 
 class AnswerChunk(AIMessageChunk):
@@ -63,8 +67,10 @@ def add_chunks(chunks: Sequence[AIMessageChunk]) -> AIMessageChunk:
         chunks = [head.model_copy(update={"content": content}), *chunks[place:]]
     whole = _add_alike(chunks)
     if whole.tool_call_chunks:
-        calls = _name_calls(whole)
+        void = _find_void_calls(chunks)
+        calls = _name_calls(whole, void)
         if whole.chunk_position == "last":
+            whole.tool_call_chunks = [chunk for chunk in whole.tool_call_chunks if chunk["index"] not in void]
             _finish_calls(whole, calls)
     return whole
 
@@ -113,18 +119,28 @@ def read_call(name: str | None, arguments: str | None, call_id: str | None) -> T
     return tool_call(name=str(name), args=parse_call_arguments(arguments), id=call_id)
 
 
-_Calls = list[ToolCall | InvalidToolCall]
+_Call = ToolCall | InvalidToolCall | JsonDict
+"""A call, or the block of one that is void."""
 
 
-def _name_calls(piece: AIMessageChunk) -> _Calls:
+def _find_void_calls(chunks: Sequence[AIMessageChunk]) -> dict[Any, JsonDict]:
+    """The blocks of calls that a handoff followed, by their index: none of them is to be run."""
+    blocks = (block for chunk in chunks if isinstance(chunk.content, list) for block in chunk.content)
+    return {found["index"]: found for block in blocks if (found := read_void_call(block)) is not None}
+
+
+def _name_calls(piece: AIMessageChunk, void: Mapping[Any, JsonDict] = _NONE) -> list[_Call]:
     """Name the calls that are whole, where LangChain repaired all of them; gives these and the others."""
-    calls = [read_call(chunk["name"], chunk["args"], chunk["id"]) for chunk in piece.tool_call_chunks]
+    calls: list[_Call] = [
+        void[chunk["index"]] if chunk["index"] in void else read_call(chunk["name"], chunk["args"], chunk["id"])
+        for chunk in piece.tool_call_chunks
+    ]
     piece.tool_calls = [cast("ToolCall", call) for call in calls if call["type"] == "tool_call"]
     piece.invalid_tool_calls = []
     return calls
 
 
-def _finish_calls(whole: AIMessageChunk, calls: _Calls) -> None:
+def _finish_calls(whole: AIMessageChunk, calls: Sequence[_Call]) -> None:
     """The turn is complete: calls that are not whole by now are invalid."""
     whole.invalid_tool_calls = [cast("InvalidToolCall", call) for call in calls if call["type"] == "invalid_tool_call"]
     if whole.invalid_tool_calls:
@@ -134,7 +150,7 @@ def _finish_calls(whole: AIMessageChunk, calls: _Calls) -> None:
         whole.content = [_finish_block(block, left) for block in whole.content]
 
 
-def _finish_block(block: str | JsonDict, calls: Iterator[ToolCall | InvalidToolCall]) -> str | JsonDict:
+def _finish_block(block: str | JsonDict, calls: Iterator[_Call]) -> str | JsonDict:
     """The blocks of calls are in the order of the calls."""
     if not isinstance(block, dict) or block.get("type") not in ("tool_call", "tool_call_chunk"):
         return block

@@ -90,6 +90,25 @@ def handoff_block(data: Mapping[str, Any]) -> JsonDict:
     return non_standard({"type": "agent_handoff", **{name: data[name] for name in names if data.get(name) is not None}})
 
 
+_VOID = "void"
+
+
+def void_call_block(call: Mapping[str, Any], arguments: str) -> JsonDict:
+    """A function call that a handoff followed: the service takes no result of it, so it is none to be run."""
+    value = {"type": "function.call", "tool_call_id": call["id"], "name": call["name"], "arguments": arguments}
+    return non_standard({**value, _VOID: "a handoff followed"})
+
+
+def read_void_call(block: object) -> JsonDict | None:
+    """The block of a call that is void, as it came or as LangChain has added it to those of the call; else None."""
+    if not isinstance(block, dict):
+        return None
+    told = block.get("value", block.get("extras"))
+    if not isinstance(told, dict) or _VOID not in told:
+        return None
+    return {**non_standard({**told, "type": "function.call"}), "index": block.get("index")}
+
+
 def non_standard(value: object) -> JsonDict:
     """A block for what has no standard form, with everything in it."""
     return {"type": "non_standard", "value": value if isinstance(value, dict) else {"value": value}}

@@ -22,6 +22,7 @@ from langchain_mistral_agents._blocks import (
     result_block,
     run_extras,
     standard_name,
+    void_call_block,
 )
 from mistral_agents._border.events import (
     CallDelta,
@@ -94,6 +95,7 @@ class _Call:
     begun: bool = False
     streams: bool = True
     closed: bool = False
+    void: bool = False
 
 
 class Assembler:
@@ -283,7 +285,8 @@ class Assembler:
         if not call.streams or (call.hosted and not written):
             whole = json.dumps(parse_arguments(written), ensure_ascii=False)
             self._add_step("add", call.index, {"type": _name_chunk_kind(call), "args": whole})
-        self._add_step("close", call.index, _close_block(call, written))
+        block = void_call_block(call.block, written) if call.void else _close_block(call, written)
+        self._add_step("close", call.index, block)
 
     def _take_run_end(self, record: RunEnd) -> None:
         call = self._calls.get(record.key)
@@ -315,6 +318,8 @@ class Assembler:
     # what is neither ----------------------------------------------------------------------------------------------
 
     def _take_handoff(self, record: HandoffDelta) -> None:
+        for call in self._calls.values():
+            call.void = not call.hosted and not call.closed
         if record.done:
             self._handoffs.pop(record.key, None)
             self._add_block(handoff_block(record.entry), record.key)

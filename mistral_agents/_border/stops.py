@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mistral_agents._border.events import CallDelta, ContentPiece, Record, TextDelta
+from mistral_agents._border.events import CallDelta, ContentPiece, HandoffDelta, Record, TextDelta
 from mistral_agents._json import JsonDict
 from mistral_agents._turn.content import chunk_text
 from mistral_agents.entries import Entry, MessageOutput, parse_entry
@@ -48,7 +48,12 @@ class AnswerCut:
         return [] if self.hit else self._release(None)
 
     def _is_further_call(self, record: Record) -> bool:
-        """Whether a record belongs to a function call behind the first one; hosted calls that wait are none."""
+        """Whether a record belongs to a function call behind the first one; hosted calls that wait are none.
+
+        A handoff voids the calls before it, so the first one is that behind it.
+        """
+        if isinstance(record, HandoffDelta):
+            self._call = None
         if not isinstance(record, CallDelta) or record.entry.get("confirmation_status") is not None:
             return False
         self._call = self._call if self._call is not None else record.key

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
@@ -79,6 +81,8 @@ def streamed(events: list[Wire]) -> AIMessage:
     found.extend(chunks.end(Turn.from_response(fold.response(), unknown_events=list(fold.unknown))))
     assert [chunk.chunk_position for chunk in found].index("last") == len(found) - 1
     assert sum(chunk.usage_metadata is not None for chunk in found) <= 1
+    added: AIMessageChunk = reduce(add, found)
+    assert (added.content, added.tool_calls) == (merge_chunks(found).content, merge_chunks(found).tool_calls)
     return merge_chunks(found)
 
 
@@ -366,6 +370,24 @@ def test_a_handoff_is_one_block() -> None:
 
     value = message.content_blocks[0]["value"]
     assert (value["type"], value["previous_agent_id"], value["next_agent_name"]) == ("agent_handoff", "ag_1", "B")
+
+
+def test_a_call_that_a_handoff_followed_is_none_to_be_run() -> None:
+    fixed = {"id": "handoff_1", "output_index": 2, "previous_agent_id": "ag_1", "next_agent_id": "ag_2"}
+    before = [call('{"a": 1}'), call('{"a": ', entry="fc_2", call_id="Void22222", out=1)]
+    handoff = [{"type": f"agent.handoff.{step}", "created_at": at(61), **fixed} for step in ("started", "done")]
+    behind = call('{"b": 2}', entry="fc_3", call_id="Later3333", out=3)
+
+    message = both(*before, *handoff, behind)
+    assert [one["id"] for one in message.tool_calls] == ["Later3333"]
+    assert message.invalid_tool_calls == []
+    assert message.response_metadata["finish_reason"] == "tool_calls"
+    values = [block.get("value", {}).get("type", block["type"]) for block in message.content_blocks]
+    assert values == ["function.call", "function.call", "agent_handoff", "tool_call"]
+
+    message = both(*before, *handoff, text("Hello from B", out=3))
+    assert message.tool_calls == message.invalid_tool_calls == []
+    assert (message.text, message.response_metadata["finish_reason"]) == ("Hello from B", "stop")
 
 
 def test_what_nobody_knows_is_kept() -> None:
