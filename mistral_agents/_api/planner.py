@@ -78,7 +78,7 @@ class Planner:
 
     def redact(self, inputs: object) -> Any:
         """Inputs as they go out, and so as a history holds them."""
-        if self.safeguards.redact is None or inputs is None:
+        if self.safeguards.redact is None or inputs is None or inputs == []:
             return inputs
         return self.safeguards.redacted(as_inputs(inputs))
 

@@ -226,7 +226,7 @@ class Dialog:
         if lost is not None:
             found = self._find_lost(history, lost)
         else:  # the same words once more, whose functions were paused: by another process, say
-            told = self.as_sent(asked) if asked else []
+            told = self.as_sent(asked)
             found = find_paused_turn(history, told, functions=self.has_functions, rules=self.has_rules)
         self.reconcile(history)
         self._lost = None
@@ -238,7 +238,7 @@ class Dialog:
         self.unsure, self._broken_start, self._lost = False, False, None
 
     def _find_lost(self, history: History, lost: _Lost) -> Turn | None:
-        sent = self.as_sent(lost.sent) if lost.sent else []
+        sent = self.as_sent(lost.sent)
         if not (lost.confirms or was_said(history.entries, lost.after_entry_id, sent)):
             return None
         conversation_id = str(self.conversation_id)

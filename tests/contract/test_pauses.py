@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -20,7 +21,7 @@ from langgraph.types import Command, interrupt
 
 from langchain_mistral_agents import MistralAgentRunnable
 from langchain_mistral_agents._rounds import PAUSED
-from mistral_agents import Conversation, WebSearch
+from mistral_agents import Conversation, MistralAgents, Safeguards, WebSearch
 from mistral_agents.errors import PendingCallsError
 from tests.contract.conftest import World
 from tests.support.scripted import call, calls, say
@@ -145,6 +146,20 @@ def test_another_process_resumes(way: str, world: World, before: list[str]) -> N
     assert output["messages"][-1].text.endswith("Paid.")
     assert till.paid == [5]
     assert len(world.mind.requests) == 2
+
+
+def test_another_process_resumes_what_was_redacted(world: World) -> None:
+    """A history holds other words than were said: the turn was paid again."""
+    guard = Safeguards(redact=lambda text: text.replace("Ada", "[name]"))
+    till = Till()
+    with MistralAgents(api_key="k", base_url=world.served.base_url, max_retries=0, safeguards=guard) as careful:
+        go = graph("invoke", ask_runnable("invoke", replace(world, client=careful), till))
+        world.mind.script(call("pay", {"amount": 5}), say("Paid."))
+        go({"messages": "Pay Ada 5."})
+        world.forget()
+        PAUSED.__init__()  # type: ignore[misc]
+        assert go(Command(resume="yes"))["messages"][-1].text == "Paid."
+    assert (till.paid, len(world.mind.requests)) == ([5], 2)
 
 
 @each_call
