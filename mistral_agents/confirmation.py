@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from mistral_agents._border.control import Questions, call_in_thread
+from mistral_agents._border.control import Questions, call_in_thread, wait_for
 from mistral_agents._json import JsonDict
 from mistral_agents.entries import FunctionCall
 from mistral_agents.errors import ConfigurationError
@@ -109,7 +109,7 @@ def decide(
         questions: What the exchange asked people.
 
     Raises:
-        ConfigurationError: A rule gave something else than allow or deny, or is asynchronous.
+        ConfigurationError: A rule gave something else than allow or deny.
     """
     found: list[JsonDict] = []
     with (questions if questions is not None else Questions()).asking():
@@ -117,12 +117,8 @@ def decide(
             rule = _find_rule(rules, call, connectors) if rules is not None else None
             if rule is None:
                 return None
-            answer = rule(call) if callable(rule) else rule
-            if inspect.isawaitable(answer):
-                if inspect.iscoroutine(answer):
-                    answer.close()
-                raise ConfigurationError(f"The rule for {call.name} is asynchronous; use the asynchronous methods.")
-            found.append(_parse_decision(call, answer))
+            answer: Any = rule(call) if callable(rule) else rule
+            found.append(_parse_decision(call, wait_for(answer) if inspect.isawaitable(answer) else answer))
     return found
 
 

@@ -430,6 +430,32 @@ def test_a_decision_may_be_left_to_the_caller(talker: MistralAgents, scripted: S
     assert (turn.text, turn.code_runs) == ("ok", []), "what was left open is denied with the next input"
 
 
+@pytest.mark.parametrize("way", ["call", "stream", "in a running loop"])
+def test_an_asynchronous_rule_decides_for_a_caller_that_blocks_too(
+    talker: MistralAgents, scripted: ScriptedModel, way: str
+) -> None:
+    """As asynchronous functions run there; it was refused once the turn was paid for."""
+
+    async def ask(_: Any) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    scripted.script(call("code_interpreter", {"code": "print(6 * 7)"}), say("done"))
+    talk = Conversation(talker, model=MODEL, tools=[CodeInterpreter(requires_confirmation=True)], confirm=ask)
+
+    async def notebook() -> None:
+        talk.append("compute")
+
+    if way == "call":
+        talk.append("compute")
+    elif way == "stream":
+        list(talk.stream("compute"))
+    else:
+        asyncio.run(notebook())
+    assert talk.last_turn is not None
+    assert (talk.last_turn.text, len(talk.last_turn.code_runs)) == ("done", 1)
+
+
 def test_a_rule_must_decide(talker: MistralAgents, scripted: ScriptedModel) -> None:
     scripted.script(call("code_interpreter", {"code": "1"}), say("ok"))
     conversation = Conversation(
