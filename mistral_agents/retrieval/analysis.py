@@ -16,7 +16,7 @@ from typing import Any
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval._extras import load
 
-VERSION = 11
+VERSION = 12
 """Of the analysis; a kept snapshot made by another one is analysed anew."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼʻ´`′"), "'")
 """What is typed for an apostrophe."""
@@ -72,6 +72,7 @@ _ARABIC_PREFIX = re.compile("(?:[وف]?[بك]?ال(?!له$)|[وف]?لل)(?=[ء-�
 """And, in, as, the, to: which Arabic writes with the word. The lengths are those of Larkey et al. (2007, light10)."""
 _HEBREW_PREFIX = re.compile("ו?(?:[משכ]ה|כש|[הבל])(?=[א-ת]{3,}$)|ו?[משכ](?=[א-ת]{4,}$)|ו(?=[א-ת]{3,}$)")
 """And, the, in, to, from, that, as: which Hebrew writes with the word."""
+_GREEK = "GREEK SMALL LETTER "
 _TURKISH = str.maketrans({"İ": "i", "I": "ı"})
 COMMON = "\0"
 """Begins the term of a stop word, so that an index can keep it apart from terms that tell documents apart."""
@@ -108,6 +109,7 @@ class _Patterns:
     initials: Any
     account: Any
     cut: Any
+    wrapped: Any
     silent: Any
     part: Any
     unspaced: Any
@@ -121,7 +123,8 @@ def _compile_patterns() -> _Patterns:
     picture = r"\p{Extended_Pictographic}|\p{Regional_Indicator}{2}"
     seen = rf"[\p{{L}}\p{{M}}\p{{N}}{''.join(map(chr, _INVISIBLE))}]+"
     plural = r"s(?![\p{Ll}\p{M}])"  # PDFs
-    scripts = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}々ー"
+    lines = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}々ー"  # end anywhere, without a hyphen
+    scripts = rf"{lines}\p{{Hangul}}\p{{Tibetan}}"
     return _Patterns(
         token=compile_(rf"{words}(?:(?:[{_JOINTS}]|(?<=\p{{N}}),(?=\p{{N}})){words})*(?:\+\+|#)?|{picture}"),
         written=compile_(
@@ -138,6 +141,7 @@ def _compile_patterns() -> _Patterns:
             r"(?<=\p{Cyrillic})'(?=\p{Cyrillic})(?<!\b\p{L}'(?=\p{Lu}))|(?<=\p{Hebrew})[\"״'׳](?=\p{Hebrew})"
         ),
         cut=compile_(r"(?<=\w)[-‐‑]\s*\n\s*(?=\p{Ll})"),
+        wrapped=compile_(rf"(?<=[{lines}])[ \t]*\r?\n[ \t]*(?=[{lines}])"),
         part=compile_(
             rf"\p{{Lu}}{{2,}}(?={plural})|\p{{Lu}}+(?![\p{{Ll}}\p{{M}}])"
             rf"|(?!(?<=\p{{Lu}}{{2}}){plural})\p{{Lu}}?(?:[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{Lt}}]\p{{M}}*)+"
@@ -170,7 +174,9 @@ class Analyzer:
     """Makes terms of a text: words of any script in one case, stems, and the parts of joined names.
 
     - A name that is joined (`max_tokens`, `getUserName`, `AB-1234/x`, `KX9`) is its parts and the whole without joints.
-    - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them.
+    - Scripts that are written without spaces (Chinese, Japanese, Thai, ...) become characters and pairs of them, over
+      the end of a line too.
+    - A letter of Greek by itself is its name too (`β-carotene`).
     - A hash, a key or an id (of many letters and numbers in turn) is asked for as a whole, or by what its hyphens part.
     - A pictograph (an emoji) is a word of its own.
     - A number is one with its thousands apart (`5,000`, `5 000`, `5'000`) or not, and in the digits of any script; the
@@ -249,6 +255,8 @@ def _find_tokens(text: str) -> list[str]:
         text = _SOFT_BREAK.sub("", text)
         text = unicodedata.normalize("NFKC", _RAISED.sub("·", text.translate(_LOOKS)))
         text = _compile_patterns().silent.sub("", text)
+        if "\n" in text:
+            text = _compile_patterns().wrapped.sub("", text)
     if _compile_patterns().grouped.search(text) is not None:
         text = _GROUPS.sub(lambda found: found[0].replace(" ", ",").replace("'", ","), text)
     if _compile_patterns().account.search(text) is not None:
@@ -415,7 +423,12 @@ def _stem_spellings(language: str, folded: str) -> tuple[str, ...]:
 
 
 def _list_spellings(language: str, folded: str) -> Iterator[str]:
-    """A word without accents, with its umlauts written out, and without what Arabic and Hebrew put before it."""
+    """A word without accents, with its umlauts written out, and without what Arabic and Hebrew put before it.
+
+    A letter of Greek that stands for itself, as in `β-carotene`, is its name too.
+    """
+    if len(folded) == 1 and language != "greek" and (name := unicodedata.name(folded, "")).startswith(_GREEK):
+        yield name.removeprefix(_GREEK).lower().replace("lamda", "lambda")
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_STROKES)
     plain = _NASALS.sub("ं", unicodedata.normalize("NFC", bare.replace(_NUKTA, "")))
     yield plain

@@ -73,7 +73,7 @@ def _read_blocks(data: bytes, outer: _Package | None = None) -> list[str]:
     except (
         zipfile.BadZipFile,
         ElementTree.ParseError,
-        KeyError,
+        LookupError,
         ValueError,
         EOFError,
         OSError,
