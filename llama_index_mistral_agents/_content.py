@@ -17,7 +17,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.tools.types import ToolOutput
 
 from mistral_agents._border.blocks import Part, ResultContent, make_chunk, make_content, make_result, make_text_only
-from mistral_agents._border.dialects import read_value
+from mistral_agents._border.dialects import BYTES, read_value
 from mistral_agents._json import JsonDict
 from mistral_agents.errors import ConfigurationError
 
@@ -52,16 +52,17 @@ def result_content(message: ChatMessage) -> ResultContent:
 
 
 def output_blocks(output: ToolOutput) -> list[Any]:
-    """What a function gave, as blocks; LlamaIndex writes a dict with a picture in it as Python does, base64 and all."""
+    """What a function gave, as blocks; LlamaIndex writes bytes, and a dict with a picture, as Python does."""
     blocks: list[Any] = list(output.blocks)
     given = output.raw_output
     listed = given if isinstance(given, (list, tuple)) else [given]
     if not listed and not blocks:  # LlamaIndex takes an empty list for one of blocks
         return [TextBlock(text="[]")]
-    if not any(isinstance(one, Mapping) for one in listed):
+    if not any(isinstance(one, (Mapping, *BYTES)) for one in listed):
         return blocks
     parts = list(read_value(given))
-    return [_make_block(part) for part in parts] if any(part.kind != "text" for part in parts) else blocks
+    is_told = not isinstance(given, BYTES) and all(part.kind == "text" for part in parts)
+    return blocks if is_told else [_make_block(part) for part in parts]
 
 
 def _make_block(part: Part) -> Any:

@@ -181,7 +181,7 @@ def _guess_type(part: Part) -> str:
     if told not in _UNTOLD or part.data is None or named == _DOCUMENT:
         return told or _DOCUMENT
     begin = _begin_of(part.data) if isinstance(part.data, str) else bytes(part.data)
-    return "text/plain" if _looks_like_text(begin) else _DOCUMENT
+    return "text/plain" if looks_like_text(begin) else _DOCUMENT
 
 
 def _begin_of(encoded: str) -> bytes:
@@ -191,7 +191,8 @@ def _begin_of(encoded: str) -> bytes:
         return b"\0"
 
 
-def _looks_like_text(data: bytes) -> bool:
+def looks_like_text(data: bytes) -> bool:
+    """Whether bytes (or the first of a file) are words in UTF-8."""
     if not data or _CONTROLS.search(data) or data.startswith(b"%PDF"):
         return False
     try:

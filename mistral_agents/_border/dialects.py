@@ -1,7 +1,7 @@
 """Content blocks as dicts, in the dialects that frameworks and providers write them in → the border's parts.
 
-LangChain's (v0, v1), OpenAI's, Anthropic's, Gemini's, the service's own, and those of MCP servers. They stand in
-messages of LangChain, and in what functions give, whoever runs them.
+LangChain's (v0, v1), OpenAI's, Anthropic's, Gemini's, Bedrock's files, the service's own, and those of MCP servers.
+They stand in messages of LangChain, and in what functions give, whoever runs them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from mistral_agents._border.blocks import UNTYPED, Part, dump_value, is_address, write_json
+from mistral_agents._border.blocks import UNTYPED, Part, dump_value, is_address, looks_like_text, write_json
 from mistral_agents._json import load_json
+from mistral_agents._turn.media import sniff
 from mistral_agents.errors import ConfigurationError
 
 _FILES = ("image", "document")
 _LONGEST_NAME = 200
 """A shorter url without a scheme is a name in a row of the function's own; a longer one may be a file's base64."""
-_VALUES = (Mapping, list, tuple, bool, int, float, bytes, bytearray, memoryview)
+BYTES = (bytes, bytearray, memoryview)
+_VALUES = (Mapping, list, tuple, bool, int, float, *BYTES)
 """What is written as JSON; of anything else the text is taken."""
 _TEXT_FIELDS = frozenset(
     {"type", "text", "id", "index", "annotations", "citations", "extras", "metadata", "cache_control", "meta", "_meta"}
 )
 _MAY_HOLD_FILES = re.compile(
-    r'\s*[\[{].*"(?:image|image_url|input_image|file|input_file|document|media|resource|inline_data)"', re.DOTALL
+    r'\s*[\[{].*"(?:image|image_url|input_image|file|input_file|document|media|resource|inline_data|inlineData)"',
+    re.DOTALL,
 )
 
 
@@ -74,6 +77,8 @@ def read_value(value: object) -> Iterator[Part]:
     plain = [dump_value(one) for one in plain] if isinstance(plain, (list, tuple)) else plain
     if isinstance(plain, str):
         yield from read_text_result(plain)
+    elif isinstance(plain, BYTES):
+        yield _read_bytes(bytes(plain))
     elif isinstance(plain, list) and any(map(_is_content, plain)):
         yield from read_result(plain)
     elif _is_content(plain):
@@ -89,6 +94,18 @@ def read_text_result(text: str) -> Iterator[Part]:
         with contextlib.suppress(ValueError):
             found = list(read_value(load_json(text)))
     yield from found if any(map(_is_inline, found)) else [Part("text", "text", text=text)]
+
+
+def _read_bytes(data: bytes) -> Part:
+    """What bytes are that a function gives: a picture, a PDF, words in UTF-8, or nothing that can be sent."""
+    kind = sniff(data)[1]
+    if kind.startswith("image/"):
+        return Part("image", "picture", data=data, mime=kind)
+    if kind == "application/pdf":
+        return Part("document", "document", data=data, mime=kind)
+    if not data or looks_like_text(data):
+        return Part("text", "text", text=data.decode("utf-8", "replace"))
+    return Part("chunk", f"file of {len(data)} bytes")
 
 
 def _read_json(value: object) -> Iterator[Part]:
@@ -110,6 +127,12 @@ def _take_files(value: object, found: list[Part]) -> object:
             found += parts
             return f"[{parts[-1].label}]"
         return {key: _take_files(each, found) for key, each in value.items()}
+    if isinstance(value, BYTES):
+        part = _read_bytes(bytes(value))
+        if part.kind == "text":
+            return part.text
+        found.append(part)
+        return f"[{part.label}]"
     return [_take_files(each, found) for each in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -152,12 +175,15 @@ def _holds_something(part: Part) -> bool:
 def _holds_data(block: Mapping[Any, Any]) -> bool:
     """Whether a sound or a film is there itself: what has an address only can be read as JSON."""
     nested = [one for one in block.values() if isinstance(one, Mapping)]
-    found = [one.get(name) for one in (block, *nested) for name in ("data", "base64", "url")]
+    found = [one.get(name) for one in (block, *nested) for name in ("data", "base64", "url", block.get("type"))]
     return any(isinstance(one, bytes) or (isinstance(one, str) and "://" not in one) for one in found)
 
 
 def _find_reader(block: Mapping[Any, Any]) -> Callable[[Mapping[str, Any]], Iterator[Part]] | None:
-    kind = block.get("type", "inline_data" if "inline_data" in block else None)
+    if "type" not in block:
+        known = _UNTYPED_READERS if len(block) == 1 else _UNTYPED_READERS[: len(_GEMINI)]
+        return next((reader for name, reader in known if isinstance(block.get(name), Mapping)), None)
+    kind = block["type"]
     return _READERS.get(kind) if isinstance(kind, str) else None
 
 
@@ -202,20 +228,31 @@ def _read_image(block: Mapping[str, Any]) -> Iterator[Part]:
 
 def _read_media(block: Mapping[str, Any]) -> Iterator[Part]:
     """Gemini's dialect: a file of any kind."""
-    mime = str(block.get("mime_type") or "")
+    mime = str(block.get("mime_type") or block.get("mimeType") or "")
     family = mime.partition("/")[0]
     if family in _REFUSED:
         yield Part("chunk", family)
     else:
-        address = block.get("file_uri")
+        address = block.get("file_uri") or block.get("fileUri")
         read = _read_file("image" if family == "image" else "document", block, None)
         yield replace(read, url=address) if isinstance(address, str) else read
 
 
 def _read_inline(block: Mapping[str, Any]) -> Iterator[Part]:
-    """Gemini's own form of a file."""
-    held = block.get("inline_data")
-    yield from _read_media({"type": "inline_data", **held} if isinstance(held, Mapping) else {"type": "inline_data"})
+    """Gemini's own form of a file, in the spelling of Python or of JSON."""
+    held: Mapping[str, Any] = next((block[name] for name in _GEMINI if isinstance(block.get(name), Mapping)), {})
+    yield from _read_media({"type": "inline_data", **held})
+
+
+def _read_bedrock(block: Mapping[str, Any]) -> Iterator[Part]:
+    """A picture or document in the form of Bedrock's Converse API, whose format is that of the file."""
+    kind: Literal["image", "document"] = "image" if "image" in block else "document"
+    held = block[kind]
+    source, told, name = held.get("source"), held.get("format"), held.get("name")
+    data = source.get("bytes") if isinstance(source, Mapping) else None
+    file_name = f"{name or kind}.{told}"
+    mime = f"image/{told}" if kind == "image" else None
+    yield Part(kind, kind, data=data, mime=mime, name=file_name if kind == "document" else None)
 
 
 def _read_document(block: Mapping[str, Any]) -> Iterator[Part]:
@@ -316,6 +353,9 @@ def _read_nothing(block: Mapping[str, Any]) -> Iterator[Part]:
     yield Part("nothing", str(block.get("type")))
 
 
+_GEMINI = ("inline_data", "inlineData", "file_data", "fileData")
+_UNTYPED_READERS = (*((name, _read_inline) for name in _GEMINI), ("image", _read_bedrock), ("document", _read_bedrock))
+"""Of blocks without a type: the field that holds what they are; Bedrock's have no other one."""
 _REFUSED = frozenset({"audio", "video", "input_audio", "input_video", "audio_url", "video_url"})
 _READERS: dict[Any, Callable[[Mapping[str, Any]], Iterator[Part]]] = {
     "text": _read_text,

@@ -140,11 +140,37 @@ def test_bytes_in_values_are_counted_not_spelt() -> None:
 
 
 @pytest.mark.parametrize("value", [b"\x89PNG", {"picture": b"\x89PNG"}, [bytearray(b"\x89PNG")]])
+@pytest.mark.filterwarnings("ignore:A result's file of 4 bytes is left out")
 def test_a_function_that_gives_bytes_says_how_many(value: Any) -> None:
     call = FunctionCall(type="function.call", name="shot", tool_call_id="call00001", arguments="{}")
     [entry] = run_functions([call], {"shot": lambda: value})
-    assert "<4 bytes>" in entry["result"]
+    assert "4 bytes" in entry["result"]
     assert "PNG" not in entry["result"]
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["alone", "in a dict"])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"\x89PNG\r\n\x1a\n" + bytes(60), "image/png"), (b"%PDF-1.7\n" + bytes(60), "application/pdf")],
+)
+def test_bytes_of_a_picture_or_pdf_that_a_function_gives_are_sent(data: bytes, kind: str, nested: bool) -> None:
+    content = make_result(read_value({"made": data} if nested else data))
+    [chunk] = content.chunks
+    assert str(chunk[chunk["type"]]).startswith(f"data:{kind};base64,")
+    assert "bytes" not in content.text
+
+
+@pytest.mark.parametrize("data", ["größer\n".encode(), bytearray(b"groesser"), "grö".encode()[:-1], b""])
+def test_words_in_bytes_are_words(data: Any) -> None:
+    assert make_result(read_value(data)).text == bytes(data).decode("utf-8", "replace")
+    assert make_result(read_value({"a": data})).text == json.dumps(
+        {"a": bytes(data).decode("utf-8", "replace")}, ensure_ascii=False
+    )
+
+
+def test_bytes_that_nobody_can_read_are_named() -> None:
+    with pytest.warns(UserWarning, match="file of 3 bytes"):
+        assert "file of 3 bytes" in make_result(read_value([b"\x00\xff\x00"])).text
 
 
 PICTURES: dict[str, dict[str, Any]] = {
@@ -154,6 +180,8 @@ PICTURES: dict[str, dict[str, Any]] = {
     "Anthropic": {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ENCODED}},
     "MCP": {"type": "image", "data": ENCODED, "mimeType": "image/png"},
     "Gemini": {"inline_data": {"mime_type": "image/png", "data": ENCODED}},
+    "Gemini, as JSON": {"inlineData": {"mimeType": "image/png", "data": ENCODED}},
+    "Bedrock": {"image": {"format": "png", "source": {"bytes": ENCODED}}},
     "resource": {"type": "resource", "resource": {"uri": "a://b", "mimeType": "image/png", "blob": ENCODED}},
 }
 
@@ -309,7 +337,7 @@ def test_words_of_an_answer_are_words(block: dict[str, Any]) -> None:
     assert read_words({**block, block["type"].removeprefix("output_"): None}) is None
 
 
-@pytest.mark.parametrize("block", [{"text": "q"}, {"type": None}, {"image": {"format": "png"}}])
+@pytest.mark.parametrize("block", [{"text": "q"}, {"type": None}, {"picture": {"format": "png"}}])
 def test_a_block_without_a_type_is_refused_as_such(block: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match='has no "type"'):
         make_content(read_parts([block]))
