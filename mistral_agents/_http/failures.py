@@ -20,11 +20,13 @@ _ERROR_KEYS = frozenset(
         "code",
         "status",
         "status_code",
+        "statusCode",
         "param",
         "request_id",
         "raw_status_code",
     }
 )
+_STATUS_KEYS = ("status_code", "statusCode", "status", "raw_status_code", "code")
 _FAILED_NAME = re.compile(r"(?:.*[._-])?(?:error|exception|failed|failure)", re.IGNORECASE)
 
 
@@ -117,7 +119,7 @@ def named_status(body: JsonDict) -> int | None:
     """The HTTP status of a failure that a body names, if it names one."""
     inner = body.get("error")
     for place in (body, inner if isinstance(inner, dict) else {}):
-        for key in ("status_code", "status", "raw_status_code", "code"):
+        for key in _STATUS_KEYS:
             value = place.get(key)
             number = (
                 int(value)

@@ -152,7 +152,7 @@ class Reply:
             return fold.whole
         failure = fold.error if fold.error is not None else fold.suspect
         if failure is not None and (fold.error is failure or fold.has_failed or not fold.done):
-            raise failure_in(failure, self, turn=True)
+            raise failure_in(failure, self, turn=True, begun=fold.conversation_id is not None)
         return fold.response() if fold.done else None
 
     def facts(self) -> JsonDict:
@@ -185,15 +185,16 @@ def _quote_content(content: bytes) -> str:
     return repr(text if len(content) <= _SHOWN else text[:_SHOWN] + "…") if content else "nothing"
 
 
-def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAgentsError:
+def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False, begun: bool = False) -> MistralAgentsError:
     """The error for a failure that is told in a reply with a good status.
 
-    Its kind is that of the HTTP status which the body names, where it names one.
+    Its kind is that of the HTTP status which the body names, where it names one and nothing had begun: a turn that was
+    under way is not refused, and must not be sent again as one that was.
     """
     status, found = named_status(body), body.get("conversation_id")
     if isinstance(found, str) and reply.conversation_id is None:
         reply.conversation_id = found
-    if status is not None:
+    if status is not None and not begun:
         return error_for_status(
             status,
             body,
@@ -203,7 +204,7 @@ def failure_in(body: JsonDict, reply: Reply, *, turn: bool = False) -> MistralAg
             conversation_id=reply.conversation_id,
         )
     told = failed_output(body) or body
-    if is_block(None, told):
+    if is_block(status, told):
         what = f"{reply.what} failed, although the status is {reply.status}"
         return make_block_error(what, **{**reply.facts(), "body": told})
     message, code = read_error_message(told)

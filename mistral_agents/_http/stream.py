@@ -189,7 +189,8 @@ class _Reading:
         content = hide_echo(content, self._call.body, self._tokens)
         if tells_failure(value):
             self._hide_sent(value)
-            error = failure_in(value, self._reply(content), turn=True)
+            begun = self._fold.conversation_id is not None
+            error = failure_in(value, self._reply(content), turn=True, begun=begun)
             error.hint = self._after if error.hint == AFTER else error.hint
             raise self._add_facts(error)
         text = content.decode("utf-8", "replace")

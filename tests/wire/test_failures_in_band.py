@@ -37,6 +37,7 @@ BODIES = [
     ({"error": "busy", "error_description": "all taken"}, TurnFailedError, "busy: all taken"),
     ({"title": "it died", "status": 503}, ServerFailureError, "it died"),
     ({"title": "it died"}, TurnFailedError, "it died"),
+    ({"statusCode": 429, "message": "slow down"}, RateLimitedError, "slow down"),
     ({"message": "Internal error", "detail": "it died"}, TurnFailedError, "Internal error: it died"),
 ]
 
@@ -209,6 +210,25 @@ def test_a_stream_instead_of_a_whole_reply_is_the_answer(make_client, wire, way)
     wire.answer((200, sse(STARTED, delta("hel"), delta("lo"), DONE), {"content-type": "text/event-stream"}))
     turn = take_turn(make_client(), way)
     assert (turn.text, turn.conversation_id, turn.usage.total_tokens) == ("hello", "conv_1", 3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_turn_that_had_begun_is_not_refused(make_client, wire, waits, way):
+    """A stream instead of a whole reply was taken for a refusal by its last event, and the turn sent three times."""
+    slow = {"error": {"message": "slow down", "code": 429}}
+    wire.answer((200, sse(STARTED, delta("h"), f"data: {json.dumps(slow)}\n\n".encode())))
+    with pytest.raises(TurnFailedError, match="slow down") as caught:
+        take_turn(make_client(), way)
+    assert caught.value.conversation_id == "conv_1"
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_turn_that_had_begun_is_not_refused_by_a_line_between_its_events(make_client, wire, way):
+    wire.answer((200, sse(STARTED, delta("h")) + b'{"error": {"message": "slow down", "code": 429}}\n'))
+    with pytest.raises(TurnFailedError, match="slow down") as caught:
+        take_turn(make_client(), way)
+    assert (caught.value.conversation_id, caught.value.turn.text) == ("conv_1", "h")
 
 
 def test_a_stream_instead_of_a_whole_reply_may_be_cut_or_tell_of_a_failure(make_client, wire):
