@@ -35,7 +35,7 @@ class ConversationReset(Event):
 
     Attributes:
         conversation_id: The conversation that was left.
-        reason: `memory` (its messages were edited) or `tools` (other tools than it was started with).
+        reason: `memory` (its messages were edited) or `tools` (other tools or another model than at its start).
     """
 
     conversation_id: str | None

@@ -120,8 +120,8 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
         conversation_id: The stored conversation to go on with.
         handoff_execution: Who runs handoffs of an agent.
         on_divergence: What to do with a stored conversation when the messages are no continuation of it (edited,
-            trimmed, other tools): `restart` branches at the last shared answer (a new conversation where there is
-            none), `new` begins anew, `raise` raises.
+            trimmed, another model, other tools): `restart` branches at the last shared answer (a new conversation
+            where there is none), `new` begins anew, `raise` raises.
         context_window: Tokens of the model's context, for LlamaIndex's prompt helpers; where not given, what is
             known of the model (`client.models.get(...).facts` asks the service).
         client: Your own client; else one is made of the arguments below.
@@ -255,7 +255,7 @@ class MistralAgentLLM(FunctionCallingLLM, AsksInBatches[BatchInput, MistralBatch
 
     def setup_digest(self, tools: Sequence[JsonDict]) -> str:
         """What a conversation with these function tools is started with, as its answers carry it."""
-        return describe_setup(self._settings, [*self.tools, *tools], None, self.guardrails).key
+        return describe_setup(self._settings, [*self.tools, *tools], None, self.guardrails, self.model).key
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
         return run(self._answer(messages, kwargs))

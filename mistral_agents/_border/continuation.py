@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mistral_agents.history import History
 
 _KEPT = 10_000  # agents of which this process remembers the tools
-_TOOLS_CHANGED = "the tools or instructions changed, and those of a conversation are fixed"
+_TOOLS_CHANGED = "the model, the tools or instructions changed, and those of a conversation are fixed"
 _NOTHING_SHARED = "the history was edited or trimmed and shares no answer with the conversation"
 _EDITED = "messages before the last answer were edited"
 _GONE_ON = "the conversation has gone on since"
@@ -273,7 +273,7 @@ class Continuation:
         with what was asked.
         """
         last = self._mark(self.anchors[-1])
-        if last.setup is not None and last.setup != self.wanted.setup.key:
+        if last.setup is not None and not self.wanted.setup.fits(last.setup):
             return Position("start", reason=_TOOLS_CHANGED)
         digests = chain(self.items, systems=self.wanted.systems)
         shared = [i for i in self.anchors if self._mark(i).covers or self._mark(i).history == digests[i]]

@@ -50,6 +50,7 @@ class Setup:
     Attributes:
         agent_id: The agent; it brings its own tools and instructions.
         agent_version: Its version or alias.
+        model: The model that was asked for; None with an agent, and where it is not known.
         instructions: The system prompt; None where it does not count.
         tools: The tools, as the service is told them.
         guardrails: Moderation rules; None where none were given.
@@ -60,14 +61,21 @@ class Setup:
     instructions: str | None = None
     tools: Sequence[Mapping[str, Any]] = ()
     guardrails: Sequence[Any] | None = None
+    model: str | None = None
 
     @classmethod
-    def of(cls, instructions: str | None, tools: Sequence[Mapping[str, Any]], guardrails: Any = None) -> Setup:
+    def of(
+        cls,
+        instructions: str | None,
+        tools: Sequence[Mapping[str, Any]],
+        guardrails: Any = None,
+        model: str | None = None,
+    ) -> Setup:
         """The setup of a model with tools as they are given, which may say more than the service takes."""
         if any("config" in tool for tool in tools):
             told = translate_tools(tools)
             instructions, tools = told.added_to(instructions), told.tools
-        return cls(instructions=instructions, tools=tools, guardrails=guardrails)
+        return cls(instructions=instructions, tools=tools, guardrails=guardrails, model=model)
 
     @classmethod
     def of_info(cls, info: Mapping[str, Any]) -> Setup:
@@ -75,14 +83,20 @@ class Setup:
         agent_id = info.get("agent_id")
         if agent_id is not None:
             return cls(agent_id, info.get("agent_version"))
-        return cls(instructions=info.get("instructions"), tools=objects_of(info.get("tools")))
+        return cls(instructions=info.get("instructions"), tools=objects_of(info.get("tools")), model=info.get("model"))
 
     @property
     def key(self) -> str:
-        """A digest that two equal setups share."""
+        """A digest that two equal setups share; behind it, where it is known, that of the model."""
         tools = sorted(map(tool_identity, self.tools))
         rules = [list(self.guardrails)] if self.guardrails is not None else []
-        return digest(self.agent_id, str(self.agent_version), self.instructions, tools, *rules)
+        fixed = digest(self.agent_id, str(self.agent_version), self.instructions, tools, *rules)
+        return f"{fixed}.{digest(self.model)}" if self.model is not None else fixed
+
+    def fits(self, key: str) -> bool:
+        """Whether a conversation whose setup has this key can go on with this one."""
+        (fixed, _, model), (own, _, asked) = key.partition("."), self.key.partition(".")
+        return fixed == own and (model == asked or not (model and asked))
 
     def differences(self, info: Mapping[str, Any]) -> list[str]:
         """What is asked for and was set otherwise at a conversation's start; what is not asked for does not count."""

@@ -96,7 +96,7 @@ class ModelCall:
 
     def describe_setup(self, instructions: str | None) -> Setup:
         """What a conversation of this call is started with."""
-        return describe_setup(self.settings, self.tools, instructions, self.options.get("guardrails"))
+        return describe_setup(self.settings, self.tools, instructions, self.options.get("guardrails"), self.model)
 
     def make_wanted(self, base_url: str, instructions: str | None, **more: Any) -> Wanted:
         """What is asked of a kept conversation.
@@ -140,12 +140,16 @@ class ModelCall:
 
 
 def describe_setup(
-    settings: ModelSettings, tools: Sequence[JsonDict], instructions: str | None, guardrails: Any = None
+    settings: ModelSettings,
+    tools: Sequence[JsonDict],
+    instructions: str | None,
+    guardrails: Any = None,
+    model: str | None = None,
 ) -> Setup:
-    """What a conversation of a model with these tools is started with; an agent brings instructions and tools."""
+    """What a conversation of a model with these tools is started with; an agent brings all but guardrails."""
     if settings.agent_id is not None:
         return Setup(settings.agent_id, settings.agent_version, guardrails=guardrails)
-    return Setup.of(instructions, tools, guardrails)
+    return Setup.of(instructions, tools, guardrails, model)
 
 
 def sort_call(

@@ -107,6 +107,22 @@ def test_other_tools_take_effect(way: Way, world: World) -> None:
     assert (path, body["tools"][0]["library_ids"]) == ("", [SHELVES[1]])
 
 
+@each_way
+def test_another_model_takes_effect(way: Way, world: World) -> None:
+    """A conversation keeps the model that it was begun with, so another one begins its own with all that was said."""
+    world.mind.always(say("ok"))
+    messages = talk(way, world, "one", "two")
+    for other in ("other", "other", None):
+        settings = {"model": other} if other is not None else {}
+        messages.append(way.user(f"and {other}?"))
+        messages.append(way.ask(way.model(world.client, **settings), messages))
+    asked = [request["model"] for request in world.mind.requests]
+    assert asked == [asked[0], asked[0], "other", "other", asked[0]]
+    assert heard(world) == ["one", "ok", "two", "ok", "and other?", "ok", "and other?", "ok", "and None?"]
+    kept = "/" if way.stored else ""
+    assert [path for path, _ in world.turns] == ["", kept, "", kept, ""]
+
+
 @each_stored_way
 def test_a_divergence_may_be_refused(way: Way, world: World) -> None:
     world.mind.always(say("ok"))
