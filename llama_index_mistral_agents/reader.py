@@ -13,7 +13,9 @@ from typing_extensions import Unpack
 from llama_index_mistral_agents._nodes import dress
 from llama_index_mistral_agents._settings import Dumped, check_further_names
 from mistral_agents._api.arguments import uuid_text
+from mistral_agents._api.records import Document as Record
 from mistral_agents._http.concealed import conceal_text, drop_credentials
+from mistral_agents._warnings import warn_user
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import NotFoundError
 from mistral_agents.retrieval.documents import LibraryDocument
@@ -66,11 +68,13 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
     # documents -------------------------------------------------------------------------------------------------
 
     def lazy_load_data(self, document_ids: Sequence[str] | None = None) -> Iterator[Document]:
-        """Documents one by one; None takes all of the library."""
-        for record in list(self.client.libraries.documents(self.library_id)):  # pages shift while texts are read
-            document = LibraryDocument.from_record(self.library_id, record)
-            if not _is_chosen(document, document_ids):
-                continue
+        """Documents one by one; None takes all of the library. A warning names those that were asked for and left out.
+
+        Args:
+            document_ids: The library's ids, or those of the LlamaIndex documents that they were made of.
+        """
+        records = list(self.client.libraries.documents(self.library_id))  # first: pages shift while texts are read
+        for document in _choose_documents(self.library_id, records, document_ids):
             try:
                 text = self.client.libraries.text(self.library_id, document.document_id)
             except NotFoundError:  # somebody deleted it since it was listed; or the library, which is told then
@@ -80,10 +84,8 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
 
     async def astream_data(self, document_ids: Sequence[str] | None = None) -> AsyncIterator[Document]:
         """As `lazy_load_data`, without blocking."""
-        for record in [record async for record in self.client.libraries.adocuments(self.library_id)]:
-            document = LibraryDocument.from_record(self.library_id, record)
-            if not _is_chosen(document, document_ids):
-                continue
+        records = [record async for record in self.client.libraries.adocuments(self.library_id)]
+        for document in _choose_documents(self.library_id, records, document_ids):
             try:
                 text = await self.client.libraries.atext(self.library_id, document.document_id)
             except NotFoundError:
@@ -119,8 +121,17 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         return list(self.client.libraries.list_accesses(self.library_id))
 
 
-def _is_chosen(document: LibraryDocument, ids: Sequence[str] | None) -> bool:
-    return document.state == "ready" and (ids is None or document.document_id in ids or document.ref_id in ids)
+def _choose_documents(library_id: str, records: Sequence[Record], ids: Sequence[str] | None) -> list[LibraryDocument]:
+    """The documents that are ready, of those that are wanted."""
+    listed = [LibraryDocument.from_record(library_id, record) for record in records]
+    ready = [document for document in listed if document.state == "ready"]
+    if ids is None:
+        return ready
+    wanted = dict.fromkeys([ids] if isinstance(ids, str) else ids)
+    if missing := wanted.keys() - {key for document in ready for key in (document.document_id, document.ref_id)}:
+        named = ", ".join(repr(key) for key in wanted if key in missing)
+        warn_user(f"Not loaded, since they are not in library {library_id}, or not processed: {named}.")
+    return [document for document in ready if document.document_id in wanted or document.ref_id in wanted]
 
 
 def _convert_document(document: LibraryDocument, text: str) -> Document:

@@ -236,6 +236,23 @@ def test_the_reader_gives_ready_documents_and_resources(pumps: LibraryService) -
 
 
 @pytest.mark.parametrize("is_async", [False, True])
+def test_the_reader_says_which_documents_it_left_out(pumps: LibraryService, is_async: bool) -> None:
+    late = pumps.add("late.txt", "x", process_status="todo")
+    for name in ("note", "note-2"):
+        pumps.add(f"{name}.txt", name, attributes={"ref_doc_id": name})
+    reader = MistralLibraryReader(LIBRARY, client=pumps.client())
+
+    def load(ids: str | list[str]) -> list[str]:
+        found = asyncio.run(reader.aload_data(ids)) if is_async else reader.load_data(ids)
+        return [document.text for document in found]
+
+    assert load("note-2") == ["note-2"], "one id is not a text to look for others in"
+    with pytest.warns(UserWarning, match=f"Not loaded.*'{late}', 'nobody'") as seen:
+        assert load(["note", late, "nobody"]) == ["note"]
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True])
 def test_the_reader_passes_over_what_somebody_deletes_meanwhile(pumps: LibraryService, is_async: bool) -> None:
     def load() -> list[str]:
         reader = MistralLibraryReader(LIBRARY, client=pumps.client())
