@@ -19,6 +19,7 @@ from mistral_agents._http.calls import check_id, check_ids, check_whole_number
 from mistral_agents._http.concealed import conceal_options
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Work, arun, run
+from mistral_agents._tools.policy import POLICY_KEY
 from mistral_agents.branches import Branch, family
 from mistral_agents.confirmation import Decision, Rules, confirm
 from mistral_agents.entries import FunctionCall, Inputs
@@ -440,6 +441,8 @@ class Conversation(Shown):
         kept = archive.start_options(imported.info)
         if {"model", "agent_id"} & set(given):
             kept = {name: kept[name] for name in ("name", "description", "metadata") if name in kept}
+        if {"model", "agent_id", "tools"} & set(given):  # limits belong to the tools that it had
+            kept["metadata"] = {key: value for key, value in kept.get("metadata", {}).items() if key != POLICY_KEY}
         completion = {**kept.pop("completion_args", {}), **take_completion(given)}
         merged: Any = {**kept, **given, **({"completion_args": completion} if completion else {})}
         merged["metadata"] = with_lineage(merged.get("metadata"), imported.conversation_id, None)

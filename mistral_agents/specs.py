@@ -17,6 +17,7 @@ from mistral_agents._http.concealed import MASK, conceal_options, conceal_tool, 
 from mistral_agents._json import JsonDict, load_json
 from mistral_agents._paths import expand_home
 from mistral_agents._printable import show_text
+from mistral_agents._tools.policy import POLICY_KEY
 from mistral_agents.errors import ConfigurationError
 
 Action = Literal["create", "update", "keep"]
@@ -334,7 +335,8 @@ def _find_changes(options: JsonDict, found: Mapping[str, Any]) -> tuple[JsonDict
 
 
 def _merge(found: Mapping[str, Any] | None, given: Mapping[str, Any]) -> JsonDict:
-    return {**{key: value for key, value in (found or {}).items() if value is not None}, **given}
+    kept = {key: value for key, value in (found or {}).items() if value is not None and key != POLICY_KEY}
+    return {**kept, **given}
 
 
 def ensure_steps(spec: AgentSpec, ids: Mapping[str, str]) -> Generator[Ask, Any, Mapping[str, Any]]:

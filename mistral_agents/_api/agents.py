@@ -18,7 +18,7 @@ from mistral_agents._http.calls import (
     path_of,
 )
 from mistral_agents._json import JsonDict
-from mistral_agents._tools.policy import Policy
+from mistral_agents._tools.policy import POLICY_KEY, Policy
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents.errors import ConfigurationError
 
@@ -41,15 +41,16 @@ def agent_body(options: Mapping[str, Any], before: Mapping[str, Any] | None = No
             body["metadata"] = {**body["metadata"], **kept.to_metadata()}
         return body, None
     done = translate_tools(body["tools"])
+    policy = Policy.from_metadata(body.get("metadata")).joined(done.policy)  # a file of `agents pull` tells it there
     body["tools"] = done.tools
     instructions = done.added_to(body.get("instructions", old.get("instructions")))
     if "instructions" in body or instructions != old.get("instructions"):
         body["instructions"] = instructions
-    if done.policy or kept:
+    if policy or kept:
         metadata = {**(old.get("metadata") or {}), **(body.get("metadata") or {})}
-        metadata = {key: value for key, value in metadata.items() if key not in kept.to_metadata()}
-        body["metadata"] = {**metadata, **done.policy.to_metadata()}
-    return {name: value for name, value in body.items() if value is not None}, done.policy
+        metadata = {key: value for key, value in metadata.items() if key != POLICY_KEY}
+        body["metadata"] = {**metadata, **policy.to_metadata()}
+    return {name: value for name, value in body.items() if value is not None}, policy
 
 
 _TAG = "beta.agents"

@@ -20,7 +20,7 @@ from mistral_agents._http.calls import Call, check_id, check_ids, check_mapping
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, Walk
 from mistral_agents._tools.names import is_configured_connector, tell_unguarded, unknown_names, with_bare_names
-from mistral_agents._tools.policy import NO_POLICY, Policy, PolicyBook, TranslationWarning
+from mistral_agents._tools.policy import Policy, PolicyBook, TranslationWarning
 from mistral_agents._tools.translate import translate_tools
 from mistral_agents._warnings import warn_user
 from mistral_agents.entries import as_inputs
@@ -153,20 +153,23 @@ _UNBOUNDED = "Limits on tool runs or seconds end a turn while it runs; a batch j
 
 
 def _translate_tools(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Policy]:
+    """Options as they are sent, and the policy: that of the tools, else of metadata that were read of the service."""
     tools = options.get("tools")
+    told = Policy.from_metadata(options.get("metadata"))
     if tools is None:
-        return options, NO_POLICY
+        return options, told
     done = translate_tools(tools)
+    policy = told.joined(done.policy)
     ready: JsonDict = {**options, "tools": done.tools}
     if options.get("agent_id") is None:
         ready["instructions"] = done.added_to(options.get("instructions"))
     elif done.instructions:
         text = "With agent_id no instructions can be sent, so these hints are lost: " + done.instructions
         warn_user(f"{text} Add them to the agent's own instructions (client.agents.update).", TranslationWarning)
-    if done.policy:
+    if policy:
         check_mapping("metadata", options.get("metadata"))
-        ready["metadata"] = {**(options.get("metadata") or {}), **done.policy.to_metadata()}
-    return ready, done.policy
+        ready["metadata"] = {**(options.get("metadata") or {}), **policy.to_metadata()}
+    return ready, policy
 
 
 # Models that go -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from mistral_agents import CodeInterpreter, DocumentLibrary, MistralAgents
 from mistral_agents.cleanup import acleanup, cleanup
 from mistral_agents.conversation import Conversation
-from mistral_agents.errors import ConfigurationError, NotFoundError
+from mistral_agents.errors import ConfigurationError, NotFoundError, ToolBudgetExceededError
 from tests.conftest import API_KEY
 from tests.support.scripted import ScriptedModel, call, say
 
@@ -117,6 +117,29 @@ def test_what_an_import_is_given_differs_and_the_rest_stays(
     again.append("hi")
     found = talker.conversations.get(str(again.id)).completion_args
     assert (found["temperature"], found["max_tokens"]) == expected
+
+
+@pytest.mark.parametrize("way", ["import", "compact", "other tools"])
+def test_limits_on_tools_go_on_in_what_continues_a_conversation(
+    talker: MistralAgents, scripted: ScriptedModel, way: str
+) -> None:
+    """They stood in its metadata, and nobody held the new one to them."""
+    scripted.script(say("hi"), say("a summary"))
+    talk = Conversation(talker, model=MODEL, tools=[CodeInterpreter(max_iterations=1)])
+    talk.append("hi")
+    other = MistralAgents(api_key=API_KEY, base_url=talker.base_url, max_retries=0)
+    if way == "compact":
+        again = Conversation(other, talk.id).compact()
+    else:
+        changed: Any = {"tools": [CodeInterpreter()]} if way == "other tools" else {}
+        again = Conversation.import_(other, talk.export(), **changed)
+    run = call("code_interpreter", {"code": "print(1)"})
+    scripted.script(run, run, say("done"))
+    if way == "other tools":
+        assert again.append("compute").text == "done"
+    else:
+        with pytest.raises(ToolBudgetExceededError):
+            again.append("compute")
 
 
 def test_an_import_of_a_branch_names_the_branch_alone(talker: MistralAgents, scripted: ScriptedModel) -> None:

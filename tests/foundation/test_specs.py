@@ -212,6 +212,24 @@ def test_a_date_in_a_file_is_the_text_it_is(own: Any, tmp_path: Path) -> None:
     assert client.agents.plan(specs).nothing_to_do
 
 
+def test_a_pulled_file_keeps_the_limits_on_tools(own: Any) -> None:
+    """It tells tools as the service holds them, and the limits in the metadata: they were taken away again."""
+    client, _ = own
+    limits = Policy(tool_runs={"code_interpreter": 2})
+    agent = client.agents.create(model=MODEL, name="a", tools=[CodeInterpreter(max_iterations=2)])
+    pulled = AgentSpec(
+        "a", MODEL, instructions=agent.instructions, tools=[{"type": "code_interpreter"}], metadata=agent.metadata
+    )
+    assert client.agents.plan([pulled]).nothing_to_do
+    assert Policy.from_metadata(client.agents.apply([pulled])["a"].metadata) == limits
+    copied = client.agents.apply([AgentSpec("b", MODEL, tools=pulled.tools, metadata=pulled.metadata)])["b"]
+    assert client._planner.book.of_agent(copied.id) == limits
+    wider = AgentSpec("a", MODEL, tools=[CodeInterpreter(max_iterations=5)], metadata=agent.metadata)
+    assert Policy.from_metadata(client.agents.apply([wider])["a"].metadata).tool_runs == {"code_interpreter": 5}
+    free = client.agents.apply([AgentSpec("a", MODEL, tools=[CodeInterpreter()])])["a"]
+    assert not Policy.from_metadata(free.metadata)
+
+
 def test_completion_options_that_others_set_stay(own: Any) -> None:
     client, _ = own
     agent = client.agents.create(model=MODEL, name="a", completion_args={"temperature": 0.2, "max_tokens": 100})
