@@ -82,7 +82,7 @@ _ENDED_BY = {"li": "li", "dd": "dd", "dt": "dd", "option": "option", "p": "p"}
 """Elements that the next of their kind ends."""
 _STYLES = frozenset(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"])
 _MOST_SPANNING = 50
-"""Columns in which a cell may reach into the rows below."""
+"""Columns in which a cell may reach into the rows below, and across which it may reach."""
 _SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 
 
@@ -231,10 +231,11 @@ def _is_shown(node: LexborNode) -> bool:
 
 @dataclass(slots=True)
 class _List:
-    """An open list; `number` is None for one without numbers."""
+    """An open list; `number` is None for one without numbers, `step` -1 for one that counts down."""
 
     number: int | None
     form: str = ""
+    step: int = 1
 
 
 @dataclass(slots=True)
@@ -247,7 +248,8 @@ class _Writer:
     _kept: int = 0  # how many elements are open that keep spaces
     _raised: int = 0  # how many elements are open that hold a number above the line
     _rows: list[bool] = field(default_factory=list)  # for each open row, whether its cells are one line
-    _cells: list[int] = field(default_factory=list)  # for each open row, its cells so far
+    _cells: list[int] = field(default_factory=list)  # for each open row, its columns so far
+    _across: list[int] = field(default_factory=list)  # for each open row, columns that its last cell reaches across
     _spans: list[dict[int, int]] = field(default_factory=list)  # for each open table, rows that a cell above reaches
     _lists: list[_List] = field(default_factory=list)
     _mark: str = ""  # what stands before the next words: of a heading or an item
@@ -287,8 +289,9 @@ class _Writer:
         elif tag == "tr":
             self._rows.append(node.css_first(_ROW_OF_BLOCKS) is None)
             self._cells.append(0)
+            self._across.append(0)
         elif tag in ("ol", "ul", "menu", "dir"):
-            self._lists.append(_List(_number(node, "start", 1), _list_form(node)) if tag == "ol" else _List(None))
+            self._lists.append(_open_ordered(node) if tag == "ol" else _List(None))
         elif tag == "li":
             self._mark = self._item_mark(node)
         elif _HEADING.fullmatch(tag):
@@ -300,7 +303,7 @@ class _Writer:
         if number is None:
             return "- "
         number = _number(node, "value", number)
-        self._lists[-1].number = number + 1
+        self._lists[-1].number = number + self._lists[-1].step
         return f"{written_number(self._lists[-1].form, number)}. "
 
     def _enter_cell(self, cell: LexborNode) -> None:
@@ -311,15 +314,21 @@ class _Writer:
         while spans.get(self._cells[-1], 0):  # a cell of a row above stands here
             spans[self._cells[-1]] -= 1
             self._part_cells(is_empty=True)
-        rows = _number(cell, "rowspan", 1)
-        if rows > 1 and self._cells[-1] < _MOST_SPANNING:
-            spans[self._cells[-1]] = rows - 1
+        rows, columns = _number(cell, "rowspan", 1), _number(cell, "colspan", 1)
+        columns = max(1, min(columns, _MOST_SPANNING - self._cells[-1]))
+        for column in range(self._cells[-1], self._cells[-1] + columns):
+            if rows > 1 and column < _MOST_SPANNING:
+                spans[column] = rows - 1
         self._part_cells()
+        self._cells[-1] += columns - 1
+        self._across[-1] = columns - 1
 
     def _part_cells(self, *, is_empty: bool = False) -> None:
         if self._cells[-1]:
             self._begin_line()
             self._parts.append("|" if not self._parts or self._parts[-1].endswith("\n") else " |")
+            self._parts.append(" |" * self._across[-1])
+            self._across[-1] = 0
             self._space = True
         elif is_empty:
             self._begin_line()
@@ -351,13 +360,21 @@ class _Writer:
         elif tag in ("tbody", "tfoot", "thead") and self._spans:
             self._spans[-1].clear()  # no cell reaches out of these
         elif tag == "tr":
-            self._rows.pop()
-            self._cells.pop()
+            self._end_row()
         elif tag in ("ol", "ul", "menu", "dir"):
             self._lists.pop()
         self._kept -= _keeps_spaces(node, tag)
         if tag == "li" or _HEADING.fullmatch(tag):
             self._mark = ""
+
+    def _end_row(self) -> None:
+        """End a row, and with it one row of the cells that reach down beside its last."""
+        spans = self._spans[-1] if self._spans else {}
+        for column in [column for column, rows in spans.items() if rows and column >= self._cells[-1]]:
+            spans[column] -= 1
+        self._rows.pop()
+        self._cells.pop()
+        self._across.pop()
 
     def _break(self, lines: int) -> None:
         """Ask for line ends; within a row of a table that is one line, for a space."""
@@ -417,6 +434,13 @@ def _is_raised(node: LexborNode) -> bool:
     while inner is not None and inner.next is None and inner.tag != "-text":
         inner = inner.first_child
     return inner is not None and inner.next is None and raised((inner.text_content or "").strip()) is not None
+
+
+def _open_ordered(node: LexborNode) -> _List:
+    if "reversed" not in node.attributes:
+        return _List(_number(node, "start", 1), _list_form(node))
+    items = sum(child.tag == "li" for child in node.iter())
+    return _List(_number(node, "start", items), _list_form(node), step=-1)
 
 
 def _list_form(node: LexborNode) -> str:
