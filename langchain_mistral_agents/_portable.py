@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage, convert_to_messages
 
 from langchain_mistral_agents._local_tools import answer_unreadable
 from langchain_mistral_agents._messages_out import is_ours
@@ -14,16 +15,19 @@ from langchain_mistral_agents._messages_out import is_ours
 Block = dict[str, Any]
 
 
-def to_portable_messages(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+def to_portable_messages(messages: LanguageModelInput) -> list[BaseMessage]:
     """Messages that every chat model of LangChain understands; use it before a fallback to another provider.
+
+    It takes what a model takes: messages in any form, a prompt's value, a text.
 
     Answers of ours keep their text and their function calls; sources are listed after the text, what hosted tools did
     is told in a line each, and files by name. Calls that can't be read keep their text, with a result behind them that
     says so where there is none. Messages of others are passed on as they are.
     """
-    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    given = convert_to_messages([messages] if isinstance(messages, str) else messages)
+    answered = {message.tool_call_id for message in given if isinstance(message, ToolMessage)}
     found: list[BaseMessage] = []
-    for message in messages:
+    for message in given:
         if isinstance(message, AIMessage) and is_ours(message):
             found.append(_make_portable(message))
             found += [result for result in answer_unreadable(message) if result.tool_call_id not in answered]

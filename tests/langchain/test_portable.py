@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call
+from langchain_core.prompts import ChatPromptTemplate
 
 from langchain_mistral_agents import ChatMistralAgent, to_portable_messages
 from tests.wire.conftest import Wire
@@ -41,3 +43,20 @@ def test_a_call_that_cannot_be_read_keeps_its_pair(answered: bool) -> None:
     assert [message.type for message in found] == ["human", "ai", "tool", "human"]
     assert isinstance(found[1], AIMessage)
     assert found[1].invalid_tool_calls == [cut]
+
+
+ASKED = [SystemMessage("Be brief."), HumanMessage("Hello")]
+
+
+@pytest.mark.parametrize(
+    ("given", "portable"),
+    [
+        (ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{q}")]).invoke({"q": "Hello"}), ASKED),
+        ([("system", "Be brief."), {"role": "user", "content": "Hello"}], ASKED),
+        ("Hello", ASKED[1:]),
+    ],
+    ids=["prompt", "other forms", "text"],
+)
+def test_whatever_a_model_takes_is_made_portable(given: Any, portable: list[Any]) -> None:
+    """A fallback behind a prompt gets the prompt's value, and one behind nothing the question itself."""
+    assert to_portable_messages(given) == portable
