@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic import BaseModel
@@ -42,14 +42,18 @@ class Dumped(TypedDict, total=False):
     class_name: str
 
 
-def check_further_names(kind: type[BaseModel], given: Iterable[str]) -> None:
+def check_further_names(kind: type[BaseModel], given: Any) -> None:
     """Let further arguments pass that LlamaIndex gives when it makes an object of its dict: the fields of its class.
+
+    They are taken out of the caller's dict: one that is refused may hold a credential, which no frame is to show.
 
     Raises:
         ConfigurationError: There is another.
     """
     passed = {*kind.model_fields, "class_name"}
-    for name in given:
+    names = [*given]
+    given.clear()
+    for name in names:
         if name not in passed:
             own = [name for name, one in inspect.signature(kind).parameters.items() if one.kind is not one.VAR_KEYWORD]
             raise refuse_unknown(name, kind.__name__, own)

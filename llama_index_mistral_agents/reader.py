@@ -48,8 +48,8 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
         base_url: str | None = None,
         **further: Unpack[Dumped],
     ) -> None:
-        check_further_names(type(self), further)
         api_key, base_url = conceal_text(api_key), conceal_text(base_url)
+        check_further_names(type(self), further)
         shown = drop_credentials(base_url) if base_url is not None else None
         fields: dict[str, Any] = {"library_id": uuid_text("library_id", library_id), "base_url": shown}
         super().__init__(**fields)

@@ -75,6 +75,7 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         embedding_name: str = "custom",
         **further: Unpack[Dumped],
     ) -> None:
+        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         check_further_names(type(self), further)
         known = dict(attribute_fields) if attribute_fields is not None else {}
         fields: dict[str, Any] = {
@@ -83,7 +84,6 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
             "embedding_name": embedding_name,
         }
         super().__init__(**fields)
-        api_key, base_url = conceal_text(api_key), conceal_text(base_url)
         self._client = choose_client(client, api_key=api_key, base_url=base_url)
 
     @classmethod

@@ -354,6 +354,7 @@ def list_makers():
         "llm": partial(li.MistralAgentLLM, "m"),
         "index": partial(li.MistralLibraryIndex, LIBRARY),
         "reader": partial(li.MistralLibraryReader, LIBRARY),
+        "vector store": partial(li.MistralSearchIndexVectorStore, "index"),
         "llama retriever": partial(li.MistralLibraryRetriever, LIBRARY),
         "llama memory": li.MistralConversationMemory,
     }
