@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
@@ -20,7 +21,7 @@ from llama_index_mistral_agents._filters import filter_of
 from llama_index_mistral_agents._settings import Dumped, check_further_names
 from mistral_agents._http.concealed import conceal_text
 from mistral_agents.client import MistralAgents, choose_client
-from mistral_agents.errors import ConfigurationError
+from mistral_agents.errors import ConfigurationError, NotFoundError
 from mistral_agents.retrieval.search_indexes import (
     CHUNK_FIELDS,
     DOCUMENT_FIELDS,
@@ -118,20 +119,24 @@ class MistralSearchIndexVectorStore(BasePydanticVectorStore):
         return [node.node_id for node in nodes]
 
     def delete(self, ref_doc_id: str, **_: object) -> None:
-        """Delete a document's nodes; an absent one is no error."""
-        self.client.delete_documents(self.index_name, [ref_doc_id])
+        """Delete a document's nodes; an absent one is no error, and neither is an index that is not made yet."""
+        with suppress(NotFoundError):
+            self.client.delete_documents(self.index_name, [ref_doc_id])
 
     async def adelete(self, ref_doc_id: str, **_: object) -> None:
         """As `delete`, without blocking."""
-        await self.client.adelete_documents(self.index_name, [ref_doc_id])
+        with suppress(NotFoundError):
+            await self.client.adelete_documents(self.index_name, [ref_doc_id])
 
     def clear(self) -> None:
-        """Delete the index."""
-        self.client.delete(self.index_name)
+        """Delete the index, if there is one."""
+        with suppress(NotFoundError):
+            self.client.delete(self.index_name)
 
     async def aclear(self) -> None:
         """As `clear`, without blocking."""
-        await self.client.adelete(self.index_name)
+        with suppress(NotFoundError):
+            await self.client.adelete(self.index_name)
 
     def _make_index(self, nodes: Sequence[BaseNode]) -> dict[str, Any]:
         return make_index(self.embedding_name, len(nodes[0].get_embedding()), self._list_document_fields())

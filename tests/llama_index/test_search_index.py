@@ -195,6 +195,16 @@ def test_rejected_documents_and_foreign_vectors_are_named(client: MistralAgents,
         store.add([node("longer", [1.0, 2.0], "d3")])
 
 
+async def test_a_store_whose_index_is_not_made_yet_has_nothing_to_delete(client: MistralAgents, name: str) -> None:
+    store = MistralSearchIndexVectorStore(name, client=client)
+    store.clear()
+    store.delete("a")
+    await store.aclear()
+    await store.adelete("a")
+    with pytest.raises(NotFoundError, match=name):
+        store.query(VectorStoreQuery(query_embedding=[1.0], similarity_top_k=1))
+
+
 def test_a_store_is_made_of_its_dict(client: MistralAgents, name: str) -> None:
     store = MistralSearchIndexVectorStore(name, client=client, attribute_fields={"year": "int"})
     store.add([TextNode(text="pump", embedding=[1.0, 0.0])])
