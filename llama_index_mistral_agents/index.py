@@ -34,6 +34,7 @@ from mistral_agents._border.text import mend_text
 from mistral_agents._http.concealed import conceal_text
 from mistral_agents._json import JsonDict
 from mistral_agents._steps import Job, Steps, arun, run
+from mistral_agents._warnings import warn_user
 from mistral_agents.client import MistralAgents, choose_client
 from mistral_agents.errors import ConfigurationError
 from mistral_agents.retrieval.engine import LibraryEngine
@@ -472,6 +473,10 @@ def _make_source_document(document: Document) -> SourceDocument:
     given: object = document
     if not isinstance(given, Document):
         raise ConfigurationError(f"A library takes documents of LlamaIndex (Document), not {type(given).__name__}.")
+    media = [kind for kind in _MEDIA if _holds_media(getattr(document, f"{kind}_resource", None))]
+    if media:
+        text = f"The {' and '.join(media)} of document {document.doc_id!r} is left out: a library gets its text alone."
+        warn_user(f"{text} Give the file itself to upload().")
     return SourceDocument(
         document.doc_id,
         document.text,
@@ -481,6 +486,10 @@ def _make_source_document(document: Document) -> SourceDocument:
         document.excluded_embed_metadata_keys,
         {name: text for name in TEMPLATES if (text := getattr(document, name)) != _USUAL[name]},
     )
+
+
+def _holds_media(resource: object) -> bool:
+    return any(getattr(resource, name, None) for name in ("data", "path", "url"))
 
 
 def _digest(document: Document) -> str:
@@ -502,6 +511,7 @@ def _refuse_options(options: dict[str, Any]) -> None:
         raise ConfigurationError(f"{name}= is no option of a library's index: {why}.")
 
 
+_MEDIA = ("image", "audio", "video")
 _USUAL = {name: Document.model_fields[name].default for name in TEMPLATES}
 _OPTIONS = _list_parameters(MistralLibraryIndex.__init__) - {"self", "library_id"}
 _ELSEWHERE = {

@@ -15,7 +15,7 @@ from llama_index.core import Document
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.readers.base import BasePydanticReader
-from llama_index.core.schema import MetadataMode, TextNode
+from llama_index.core.schema import ImageDocument, MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_mistral_agents import MistralLibraryIndex, MistralLibraryReader
@@ -250,6 +250,16 @@ def test_options_that_make_no_sense_are_refused_by_name(service: LibraryService,
     with pytest.raises(ConfigurationError, match=name):
         calls[way]()
     assert service.requests == []
+
+
+def test_a_picture_of_a_document_is_left_out_and_said(service: LibraryService) -> None:
+    drawn = ImageDocument(text="A pump, drawn.", id_="d", image=b"\x89PNG\r\n\x1a\n" + bytes(20))
+    with pytest.warns(UserWarning, match="The image of document 'd' is left out"):
+        index = MistralLibraryIndex.from_documents([drawn, Document(text="pump")], client=service.client())
+    assert len(index.as_retriever().retrieve("pump")) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        index.insert(ImageDocument(text="A pump, told."))
 
 
 def test_nodes_are_no_documents(service: LibraryService) -> None:
