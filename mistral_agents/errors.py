@@ -305,16 +305,17 @@ _BY_STATUS: dict[int, type[MistralAgentsError]] = {
 }
 _HINTS: dict[type[MistralAgentsError], str] = {
     AuthenticationError: "Check api_key= or MISTRAL_API_KEY.",
-    NotFoundError: (
-        "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
-        "a conversation started with store=False."
-    ),
+    NotFoundError: "The id may be wrong, or belong to what another API key sees.",
     UnknownModelError: "Ask client.models.list() which models this key can use.",
     GuardrailBlockedError: (
         "Nothing is wrong with the settings of the account: change the input, or the thresholds in guardrails=."
     ),
     RateLimitedError: "Wait and send the same call again; nothing was applied.",
 }
+_NO_CONVERSATION = (
+    "The id may be wrong, belong to another API key (conversations are visible only to the key's creator), or name "
+    "a conversation started with store=False."
+)
 _CHECK_FAILED = "3201"
 """The service's code where a guardrail could not be applied and `block_on_error` blocks then."""
 _PENDING_MARKS = (
@@ -401,7 +402,7 @@ def error_for_status(
         "conversation_id": conversation_id,
         "body": body,
         "response": response,
-        "hint": _HINTS.get(kind),
+        "hint": _NO_CONVERSATION if kind is NotFoundError and conversation_id is not None else _HINTS.get(kind),
     }
     if kind in (RateLimitedError, ServerFailureError):
         facts["retry_after"] = read_retry_after(headers.get("retry-after"))

@@ -126,6 +126,22 @@ def test_no_retries_means_one_request(make_client, wire, waits):
     assert len(wire.requests) == 1
 
 
+def test_what_is_not_found_is_hinted_at_as_what_it_is(make_client, wire):
+    """A missing agent or connector was explained by what holds for conversations."""
+    gone = (404, {"object": "Error", "message": "gone", "code": 3000})
+    client = make_client()
+    for read, of_conversations in (
+        (lambda: client.agents.get("ag_1"), False),
+        (lambda: client.connectors.get("c"), False),
+        (lambda: client.conversations.get("conv_1"), True),
+    ):
+        wire.answer(gone)
+        with pytest.raises(NotFoundError) as caught:
+            read()
+        assert ("store=False" in str(caught.value)) is of_conversations
+        assert "another API key" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error", "says", "code"),
     [
