@@ -342,6 +342,7 @@ BAD = {
 def list_makers():
     import langchain_mistral_agents as lc
     import llama_index_mistral_agents as li
+    from llama_index_mistral_agents.vector_store import MistralSearchIndexVectorStore
 
     return {
         "client": MistralAgents,
@@ -354,7 +355,7 @@ def list_makers():
         "llm": partial(li.MistralAgentLLM, "m"),
         "index": partial(li.MistralLibraryIndex, LIBRARY),
         "reader": partial(li.MistralLibraryReader, LIBRARY),
-        "vector store": partial(li.MistralSearchIndexVectorStore, "index"),
+        "vector store": partial(MistralSearchIndexVectorStore, "index"),
         "llama retriever": partial(li.MistralLibraryRetriever, LIBRARY),
         "llama memory": li.MistralConversationMemory,
     }
