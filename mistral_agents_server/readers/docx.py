@@ -14,6 +14,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from xml.etree import ElementTree
 
 from mistral_agents_server.readers import PAGE_BREAK, UnreadableError
@@ -478,14 +479,19 @@ class _Document:
         return [f"[The part {posixpath.basename(target)} was not read.]"]
 
     def _table(self, table: Element, story: _Story) -> list[str]:
-        """A table as one block, a line for each row; one column of cells, as layouts have it, as its blocks."""
+        """A table as one block, a line for each row; one column of cells, as layouts have it, as its blocks.
+
+        Cells that reach across are followed by empty ones, where some row has all columns: in forms none has.
+        """
         rows = [list(_cells(row)) for row in _rows(table)]
         if all(len(row) <= 1 for row in rows):
             return [block for row in rows for cell in row for block in self._story_blocks(cell, story)]
-        lines = []
-        for row in rows:
+        lines, spans = [], [[_columns_of(cell) for cell in row] for row in rows]
+        has_columns = max(map(sum, spans)) == max(map(len, rows))
+        for row, across in zip(rows, spans, strict=True):
+            empty = [number - 1 for number in across[:-1]] if has_columns else []
             texts = [self._cell_text(cell, story) for cell in row]
-            line = " | ".join(texts)
+            line = " | ".join(f"{text}{' | ' * more}" for text, more in zip_longest(texts, empty, fillvalue=0))
             words = _without_breaks(line).strip()
             if words.strip(" |"):
                 lines.append("".join(one for one in (PAGE_BREAK, _MADE) if one in line) + words)
@@ -572,6 +578,12 @@ def _rows(parent: Element) -> Iterator[Element]:
                 yield element
         elif name not in _HIDDEN:
             yield from _rows(element)
+
+
+def _columns_of(cell: Element) -> int:
+    """How many columns a cell reaches across."""
+    found = text_value(child_of(child_of(cell, "tcPr"), "gridSpan")) or ""
+    return max(1, int(found)) if re.fullmatch("[0-9]{1,9}", found) else 1
 
 
 def _cells(parent: Element) -> Iterator[Element]:

@@ -131,6 +131,21 @@ def test_a_table_is_read_by_rows_with_merged_cells_once_and_nested_ones_in_place
     assert read(document) == "Wide\nTall | b | nested\n | Two lines | f".replace("\n |", "\n|")
 
 
+def test_a_cell_that_reaches_across_keeps_the_columns_of_a_table_but_not_those_of_a_form() -> None:
+    document = docx.Document()
+    table = document.add_table(2, 3)
+    table.cell(0, 0).merge(table.cell(0, 1)).text, table.cell(0, 2).text = "2025", "Note"
+    for column, text in enumerate(("H1", "H2", "x")):
+        table.cell(1, column).text = text
+    assert read(document) == "2025 |  | Note\nH1 | H2 | x"
+    form = docx.Document()
+    table = form.add_table(2, 5)
+    for row, ends in enumerate(((2, 4), (1, 4))):
+        table.cell(row, 0).merge(table.cell(row, ends[0])).text = "Name"
+        table.cell(row, ends[0] + 1).merge(table.cell(row, ends[1])).text = "Ada"
+    assert read(form) == "Name | Ada\nName | Ada"
+
+
 def test_a_row_whose_deletion_is_tracked_is_not_read() -> None:
     document = docx.Document()
     table = document.add_table(2, 2)
