@@ -150,7 +150,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
 
     def model_post_init(self, _context: object, /) -> None:
         """Make the chat model that does the work; no request is sent."""
-        names = (name for name in type(self).model_fields if name not in self._read_later | {"tools"})
+        names = MistralAgentRunnable.model_fields.keys() - self._read_later - {"tools"}  # a subclass may have its own
         given: Any = {name: value for name in names if (value := self.__dict__[name]) is not None}
         self._model = ChatMistralAgent(**given)
         self._model._resumes = bool(self.tools)

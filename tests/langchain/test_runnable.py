@@ -262,6 +262,23 @@ def test_two_agents_do_not_share_a_thread(
         other.invoke("2", thread("ada"))
 
 
+class Noting(MistralAgentRunnable):
+    """One of a user, with a field of its own."""
+
+    note: str = "none"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+
+def test_a_subclass_may_have_fields_of_its_own(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
+    scripted.script(say("Hi"), say("Hi"))
+    noting = Noting(agent_id=agent.agent_id, client=agent.client, note="mine")
+    assert noting.invoke("Hello").text == "Hi"
+    noting.note = "other"
+    assert noting.model_copy(update={"note": "third"}).invoke("Hello").text == "Hi"
+
+
 def test_the_turn_is_at_hand(agent: MistralAgentRunnable, scripted: ScriptedModel) -> None:
     scripted.script(say("Hi"))
     answer: Any = agent.invoke("Hello")
