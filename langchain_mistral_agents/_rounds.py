@@ -16,10 +16,12 @@ from langchain_mistral_agents._items import history_digest
 from langchain_mistral_agents._local_tools import PausedError
 from langchain_mistral_agents._traces import TurnCatcher
 from mistral_agents._border.control import Questions
+from mistral_agents._json import JsonDict
 
 Shown = TypeVar("Shown", bound=AIMessage)
 Place = tuple[str, str, str]
 """The service, the agent, and the thread or the conversation that a call names."""
+_OF_FIRST_TURN = ("tool_confirmations", "name", "description", "metadata", "conversation_metadata")
 _KEPT = 1_000  # paused calls that this process remembers
 
 
@@ -64,6 +66,12 @@ class Rounds:
             self.done.update(paused.results)
             PAUSED.keep(self)
             raise paused.cause from None
+
+    def options_of_turn(self, options: JsonDict) -> JsonDict:
+        """A call's options for its next turn; decisions, and what a conversation begins with, go with the first one."""
+        if self.messages is self.given:
+            return options
+        return {name: value for name, value in options.items() if name not in _OF_FIRST_TURN}
 
     def go_on(self, results: Sequence[ToolMessage]) -> None:
         """Ask the model again, with the results of its functions."""

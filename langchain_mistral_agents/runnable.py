@@ -261,9 +261,9 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
         watched = patch_config(config, callbacks=rounds.catcher.beside(run_manager.get_child()))
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
-                asked = rounds.messages
+                asked, turn = rounds.messages, rounds.options_of_turn(options)
                 rounds.answer = yield Job(
-                    partial(model.invoke, asked, watched, **options), partial(model.ainvoke, asked, watched, **options)
+                    partial(model.invoke, asked, watched, **turn), partial(model.ainvoke, asked, watched, **turn)
                 )
                 yield from self._remember(rounds.answer, config)
             if not runnable_here(rounds.answer, tools):
@@ -324,7 +324,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 chunks: list[AIMessageChunk] = []
-                for chunk in self._model.stream(rounds.messages, child, **options):
+                for chunk in self._model.stream(rounds.messages, child, **rounds.options_of_turn(options)):
                     chunks.append(chunk)
                     run(self._remember(chunk, config))  # at once: the reader may leave the stream at any chunk
                     yield rounds.show(chunk, chunks)
@@ -370,7 +370,7 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
         for _ in range(self.max_rounds + 1):
             if rounds.answer is None:
                 chunks: list[AIMessageChunk] = []
-                async for chunk in self._model.astream(rounds.messages, child, **options):
+                async for chunk in self._model.astream(rounds.messages, child, **rounds.options_of_turn(options)):
                     chunks.append(chunk)
                     await arun(self._remember(chunk, config))
                     yield rounds.show(chunk, chunks)

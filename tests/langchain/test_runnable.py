@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -25,7 +25,7 @@ from langgraph.prebuilt import InjectedState, ToolRuntime
 from langgraph.types import Command
 
 from langchain_mistral_agents import ChatMistralAgent, MistralAgentRunnable
-from mistral_agents import Conversation, MistralAgents, WebSearch
+from mistral_agents import CodeInterpreter, Conversation, MistralAgents, WebSearch
 from mistral_agents._conversation.lock import lock_of
 from mistral_agents.errors import ConfigurationError, ToolBudgetExceededError
 from tests.support.running import Standin
@@ -621,3 +621,34 @@ async def test_messages_go_on_with_the_conversation_after_functions(
     assert heard[-6:] == turns
     edited = agent.invoke([HumanMessage("2 + 2?"), *messages[1:-1]], config)
     assert edited.response_metadata["conversation_id"] != messages[1].response_metadata["conversation_id"]
+
+
+@pytest.mark.parametrize("way", ["call", "async call", "stream", "async stream"])
+@pytest.mark.filterwarnings("error")
+async def test_decisions_and_beginnings_go_with_the_first_turn_of_a_call(
+    service: MistralAgents, scripted: ScriptedModel, way: str
+) -> None:
+    """The agent calls functions behind a tool that was allowed: nothing is decided twice, and nothing begins twice."""
+    hosted = CodeInterpreter(requires_confirmation=True)
+    agent = MistralAgentRunnable.create_agent(client=service, model="m", name="helper", tools=[hosted, add])
+
+    async def ask(given: Any, **options: Any) -> AIMessage:
+        if way == "call":
+            return agent.invoke(given, thread("ada"), **options)
+        if way == "async call":
+            return await agent.ainvoke(given, thread("ada"), **options)
+        if way == "stream":
+            chunks = list(agent.stream(given, thread("ada"), **options))
+        else:
+            chunks = [chunk async for chunk in agent.astream(given, thread("ada"), **options)]
+        return cast("AIMessage", message_chunk_to_message(reduce(operator.add, chunks)))
+
+    scripted.script(call("add", {"a": 1, "b": 2}), call("code_interpreter", {"code": "print(6 * 7)"}))
+    waiting = await ask("Go.", name="Sums", metadata={"team": "a"})
+    (pending,) = waiting.response_metadata["pending_confirmations"]
+    scripted.script(call("add", {"a": 3, "b": 4}), say("Done."))
+    decision = {"tool_call_id": pending["tool_call_id"], "confirmation": "allow"}
+    answer = await ask([], tool_confirmations=[decision])
+    assert answer.text == "Done."
+    known = service.conversations.get(answer.response_metadata["conversation_id"])
+    assert (known["name"], known["metadata"]) == ("Sums", {"team": "a"})
