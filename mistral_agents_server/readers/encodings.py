@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,8 @@ _NOT_USED = frozenset(
 _ASCII = bytes(range(128))
 _SIGNS = "¡-©«-³¶¸¹»-¿÷†‡‰‹›“”„‚ˆ˜™€─-◿∞≈≠≤≥∑∏π∫Ω√ƒ∆◊¬…—–•\u00a0˘˙˚˝˛ˇ"
 _OPENING = "‚„ˆ˜¤¨¸˘˙˝˛ˇ¿¡‹"
-_UNITS = "µªº"
+_LETTER = r"(?![µªº])[^\W\d_\x00-\x7f]"
+_IN_WORD = re.compile(rf"(?<=[^\x00-@[-`{{-~]){_LETTER}|{_LETTER}(?=[^\x00-@[-`{{-~])")
 _OTHER = r"\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Thai}\uff61-\uff9f"
 _SPOILT = (
     r"[\ufffd\u0080-\u009f\ue000-\uf8ff]",  # no letter at all
@@ -71,8 +73,8 @@ def _find_telling(data: bytes) -> bytes:
 
 
 def _has_signs_alone(data: bytes) -> bool:
-    """Whether a text has no letters but those of ASCII; elsewhere its quotation marks and signs would be letters."""
-    return not any(one.isalpha() and one not in _UNITS for one in data.decode(_WESTERN, "replace") if one > "\x7f")
+    """Whether what ASCII lacks is signs and words of one letter; they would be words of one in other alphabets, too."""
+    return _IN_WORD.search(data.decode(_WESTERN, "replace")) is None
 
 
 def _measure_spoilt(text: str) -> float:

@@ -218,6 +218,7 @@ def test_wide_encodings_are_read_with_and_without_their_mark(encoding: str, text
         ("cp1252", "Où étiez-vous hier soir ? J'ai reçu votre lettre."),
         ("cp1252", "He paid €5 for it, £3 for that."),
         ("cp1252", "Keep it below 25 °C ± 2 °C, 1 µm × 3"),
+        ("cp1252", "A menu à la carte, pipes of Ø 12"),
         ("cp850", "Según el médico, la operación salió bien."),
         ("cp850", "Luk ventilen før vedligeholdelse, og kontrollér oliestanden."),
         ("mac_roman", "Le café est fermé à Noël, l'été prochain aussi."),
