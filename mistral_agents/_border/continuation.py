@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from mistral_agents._api.recovery import find_last_turn, find_turn, unknown_outcome, was_said
 from mistral_agents._border.calls import close_calls, close_history, drop_silent, shorten_ids
 from mistral_agents._border.control import check_pauses
-from mistral_agents._border.fingerprints import Item, Mark, Setup, chain, held_answers, says_the_same, tool_name
+from mistral_agents._border.fingerprints import (
+    Item,
+    Mark,
+    Setup,
+    answer_words,
+    chain,
+    group_entries,
+    held_answers,
+    says_the_same,
+    tool_name,
+)
 from mistral_agents._border.options import fit_options
 from mistral_agents._border.turns import HEADS, Attempt, Claim, Operation, TurnRequest, attempt_key
 from mistral_agents._json import JsonDict, objects_of
@@ -220,13 +230,19 @@ class Continuation:
             self._check_setup(info)
         if not self.anchors:
             return replace(self._place_by_words(history), info=info)
-        is_unanswered = history is not None and bool(history.entries) and is_input(history.entries[-1])
-        return replace(self._place_by_marks(self._find_head(history), is_unanswered=is_unanswered), info=info)
+        ends_here = history is not None and self._is_end_of(history)
+        return replace(self._place_by_marks(self._find_head(history), ends_here=ends_here), info=info)
 
     def _find_head(self, history: History | None) -> str | None:
         if history is not None:
             return history.last_entry_id
         return HEADS.get(self.wanted.base_url, str(self.conversation_id))
+
+    def _is_end_of(self, history: History) -> bool:
+        """Whether a history ends with the last answer that tells of it, by its words."""
+        held = [[], *group_entries(history.entries)][-1]
+        said = [] if held and is_input(held[0]) else held_answers(held)
+        return says_the_same(self.items[self.anchors[-1]].words, said[0].words if said else answer_words(""))
 
     def _check_setup(self, info: Mapping[str, Any]) -> None:
         changed = self.wanted.setup.differences(info)
@@ -266,11 +282,11 @@ class Continuation:
             hint="Pass only the new messages, or leave the conversation's id out.",
         )
 
-    def _place_by_marks(self, head: str | None, *, is_unanswered: bool) -> Position:
+    def _place_by_marks(self, head: str | None, *, ends_here: bool) -> Position:
         """Where a conversation goes on that answers tell of.
 
         An answer without entries has no place of its own: the conversation goes on behind it where its history ends
-        with what was asked.
+        with it.
         """
         last = self._mark(self.anchors[-1])
         if last.setup is not None and not self.wanted.setup.fits(last.setup):
@@ -281,7 +297,7 @@ class Continuation:
             return Position("start", reason=_NOTHING_SHARED)
         place = shared[-1]
         mark = self._mark(place)
-        stands = head in (None, mark.entry_id) or (mark.entry_id is None and is_unanswered)
+        stands = head in (None, mark.entry_id) or (mark.entry_id is None and ends_here)
         if place == self.anchors[-1] and stands and not mark.branch:
             entry_id = mark.entry_id if mark.entry_id is not None else head
             return Position("append", mark.conversation_id, entry_id, place + 1)

@@ -356,3 +356,26 @@ def test_a_conversation_that_went_on_behind_an_answer_of_nothing_is_not_mixed_wi
             world.forget()
         other = service.ask([*messages, way.user("Who am I?")])
         assert said_in(service, way.conversation(other)) == ["Hello.", "Who am I?"]
+
+
+class Nameless(Meanwhile):
+    """Answers without ids, in replies and in histories."""
+
+    def __call__(self, request: Any) -> Any:
+        reply = super().__call__(request)
+        told = reply.json()
+        if request.method == "GET":
+            return reply
+        said = {name: value for name, value in told["outputs"][0].items() if name != "id"}
+        self.kept[told["conversation_id"]][-1] = said
+        return self._reply({**told, "outputs": [said]})
+
+
+@each_stored_way
+def test_a_conversation_goes_on_behind_an_answer_without_an_id(way: Way, world: World) -> None:
+    service = Nameless(way)
+    messages: list[Any] = []
+    for text in ("Hello.", "One?", "Two?"):
+        messages += [way.user(text), service.ask([*messages, way.user(text)])]
+        world.forget()
+    assert said_in(service, way.conversation(messages[1])) == ["Hello.", "One?", "Two?"]
