@@ -128,6 +128,12 @@ class FoundTurn:
         for event in self:
             yield event
 
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
 
 class _OpenTurn(AbstractAsyncContextManager["AsyncTurnStream | FoundTurn"]):
     """The `async with` of `Conversations.aopen`.

@@ -202,8 +202,9 @@ class Exchanges:
             action = walk.begin()
             while action is not None:
                 try:
+                    hold.check_stop()
                     if isinstance(action, Send):
-                        result: Any = yield from self._stream_turn(action)
+                        result: Any = yield from self._stream_turn(action, hold)
                     else:
                         result = self._make_job(action).call()
                 except BaseException as error:  # noqa: BLE001 - as above
@@ -219,12 +220,16 @@ class Exchanges:
             action = walk.begin()
             while action is not None:
                 try:
+                    hold.check_stop()
                     if isinstance(action, Send):
                         async with self.client.conversations.aopen(self._request(action)) as stream:
+                            hold.begin_reading(stream)
                             async for event in stream:
                                 self._watch(event, stream)
                                 yield event
                         result: Any = stream.turn
+                        if not result.complete:
+                            hold.check_stop()
                     else:
                         result = await self._make_job(action).acall()
                 except BaseException as error:  # noqa: BLE001 - as above
@@ -233,12 +238,17 @@ class Exchanges:
                     action = walk.send(result)
             self.last_turn = walk.result
 
-    def _stream_turn(self, action: Send) -> Generator[JsonDict, None, Turn]:
+    def _stream_turn(self, action: Send, hold: Hold) -> Generator[JsonDict, None, Turn]:
+        """One turn; where another thread closed its stream, it ends as it does where its reader leaves."""
         with self.client.conversations.open(self._request(action)) as stream:
+            hold.begin_reading(stream)
             for event in stream:
                 self._watch(event, stream)
                 yield event
-            return stream.turn
+            turn = stream.turn
+            if not turn.complete:
+                hold.check_stop()
+            return turn
 
     def _watch(self, event: JsonDict, stream: Any) -> None:
         """Keep what an event tells before its reader can leave: the new id, and at the end the turn with its usage."""

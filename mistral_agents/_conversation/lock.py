@@ -76,12 +76,16 @@ class Hold:
         stream: The stream; None for a call, and once nobody has it any more.
         locks: The locks that it holds.
         note_left: Told where another turn takes its place before its stream was closed, which its loop does later.
+        reading: The turn's own stream, while it is read.
+        stopped: Whether its stream was closed by another thread or task while it was read.
     """
 
     reader: Reader = field(default_factory=current_reader)
     stream: Callable[[], Leavable | None] = lambda: None
     locks: list[TurnLock] = field(default_factory=list)
     note_left: Callable[[], None] = lambda: None
+    reading: Any = None
+    stopped: bool = False
 
     def give_way(self) -> None:
         """Release whatever is held, for another turn."""
@@ -92,6 +96,24 @@ class Hold:
         """Release whatever is held."""
         while self.locks:
             self.locks[-1].release(self)
+
+    def begin_reading(self, stream: Any) -> None:
+        """Note the stream of a turn, which who closes this one closes too.
+
+        Raises:
+            GeneratorExit: It was closed already.
+        """
+        self.reading = stream
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """End the exchange as where its reader leaves.
+
+        Raises:
+            GeneratorExit: Another thread or task closed the stream.
+        """
+        if self.stopped:
+            raise GeneratorExit
 
     @property
     def is_orphan(self) -> bool:

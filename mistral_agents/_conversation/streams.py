@@ -42,12 +42,22 @@ class LeavableStream(Iterator[T]):
             self._hold.reader = current_reader()
             try:
                 return next(self._events)
+            except GeneratorExit as error:  # another thread closed it
+                raise StopIteration from error
             finally:
                 self._read_at = time.monotonic()
 
     def close(self) -> None:
-        """Leave the stream."""
-        self._events.close()
+        """Leave the stream; a reader in another thread comes to its end, once a function that runs is done."""
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._events.close()
+            finally:
+                self._at_work.release()
+            return
+        self._hold.stopped = True
+        if self._hold.reading is not None:
+            self._hold.reading.close()
 
     @property
     def unread_seconds(self) -> float | None:
@@ -59,7 +69,7 @@ class LeavableStream(Iterator[T]):
         if self._at_work.acquire(blocking=False):
             try:
                 self._left = True
-                self.close()
+                self._events.close()
                 self._hold.release()
             finally:
                 self._at_work.release()
@@ -88,12 +98,19 @@ class AsyncLeavableStream(AsyncIterator[T]):
         self._hold.reader, self._loop, self._running = current_reader(), asyncio.get_running_loop(), True
         try:
             return await anext(self._events)
+        except GeneratorExit as error:  # another task closed it
+            raise StopAsyncIteration from error
         finally:
             self._running, self._read_at = False, time.monotonic()
 
     async def aclose(self) -> None:
-        """Leave the stream."""
-        await self._events.aclose()
+        """Leave the stream; a reader in another task comes to its end, once a function that runs is done."""
+        if not self._running:
+            await self._events.aclose()
+            return
+        self._hold.stopped = True
+        if self._hold.reading is not None:
+            await self._hold.reading.aclose()
 
     @property
     def unread_seconds(self) -> float | None:

@@ -485,3 +485,59 @@ def test_two_threads_that_read_one_stream_send_one_turn(serve):
         next(stream)
     stream.close()
     assert len(server.seen) == 1
+
+
+def test_a_conversations_stream_that_another_thread_closes_ends(serve):
+    """It said that a generator is at work already, and read on."""
+    service = Pausing(STARTED, delta("a"))
+    talk = Conversation(MistralAgents(api_key="k", base_url=serve(service).url), model="m")
+    stream = talk.stream("q")
+    kinds = []
+    for event in stream:
+        kinds.append(event["type"])
+        if len(kinds) == 2:
+            threading.Timer(0.05, stream.close).start()
+    assert (kinds, talk.id) == ([STARTED["type"], delta("a")["type"]], "conv_1")
+    assert service.ended.wait(5)
+    assert list(stream) == []
+
+
+def test_a_conversations_stream_that_another_task_closes_ends(serve):
+    service = Pausing(STARTED, delta("a"))
+
+    async def go():
+        talk = Conversation(MistralAgents(api_key="k", base_url=serve(service).url), model="m")
+        stream = talk.astream("q")
+        kinds, waiting = [], asyncio.Event()
+
+        async def read():
+            async for event in stream:
+                kinds.append(event["type"])
+                if len(kinds) == 2:
+                    waiting.set()
+
+        reading = asyncio.create_task(read())
+        await waiting.wait()
+        await asyncio.sleep(0)
+        await asyncio.wait_for(stream.aclose(), 5)
+        await asyncio.wait_for(reading, 5)
+        assert (kinds, talk.id) == ([STARTED["type"], delta("a")["type"]], "conv_1")
+
+    asyncio.run(go())
+    assert service.ended.wait(5)
+
+
+def test_a_stream_that_is_closed_while_a_function_runs_makes_no_further_turn(make_client, wire):
+    call = {"type": "function.call.delta", "id": "fc_1", "tool_call_id": "abcdefgh1", "name": "look", "arguments": "{}"}
+    wire.answer((200, sse(STARTED, call, DONE)))
+    streams = []
+
+    def look():
+        streams[0].close()
+        return "seen"
+
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    talk = Conversation(make_client(), model="m", tools=[tool], functions={"look": look})
+    streams.append(talk.stream("q"))
+    assert [event["type"] for event in streams[0]] == [STARTED["type"], call["type"], DONE["type"]]
+    assert len(wire.requests) == 1
