@@ -162,6 +162,7 @@ class Dialog:
     _under_way: object = None
     _lost: _Lost | None = None
     _paused: list[JsonDict] | None = None
+    _shown: Turn | None = None
     _questions: Questions = field(default_factory=Questions)
 
     @property
@@ -182,7 +183,9 @@ class Dialog:
             entries, found = yield from self._make_sure(asked)
         said = yield from self._pair_inputs(entries)
         if self._is_resumed(asked):
-            yield from self._answer_calls(*self._sort_open(), asked)
+            ready = yield from self._answer_calls(*self._sort_open(), asked)
+            if not ready and self._shown is not None:
+                return self._shown
             said = []
         elif found is None:
             here = [call for call in self._open if (self.has_rules if _waits(call) else self.has_functions)]
@@ -192,13 +195,14 @@ class Dialog:
         for _ in range(self.max_rounds + 1):
             turn = yield from (self._request(asked, said, turns) if found is None else self._show(found, turns))
             found = None
+            self._shown = merge_turns(turns)
             try:
                 said, ready = yield from self._answer_turn(turn, asked)
             except MistralAgentsError as error:
                 self._note(error, turns)
                 raise
             if not ready:
-                return merge_turns(turns)
+                return self._shown
         raise ToolBudgetExceededError(
             f"The model called functions {self.max_rounds} times in one exchange without an answer.",
             conversation_id=self.conversation_id,

@@ -503,6 +503,29 @@ async def test_functions_run_though_a_call_beside_them_waits_for_the_caller(
     assert (ran, results(talk)) == (["Rome"], ["sun in Rome"])
 
 
+def test_a_function_that_paused_beside_a_call_that_waits_denies_nothing(
+    talker: MistralAgents, scripted: ScriptedModel
+) -> None:
+    from langgraph.errors import GraphInterrupt
+
+    ran: list[str] = []
+
+    def weather(city: str) -> str:
+        ran.append(city)
+        if len(ran) == 1:
+            raise GraphInterrupt
+        return "sun"
+
+    scripted.script(TWO_KINDS, say("done"))
+    talk = mixed(talker, functions={"weather": weather})
+    with pytest.raises(GraphInterrupt):
+        talk.append("go")
+    [waiting] = talk.append("go").pending_confirmations
+    assert (ran, len(scripted.requests)) == (["Rome", "Rome"], 1)
+    turn = talk.confirm_calls({waiting.tool_call_id: True}).append()
+    assert (turn.text, len(turn.code_runs), results(talk)) == ("done", 1, ["sun"])
+
+
 @pytest.mark.parametrize("rule", ["allow", "deny"])
 @pytest.mark.parametrize("blocking", [True, False])
 async def test_rules_decide_where_the_caller_answers_the_functions_beside(
