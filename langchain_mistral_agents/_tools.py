@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
+from langchain_core.runnables import RunnableBinding
+from langchain_core.runnables.utils import Input, Output
 from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import Self, override
 
 from mistral_agents._border.schemas import check_tool, describe_form, is_function_dict, make_tool
-from mistral_agents._border.seals import seal_tool
+from mistral_agents._border.seals import seal_options, seal_tool
 from mistral_agents._border.tool_choices import make_tool_error
 from mistral_agents._border.typing_schemas import python_schema
 from mistral_agents._json import JsonDict
@@ -49,11 +52,29 @@ def as_tool(tool: Any, strict: bool | None = None) -> JsonDict:
     return make_tool(name, arguments.__doc__ or "", python_schema(arguments)[0], strict=strict)
 
 
-def seal_tools(tools: Iterable[Any]) -> list[Any]:
-    """Tools whose credentials `repr` and `dumps` don't show; see `as_tool`, which they are still to pass."""
-    return [
-        seal_tool(_copy(tool)) if isinstance(tool, Mapping) and not is_function_dict(tool) else tool for tool in tools
-    ]
+class SealedBinding(RunnableBinding[Input, Output]):
+    """What is bound to a runnable; headers and credentials are shown by no text, however often something is bound."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    @classmethod
+    @override
+    def lc_id(cls) -> list[str]:
+        return RunnableBinding.lc_id()
+
+    @override
+    def bind(self, **kwargs: Any) -> Self:
+        return cast("Self", super().bind(**seal_bound(kwargs)))
+
+
+def seal_bound(options: Mapping[str, Any]) -> JsonDict:
+    """Options whose headers, and whose tools' credentials, `repr` and `dumps` don't show; see `as_tool`."""
+    given = {**options}
+    if isinstance(given.get("tools"), (list, tuple, Iterator)):
+        given["tools"] = [
+            tool if not isinstance(tool, Mapping) or is_function_dict(tool) else _copy(tool) for tool in given["tools"]
+        ]
+    return seal_options(given)
 
 
 def _describe_tool(tool: BaseTool, strict: bool | None) -> JsonDict:

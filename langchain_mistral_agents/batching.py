@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import RunnableBinding
 from typing_extensions import override
 
 from langchain_mistral_agents._errors import as_model_error
 from langchain_mistral_agents._messages_in import make_answer
+from langchain_mistral_agents._tools import SealedBinding
 from langchain_mistral_agents._turns import plan_request
 from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._api.turn_batches import TurnBatch, list_inputs, start_turns
@@ -41,13 +41,8 @@ def start_job(
     return MistralBatchJob(model.mistral, found, readers, as_model_error)
 
 
-class BoundModel(AsksInBatches[LanguageModelInput, MistralBatchJob], RunnableBinding[LanguageModelInput, AIMessage]):
+class BoundModel(AsksInBatches[LanguageModelInput, MistralBatchJob], SealedBinding[LanguageModelInput, AIMessage]):
     """A model with what is bound to it, which its batch jobs heed as its calls do."""
-
-    @classmethod
-    @override
-    def lc_id(cls) -> list[str]:
-        return RunnableBinding.lc_id()
 
     @override
     def _start_batch(

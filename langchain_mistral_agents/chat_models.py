@@ -18,7 +18,7 @@ from typing_extensions import Unpack, override
 from langchain_mistral_agents._settings import AgentSettings, ChatOptions, Method
 from mistral_agents._api.asks_in_batches import AsksInBatches
 from mistral_agents._border.options import resolve_options
-from mistral_agents._border.seals import seal_headers, seal_options
+from mistral_agents._border.seals import seal_headers
 from mistral_agents._border.tool_choices import function_name, read_tools
 from mistral_agents._http.concealed import conceal_options, conceal_settings
 from mistral_agents._json import JsonDict
@@ -186,13 +186,10 @@ class ChatMistralAgent(AgentSettings, AsksInBatches[LanguageModelInput, "Mistral
     def bind(  # type: ignore[override]
         self, **kwargs: Unpack[CallOptions]
     ) -> BoundModel:
-        from langchain_mistral_agents._tools import seal_tools
+        from langchain_mistral_agents._tools import seal_bound
         from langchain_mistral_agents.batching import BoundModel
 
-        given: JsonDict = {**kwargs}
-        if isinstance(given.get("tools"), (list, tuple, Iterator)):
-            given["tools"] = seal_tools(given["tools"])
-        return BoundModel(bound=self, kwargs=seal_options(given), config={})
+        return BoundModel(bound=self, kwargs=seal_bound(kwargs), config={})
 
     @override
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> BoundModel:

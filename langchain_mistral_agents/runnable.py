@@ -29,7 +29,7 @@ from langchain_mistral_agents._remaking import Remaking
 from langchain_mistral_agents._rounds import PAUSED, Rounds
 from langchain_mistral_agents._serialization import Address, Headers
 from langchain_mistral_agents._settings import check_client
-from langchain_mistral_agents._tools import as_tool
+from langchain_mistral_agents._tools import SealedBinding, as_tool, seal_bound
 from langchain_mistral_agents._traces import with_turn
 from langchain_mistral_agents.chat_models import ChatMistralAgent
 from langchain_mistral_agents.threads import ConversationStore, InMemoryConversations
@@ -37,7 +37,7 @@ from mistral_agents import MistralAgents
 from mistral_agents._api.agents import AgentSetup
 from mistral_agents._api.turn_options import HandoffExecution
 from mistral_agents._border.options import TABLE, resolve_options
-from mistral_agents._border.seals import seal_options, unseal_tool
+from mistral_agents._border.seals import unseal_tool
 from mistral_agents._conversation.lock import Hold, TurnLock, lock_of
 from mistral_agents._conversation.streams import AsyncLeavableStream, LeavableStream
 from mistral_agents._http.concealed import conceal_options, conceal_settings
@@ -220,7 +220,11 @@ class MistralAgentRunnable(Remaking, RunnableSerializable[Any, AIMessage]):
 
     def bind(self, **kwargs: Any) -> Runnable[Input, AIMessage]:
         """As LangChain's own; headers and credentials that are bound are shown in no trace."""
-        return super().bind(**seal_options(kwargs))
+        return SealedBinding(bound=self, kwargs=seal_bound(kwargs), config={})
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Runnable[Input, AIMessage]:
+        """As LangChain's own; what is bound behind it is shown in no trace either."""
+        return SealedBinding(bound=self, kwargs={}, config=cast("RunnableConfig", {**(config or {}), **kwargs}))
 
     def invoke(  # type: ignore[override]
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Unpack[CallOptions]

@@ -246,14 +246,20 @@ async def drain(chunks: Any) -> list[Any]:
 def test_headers_that_are_bound_are_in_no_text(service: Service) -> None:
     model, headers = chat(service), {"x-key": SECRET}
     schema = {"title": "t", "type": "object"}
-    bound = (model.bind(headers=headers), model.bind(default_headers=headers), model.bind_tools([], headers=headers))
+    bound = (
+        model.bind(headers=headers),
+        model.bind(default_headers=headers),
+        model.bind_tools([], headers=headers),
+        model.bind_tools([]).bind(headers=headers),
+        model.with_config(tags=["a"]).bind(default_headers=headers),
+    )
     for one in (*bound, model.with_structured_output(schema, headers=headers)):
         assert SECRET not in f"{one!r} {dumps(one)}"
     with collect_runs() as runs:
         for one in bound:
             one.invoke("q")
         model.generate([[HumanMessage("q")]], headers=headers)
-    assert [sent["x-key"] for sent in service.headers] == [SECRET] * 4
+    assert [sent["x-key"] for sent in service.headers] == [SECRET] * 6
     assert SECRET not in "".join(f"{run.extra} {run.serialized}" for run in runs.traced_runs)
 
 

@@ -479,10 +479,13 @@ def test_the_fields_of_a_model_show_no_credential():
     assert llm.tools == [BY_HAND]
 
 
-def test_headers_that_are_bound_to_a_runnable_are_sent_and_never_shown(make_client, wire):
+@pytest.mark.parametrize("way", ["at once", "later", "behind a config"])
+def test_headers_that_are_bound_to_a_runnable_are_sent_and_never_shown(make_client, wire, way):
     from langchain_mistral_agents import MistralAgentRunnable
 
-    bound = MistralAgentRunnable(agent_id="ag_1", client=make_client()).bind(headers={"x-api-key": PASSWORD})
+    agent = MistralAgentRunnable(agent_id="ag_1", client=make_client())
+    begun = {"at once": agent, "later": agent.bind(timeout=3), "behind a config": agent.with_config(tags=["a"])}[way]
+    bound = begun.bind(headers={"x-api-key": PASSWORD})
     assert PASSWORD not in repr(bound)
     bound.invoke("hello")
     assert wire.requests[-1].headers["x-api-key"] == PASSWORD
