@@ -88,6 +88,10 @@ def _print_answer(session: CommandSession, talk: Conversation, said: str) -> Non
         session.note(f"[{number}] {source.title or ''} {source.url or source.document_id or ''}")
     for file in turn.files:
         session.note(f"file {file.name} {file.file_id or ''}")
+    for call in turn.pending_confirmations:
+        session.note(f"{call.name} waits for a decision, which this command can't give: the next message denies it")
+    for call in turn.function_calls:
+        session.note(f"{call.name} is a function that does not run here: the next message closes the call")
     cost = write_price(turn.usage, turn.model, session.prices)
     session.note(f"({' · '.join(filter(None, [turn.conversation_id, write_usage(turn.usage), cost]))})")
 

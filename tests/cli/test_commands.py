@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mistral_agents import Conversation, errors
+from mistral_agents import CodeInterpreter, Conversation, errors
 from mistral_agents.cli import app as app_module
 from mistral_agents.cli.app import app, hoist_options
 from mistral_agents.cli.exits import UnsureError, as_unsure, exit_code
@@ -134,6 +134,19 @@ def test_a_talk_and_what_can_be_done_with_it(cli, data, client, tmp_path):
     assert (tmp_path / "kept" / f"{key}.json").exists()
     for gone in (key, other, branch):
         cli("conversations", "show", gone, code=4)
+
+
+def test_a_talk_says_what_waits(cli, client):
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}  # fmt: skip
+    for name, tools, question in (
+        ("get_weather", [tool], "What is the weather in Paris? Use get_weather."),
+        ("code_interpreter", [CodeInterpreter(requires_confirmation=True)], "Calculate the mean of 4, 8 and 15."),
+    ):
+        with client.agents.ephemeral(model="mistral-small-latest", name="cli waits", tools=tools) as agent:
+            said = cli("chat", question, "--agent", agent.id)
+        assert f"{name} " in said.stderr
+        assert "the next message" in said.stderr
+        assert "the next message" not in said.stdout
 
 
 def test_open_calls_are_repaired(cli, data, client):
