@@ -79,7 +79,15 @@ def _make_generation(piece: str | BaseMessage) -> GenerationChunk | ChatGenerati
 
 
 class _ReadsToTheEnd:
-    """How our parsers read a stream."""
+    """How our parsers read a stream, and what they give."""
+
+    form: Any
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """The class of an answer, where that is one of pydantic; it is what schemas of chains tell."""
+        given = getattr(getattr(self.form, "load", None), "given", None)
+        return given if isinstance(given, type) and issubclass(given, BaseModel) else Any
 
     def _transform(self, pieces: Iterator[str | BaseMessage]) -> Iterator[Any]:
         growing = GrowingValue(cast("BaseOutputParser[Any]", self))

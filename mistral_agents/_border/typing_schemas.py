@@ -46,21 +46,24 @@ class TypeReader:
     """Makes an object of a type from a plain JSON value; one that is pickled or copied makes its adapter anew.
 
     A typed dict stays the dict that came, so that nothing is added or changed.
+
+    Attributes:
+        given: The type.
     """
 
     def __init__(self, given: object) -> None:
         from pydantic import TypeAdapter
 
-        self._given = given
+        self.given = given
         self.adapter: Any = TypeAdapter(_rebuild_typed_dicts(given, {}))
 
     def __call__(self, value: object) -> Any:
         """The object that a value says."""
         made = self.adapter.validate_json(json.dumps(value))
-        return value if is_typeddict(self._given) else made
+        return value if is_typeddict(self.given) else made
 
     def __reduce__(self) -> tuple[type[TypeReader], tuple[object]]:
-        return TypeReader, (self._given,)
+        return TypeReader, (self.given,)
 
 
 def _read_pydantic_1(given: object) -> tuple[JsonDict, Callable[[Any], Any]] | None:

@@ -62,6 +62,14 @@ def test_function_calling(model: ChatMistralAgent, scripted: ScriptedModel) -> N
     assert model.with_structured_output(Total, method="function_calling").invoke("1 + 2") == Total(value=3)
 
 
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_a_chain_tells_what_it_gives(model: ChatMistralAgent, method: Any) -> None:
+    chain = model.with_structured_output(Total, method=method)
+    assert chain.get_output_schema() is Total
+    plain = model.with_structured_output({"title": "t", "type": "object", "properties": {}}, method=method)
+    assert "properties" not in plain.get_output_jsonschema()
+
+
 def test_json_mode_without_a_schema(model: ChatMistralAgent, scripted: ScriptedModel) -> None:
     scripted.script(say('{"a": 1}'))
     assert model.with_structured_output(method="json_mode").invoke("json") == {"a": 1}
