@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_mistral_agents._content import result_content, user_content
-from llama_index_mistral_agents._messages_out import SYSTEM, is_answer, is_result, text_of, tool_calls
+from llama_index_mistral_agents._messages_out import SYSTEM, fingerprint, is_answer, is_result, text_of, tool_calls
 from mistral_agents._border.fingerprints import Item, Mark, answer_item, chain, input_words, result_words
 from mistral_agents._json import JsonDict
 
@@ -88,6 +88,21 @@ def drop_repetitions(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         if key is not None:
             seen.add(key)
     return kept
+
+
+def split_repetition(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[ChatMessage]]:
+    """The messages, without those behind what a memory gave that only say its end again, and these.
+
+    LlamaIndex's agents that read an answer as text keep what they said in a scratchpad, which a memory on the service
+    holds already.
+    """
+    given = next((n for n, one in reversed([*enumerate(messages, 1)]) if "memory" in one.additional_kwargs), 0)
+    held, rest = messages[:given], messages[given:]
+    prints = [(fingerprint(one), is_answer(one) and tool_calls(one)) for one in messages] if given and rest else []
+    for size in range(min(given, len(rest)), 0, -1):
+        if is_answer(rest[size - 1]) and prints[given - size : given] == prints[given : given + size]:
+            return [*held, *rest[size:]], list(rest[:size])
+    return list(messages), []
 
 
 def _identify(message: ChatMessage) -> tuple[str, str] | None:

@@ -13,7 +13,14 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from llama_index_mistral_agents._items import drop_repetitions, history_digest, items_of, list_pending, mark_of
+from llama_index_mistral_agents._items import (
+    drop_repetitions,
+    history_digest,
+    items_of,
+    list_pending,
+    mark_of,
+    split_repetition,
+)
 from llama_index_mistral_agents._messages_out import (
     SYSTEM,
     check_messages,
@@ -46,7 +53,7 @@ class Request:
         stop: Stop sequences that we must enforce.
         prefix: Digest of the messages given.
         marks: What the answer must carry for the next turn.
-        sent: The messages that the turn says.
+        sent: The messages that the conversation holds with the turn, those that only repeat it included.
         session: The memory to tell.
         draft: The words of the turn that used tools, where another one wrote the answer in a form.
         undecided: Hosted calls of earlier answers that go on waiting for a decision.
@@ -77,7 +84,7 @@ class TurnPlan:
 
     def __init__(self, messages: Sequence[ChatMessage], settings: ModelSettings, given: Mapping[str, Any]) -> None:
         check_messages(messages)
-        self._messages = drop_repetitions(messages)
+        self._messages, self._repeated = split_repetition(drop_repetitions(messages))
         self._session = session_of(messages)
         self._system = system_text(messages)
         call = sort_call(settings, unseal_options(given), what="MistralAgentLLM", describe=describe_tool)
@@ -158,7 +165,7 @@ class TurnPlan:
             }
             if self._call.stored
             else {},
-            sent=[message for message in self._messages[first:] if message.role not in SYSTEM],
+            sent=[*self._repeated, *(message for message in self._messages[first:] if message.role not in SYSTEM)],
             session=self._session,
             undecided=[one for one in waiting if one["id"] in turn.undecided],
         )

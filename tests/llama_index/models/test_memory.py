@@ -7,7 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
-from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.agent.workflow import CodeActAgent, FunctionAgent
 from llama_index.core.chat_engine import (
     CondensePlusContextChatEngine,
     CondenseQuestionChatEngine,
@@ -126,6 +126,18 @@ async def test_agents_keep_calls_and_results(llm: Any, memory: Any, service: Any
     roles = [message.role.value for message in memory.get()]
     assert roles == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user", "assistant"]
     assert len({path for path, _ in service.turns[1:]}) == 1
+
+
+async def test_an_agent_that_writes_code_says_nothing_twice(llm: Any, memory: Any, service: Any, scripted: Any) -> None:
+    scripted.script(
+        say("<execute>first()</execute>"), say("<execute>second()</execute>"), say("Done."), say("You are welcome.")
+    )
+    agent = CodeActAgent(code_execute_fn=lambda code: f"ran {code}", llm=llm)
+    assert str(await agent.run(user_msg="Run both.", memory=memory)) == "Done."
+    assert str(await agent.run(user_msg="Thanks", memory=memory)) == "You are welcome."
+    ran = [[f"Result of executing the code given:\n\nran {name}()"] for name in ("first", "second")]
+    assert sent(service) == [["Run both."], *ran, ["Thanks"]]
+    assert memory.unsaved == []
 
 
 def test_a_put_is_never_sent_by_itself(memory: Any, service: Any) -> None:
