@@ -28,7 +28,7 @@ from mistral_agents._http.sdk import loses_cancelled_requests
 class OpenStream:
     """A response that is being read, and the iterators that read it."""
 
-    __slots__ = ("_chunks", "_closed", "_closing", "_inner", "_keeper", "_reading", "_response")
+    __slots__ = ("_chunks", "_closed", "_closing", "_inner", "_keeper", "_reading", "_response", "_stopped")
 
     def __init__(self, keeper: LoopKeeper, response: Any, chunks: AsyncGenerator[bytes, None], inner: Any) -> None:
         self._keeper = keeper
@@ -37,6 +37,7 @@ class OpenStream:
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
         self._reading: asyncio.Task[bytes | None] | None = None
+        self._stopped: asyncio.Task[bytes | None] | None = None
         self._chunks = chunks
 
     async def read(self) -> bytes | None:
@@ -47,9 +48,15 @@ class OpenStream:
         try:
             await asyncio.wait({self._reading})
         except asyncio.CancelledError:
-            self._reading.cancel()  # once: it cleans up undisturbed, however often the caller is cancelled
+            self._stop(self._reading)
             raise
         return None if self._reading.cancelled() else self._reading.result()
+
+    def _stop(self, reading: asyncio.Task[bytes | None]) -> None:
+        """Cancel a reading once: it cleans up undisturbed, however often the caller is cancelled, and then closes."""
+        if self._stopped is not reading:
+            self._stopped = reading
+            reading.cancel()
 
     async def aclose(self) -> None:
         """Close the response; a cancellation that comes meanwhile is obeyed, but the close goes on.
@@ -73,7 +80,7 @@ class OpenStream:
 
     async def _close(self) -> None:
         if self._reading is not None:
-            self._reading.cancel()  # another task closes what this one waits for
+            self._stop(self._reading)  # another task closes what this one waits for
             await asyncio.wait({self._reading})
         for one in (self._chunks, self._inner):
             with contextlib.suppress(Exception):  # errors of reading were raised where it was read
