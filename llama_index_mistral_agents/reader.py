@@ -89,7 +89,7 @@ class MistralLibraryReader(BasePydanticReader, ResourcesReaderMixin):
             try:
                 text = await self.client.libraries.atext(self.library_id, document.document_id)
             except NotFoundError:
-                [one async for one in self.client.libraries.adocuments(self.library_id)]
+                await anext(aiter(self.client.libraries.adocuments(self.library_id, page_size=1)), None)
                 continue
             yield _convert_document(document, text)
 

@@ -26,8 +26,9 @@ from mistral_agents._border.turns import HEADS, TurnRequest
 from mistral_agents._conversation.archive import document, read_files, write_into
 from mistral_agents._http.calls import check_ids
 from mistral_agents._http.concealed import conceal_options
+from mistral_agents._http.reading import Watch
 from mistral_agents._http.replies import Reply
-from mistral_agents._http.stream import AsyncTurnStream, TurnStream, Watch
+from mistral_agents._http.stream import AsyncTurnStream, TurnStream
 from mistral_agents._http.transport import Transport
 from mistral_agents._json import JsonDict
 from mistral_agents._printable import show_text

@@ -14,7 +14,7 @@ HOSTED = frozenset({"web_search", "web_search_premium", "code_interpreter", "ima
 
 def make_tool_error(tool: object, place: str, wanted: str, hint: str | None = None) -> ConfigurationError:
     """The error for what is no tool; who wrote a hosted tool's name is told its dict."""
-    told = repr(tool) if isinstance(tool, str) else type(tool).__name__
+    told = f"{tool[:60]!r}" if isinstance(tool, str) else type(tool).__name__
     if isinstance(tool, str) and tool in HOSTED:
         hint = f'A hosted tool is a dict, {{"type": "{tool}"}}, or a builder of mistral_agents.tools.'
     return ConfigurationError(f"{place} takes {wanted}, not {told}.", hint=hint)

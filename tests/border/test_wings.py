@@ -868,6 +868,12 @@ def test_a_row_that_a_function_gives_keeps_its_fields() -> None:
     assert result_content([{"type": "text", "text": "hi", "annotations": None, "id": "b1"}]).text == "hi"
 
 
+def test_the_refusal_of_a_long_text_among_the_tools_is_short(service: Service) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        chat(service).bind_tools(["x" * 100_000])
+    assert len(str(caught.value)) < 300
+
+
 def test_a_search_that_found_nothing_says_so() -> None:
     """An empty list is no list of blocks that says nothing."""
     assert function_result("c", [])["result"] == "[]"

@@ -409,6 +409,24 @@ def test_a_stream_that_another_thread_closes_ends(serve):
     assert service.ended.wait(5)
 
 
+async def close_while_read(stream):
+    """Close a stream whose reader has two events and waits for more; the events' kinds, once the reader has ended."""
+    kinds, waiting = [], asyncio.Event()
+
+    async def read():
+        async for event in stream:
+            kinds.append(event["type"])
+            if len(kinds) == 2:
+                waiting.set()
+
+    reading = asyncio.create_task(read())
+    await waiting.wait()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(stream.aclose(), 5)
+    await asyncio.wait_for(reading, 5)
+    return kinds
+
+
 def test_a_stream_that_another_task_closes_ends(serve):
     """With mistralai 2 who closed it waited for the next words."""
     service = Pausing(STARTED, delta("a"))
@@ -416,19 +434,7 @@ def test_a_stream_that_another_task_closes_ends(serve):
     async def go():
         client = MistralAgents(api_key="k", base_url=serve(service).url)
         stream = client.conversations.astart_stream("q", model="m")
-        kinds, waiting = [], asyncio.Event()
-
-        async def read():
-            async for event in stream:
-                kinds.append(event["type"])
-                if len(kinds) == 2:
-                    waiting.set()
-
-        reading = asyncio.create_task(read())
-        await waiting.wait()
-        await asyncio.sleep(0)
-        await asyncio.wait_for(stream.aclose(), 5)
-        await asyncio.wait_for(reading, 5)
+        kinds = await close_while_read(stream)
         assert (kinds, stream.turn.complete) == ([STARTED["type"], delta("a")["type"]], False)
 
     asyncio.run(go())
@@ -508,19 +514,7 @@ def test_a_conversations_stream_that_another_task_closes_ends(serve):
     async def go():
         talk = Conversation(MistralAgents(api_key="k", base_url=serve(service).url), model="m")
         stream = talk.astream("q")
-        kinds, waiting = [], asyncio.Event()
-
-        async def read():
-            async for event in stream:
-                kinds.append(event["type"])
-                if len(kinds) == 2:
-                    waiting.set()
-
-        reading = asyncio.create_task(read())
-        await waiting.wait()
-        await asyncio.sleep(0)
-        await asyncio.wait_for(stream.aclose(), 5)
-        await asyncio.wait_for(reading, 5)
+        kinds = await close_while_read(stream)
         assert (kinds, talk.id) == ([STARTED["type"], delta("a")["type"]], "conv_1")
 
     asyncio.run(go())

@@ -126,7 +126,7 @@ def test_comments_keep_a_stream_open_only_for_so_long(make_client, wire, way, mo
         now[0] += 250.0
         return now[0]
 
-    monkeypatch.setattr("mistral_agents._http.stream.time", SimpleNamespace(monotonic=tick))
+    monkeypatch.setattr("mistral_agents._http.reading.time", SimpleNamespace(monotonic=tick))
     from mistral_agents._http import sdk
 
     library = sdk.http()
