@@ -417,7 +417,7 @@ class Libraries:
                     try:
                         waiting.take(key, await self.astatus(library_id, key))
                     except NotFoundError:
-                        [one async for one in self.adocuments(library_id)]
+                        await anext(aiter(self.adocuments(library_id, page_size=1)), None)
                         waiting.miss(key)
                 pause = waiting.pause()
         self.changes.note(library_id)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
 
@@ -163,7 +164,7 @@ def _passes(condition: Condition, found: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
 def _is_comparable(found: object, value: object) -> bool:
@@ -225,7 +226,8 @@ _OPERATORS = {
     "$contains": "contains",
 }
 _EQUAL = frozenset({"==", "!="})
-_VALUES = (str, bool, Real, list, tuple)
+_NUMBERS = (Real, Decimal)
+_VALUES = (str, bool, *_NUMBERS, list, tuple)
 _LISTS = frozenset({"in", "nin", "any", "all"})
 _ORDERED = frozenset({">", ">=", "<", "<="})
 _TEXTUAL = frozenset({"text_match", "text_match_insensitive"})

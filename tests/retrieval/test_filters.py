@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy
@@ -65,6 +66,8 @@ TABLE: list[tuple[str, str, Any, bool]] = [
     ("attr_tags", "==", ("red", "blue"), True),
     ("attr_year", ">=", numpy.int64(2024), True),
     ("attr_year", "==", numpy.int64(2024), True),
+    ("attr_year", "==", Decimal(2024), True),
+    ("attr_year", ">", Decimal("2023.5"), True),
     ("attr_year", "in", [numpy.int64(2024)], True),
 ]
 YES, NO = Condition("file_name", "==", "guide.md"), Condition("file_name", "==", "x")
