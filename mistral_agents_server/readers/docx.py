@@ -26,6 +26,7 @@ from mistral_agents_server.readers.symbols import is_symbol_font, read_symbols
 from mistral_agents_server.readers.xml import attribute_of, child_of, children_of, is_on, name_of, text_value
 
 _MAX_UNPACKED_BYTES = 256 * 1024**2
+_MOST_COLUMNS = 63
 _OTHER_KINDS = {"xl/": "an Excel workbook", "ppt/": "a PowerPoint presentation"}
 _NAMED_KINDS = {
     "application/vnd.oasis.opendocument.text": "an OpenDocument text",
@@ -581,9 +582,9 @@ def _rows(parent: Element) -> Iterator[Element]:
 
 
 def _columns_of(cell: Element) -> int:
-    """How many columns a cell reaches across."""
+    """How many columns a cell reaches across, as far as a table of Word may have any."""
     found = text_value(child_of(child_of(cell, "tcPr"), "gridSpan")) or ""
-    return max(1, int(found)) if re.fullmatch("[0-9]{1,9}", found) else 1
+    return min(max(1, int(found)), _MOST_COLUMNS) if re.fullmatch("[0-9]{1,9}", found) else 1
 
 
 def _cells(parent: Element) -> Iterator[Element]:

@@ -146,6 +146,18 @@ def test_a_cell_that_reaches_across_keeps_the_columns_of_a_table_but_not_those_o
     assert read(form) == "Name | Ada\nName | Ada"
 
 
+def test_cells_that_claim_to_reach_across_more_columns_than_word_has_make_no_long_text() -> None:
+    document = docx.Document()
+    table = document.add_table(1, 200)
+    for number in range(200):
+        across = '<w:tcPr><w:gridSpan w:val="199"/></w:tcPr>'
+        cells = [f"<w:tc>{told}<w:p><w:r><w:t>c{number}</w:t></w:r></w:p></w:tc>" for told in (across, "")]
+        table._tbl.append(parse_xml(f"<w:tr {W}>{''.join(cells)}</w:tr>"))
+    text = read(document)
+    assert text.count("c199") == 2
+    assert text.count("|") < 200 * 70
+
+
 def test_a_row_whose_deletion_is_tracked_is_not_read() -> None:
     document = docx.Document()
     table = document.add_table(2, 2)
